@@ -1,0 +1,178 @@
+//! `shakedown.yaml`: the platform under validation, its workloads, and what a run must reach.
+
+mod plan;
+mod secret;
+mod service;
+mod timespan;
+mod workload;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
+pub use secret::{Secret, SecretError, SecretSource};
+pub use service::{
+    Auth, ChatService, Endpoint, McpService, Operation, RagService, Scratch, ServiceKind, Services,
+    Tool,
+};
+pub use timespan::{TimeSpan, TimeSpanError};
+pub use workload::{Flow, Scenario, Stage, Stages, Step, ThinkTime, Thresholds, Workload};
+
+/// The whole configuration of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is validated.
+    pub target: Target,
+    /// Its services.
+    #[serde(default)]
+    pub services: Services,
+    /// Its stores, by name.
+    #[serde(default)]
+    pub stores: Stores,
+    /// Workload of each load phase.
+    #[serde(default)]
+    pub workloads: Workloads,
+    /// Order and lengths of the phases.
+    #[serde(default)]
+    pub phases: Phases,
+    /// What a run must reach to pass.
+    #[serde(default)]
+    pub criteria: Criteria,
+    /// Brakes.
+    #[serde(default)]
+    pub guards: Guards,
+    /// What a run without anyone watching does; a production target holds, any other continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_detach: Option<OnDetach>,
+    /// Where runs and reports go.
+    #[serde(default)]
+    pub report: ReportSettings,
+}
+
+/// What is validated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Name on screens and in reports; it is what `--arm` asks for.
+    pub name: String,
+    /// How careful a run has to be.
+    pub environment: Environment,
+}
+
+/// How careful a run has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// The embedded practice platform.
+    Sandbox,
+    /// A developer's own.
+    Development,
+    /// Shared, but not what customers use.
+    Staging,
+    /// What customers use: everything that loads, writes or breaks has to be armed.
+    Production,
+}
+
+impl Environment {
+    /// The name used in configuration, screens and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+/// The five stores. One that is left out is not drilled, and the report says so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stores {
+    /// PostgreSQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<Store>,
+    /// Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Store>,
+    /// Qdrant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qdrant: Option<Store>,
+    /// Neo4j.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neo4j: Option<Store>,
+    /// MinIO or another S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minio: Option<Store>,
+}
+
+impl Stores {
+    /// The configured stores by name.
+    pub fn configured(&self) -> impl Iterator<Item = (&'static str, &Store)> {
+        [
+            ("postgres", &self.postgres),
+            ("redis", &self.redis),
+            ("qdrant", &self.qdrant),
+            ("neo4j", &self.neo4j),
+            ("minio", &self.minio),
+        ]
+        .into_iter()
+        .filter_map(|(name, store)| store.as_ref().map(|store| (name, store)))
+    }
+}
+
+/// Where a store is and how one gets in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// Address such as `postgres://db.example.com:5432/app`, without credentials.
+    pub url: String,
+    /// User or access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<SecretSource>,
+    /// Password or secret key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretSource>,
+}
+
+/// Workload of each load phase. One that is left out is the shipped one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workloads {
+    /// The mixed phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixed: Option<Workload>,
+    /// The ramping phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramping: Option<Workload>,
+}
+
+impl Workloads {
+    /// The workload of a phase; none for a phase that does not load.
+    pub const fn of(&self, phase: PhaseKind) -> Option<&Workload> {
+        match phase {
+            PhaseKind::Mixed => self.mixed.as_ref(),
+            PhaseKind::Ramping => self.ramping.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Where runs and reports go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportSettings {
+    /// Folder that holds one folder per run.
+    pub runs: PathBuf,
+    /// Folder that gets a copy of the report when a run ends.
+    pub copy_to: PathBuf,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { runs: "runs".into(), copy_to: ".".into() }
+    }
+}

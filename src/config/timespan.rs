@@ -1,0 +1,138 @@
+//! Lengths of time as they are written in configuration: always with a unit.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A length of time written as `500ms`, `30s`, `10m`, `1h30m` or `2d`. A bare number is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TimeSpan(pub Duration);
+
+impl TimeSpan {
+    /// A span of whole seconds.
+    pub const fn secs(secs: u64) -> Self {
+        Self(Duration::from_secs(secs))
+    }
+
+    /// A span of whole milliseconds.
+    pub const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
+    /// The same span for the standard library.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+/// Units from the largest to the smallest, in milliseconds.
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Why a text is no length of time.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected a duration with a unit such as 500ms, 30s, 10m or 1h30m, got `{0}`")]
+pub struct TimeSpanError(String);
+
+impl FromStr for TimeSpan {
+    type Err = TimeSpanError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = || TimeSpanError(text.chars().take(40).collect());
+        let mut rest = text.trim();
+        let mut total: u64 = 0;
+        if rest.is_empty() {
+            return Err(refuse());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
+            let amount: u64 = rest[..digits].parse().map_err(|_| refuse())?;
+            rest = &rest[digits..];
+            let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+            let unit = &rest[..letters];
+            rest = &rest[letters..];
+            let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refuse)?;
+            total = amount
+                .checked_mul(*millis)
+                .and_then(|add| total.checked_add(add))
+                .ok_or_else(refuse)?;
+        }
+        Ok(Self(Duration::from_millis(total)))
+    }
+}
+
+impl TryFrom<String> for TimeSpan {
+    type Error = TimeSpanError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<TimeSpan> for String {
+    fn from(span: TimeSpan) -> Self {
+        span.to_string()
+    }
+}
+
+impl fmt::Display for TimeSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        if millis == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, size) in UNITS {
+            if millis >= size {
+                write!(f, "{}{unit}", millis / size)?;
+                millis %= size;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl schemars::JsonSchema for TimeSpan {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TimeSpan".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A duration with a unit: 500ms, 30s, 10m, 1h30m, 2d.",
+            "pattern": "^([0-9]+(ms|s|m|h|d))+$"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_bare_number_and_unknown_units_are_refused() {
+        for text in
+            ["", "30", "5 m", "m", "1w", "10minutes", "1.5s", "-3s", "99999999999999999999s"]
+        {
+            assert!(text.parse::<TimeSpan>().is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn compound_spans_add_up() {
+        assert_eq!("1h30m".parse(), Ok(TimeSpan::secs(5400)));
+        assert_eq!("500ms".parse(), Ok(TimeSpan::millis(500)));
+    }
+
+    proptest! {
+        #[test]
+        fn display_reads_back(millis in 0u64..10_000_000_000) {
+            let span = TimeSpan::millis(millis);
+            prop_assert_eq!(span.to_string().parse::<TimeSpan>(), Ok(span));
+        }
+    }
+}

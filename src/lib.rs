@@ -1,0 +1,14 @@
+//! `shakedown` takes a production AI platform on a shakedown run and shows it live in the terminal.
+//!
+//! The rooms and the arrows between them are described in `docs/architecture.md`; a test asserts them.
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod load;
+pub mod platform;
+pub mod report;
+pub mod run;
+pub mod sandbox;
+pub mod slo;
+pub mod tui;

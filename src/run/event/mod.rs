@@ -1,0 +1,230 @@
+//! Events: everything that happens in a run, in the order in which it happened.
+
+mod load;
+mod outcome;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use load::{
+    CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, LoadEvent, LoadStart,
+    SeriesInterval, SeriesKey,
+};
+pub use outcome::{Objective, PhaseOutcome, RunVerdict, Verdict};
+
+use super::control::{Command, CommandId};
+use super::plan::Plan;
+use crate::config::{Criteria, Environment, PhaseKind, ServiceKind};
+
+/// Version of the event format. Readers skip kinds that they do not know.
+pub const EVENT_VERSION: u16 = 1;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`EVENT_VERSION`] of the writer.
+    pub v: u16,
+    /// Position in the run, from 1 without gaps.
+    pub seq: u64,
+    /// Microseconds of monotonic time since the run was created.
+    pub at_us: u64,
+    /// Wall-clock time of the engine's machine.
+    pub wall: Timestamp,
+    /// The phase that it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseKind>,
+    /// What happened.
+    pub body: EventBody,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventBody {
+    /// First event of every journal.
+    RunCreated {
+        /// Who, what and where.
+        identity: Box<RunIdentity>,
+        /// What is going to be done.
+        plan: Plan,
+        /// What must be reached.
+        criteria: Criteria,
+    },
+    /// Something that has to be ready before the first phase.
+    Preparing {
+        /// What is being prepared.
+        what: String,
+    },
+    /// Nothing runs until an operator says so.
+    Ready {},
+    /// The first phase is about to start.
+    RunStarted {},
+    /// Order or skips of phases that have not run yet were changed.
+    PlanChanged {
+        /// The plan from now on.
+        plan: Plan,
+    },
+    /// A phase begins; `phase` of the event says which.
+    PhaseStarted {
+        /// Planned length in microseconds, pauses not counted.
+        planned_us: u64,
+    },
+    /// A phase ended.
+    PhaseFinished {
+        /// How.
+        outcome: PhaseOutcome,
+    },
+    /// Between two phases the platform is left alone until it is steady or the time is up.
+    CooldownStarted {
+        /// Longest length in microseconds.
+        max_us: u64,
+    },
+    /// The cooldown is over.
+    CooldownEnded {
+        /// Whether the platform was found steady, and why it ended.
+        steady: bool,
+        /// Why it ended, in words.
+        reason: String,
+    },
+    /// An operator's command has been accepted; what it does follows as events of its own.
+    CommandAccepted {
+        /// The client's number for it.
+        id: CommandId,
+        /// Who sent it.
+        client: String,
+        /// The command.
+        command: Command,
+    },
+    /// A command cannot be carried out now.
+    CommandRefused {
+        /// The client's number for it.
+        id: CommandId,
+        /// Who sent it.
+        client: String,
+        /// The command.
+        command: Command,
+        /// Why, and what to do instead.
+        reason: String,
+    },
+    /// Work in flight is being brought to an end before the run holds.
+    Pausing {},
+    /// Nothing is in flight; the plan clock stands still.
+    Paused {},
+    /// The phase takes up its work again.
+    Resuming {},
+    /// Work goes on.
+    Resumed {},
+    /// The run waits for an operator before it goes on.
+    Held {
+        /// Why.
+        reason: String,
+    },
+    /// The wait of a held run is over.
+    Released {},
+    /// The run is being brought to an orderly end before its time.
+    Aborting {
+        /// Who or what asked for it.
+        reason: String,
+    },
+    /// The number of attached operators (clients that may send commands) changed.
+    Operators {
+        /// How many are attached now.
+        attached: u32,
+    },
+    /// An operator's remark in the timeline.
+    Annotation {
+        /// Who.
+        client: String,
+        /// What.
+        text: String,
+    },
+    /// A line of the program's log.
+    Log {
+        /// Severity.
+        level: LogLevel,
+        /// The module that wrote it.
+        target: String,
+        /// The text, control characters removed.
+        message: String,
+    },
+    /// A health check was answered, or not.
+    Health {
+        /// Which service.
+        service: ServiceKind,
+        /// Whether it is well.
+        healthy: bool,
+        /// Time to the answer in microseconds.
+        latency_us: u64,
+        /// Status or error in words.
+        detail: String,
+    },
+    /// Something of a load phase.
+    Load(LoadEvent),
+    /// The objectives were evaluated.
+    ObjectivesEvaluated {
+        /// One row an objective.
+        objectives: Vec<Objective>,
+    },
+    /// A report was written on request.
+    ReportWritten {
+        /// Where.
+        path: String,
+    },
+    /// The journal ended in the middle of an event, and was cut there.
+    JournalRepaired {
+        /// Bytes that were cut.
+        cut_bytes: u64,
+    },
+    /// The last event of a run that ended by itself.
+    RunFinished {
+        /// Overall verdict.
+        verdict: RunVerdict,
+    },
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl EventBody {
+    /// Whether the event has to be on disk before the run goes on.
+    pub const fn must_be_durable(&self) -> bool {
+        !matches!(self, Self::Load(LoadEvent::Interval(_)) | Self::Log { .. } | Self::Health { .. })
+    }
+}
+
+/// Who runs what against what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunIdentity {
+    /// The run's id, such as `20261123-175746-7f3a91`.
+    pub id: String,
+    /// Program version.
+    pub version: String,
+    /// Name of the target.
+    pub target: String,
+    /// Its environment.
+    pub environment: Environment,
+    /// Origins (scheme, host, port) of the services, by name.
+    pub origins: Vec<(ServiceKind, String)>,
+    /// Host of the engine.
+    pub host: String,
+    /// Process id of the engine.
+    pub pid: u32,
+    /// Seed of every random choice of the run.
+    pub seed: u64,
+    /// Where the configuration came from, in words.
+    pub config_source: String,
+}
+
+/// Severity of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Something failed.
+    Error,
+    /// Something needs attention.
+    Warn,
+    /// Something worth knowing.
+    Info,
+    /// Detail.
+    Debug,
+}

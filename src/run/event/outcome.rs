@@ -1,0 +1,109 @@
+//! Verdicts and outcomes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::PhaseKind;
+
+/// How something ended. The words stand on screens and in reports as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything that was asked for holds.
+    Pass,
+    /// Left out on purpose, or because something that it needs is missing.
+    Skipped,
+    /// The measurement does not decide.
+    Inconclusive,
+    /// The measurement cannot be trusted.
+    Invalid,
+    /// Something that was asked for does not hold.
+    Fail,
+    /// Ended by an operator, a signal or a crash before its time.
+    Aborted,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Skipped => "skipped",
+            Self::Inconclusive => "inconclusive",
+            Self::Invalid => "invalid",
+            Self::Fail => "fail",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// How a phase ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseOutcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// For a skipped phase: whether an operator asked for it. A phase that was skipped because
+    /// something is missing makes the run inconclusive.
+    #[serde(default)]
+    pub by_request: bool,
+}
+
+impl PhaseOutcome {
+    /// An outcome that nobody asked to skip.
+    pub fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self { verdict, reason: reason.into(), by_request: false }
+    }
+
+    /// A phase that an operator left out.
+    pub fn skipped_by_request(reason: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Skipped, reason: reason.into(), by_request: true }
+    }
+}
+
+/// One objective, measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// Stable id, such as `availability`.
+    pub id: String,
+    /// What is asked for, in words, such as `>= 99.5 %`.
+    pub objective: String,
+    /// What was measured, in words; `-` without data.
+    pub measured: String,
+    /// Samples behind the measurement.
+    pub n: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How it was computed, for the explain key.
+    pub method: String,
+}
+
+/// How the run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunVerdict {
+    /// The worst verdict of the planned phases.
+    pub verdict: Verdict,
+    /// What decided it, one sentence each.
+    pub reasons: Vec<String>,
+    /// Phases left out by request; they are named with the verdict.
+    pub without: Vec<PhaseKind>,
+}
+
+impl fmt::Display for RunVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verdict.word())?;
+        if !self.without.is_empty() {
+            let names: Vec<&str> = self.without.iter().map(|phase| phase.name()).collect();
+            write!(f, " (without {})", names.join(", "))?;
+        }
+        Ok(())
+    }
+}

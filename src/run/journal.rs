@@ -1,0 +1,162 @@
+//! The journal: every event of a run, one JSON line each, appended as it happens.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::event::{Event, EventBody};
+use super::state::RunState;
+use crate::config::PhaseKind;
+
+/// Name of the journal in a run's folder.
+pub const JOURNAL_FILE: &str = "events.jsonl";
+
+/// A line longer than this is no event of ours.
+const MAX_LINE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A journal that is being written.
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {path}: {source}")]
+pub struct JournalError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Journal {
+    /// Creates the journal of a new run, readable by its owner only.
+    ///
+    /// # Errors
+    /// When the file exists already or cannot be created.
+    pub fn create(run_dir: &Path) -> Result<Self, JournalError> {
+        let path = run_dir.join(JOURNAL_FILE);
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
+        match file {
+            Ok(file) => Ok(Self { file, path }),
+            Err(source) => Err(JournalError { action: "cannot create journal", path, source }),
+        }
+    }
+
+    /// Appends one event; with `durable`, returns only when it is on disk.
+    ///
+    /// # Errors
+    /// When the disk is full or gone. A torn line is cut by the next reader.
+    pub fn append(&mut self, event: &Event, durable: bool) -> Result<(), JournalError> {
+        let mut write = || -> io::Result<()> {
+            let mut line = serde_json::to_vec(event)?;
+            line.push(b'\n');
+            self.file.write_all(&line)?;
+            if durable { self.file.sync_data() } else { Ok(()) }
+        };
+        write().map_err(|source| JournalError {
+            action: "cannot write journal",
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+/// What was read from a journal.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The state after the last whole event.
+    pub state: RunState,
+    /// Bytes after the last whole event that are no event.
+    pub garbage_bytes: u64,
+    /// Length of the part that is good, in bytes.
+    pub good_bytes: u64,
+}
+
+/// Reads a journal to its last whole event. A torn or garbage tail is reported, never fatal.
+///
+/// # Errors
+/// When the file cannot be opened or read at all.
+pub fn read(run_dir: &Path) -> Result<Recorded, JournalError> {
+    let mut state = RunState::default();
+    let (good_bytes, garbage_bytes) = for_each_event(run_dir, |event| state.apply(&event))?;
+    Ok(Recorded { state, garbage_bytes, good_bytes })
+}
+
+/// Calls `each` with every whole event in order; returns the length of the good part and of the
+/// garbage after it, in bytes.
+///
+/// # Errors
+/// When the file cannot be opened or read at all.
+pub fn for_each_event(
+    run_dir: &Path,
+    mut each: impl FnMut(Event),
+) -> Result<(u64, u64), JournalError> {
+    let path = run_dir.join(JOURNAL_FILE);
+    let fail = |source| JournalError { action: "cannot read journal", path: path.clone(), source };
+    let file = File::open(&path).map_err(fail)?;
+    let length = file.metadata().map_err(fail)?.len();
+    let mut reader = BufReader::new(file);
+    let (mut good, mut next_seq) = (0u64, 1u64);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let n = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(fail)?;
+        let event = parse_line(&line).filter(|event| event.seq == next_seq);
+        let Some(event) = event else { break };
+        good += n as u64;
+        next_seq += 1;
+        each(event);
+    }
+    Ok((good, length.saturating_sub(good)))
+}
+
+/// Cuts a torn tail so that a reader after us finds whole events only.
+///
+/// # Errors
+/// When the file cannot be changed.
+pub fn cut(run_dir: &Path, good_bytes: u64) -> Result<(), JournalError> {
+    let path = run_dir.join(JOURNAL_FILE);
+    let cut = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(&path)?;
+        file.set_len(good_bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        file.sync_all()
+    };
+    cut().map_err(|source| JournalError {
+        action: "cannot cut journal",
+        path: path.clone(),
+        source,
+    })
+}
+
+/// The part of an event that every version has.
+#[derive(Deserialize)]
+struct Envelope {
+    v: u16,
+    seq: u64,
+    at_us: u64,
+    wall: jiff::Timestamp,
+    #[serde(default)]
+    phase: Option<PhaseKind>,
+}
+
+fn parse_line(line: &[u8]) -> Option<Event> {
+    let text = line.strip_suffix(b"\n")?;
+    if let Ok(event) = serde_json::from_slice(text) {
+        return Some(event);
+    }
+    // A newer version's event: its place in the order counts, its content is unknown to us.
+    let envelope: Envelope = serde_json::from_slice(text).ok()?;
+    Some(Event {
+        v: envelope.v,
+        seq: envelope.seq,
+        at_us: envelope.at_us,
+        wall: envelope.wall,
+        phase: envelope.phase,
+        body: EventBody::Unknown,
+    })
+}

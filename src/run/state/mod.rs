@@ -1,0 +1,338 @@
+//! The state of a run: a pure fold over its events. Screens, reports and clients read this and
+//! nothing else, so that none of them can tell a live run from a recorded one.
+
+mod load;
+mod phase;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, SeriesState, ServiceTotals};
+pub use phase::{PhaseState, PhaseStatus};
+
+use super::control::{Command, CommandId};
+use super::event::{Event, EventBody, LogLevel, Objective, RunIdentity, RunVerdict};
+use super::plan::Plan;
+use crate::config::{Criteria, PhaseKind, ServiceKind};
+
+/// Log lines, annotations and acknowledgements kept; older ones stand in the journal.
+const KEPT_LINES: usize = 500;
+
+/// What the run is doing as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Something has to be ready first; what it is, in words.
+    Preparing(String),
+    /// Waiting for an operator to start it.
+    #[default]
+    Ready,
+    /// At work.
+    Running,
+    /// Bringing work in flight to an end.
+    Pausing,
+    /// Holding at an operator's wish.
+    Paused,
+    /// Taking up work again.
+    Resuming,
+    /// Waiting for an operator; why, in words.
+    Held(String),
+    /// Healing and ending before its time; why, in words.
+    Aborting(String),
+    /// Over.
+    Finished,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Microseconds since the run was created.
+    pub at_us: u64,
+    /// Wall-clock time.
+    pub wall: Timestamp,
+    /// The phase during which it was written.
+    pub phase: Option<PhaseKind>,
+    /// Severity.
+    pub level: LogLevel,
+    /// The module.
+    pub target: String,
+    /// The text.
+    pub message: String,
+}
+
+/// A mark in the timeline: pauses, rescales, remarks, guards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Microseconds since the run was created.
+    pub at_us: u64,
+    /// The phase, if any.
+    pub phase: Option<PhaseKind>,
+    /// What happened, in a few words.
+    pub text: String,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Microseconds since the run was created.
+    pub at_us: u64,
+    /// The client's number for it.
+    pub id: CommandId,
+    /// Who sent it.
+    pub client: String,
+    /// The command.
+    pub command: Command,
+    /// Why it was refused; none if it was accepted.
+    pub refused: Option<String>,
+}
+
+/// The last answer of a health check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthState {
+    /// Microseconds since the run was created.
+    pub at_us: u64,
+    /// Whether the service is well.
+    pub healthy: bool,
+    /// Time to the answer in microseconds.
+    pub latency_us: u64,
+    /// Status or error in words.
+    pub detail: String,
+}
+
+/// A running cooldown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cooldown {
+    /// When it began, microseconds since the run was created.
+    pub since_us: u64,
+    /// Its longest length in microseconds.
+    pub max_us: u64,
+}
+
+/// Everything that is known about a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    /// Sequence number of the last event.
+    pub seq: u64,
+    /// Monotonic time of the last event, microseconds since the run was created.
+    pub now_us: u64,
+    /// Wall-clock time of the last event.
+    pub wall: Option<Timestamp>,
+    /// Who runs what; none before the first event.
+    pub identity: Option<RunIdentity>,
+    /// Wall-clock time of creation.
+    pub created: Option<Timestamp>,
+    /// When the first phase began, microseconds since the run was created.
+    pub started_us: Option<u64>,
+    /// What the run must reach.
+    pub criteria: Option<Criteria>,
+    /// The plan as it stands.
+    pub plan: Option<Plan>,
+    /// What the run is doing.
+    pub status: RunStatus,
+    /// The phases that have begun or were passed over, and those still to come, in plan order.
+    pub phases: Vec<PhaseState>,
+    /// The running cooldown.
+    pub cooldown: Option<Cooldown>,
+    /// Last health check by service.
+    pub health: BTreeMap<ServiceKind, HealthState>,
+    /// Attached operators.
+    pub operators: u32,
+    /// Marks in the timeline.
+    pub marks: VecDeque<Mark>,
+    /// The last log lines.
+    pub log: VecDeque<LogLine>,
+    /// What became of the last commands.
+    pub acknowledgements: VecDeque<Acknowledgement>,
+    /// The objectives as last evaluated.
+    pub objectives: Vec<Objective>,
+    /// Reports written on request.
+    pub reports: Vec<String>,
+    /// Bytes cut from a torn journal.
+    pub journal_cut_bytes: u64,
+    /// Overall verdict; none while the run goes on.
+    pub verdict: Option<RunVerdict>,
+}
+
+impl RunState {
+    /// Folds one event in. Events that were applied already (by sequence number) are ignored.
+    pub fn apply(&mut self, event: &Event) {
+        if event.seq <= self.seq {
+            return;
+        }
+        self.seq = event.seq;
+        self.now_us = self.now_us.max(event.at_us);
+        self.wall = Some(event.wall);
+        self.apply_run(event);
+        self.apply_phase(event);
+        self.apply_control(event);
+        self.apply_observation(event);
+    }
+
+    /// The phase that runs now.
+    pub fn running_phase(&self) -> Option<&PhaseState> {
+        self.phases.iter().find(|phase| phase.status == PhaseStatus::Running)
+    }
+
+    /// The load phase that runs now or ran last.
+    pub fn latest_load(&self) -> Option<&PhaseState> {
+        let loads = || self.phases.iter().filter(|phase| phase.load.is_some());
+        loads()
+            .find(|phase| phase.status == PhaseStatus::Running)
+            .or_else(|| loads().max_by_key(|phase| phase.started_us))
+    }
+
+    /// The state of one phase.
+    pub fn phase(&self, kind: PhaseKind) -> Option<&PhaseState> {
+        self.phases.iter().find(|phase| phase.kind == kind)
+    }
+
+    fn apply_run(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::RunCreated { identity, plan, criteria } => {
+                self.identity = Some((**identity).clone());
+                self.created = Some(event.wall);
+                self.criteria = Some(*criteria);
+                self.set_plan(plan);
+            }
+            EventBody::Preparing { what } => self.status = RunStatus::Preparing(what.clone()),
+            EventBody::Ready {} => self.status = RunStatus::Ready,
+            EventBody::RunStarted {} => {
+                self.status = RunStatus::Running;
+                self.started_us = Some(event.at_us);
+            }
+            EventBody::PlanChanged { plan } => self.set_plan(plan),
+            EventBody::Aborting { reason } => self.status = RunStatus::Aborting(reason.clone()),
+            EventBody::RunFinished { verdict } => {
+                self.status = RunStatus::Finished;
+                self.cooldown = None;
+                self.verdict = Some(verdict.clone());
+            }
+            EventBody::JournalRepaired { cut_bytes } => self.journal_cut_bytes += cut_bytes,
+            _ => {}
+        }
+    }
+
+    fn apply_phase(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::CooldownStarted { max_us } => {
+                self.cooldown = Some(Cooldown { since_us: event.at_us, max_us: *max_us });
+            }
+            EventBody::CooldownEnded { .. } => self.cooldown = None,
+            body => {
+                let running = self.phases.iter_mut().find(|p| Some(p.kind) == event.phase);
+                if let Some(phase) = running {
+                    phase.apply(event.at_us, body);
+                }
+            }
+        }
+    }
+
+    fn apply_control(&mut self, event: &Event) {
+        let mut acknowledge = |id: &CommandId, client: &str, command: &Command, refused| {
+            push_bounded(
+                &mut self.acknowledgements,
+                Acknowledgement {
+                    at_us: event.at_us,
+                    id: *id,
+                    client: client.to_owned(),
+                    command: command.clone(),
+                    refused,
+                },
+            );
+        };
+        match &event.body {
+            EventBody::CommandAccepted { id, client, command } => {
+                acknowledge(id, client, command, None);
+            }
+            EventBody::CommandRefused { id, client, command, reason } => {
+                acknowledge(id, client, command, Some(reason.clone()));
+            }
+            EventBody::Pausing {} => self.status = RunStatus::Pausing,
+            EventBody::Paused {} => {
+                self.status = RunStatus::Paused;
+                self.mark(event, "paused");
+            }
+            EventBody::Resuming {} => self.status = RunStatus::Resuming,
+            EventBody::Resumed {} => {
+                self.status = RunStatus::Running;
+                self.mark(event, "resumed");
+            }
+            EventBody::Held { reason } => {
+                self.status = RunStatus::Held(reason.clone());
+                self.mark(event, "held");
+            }
+            EventBody::Released {} => self.status = RunStatus::Running,
+            EventBody::Operators { attached } => self.operators = *attached,
+            _ => {}
+        }
+    }
+
+    fn apply_observation(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::Annotation { client, text } => {
+                self.mark(event, &format!("{client}: {text}"));
+            }
+            EventBody::Log { level, target, message } => push_bounded(
+                &mut self.log,
+                LogLine {
+                    at_us: event.at_us,
+                    wall: event.wall,
+                    phase: event.phase,
+                    level: *level,
+                    target: target.clone(),
+                    message: message.clone(),
+                },
+            ),
+            EventBody::Health { service, healthy, latency_us, detail } => {
+                self.health.insert(
+                    *service,
+                    HealthState {
+                        at_us: event.at_us,
+                        healthy: *healthy,
+                        latency_us: *latency_us,
+                        detail: detail.clone(),
+                    },
+                );
+            }
+            EventBody::Load(load) => {
+                if let Some(text) = load.mark() {
+                    self.mark(event, &text);
+                }
+            }
+            EventBody::ObjectivesEvaluated { objectives } => {
+                self.objectives.clone_from(objectives);
+            }
+            EventBody::ReportWritten { path } => self.reports.push(path.clone()),
+            _ => {}
+        }
+    }
+
+    /// Takes a plan over: phases that have begun keep their state, the others follow the plan.
+    fn set_plan(&mut self, plan: &Plan) {
+        let mut kept = std::mem::take(&mut self.phases);
+        for planned in &plan.phases {
+            let at = kept.iter().position(|phase| phase.kind == planned.kind);
+            let mut phase = at.map_or_else(|| PhaseState::new(planned.kind), |at| kept.remove(at));
+            phase.planned_us = planned.length_us;
+            if phase.status == PhaseStatus::Pending {
+                phase.skip_requested = planned.skip;
+            }
+            self.phases.push(phase);
+        }
+        self.plan = Some(plan.clone());
+    }
+
+    fn mark(&mut self, event: &Event, text: &str) {
+        let mark = Mark { at_us: event.at_us, phase: event.phase, text: text.to_owned() };
+        push_bounded(&mut self.marks, mark);
+    }
+}
+
+fn push_bounded<T>(lines: &mut VecDeque<T>, line: T) {
+    if lines.len() == KEPT_LINES {
+        lines.pop_front();
+    }
+    lines.push_back(line);
+}
