@@ -1,1 +1,4 @@
-//! platform
+//! How the platform under validation is reached.
+
+pub mod endpoint;
+pub mod text;
