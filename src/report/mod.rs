@@ -1,1 +1,3 @@
-//! report
+//! Reports: one file per format, all from the state of a run.
+
+pub mod json;

@@ -63,6 +63,11 @@ pub enum Command {
     WriteReport {},
 }
 
+/// What an operator typed, as one line of at most `max_chars` without control characters.
+pub(super) fn one_line(text: &str, max_chars: usize) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max_chars).collect()
+}
+
 /// One line from a client to the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "to_engine", rename_all = "snake_case")]

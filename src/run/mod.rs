@@ -2,11 +2,24 @@
 
 pub mod client;
 pub mod clock;
+pub mod connection;
 pub mod control;
+mod decide;
+pub mod engine;
 pub mod event;
+pub mod folder;
 pub mod histogram;
 pub mod journal;
+mod lines;
+mod logger;
+pub mod orchestrator;
 pub mod phase;
 pub mod plan;
 pub mod recorder;
+pub mod server;
+pub mod socket;
 pub mod state;
+pub mod state_dir;
+pub mod target_lock;
+pub mod verdict;
+mod watch_phase;

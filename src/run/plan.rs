@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::PhaseKind;
+use crate::config::{Lengths, PhaseKind, Phases, TimeSpan};
 
 /// What a run is going to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,5 +51,114 @@ impl Plan {
         let (count, sum) =
             planned.fold((0u64, 0u64), |(count, sum), phase| (count + 1, sum + phase.length_us));
         Duration::from_micros(sum + self.cooldown_us * count.saturating_sub(1))
+    }
+}
+
+/// Which phases are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    Full,
+    /// Without chaos and ramping load, with short lengths.
+    Quick,
+    /// These only (and the SLOs of what they measure).
+    Only(Vec<PhaseKind>),
+    /// All of them, compressed to about three minutes.
+    Demo,
+}
+
+/// Lengths of a demo: about three minutes with its cooldowns.
+const DEMO: Lengths = Lengths {
+    mixed: TimeSpan::secs(50),
+    ramping: TimeSpan::secs(50),
+    chaos: TimeSpan::secs(35),
+    security: TimeSpan::secs(15),
+    backup: TimeSpan::secs(10),
+    slo: TimeSpan::secs(5),
+};
+const DEMO_COOLDOWN: TimeSpan = TimeSpan::secs(3);
+
+impl Plan {
+    /// The plan for what is asked: every phase is in it, those not asked for as left out by
+    /// request, so that the verdict can name them.
+    pub fn new(phases: &Phases, scope: &Scope, skip: &[PhaseKind]) -> Self {
+        let asked = |kind: PhaseKind| match scope {
+            Scope::Full | Scope::Demo => true,
+            Scope::Quick => !matches!(kind, PhaseKind::Chaos | PhaseKind::Ramping),
+            Scope::Only(only) => {
+                only.contains(&kind)
+                    || (kind == PhaseKind::Slo && only.iter().any(|phase| phase.is_load()))
+            }
+        };
+        let lengths = match scope {
+            Scope::Quick => phases.quick,
+            Scope::Demo => DEMO,
+            Scope::Full | Scope::Only(_) => phases.full,
+        };
+        let left_out = |kind| !asked(kind) || skip.contains(&kind) || phases.skip.contains(&kind);
+        let missing = PhaseKind::ALL.into_iter().filter(|kind| !phases.order.contains(kind));
+        let planned = phases.order.iter().map(|kind| (*kind, left_out(*kind)));
+        let planned = planned.chain(missing.map(|kind| (kind, true)));
+        Self {
+            name: scope.name(),
+            note: (*scope == Scope::Demo).then(|| {
+                "demo: the full plan compressed to about three minutes, on the embedded sandbox"
+                    .into()
+            }),
+            phases: planned
+                .map(|(kind, skip)| PlannedPhase {
+                    kind,
+                    length_us: micros(lengths.of(kind)),
+                    skip,
+                })
+                .collect(),
+            cooldown_us: micros(if *scope == Scope::Demo {
+                DEMO_COOLDOWN
+            } else {
+                phases.cooldown
+            }),
+        }
+    }
+}
+
+impl Scope {
+    fn name(&self) -> String {
+        match self {
+            Self::Full => "full".into(),
+            Self::Quick => "quick".into(),
+            Self::Demo => "demo".into(),
+            Self::Only(only) => only.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" + "),
+        }
+    }
+}
+
+fn micros(span: TimeSpan) -> u64 {
+    u64::try_from(span.get().as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_kinds(scope: &Scope, skip: &[PhaseKind]) -> Vec<PhaseKind> {
+        let plan = Plan::new(&Phases::default(), scope, skip);
+        assert_eq!(plan.phases.len(), PhaseKind::ALL.len(), "every phase is in the plan");
+        plan.phases.iter().filter(|phase| !phase.skip).map(|phase| phase.kind).collect()
+    }
+
+    #[test]
+    fn scopes_choose_phases() {
+        use PhaseKind::{Backup, Chaos, Mixed, Security, Slo};
+        assert_eq!(run_kinds(&Scope::Full, &[]), PhaseKind::ALL);
+        assert_eq!(run_kinds(&Scope::Quick, &[]), [Mixed, Security, Backup, Slo]);
+        assert_eq!(run_kinds(&Scope::Only(vec![Mixed]), &[]), [Mixed, Slo]);
+        assert_eq!(run_kinds(&Scope::Only(vec![Chaos]), &[]), [Chaos]);
+        assert_eq!(run_kinds(&Scope::Quick, &[Mixed, Backup]), [Security, Slo]);
+    }
+
+    #[test]
+    fn a_demo_takes_about_three_minutes() {
+        let longest = Plan::new(&Phases::default(), &Scope::Demo, &[]).longest();
+        assert!((165..=195).contains(&longest.as_secs()), "{longest:?}");
     }
 }

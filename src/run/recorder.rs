@@ -28,6 +28,7 @@ struct Recorder {
     journal_error: Option<JournalError>,
     state: RunState,
     subscribers: Vec<mpsc::Sender<Arc<Event>>>,
+    closed: bool,
 }
 
 /// The state at one moment, and every event after it.
@@ -56,6 +57,7 @@ impl EventSink {
             journal_error: None,
             state: RunState::default(),
             subscribers: Vec::new(),
+            closed: false,
         };
         Self { recorder: Arc::new(Mutex::new(recorder)), phase: None }
     }
@@ -80,8 +82,18 @@ impl EventSink {
     pub fn subscribe(&self) -> Subscription {
         let (sender, events) = mpsc::channel(SUBSCRIBER_QUEUE);
         let mut recorder = self.lock();
-        recorder.subscribers.push(sender);
+        if !recorder.closed {
+            recorder.subscribers.push(sender);
+        }
         Subscription { snapshot: recorder.state.clone(), events }
+    }
+
+    /// Ends every subscription; subscribers still get what is in their queue. New ones are closed
+    /// from the start.
+    pub fn close_subscriptions(&self) {
+        let mut recorder = self.lock();
+        recorder.closed = true;
+        recorder.subscribers.clear();
     }
 
     /// The error that stopped the journal, if one did. A run whose journal is lost must not go on.

@@ -1,0 +1,393 @@
+//! The consolidated JSON report, `production_validation_report.json`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{PhaseKind, ServiceKind};
+use crate::run::event::{Objective, RunVerdict, Verdict};
+use crate::run::folder::write_atomically;
+use crate::run::histogram::Histogram;
+use crate::run::state::{LoadState, PhaseState, PhaseStatus, RunState, ServiceTotals};
+use crate::run::verdict;
+
+/// Name of the report in the run's folder and of its copy.
+pub const REPORT_FILE: &str = "production_validation_report.json";
+/// Version of the report's shape; it grows when a field changes its meaning or goes.
+pub const REPORT_VERSION: u32 = 1;
+
+/// The report.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub report_version: u32,
+    /// Overall verdict: pass, fail, inconclusive, invalid or aborted; `running` before the end.
+    pub overall_status: String,
+    /// The verdict with what it leaves out, such as `pass (without chaos)`.
+    pub verdict: String,
+    /// What decided it.
+    pub reasons: Vec<String>,
+    /// Phases left out by request.
+    pub without: Vec<PhaseKind>,
+    /// Whether the run came to its own end; a partial report is of a run that did not.
+    pub complete: bool,
+    /// Who ran what against what.
+    pub run: Option<RunSection>,
+    /// The objectives.
+    pub slo_compliance: Vec<ObjectiveRow>,
+    /// The phases in plan order.
+    pub phases: Vec<PhaseSection>,
+    /// Marks in the timeline: pauses, rescales, remarks, guards.
+    pub timeline: Vec<MarkRow>,
+}
+
+/// Who ran what against what.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RunSection {
+    /// The run's id.
+    pub id: String,
+    /// Program version.
+    pub shakedown_version: String,
+    /// Name of the target.
+    pub target: String,
+    /// Its environment.
+    pub environment: String,
+    /// Origins of the services.
+    pub origins: BTreeMap<String, String>,
+    /// Host of the engine.
+    pub host: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Where the configuration came from.
+    pub config_source: String,
+    /// When the run was created (RFC 3339).
+    pub created: Option<String>,
+    /// When its last event happened (RFC 3339).
+    pub last_event: Option<String>,
+    /// Seconds from creation to the last event.
+    pub seconds: f64,
+    /// Bytes that were cut from a torn journal.
+    pub journal_cut_bytes: u64,
+}
+
+/// One objective.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectiveRow {
+    /// Stable id.
+    pub id: String,
+    /// What is asked for.
+    pub objective: String,
+    /// What was measured.
+    pub measured: String,
+    /// Samples.
+    pub n: u64,
+    /// pass, fail or inconclusive.
+    pub verdict: String,
+    /// How it was computed.
+    pub method: String,
+}
+
+/// One phase.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseSection {
+    /// Which.
+    pub phase: PhaseKind,
+    /// Its verdict; `pending` or `running` in a partial report.
+    pub status: String,
+    /// Why.
+    pub reason: String,
+    /// Seconds at work, pauses not counted.
+    pub seconds: f64,
+    /// Seconds of pauses.
+    pub paused_seconds: f64,
+    /// What it measured, for a load phase.
+    pub load: Option<LoadSection>,
+}
+
+/// What a load phase measured.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LoadSection {
+    /// What drove the load: `built-in`, or the external tool that really ran.
+    pub engine: String,
+    /// Scenarios or flows that could not run, with the reason.
+    pub left_out: BTreeMap<String, String>,
+    /// Figures by service, and `all`.
+    pub services: BTreeMap<String, Figures>,
+    /// Figures by series.
+    pub series: Vec<SeriesRow>,
+    /// Generator lateness P99 in milliseconds.
+    pub generator_lateness_p99_ms: Option<f64>,
+    /// Measurements lost.
+    pub dropped: u64,
+    /// The brake that stopped the load, if one did.
+    pub guard: Option<String>,
+    /// Documents written, removed and left over.
+    pub documents: Option<Documents>,
+}
+
+/// What became of written documents.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Documents {
+    /// Written.
+    pub written: u64,
+    /// Removed, absence checked.
+    pub removed: u64,
+    /// Absence could not be shown.
+    pub remaining: u64,
+    /// The first of those.
+    pub remaining_ids: Vec<String>,
+}
+
+/// One series.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SeriesRow {
+    /// The service.
+    pub service: ServiceKind,
+    /// The scenario.
+    pub scenario: String,
+    /// The step.
+    pub step: String,
+    /// Its figures.
+    pub figures: Figures,
+}
+
+/// Figures of a set of requests. Percentiles are HdrHistogram's (three significant digits); null
+/// without data.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Figures {
+    /// Finished requests.
+    pub n: u64,
+    /// Failed requests.
+    pub failed: u64,
+    /// Failed share in percent.
+    pub error_rate_percent: Option<f64>,
+    /// Requests per second.
+    pub requests_per_second: Option<f64>,
+    /// Failed requests by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// Response time, from the intended start.
+    pub response: Latency,
+    /// Service time, from the actual send.
+    pub service_time: Latency,
+    /// Response body bytes.
+    pub bytes: u64,
+    /// Tokens, as far as the answers say.
+    pub tokens: u64,
+}
+
+/// A latency distribution.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Mean, milliseconds.
+    pub mean_ms: Option<f64>,
+    /// Median, milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile, milliseconds.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile, milliseconds.
+    pub p99_ms: Option<f64>,
+    /// Largest, milliseconds.
+    pub max_ms: Option<f64>,
+    /// The histogram in microseconds: HdrHistogram V2, base64.
+    pub histogram_v2: String,
+}
+
+/// A mark in the timeline.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MarkRow {
+    /// Seconds since the run was created.
+    pub at_seconds: f64,
+    /// The phase, if any.
+    pub phase: Option<PhaseKind>,
+    /// What happened.
+    pub text: String,
+}
+
+/// The report of a run in progress, or at its end.
+pub fn report(state: &RunState) -> Report {
+    build(state, state.verdict.as_ref())
+}
+
+/// The report of a run whose engine died.
+pub fn report_of_interrupted(state: &RunState) -> Report {
+    build(state, Some(&verdict::of_interrupted(state)))
+}
+
+/// Writes a report into a run's folder, each load phase's own beside it.
+///
+/// # Errors
+/// When a file cannot be written; a file that was there before is then still whole.
+pub fn write(run_dir: &Path, report: &Report) -> io::Result<PathBuf> {
+    for phase in report.phases.iter().filter(|phase| phase.load.is_some()) {
+        let path = run_dir.join(format!("{}_report.json", phase.phase));
+        write_atomically(&path, &serde_json::to_vec_pretty(phase)?)?;
+    }
+    let path = run_dir.join(REPORT_FILE);
+    write_atomically(&path, &serde_json::to_vec_pretty(report)?)?;
+    Ok(path)
+}
+
+/// The JSON schema of the report, as shipped in `docs/`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}
+
+fn build(state: &RunState, verdict: Option<&RunVerdict>) -> Report {
+    let word = verdict.map_or("running", |verdict| verdict.verdict.word());
+    Report {
+        report_version: REPORT_VERSION,
+        overall_status: word.to_owned(),
+        verdict: verdict.map_or_else(|| word.to_owned(), ToString::to_string),
+        reasons: verdict.map(|verdict| verdict.reasons.clone()).unwrap_or_default(),
+        without: verdict.map(|verdict| verdict.without.clone()).unwrap_or_default(),
+        complete: state.verdict.as_ref().is_some_and(|v| v.verdict != Verdict::Aborted),
+        run: run_section(state),
+        slo_compliance: state.objectives.iter().map(objective_row).collect(),
+        phases: state.phases.iter().map(|phase| phase_section(phase, state.now_us)).collect(),
+        timeline: state
+            .marks
+            .iter()
+            .map(|mark| MarkRow {
+                at_seconds: seconds(mark.at_us),
+                phase: mark.phase,
+                text: mark.text.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn run_section(state: &RunState) -> Option<RunSection> {
+    let identity = state.identity.as_ref()?;
+    let rfc3339 = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    Some(RunSection {
+        id: identity.id.clone(),
+        shakedown_version: identity.version.clone(),
+        target: identity.target.clone(),
+        environment: identity.environment.name().to_owned(),
+        origins: identity
+            .origins
+            .iter()
+            .map(|(service, origin)| (service.name().to_owned(), origin.clone()))
+            .collect(),
+        host: identity.host.clone(),
+        plan: state.plan.as_ref().map(|plan| plan.name.clone()).unwrap_or_default(),
+        seed: identity.seed,
+        config_source: identity.config_source.clone(),
+        created: rfc3339(state.created),
+        last_event: rfc3339(state.wall),
+        seconds: seconds(state.now_us),
+        journal_cut_bytes: state.journal_cut_bytes,
+    })
+}
+
+fn objective_row(objective: &Objective) -> ObjectiveRow {
+    ObjectiveRow {
+        id: objective.id.clone(),
+        objective: objective.objective.clone(),
+        measured: objective.measured.clone(),
+        n: objective.n,
+        verdict: objective.verdict.word().to_owned(),
+        method: objective.method.clone(),
+    }
+}
+
+fn phase_section(phase: &PhaseState, now_us: u64) -> PhaseSection {
+    let (status, reason) = match (&phase.outcome, phase.status) {
+        (Some(outcome), _) => (outcome.verdict.word(), outcome.reason.clone()),
+        (None, PhaseStatus::Running) => ("running", "did not end".into()),
+        (None, _) => ("pending", "did not run".into()),
+    };
+    PhaseSection {
+        phase: phase.kind,
+        status: status.to_owned(),
+        reason,
+        seconds: seconds(phase.elapsed_us(now_us)),
+        paused_seconds: seconds(phase.paused_us),
+        load: phase.load.as_ref().map(load_section),
+    }
+}
+
+fn load_section(load: &LoadState) -> LoadSection {
+    let start = load.start.as_ref();
+    let mut services: BTreeMap<String, Figures> = load
+        .services()
+        .into_iter()
+        .map(|service| (service.name().to_owned(), figures(&load.totals(Some(service)))))
+        .collect();
+    services.insert("all".into(), figures(&load.totals(None)));
+    LoadSection {
+        engine: start.map(|start| start.engine.clone()).unwrap_or_default(),
+        left_out: start.map(|s| s.left_out.iter().cloned().collect()).unwrap_or_default(),
+        services,
+        series: load.series.iter().map(|(key, series)| series_row(load, key, series)).collect(),
+        generator_lateness_p99_ms: load.lateness.quantile(0.99).map(millis),
+        dropped: load.dropped,
+        guard: load.guard.clone(),
+        documents: load.cleanup.as_ref().map(|cleanup| Documents {
+            written: cleanup.written,
+            removed: cleanup.removed,
+            remaining: cleanup.remaining_count,
+            remaining_ids: cleanup.remaining.clone(),
+        }),
+    }
+}
+
+fn series_row(
+    load: &LoadState,
+    key: &crate::run::event::SeriesKey,
+    series: &crate::run::state::SeriesState,
+) -> SeriesRow {
+    let totals = ServiceTotals {
+        response: series.response.clone(),
+        service_time: series.service_time.clone(),
+        errors: series.errors.clone(),
+        bytes: series.bytes,
+        tokens: series.tokens,
+        length_us: load.measured_us,
+    };
+    SeriesRow {
+        service: key.service,
+        scenario: key.scenario.clone(),
+        step: key.step.clone(),
+        figures: figures(&totals),
+    }
+}
+
+fn figures(totals: &ServiceTotals) -> Figures {
+    Figures {
+        n: totals.requests(),
+        failed: totals.failed(),
+        error_rate_percent: totals.error_rate_percent(),
+        requests_per_second: totals.rate(),
+        errors: totals.errors.iter().map(|(kind, n)| (kind.word().to_owned(), *n)).collect(),
+        response: latency(&totals.response),
+        service_time: latency(&totals.service_time),
+        bytes: totals.bytes,
+        tokens: totals.tokens,
+    }
+}
+
+fn latency(histogram: &Histogram) -> Latency {
+    Latency {
+        mean_ms: histogram.mean().map(millis),
+        p50_ms: histogram.quantile(0.5).map(millis),
+        p95_ms: histogram.quantile(0.95).map(millis),
+        p99_ms: histogram.quantile(0.99).map(millis),
+        max_ms: histogram.max().map(millis),
+        histogram_v2: histogram.to_base64().unwrap_or_default(),
+    }
+}
+
+const fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+fn millis(duration: std::time::Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
+}

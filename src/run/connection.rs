@@ -1,0 +1,157 @@
+//! A client's connection to the engine of a run, made anew when it is lost while the engine lives.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::client::{ClientUpdate, EngineClient, EngineClientPeer};
+use super::control::{Command, CommandId, Reply, Request};
+use super::event::EventBody;
+use super::folder::RunFolder;
+use super::lines::{read_line, write_line};
+use super::socket;
+
+/// Longest line of the engine: a snapshot of a long run.
+const MAX_REPLY_BYTES: u64 = 64 * 1024 * 1024;
+/// How long a fresh engine may take until it listens.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two attempts to connect.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// Connects to the engine of a run in the background; `name` stands in acknowledgements.
+pub fn connect(run: &RunFolder, name: String, read_only: bool) -> EngineClient {
+    let (client, peer) = EngineClient::pair(read_only);
+    let connection = Connection { run_dir: run.path().to_owned(), name, read_only, peer };
+    tokio::spawn(connection.run());
+    client
+}
+
+struct Connection {
+    run_dir: PathBuf,
+    name: String,
+    read_only: bool,
+    peer: EngineClientPeer,
+}
+
+/// How one connection ended.
+enum Lost {
+    /// The run is over.
+    Finished,
+    /// The client is gone.
+    NoClient,
+    /// Anything else; it may be worth another attempt.
+    Dropped,
+}
+
+impl Connection {
+    async fn run(mut self) {
+        loop {
+            let stream = match self.reach().await {
+                Ok(stream) => stream,
+                Err(reason) => {
+                    let _ = self.peer.updates.send(ClientUpdate::Disconnected(reason)).await;
+                    return;
+                }
+            };
+            match self.converse(stream).await {
+                Lost::Finished | Lost::NoClient => return,
+                Lost::Dropped => {}
+            }
+        }
+    }
+
+    async fn reach(&self) -> Result<UnixStream, String> {
+        let waiting = ClientUpdate::Connecting("waiting for the engine".into());
+        let _ = self.peer.updates.send(waiting).await;
+        let run = RunFolder::at(self.run_dir.clone());
+        let deadline = Instant::now() + START_PATIENCE;
+        let mut was_alive = false;
+        loop {
+            if let Ok(stream) = socket::connect(&self.run_dir).await {
+                return Ok(stream);
+            }
+            let alive = run.has_live_engine();
+            if let Some(reason) = read_refusal(&self.run_dir) {
+                return Err(reason);
+            }
+            if (was_alive && !alive) || Instant::now() >= deadline {
+                return Err(format!(
+                    "the engine is gone; `shakedown report {}` builds the report from its journal",
+                    run.id()
+                ));
+            }
+            was_alive |= alive;
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn converse(&mut self, stream: UnixStream) -> Lost {
+        let (read, mut write) = stream.into_split();
+        let hello = Request::Hello { client: self.name.clone(), read_only: self.read_only };
+        if write_line(&mut write, &hello).await.is_err() {
+            return Lost::Dropped;
+        }
+        let reader = forward_replies(BufReader::new(read), self.peer.updates.clone());
+        tokio::pin!(reader);
+        loop {
+            tokio::select! {
+                lost = &mut reader => return lost,
+                command = self.peer.commands.recv() => {
+                    let Some((id, command)) = command else { return Lost::NoClient };
+                    if send_command(&mut write, id, command).await.is_err() {
+                        return Lost::Dropped;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn send_command(
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+    id: CommandId,
+    command: Command,
+) -> std::io::Result<()> {
+    write_line(write, &Request::Command { id, command }).await
+}
+
+async fn forward_replies(
+    mut reader: BufReader<OwnedReadHalf>,
+    updates: mpsc::Sender<ClientUpdate>,
+) -> Lost {
+    let mut finished = false;
+    while let Ok(Some(reply)) = read_line(&mut reader, MAX_REPLY_BYTES).await {
+        let update = match reply {
+            Reply::Snapshot { state } => {
+                finished |= state.verdict.is_some();
+                ClientUpdate::Snapshot(state)
+            }
+            Reply::Event { event } => {
+                finished |= matches!(event.body, EventBody::RunFinished { .. });
+                ClientUpdate::Event(Box::new(event))
+            }
+            Reply::ReadOnly { id } => ClientUpdate::ReadOnly { id },
+        };
+        if updates.send(update).await.is_err() {
+            return Lost::NoClient;
+        }
+    }
+    if finished { Lost::Finished } else { Lost::Dropped }
+}
+
+/// Name of the file in which an engine that could not start says why.
+const REFUSAL_FILE: &str = "refused.txt";
+
+/// Says why the engine could not start, for whoever waits for it.
+pub fn write_refusal(run_dir: &Path, reason: &str) {
+    let _ = super::folder::write_atomically(&run_dir.join(REFUSAL_FILE), reason.as_bytes());
+}
+
+fn read_refusal(run_dir: &Path) -> Option<String> {
+    std::fs::read_to_string(run_dir.join(REFUSAL_FILE)).ok()
+}

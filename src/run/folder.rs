@@ -1,0 +1,228 @@
+//! Folders of runs: `runs/<id>/`, for their owner only.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::journal::JOURNAL_FILE;
+use super::state_dir::private_dir;
+
+/// Held by the engine as long as it lives.
+const ALIVE_FILE: &str = "engine.lock";
+/// What the engine was asked to do.
+const ORDER_FILE: &str = "order.json";
+
+/// Why a run's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No run of that name.
+    #[error("no run `{name}` in {}: `shakedown runs` lists what is there", runs.display())]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for.
+        runs: PathBuf,
+    },
+    /// Another engine is at work in it.
+    #[error("run {0} has an engine already")]
+    Busy(PathBuf),
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Makes the folder of a new run below `runs`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(runs: &Path) -> Result<Self, FolderError> {
+        let stamp = Timestamp::now().strftime("%Y%m%d-%H%M%S");
+        let id = format!("{stamp}-{:06x}", rand::random::<u32>() & 0xff_ffff);
+        let runs = std::path::absolute(runs).map_err(io_error("find", runs))?;
+        private_dir(&runs).map_err(io_error("create", &runs))?;
+        let path = runs.join(id);
+        private_dir(&path).map_err(io_error("create", &path))?;
+        Ok(Self(path))
+    }
+
+    /// The folder of an existing run: an id (or the unambiguous end or beginning of one), a path,
+    /// or, without a name, the latest.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(runs: &Path, name: Option<&str>) -> Result<Self, FolderError> {
+        let all = Self::list(runs);
+        let not_found = |name: &str| FolderError::NotFound { name: name.into(), runs: runs.into() };
+        let Some(name) = name else {
+            return all.into_iter().next_back().ok_or_else(|| not_found("latest"));
+        };
+        let direct = Self(PathBuf::from(name));
+        if direct.journal().is_file() {
+            return Ok(Self(std::path::absolute(name).map_err(io_error("find", &direct.0))?));
+        }
+        let matches = |run: &&Self| run.id().starts_with(name) || run.id().ends_with(name);
+        let mut found = all.iter().filter(matches);
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one.clone()),
+            _ => Err(not_found(name)),
+        }
+    }
+
+    /// All runs below a folder, oldest first.
+    pub fn list(runs: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(runs).into_iter().flatten().flatten();
+        let folders = entries.filter_map(|entry| std::path::absolute(entry.path()).ok()).map(Self);
+        let mut found: Vec<Self> = folders.filter(|run| run.journal().is_file()).collect();
+        found.sort_by_key(Self::id);
+        found
+    }
+
+    /// The folder of an order that an engine was given.
+    pub const fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> String {
+        self.0.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join(JOURNAL_FILE)
+    }
+
+    /// Marks this process as the run's engine until the guard is dropped, or the process dies.
+    ///
+    /// # Errors
+    /// When another engine is at work in the folder.
+    pub fn claim(&self) -> Result<EngineGuard, FolderError> {
+        let path = self.0.join(ALIVE_FILE);
+        let file = open_private(&path).map_err(io_error("open", &path))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(EngineGuard { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(FolderError::Busy(self.0.clone())),
+            Err(errno) => Err(io_error("lock", &path)(errno.into())),
+        }
+    }
+
+    /// Whether an engine is at work in the folder.
+    pub fn has_live_engine(&self) -> bool {
+        let file = File::open(self.0.join(ALIVE_FILE));
+        file.is_ok_and(|file| {
+            flock(&file, FlockOperation::NonBlockingLockShared)
+                == Err(rustix::io::Errno::WOULDBLOCK)
+        })
+    }
+
+    /// Writes what the engine is asked to do.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_order<T: Serialize>(&self, order: &T) -> Result<(), FolderError> {
+        let text = serde_json::to_vec_pretty(order).map_err(io::Error::from);
+        let path = self.0.join(ORDER_FILE);
+        text.and_then(|text| write_atomically(&path, &text)).map_err(io_error("write", &path))
+    }
+
+    /// Reads what the engine is asked to do.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_order<T: for<'de> Deserialize<'de>>(&self) -> Result<T, FolderError> {
+        let path = self.0.join(ORDER_FILE);
+        let text = fs::read(&path).map_err(io_error("read", &path))?;
+        serde_json::from_slice(&text).map_err(io::Error::from).map_err(io_error("read", &path))
+    }
+}
+
+/// Held by the engine of a run.
+#[derive(Debug)]
+pub struct EngineGuard {
+    _file: File,
+}
+
+/// Writes a file as a whole or not at all: a reader sees the old content or the new one. The file
+/// is for its owner only.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let write = || -> io::Result<()> {
+        let mut file = open_private(&temporary)?;
+        file.set_len(0)?;
+        io::Write::write_all(&mut file, content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> FolderError {
+    let path = path.to_owned();
+    move |source| FolderError::Io { action, path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn folders_are_private_and_found_by_a_piece_of_their_name() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let runs = temp.path().join("runs");
+        let run = RunFolder::create(&runs).expect("created");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&runs), mode(run.path())), (0o700, 0o700));
+        assert!(RunFolder::find(&runs, None).is_err(), "a folder without journal is no run");
+        fs::write(run.journal(), "").expect("written");
+        let id = run.id();
+        for name in [None, Some(id.as_str()), Some(&id[id.len() - 6..])] {
+            assert_eq!(RunFolder::find(&runs, name).expect("found"), run);
+        }
+        assert!(RunFolder::find(&runs, Some("nonesuch")).is_err());
+    }
+
+    #[test]
+    fn an_engine_is_alive_as_long_as_it_holds_its_guard() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let run = RunFolder::create(temp.path()).expect("created");
+        assert!(!run.has_live_engine());
+        let guard = run.claim().expect("free");
+        assert!(run.has_live_engine());
+        assert!(matches!(run.claim(), Err(FolderError::Busy(_))));
+        drop(guard);
+        assert!(!run.has_live_engine());
+    }
+}

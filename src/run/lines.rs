@@ -1,0 +1,34 @@
+//! JSON lines over a socket, bounded.
+
+use std::io;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// Writes one value as one line.
+pub(super) async fn write_line<T: Serialize>(
+    writer: &mut (impl AsyncWrite + Unpin),
+    value: &T,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    writer.write_all(&line).await
+}
+
+/// Reads one line of at most `max_bytes`; none at the end of the stream. Not cancel-safe: a line
+/// that was read in part is lost with the future.
+pub(super) async fn read_line<T: DeserializeOwned>(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    max_bytes: u64,
+) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    let n = reader.take(max_bytes).read_until(b'\n', &mut line).await?;
+    if n == 0 {
+        return Ok(None);
+    }
+    if line.last() != Some(&b'\n') {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long or cut"));
+    }
+    Ok(Some(serde_json::from_slice(&line)?))
+}

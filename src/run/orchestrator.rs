@@ -1,0 +1,439 @@
+//! The orchestrator: takes the plan phase by phase, and operators' wishes at any moment.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::control::{Command, CommandId};
+use super::decide::{Effect, Facts, Situation, decide};
+use super::event::{EventBody, Objective, PhaseOutcome, RunVerdict};
+use super::phase::Phase;
+use super::recorder::EventSink;
+use super::state::{PhaseStatus, RunState};
+use super::verdict;
+use crate::config::{Config, Environment, OnDetach, PhaseKind};
+
+/// How often the objectives are evaluated while load runs.
+const JUDGE_EVERY: Duration = Duration::from_secs(5);
+/// A run that was not started and that nobody watches is closed after this.
+const UNWATCHED: Duration = Duration::from_secs(10);
+
+/// What the orchestrator hears.
+#[derive(Debug)]
+pub enum Inbound {
+    /// An operator asks for something.
+    Command {
+        /// The client's number for it.
+        id: CommandId,
+        /// Who.
+        client: String,
+        /// What.
+        command: Command,
+    },
+    /// A signal, or the end of the process that owns the run: heal and end. A second one: fast.
+    Stop {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// How a cooldown ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steady {
+    /// Whether the platform was found steady.
+    pub steady: bool,
+    /// Why it ended, in words.
+    pub reason: String,
+}
+
+/// Watches the platform between two phases.
+pub trait SteadyWatch: Send + Sync {
+    /// Returns when the platform is steady again, or after `max`.
+    fn until_steady<'a>(
+        &'a self,
+        max: Duration,
+        events: &'a EventSink,
+    ) -> Pin<Box<dyn Future<Output = Steady> + Send + 'a>>;
+}
+
+/// Writes reports on request and at the end.
+pub trait ReportWriter: Send + Sync {
+    /// Writes the report of what is known, and says where.
+    ///
+    /// # Errors
+    /// In words, when it cannot be written.
+    fn write(&self, state: &RunState) -> Result<PathBuf, String>;
+}
+
+/// Evaluates the objectives.
+pub trait Judge: Send + Sync {
+    /// One row an objective.
+    fn objectives(&self, state: &RunState) -> Vec<Objective>;
+}
+
+/// What a run is put together from.
+pub struct Assembly {
+    /// An engine, or the reason why there is none, for every phase.
+    pub phases: Vec<(PhaseKind, Result<Arc<dyn Phase>, String>)>,
+    /// Watches the platform in cooldowns.
+    pub steady: Arc<dyn SteadyWatch>,
+    /// Writes reports.
+    pub reports: Arc<dyn ReportWriter>,
+    /// Evaluates the objectives while load runs.
+    pub judge: Arc<dyn Judge>,
+}
+
+/// Settings of one run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The run's id.
+    pub run_id: String,
+    /// Seed of its random choices.
+    pub seed: u64,
+    /// Whether it begins at once.
+    pub autostart: bool,
+    /// Whether it may work on a production target.
+    pub armed: bool,
+    /// What it does when nobody watches.
+    pub on_detach: OnDetach,
+}
+
+/// Takes a run from its first phase to its verdict.
+pub struct Orchestrator {
+    pub(super) assembly: Assembly,
+    pub(super) settings: Settings,
+    pub(super) events: EventSink,
+    inbox: mpsc::Receiver<Inbound>,
+    operators: watch::Receiver<u32>,
+    /// Why the run is being aborted; how often it was asked for decides how fast.
+    pub(super) abort: Option<String>,
+    pub(super) fast: bool,
+}
+
+/// What waiting between two phases ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Go,
+    SkipNext,
+    Abort,
+}
+
+impl Orchestrator {
+    /// Puts a run together. `RunCreated` must be in `events` already.
+    pub fn new(
+        assembly: Assembly,
+        settings: Settings,
+        events: EventSink,
+        inbox: mpsc::Receiver<Inbound>,
+        operators: watch::Receiver<u32>,
+    ) -> Self {
+        Self { assembly, settings, events, inbox, operators, abort: None, fast: false }
+    }
+
+    /// Runs the plan to its end and returns the verdict. The last event and the report are written.
+    pub async fn run(mut self) -> RunVerdict {
+        if self.settings.autostart && !self.must_be_armed() {
+            self.events.emit(EventBody::RunStarted {});
+        } else {
+            self.wait_for_start().await;
+        }
+        while self.abort.is_none()
+            && let Some(kind) = self.next_phase()
+        {
+            if let Some(reason) = self.reason_to_hold(kind) {
+                match self.hold(reason).await {
+                    Wait::Go => {}
+                    Wait::SkipNext => self.pass_over(kind, "skipped while the run was held"),
+                    Wait::Abort => break,
+                }
+                continue;
+            }
+            let ran = self.take_phase(kind).await;
+            if ran && self.abort.is_none() && self.something_to_cool_for() {
+                self.cool_down().await;
+            }
+        }
+        self.finish()
+    }
+
+    fn finish(self) -> RunVerdict {
+        let mut verdict = self.events.with_state(verdict::of_run);
+        if let Some(reason) = &self.abort {
+            verdict.verdict = super::event::Verdict::Aborted;
+            verdict.reasons.insert(0, format!("aborted: {reason}"));
+        }
+        self.events.emit(EventBody::RunFinished { verdict: verdict.clone() });
+        // The last event stands in the report, so the report comes after it; the engine's log tells
+        // of a report that could not be written, and the journal can always build it again.
+        if let Err(reason) = self.write_report() {
+            log::error!("cannot write the report: {reason}");
+        }
+        verdict
+    }
+
+    /// The next phase to run, after passing over those that are left out.
+    fn next_phase(&self) -> Option<PhaseKind> {
+        loop {
+            let next = self.events.with_state(|state| {
+                let pending =
+                    |phase: &&super::state::PhaseState| phase.status == PhaseStatus::Pending;
+                state.phases.iter().find(pending).map(|phase| (phase.kind, phase.skip_requested))
+            });
+            match next? {
+                (kind, true) => self.pass_over(kind, "left out of the plan"),
+                (kind, false) => return Some(kind),
+            }
+        }
+    }
+
+    fn pass_over(&self, kind: PhaseKind, reason: &str) {
+        let outcome = PhaseOutcome::skipped_by_request(reason);
+        self.events.for_phase(kind).emit(EventBody::PhaseFinished { outcome });
+    }
+
+    /// Runs a phase, or records why it cannot run; returns whether it ran.
+    async fn take_phase(&mut self, kind: PhaseKind) -> bool {
+        let engine = self.assembly.phases.iter().find(|(of, _)| *of == kind);
+        let engine = engine.map_or_else(|| Err("no engine".into()), |(_, e)| e.clone());
+        match engine {
+            Ok(engine) => {
+                self.run_phase(engine).await;
+                true
+            }
+            Err(reason) => {
+                let outcome = PhaseOutcome::new(super::event::Verdict::Skipped, reason);
+                self.events.for_phase(kind).emit(EventBody::PhaseFinished { outcome });
+                false
+            }
+        }
+    }
+
+    fn something_to_cool_for(&self) -> bool {
+        let engines = &self.assembly.phases;
+        self.events.with_state(|state| {
+            state.phases.iter().any(|phase| {
+                phase.status == PhaseStatus::Pending
+                    && !phase.skip_requested
+                    && phase.kind != PhaseKind::Slo
+                    && engines.iter().any(|(kind, engine)| *kind == phase.kind && engine.is_ok())
+            })
+        })
+    }
+
+    pub(super) fn must_be_armed(&self) -> bool {
+        self.settings.config.target.environment == Environment::Production && !self.settings.armed
+    }
+
+    /// Waits for whatever comes next from outside; none when only the number of operators changed.
+    pub(super) async fn hear(&mut self) -> Option<Inbound> {
+        tokio::select! {
+            biased;
+            inbound = self.inbox.recv() => Some(inbound.unwrap_or_else(|| Inbound::Stop {
+                reason: "the engine's inbox is closed".into(),
+            })),
+            Ok(()) = self.operators.changed() => {
+                self.operators_changed();
+                None
+            }
+        }
+    }
+
+    fn operators_changed(&mut self) {
+        let attached = *self.operators.borrow_and_update();
+        self.events.emit(EventBody::Operators { attached });
+        if attached == 0 && self.settings.on_detach == OnDetach::Abort {
+            self.abort_run("the last operator went, and the run was told to abort then");
+        }
+    }
+
+    pub(super) fn abort_run(&mut self, reason: &str) {
+        self.fast = self.abort.is_some();
+        if self.abort.is_none() {
+            self.abort = Some(reason.to_owned());
+            self.events.emit(EventBody::Aborting { reason: reason.to_owned() });
+        }
+    }
+
+    /// Decides about what was heard, acknowledges it, and carries out what is the same everywhere.
+    /// Returns what is left to do for the caller.
+    pub(super) fn take_in(&mut self, inbound: Option<Inbound>, now: Situation) -> Option<Effect> {
+        if let Some(error) = self.events.journal_error()
+            && self.abort.is_none()
+        {
+            self.abort_run(&format!("the journal is lost: {error}"));
+        }
+        let (id, client, command) = match inbound? {
+            Inbound::Stop { reason } => {
+                self.abort_run(&reason);
+                return None;
+            }
+            Inbound::Command { id, client, command } => (id, client, command),
+        };
+        let must_be_armed = self.must_be_armed();
+        let decided = self
+            .events
+            .with_state(|state| decide(&command, &Facts { situation: now, state, must_be_armed }));
+        match decided {
+            Ok(effect) => {
+                self.events.emit(EventBody::CommandAccepted {
+                    id,
+                    client: client.clone(),
+                    command,
+                });
+                self.carry_out(effect, client)
+            }
+            Err(reason) => {
+                self.events.emit(EventBody::CommandRefused { id, client, command, reason });
+                None
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, client: String) -> Option<Effect> {
+        match effect {
+            Effect::AbortRun => self.abort_run(&format!("asked for by {client}")),
+            Effect::Annotate(text) => self.events.emit(EventBody::Annotation { client, text }),
+            Effect::ChangePlan(plan) => self.events.emit(EventBody::PlanChanged { plan }),
+            Effect::Arm => self.settings.armed = true,
+            Effect::WriteReport => match self.write_report() {
+                Ok(path) => {
+                    let path = path.display().to_string();
+                    self.events.emit(EventBody::ReportWritten { path });
+                }
+                Err(reason) => log::error!("cannot write the report: {reason}"),
+            },
+            other => return Some(other),
+        }
+        None
+    }
+
+    async fn wait_for_start(&mut self) {
+        self.events.emit(EventBody::Ready {});
+        let mut unwatched = Instant::now() + UNWATCHED;
+        while self.abort.is_none() {
+            let heard = tokio::time::timeout_at(unwatched, self.hear()).await;
+            let watched = *self.operators.borrow() > 0;
+            if heard.is_err() && !watched {
+                self.abort_run("closed before anything was started");
+                return;
+            }
+            if watched || heard.is_ok() {
+                unwatched = Instant::now() + UNWATCHED;
+            }
+            if let Some(Effect::Start(first)) = self.take_in(heard.ok().flatten(), Situation::Ready)
+            {
+                self.put_first(first);
+                self.events.emit(EventBody::RunStarted {});
+                return;
+            }
+        }
+    }
+
+    fn put_first(&self, first: Option<PhaseKind>) {
+        let plan = self.events.with_state(|state| state.plan.clone());
+        if let (Some(first), Some(mut plan)) = (first, plan)
+            && let Some(at) = plan.position(first)
+        {
+            let mut phase = plan.phases.remove(at);
+            phase.skip = false;
+            plan.phases.insert(0, phase);
+            self.events.emit(EventBody::PlanChanged { plan });
+        }
+    }
+
+    fn reason_to_hold(&self, kind: PhaseKind) -> Option<String> {
+        if self.must_be_armed() && kind != PhaseKind::Slo {
+            return Some(format!("{kind} needs the production target to be armed"));
+        }
+        let unwatched = *self.operators.borrow() == 0;
+        (unwatched && self.settings.on_detach == OnDetach::Hold && kind.is_destructive())
+            .then(|| format!("nobody watches, and {kind} is next"))
+    }
+
+    async fn hold(&mut self, reason: String) -> Wait {
+        self.events.emit(EventBody::Held { reason });
+        let wait = self.wait_in(Situation::Held).await;
+        self.events.emit(EventBody::Released {});
+        wait
+    }
+
+    async fn wait_in(&mut self, situation: Situation) -> Wait {
+        loop {
+            let inbound = self.hear().await;
+            match self.take_in(inbound, situation) {
+                Some(Effect::Resume) => return Wait::Go,
+                Some(Effect::SkipNext) => return Wait::SkipNext,
+                _ if self.abort.is_some() => return Wait::Abort,
+                _ => {}
+            }
+        }
+    }
+
+    async fn cool_down(&mut self) {
+        let max = self.events.with_state(|state| {
+            Duration::from_micros(state.plan.as_ref().map_or(0, |plan| plan.cooldown_us))
+        });
+        if max.is_zero() {
+            return;
+        }
+        self.events.emit(EventBody::CooldownStarted { max_us: max.as_micros() as u64 });
+        let (watch, events) = (Arc::clone(&self.assembly.steady), self.events.clone());
+        let mut steady = std::pin::pin!(watch.until_steady(max, &events));
+        let ended = loop {
+            let inbound = tokio::select! {
+                ended = &mut steady => break ended,
+                inbound = self.hear() => inbound,
+            };
+            match self.take_in(inbound, Situation::Cooldown) {
+                Some(Effect::Pause) => self.pause_between().await,
+                Some(Effect::EndCooldown) => {
+                    break Steady { steady: false, reason: "cut short by an operator".into() };
+                }
+                _ => {}
+            }
+            if self.abort.is_some() {
+                break Steady { steady: false, reason: "the run is being aborted".into() };
+            }
+        };
+        let Steady { steady, reason } = ended;
+        self.events.emit(EventBody::CooldownEnded { steady, reason });
+    }
+
+    async fn pause_between(&mut self) {
+        self.events.emit(EventBody::Pausing {});
+        self.events.emit(EventBody::Paused {});
+        self.wait_in(Situation::PausedBetween).await;
+        self.events.emit(EventBody::Resuming {});
+        self.events.emit(EventBody::Resumed {});
+    }
+
+    fn write_report(&self) -> Result<PathBuf, String> {
+        // On a copy: nobody who reports an event should wait for a report to be on disk.
+        let state = self.events.with_state(RunState::clone);
+        self.assembly.reports.write(&state)
+    }
+
+    /// Evaluates the objectives, and records them when they changed.
+    pub(super) fn judge(&self) {
+        let changed = self.events.with_state(|state| {
+            let objectives = self.assembly.judge.objectives(state);
+            (objectives != state.objectives).then_some(objectives)
+        });
+        if let Some(objectives) = changed {
+            self.events.emit(EventBody::ObjectivesEvaluated { objectives });
+        }
+    }
+
+    /// Fires whenever the objectives should be evaluated again.
+    pub(super) fn judge_ticks() -> tokio::time::Interval {
+        let mut ticks = tokio::time::interval_at(Instant::now() + JUDGE_EVERY, JUDGE_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        ticks
+    }
+}

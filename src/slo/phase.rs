@@ -1,0 +1,52 @@
+//! The SLO phase: the objectives over everything that the load phases measured.
+
+use std::pin::Pin;
+
+use super::evaluation::evaluate;
+use crate::config::PhaseKind;
+use crate::run::event::{EventBody, Objective, PhaseOutcome, Verdict};
+use crate::run::orchestrator::Judge;
+use crate::run::phase::{Phase, PhaseContext};
+use crate::run::state::RunState;
+
+/// Evaluates the objectives while load runs.
+pub struct SloJudge;
+
+impl Judge for SloJudge {
+    fn objectives(&self, state: &RunState) -> Vec<Objective> {
+        evaluate(state)
+    }
+}
+
+/// The SLO phase.
+pub struct SloPhase;
+
+impl Phase for SloPhase {
+    fn kind(&self) -> PhaseKind {
+        PhaseKind::Slo
+    }
+
+    fn run(
+        &self,
+        context: PhaseContext,
+    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
+        Box::pin(async move {
+            let objectives = context.events.with_state(evaluate);
+            let outcome = outcome(&objectives);
+            context.events.emit(EventBody::ObjectivesEvaluated { objectives });
+            outcome
+        })
+    }
+}
+
+fn outcome(objectives: &[Objective]) -> PhaseOutcome {
+    let verdict = objectives.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Inconclusive);
+    let missed = objectives.iter().filter(|o| o.verdict != Verdict::Pass);
+    let words: Vec<String> = missed
+        .map(|o| {
+            format!("{} {} (asked {}, n {}): {}", o.id, o.measured, o.objective, o.n, o.verdict)
+        })
+        .collect();
+    let reason = if words.is_empty() { "every objective is met".into() } else { words.join("; ") };
+    PhaseOutcome::new(verdict, reason)
+}
