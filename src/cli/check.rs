@@ -1,12 +1,116 @@
-//! `shakedown check`.
+//! `shakedown check`: configuration, reachability, health and optional tools.
 
-use super::exit::{CliError, Exit};
+use std::net::ToSocketAddrs;
+use std::time::Duration;
+
+use super::ConfigArgs;
+use super::exit::{CliError, Exit, say};
+use super::runtime;
+use super::tools::TOOLS;
+use crate::config::{self, Config, LoadOptions, Loaded};
+use crate::platform::health::{AskHealth, HealthProbe};
+
+/// Longest wait for a store's port.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Options of `check`.
 #[derive(clap::Args)]
-pub struct CheckArgs {}
+pub struct CheckArgs {
+    /// Shows where each value that is not a default came from
+    #[arg(long)]
+    origins: bool,
+}
 
 /// Runs the command.
-pub fn run(_config: &super::ConfigArgs, _args: &CheckArgs) -> Result<Exit, CliError> {
-    Ok(Exit::Pass)
+pub fn run(args: &ConfigArgs, check: &CheckArgs) -> Result<Exit, CliError> {
+    let options = LoadOptions::from_process(args.config.clone(), args.set.clone());
+    let Some(loaded) = config::load(&options).map_err(CliError::usage)? else {
+        say(format_args!(
+            "no {}: runs use the embedded sandbox (`shakedown init` writes a configuration)",
+            config::DEFAULT_FILE
+        ));
+        check_tools();
+        return Ok(Exit::Pass);
+    };
+    say(format_args!("configuration  ok       {}", loaded.source));
+    print_origins(&loaded, check.origins);
+    let services = check_services(&loaded.config)?;
+    let stores = check_stores(&loaded.config);
+    check_tools();
+    Ok(if services && stores { Exit::Pass } else { Exit::Fail })
+}
+
+fn print_origins(loaded: &Loaded, all: bool) {
+    let overridden = |source: &&String| !source.starts_with(&loaded.source);
+    for (path, source) in &loaded.origins {
+        if all || overridden(&source) {
+            say(format_args!("  {path:<52} {source}"));
+        }
+    }
+    if !all {
+        say("  (--origins shows where every value came from; what is not listed is a default)");
+    }
+}
+
+fn check_services(config: &Config) -> Result<bool, CliError> {
+    let probe = HealthProbe::new(&config.services).map_err(CliError::usage)?;
+    let answers = runtime(1)?.block_on(probe.ask_all());
+    if answers.is_empty() {
+        say("services       missing  none is configured: load phases will be skipped");
+    }
+    let mut all = true;
+    for (service, answer) in answers {
+        let word = if answer.healthy { "ok" } else { "failed" };
+        let millis = answer.latency.as_millis();
+        say(format_args!("{service:<14} {word:<8} {} in {millis} ms", answer.detail));
+        all &= answer.healthy;
+    }
+    Ok(all)
+}
+
+fn check_stores(config: &Config) -> bool {
+    let mut all = true;
+    for (name, store) in config.stores.configured() {
+        let reached = reach(name, &store.url);
+        all &= reached.is_ok();
+        match reached {
+            Ok(()) => say(format_args!("{name:<14} ok       its port answers")),
+            Err(reason) => say(format_args!("{name:<14} failed   {reason}")),
+        }
+    }
+    all
+}
+
+fn reach(name: &str, url: &str) -> Result<(), String> {
+    let uri: hyper::Uri = url.parse().map_err(|_| format!("`{url}` is no URL"))?;
+    let host = uri.host().ok_or_else(|| format!("`{url}` names no host"))?;
+    let default_port = match name {
+        "postgres" => 5432,
+        "redis" => 6379,
+        "qdrant" => 6334,
+        "neo4j" => 7687,
+        _ => 9000,
+    };
+    let port = uri.port_u16().unwrap_or(default_port);
+    let addresses = (host.trim_matches(['[', ']']), port).to_socket_addrs();
+    let mut failure = "the name has no address".to_owned();
+    for address in addresses.map_err(|error| error.to_string())? {
+        match std::net::TcpStream::connect_timeout(&address, STORE_PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(error) => failure = format!("{address}: {error}"),
+        }
+    }
+    Err(failure)
+}
+
+fn check_tools() {
+    for tool in TOOLS {
+        match tool.version() {
+            Some(version) => say(format_args!("{:<14} ok       {version}", tool.name)),
+            None => say(format_args!(
+                "{:<14} missing  (optional) {}: {}",
+                tool.name, tool.purpose, tool.how_to_get
+            )),
+        }
+    }
 }

@@ -1,7 +1,11 @@
-//! Exit codes, in one place.
+//! Exit codes, in one place, and what is said when the program ends.
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
+
+use crate::config::InconclusiveExit;
+use crate::run::event::Verdict;
 
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,20 @@ impl Exit {
             Self::Usage => 2,
             Self::Inconclusive => 3,
             Self::Aborted => 130,
+        }
+    }
+
+    /// The code for a verdict; what an inconclusive one means is configured.
+    pub const fn of(verdict: Verdict, inconclusive: InconclusiveExit) -> Self {
+        match (verdict, inconclusive) {
+            (Verdict::Pass, _) => Self::Pass,
+            (Verdict::Fail, _) => Self::Fail,
+            (Verdict::Aborted, _) => Self::Aborted,
+            (Verdict::Inconclusive | Verdict::Skipped, InconclusiveExit::Pass) => Self::Pass,
+            (Verdict::Inconclusive | Verdict::Skipped, InconclusiveExit::Fail) => Self::Fail,
+            // An invalid measurement is nobody's pass, whatever is configured.
+            (Verdict::Invalid, InconclusiveExit::Fail) => Self::Fail,
+            (Verdict::Inconclusive | Verdict::Skipped | Verdict::Invalid, _) => Self::Inconclusive,
         }
     }
 }
@@ -59,3 +77,36 @@ impl fmt::Display for CliError {
 }
 
 impl std::error::Error for CliError {}
+
+/// Prints text on standard output; a reader that went away is no error of ours.
+pub fn say(text: impl fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints an error or a warning on standard error.
+pub fn say_error(text: &impl fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "shakedown: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_exit_codes_holds() {
+        use InconclusiveExit::{Fail, Own, Pass};
+        let table = [
+            (Verdict::Pass, Own, 0),
+            (Verdict::Fail, Pass, 1),
+            (Verdict::Inconclusive, Own, 3),
+            (Verdict::Inconclusive, Pass, 0),
+            (Verdict::Inconclusive, Fail, 1),
+            (Verdict::Invalid, Pass, 3),
+            (Verdict::Invalid, Fail, 1),
+            (Verdict::Aborted, Pass, 130),
+        ];
+        for (verdict, inconclusive, code) in table {
+            assert_eq!(Exit::of(verdict, inconclusive).code(), code, "{verdict} {inconclusive:?}");
+        }
+    }
+}

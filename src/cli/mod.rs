@@ -1,23 +1,39 @@
 //! The command line: one file per command, exit codes, nothing else.
 
+mod attach;
 mod check;
+mod clean;
+mod dashboard;
+mod engine;
 mod exit;
+mod headless;
 mod init;
+mod order;
+mod report;
+mod run;
+mod runs;
 mod sandbox;
+mod session;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 pub use exit::{CliError, Exit};
 
 /// Takes a production AI platform on a shakedown run, live in the terminal.
+///
+/// Alone it opens the dashboard on the plan with nothing running.
 #[derive(Parser)]
-#[command(name = "shakedown", version, disable_help_subcommand = false)]
+#[command(name = "shakedown", version, propagate_version = true)]
 struct Cli {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    display: DisplayArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -25,26 +41,77 @@ struct Cli {
 /// Where the configuration comes from.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigArgs {
-    /// Configuration file. Without one `shakedown.yaml` is used where it exists, else the embedded sandbox.
+    /// Configuration file; without one `shakedown.yaml` where it exists, else the embedded sandbox
     #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Overrides one value, such as `--set phases.cooldown=10s`. May be repeated.
+    pub config: Option<PathBuf>,
+    /// Overrides one value, such as `--set phases.cooldown=10s` (may be repeated)
     #[arg(long, global = true, value_name = "PATH=VALUE")]
-    set: Vec<String>,
+    pub set: Vec<String>,
+}
+
+/// How the dashboard looks.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DisplayArgs {
+    /// Most frames per second, 1-10
+    #[arg(long, global = true, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub fps: u8,
+    /// ASCII only: no block elements, no special glyphs
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// No colours (also by the environment variable NO_COLOR)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Theme file in place of the built-in one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub theme: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes a commented configuration after looking at what is there.
-    #[command(alias = "install")]
+    /// Runs the plan at once
+    Run(run::RunArgs),
+    /// The full plan (as `run --full`)
+    Full(run::RunOptions),
+    /// A short plan: no chaos, no ramping load (as `run --quick`)
+    Quick(run::RunOptions),
+    /// Mixed load alone
+    #[command(alias = "mixed")]
+    Locust(run::RunOptions),
+    /// Ramping load alone
+    #[command(alias = "ramping")]
+    K6(run::RunOptions),
+    /// Chaos alone
+    Chaos(run::RunOptions),
+    /// Security alone
+    Security(run::RunOptions),
+    /// Backup drill alone
+    Backup(run::RunOptions),
+    /// The full plan compressed to about three minutes, on the embedded sandbox
+    Demo(run::RunOptions),
+    /// Watches a run that goes on somewhere else, or looks at one that is over
+    Attach(attach::AttachArgs),
+    /// Lists runs
+    Runs,
+    /// Writes the report of a run anew from its journal
+    Report(report::ReportArgs),
+    /// Prints the last run's results
+    Results,
+    /// Removes folders of runs that are over
+    Clean(clean::CleanArgs),
+    /// Writes a commented configuration after looking at what is there
+    #[command(visible_alias = "install")]
     Init(init::InitArgs),
-    /// Checks configuration, reachability, health and optional tools.
+    /// Checks configuration, reachability, health and optional tools
     Check(check::CheckArgs),
-    /// Runs the embedded practice platform alone.
+    /// Runs the embedded practice platform alone
     Sandbox(sandbox::SandboxArgs),
-    /// One service of the sandbox.
+    /// One service of the sandbox
     #[command(hide = true)]
     SandboxService(sandbox::ServiceArgs),
+    /// The engine of a run
+    #[command(hide = true)]
+    Engine(engine::EngineArgs),
 }
 
 /// Runs the program.
@@ -56,21 +123,51 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Pass }.into();
         }
     };
-    match run(cli) {
+    match dispatch(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("shakedown: {error}");
+            exit::say_error(&error);
             error.exit.into()
         }
     }
 }
 
-fn run(cli: Cli) -> Result<Exit, CliError> {
-    match cli.command {
-        None => Ok(Exit::Pass),
+fn dispatch(cli: Cli) -> Result<Exit, CliError> {
+    use crate::config::PhaseKind;
+    use crate::run::plan::Scope;
+    let Cli { config, display, command } = cli;
+    let start = |scope, options: &run::RunOptions| run::start(&config, &display, scope, options);
+    let only = |phase| Scope::Only(vec![phase]);
+    match command {
+        None => run::open(&config, &display),
+        Some(Command::Run(args)) => start(args.scope()?, &args.options),
+        Some(Command::Full(options)) => start(Scope::Full, &options),
+        Some(Command::Quick(options)) => start(Scope::Quick, &options),
+        Some(Command::Locust(options)) => start(only(PhaseKind::Mixed), &options),
+        Some(Command::K6(options)) => start(only(PhaseKind::Ramping), &options),
+        Some(Command::Chaos(options)) => start(only(PhaseKind::Chaos), &options),
+        Some(Command::Security(options)) => start(only(PhaseKind::Security), &options),
+        Some(Command::Backup(options)) => start(only(PhaseKind::Backup), &options),
+        Some(Command::Demo(options)) => start(Scope::Demo, &options),
+        Some(Command::Attach(args)) => attach::run(&config, &display, &args),
+        Some(Command::Runs) => runs::run(&config),
+        Some(Command::Report(args)) => report::run(&config, &args),
+        Some(Command::Results) => report::results(&config),
+        Some(Command::Clean(args)) => clean::run(&config, &args),
         Some(Command::Init(args)) => init::run(&args),
-        Some(Command::Check(args)) => check::run(&cli.config, &args),
+        Some(Command::Check(args)) => check::run(&config, &args),
         Some(Command::Sandbox(args)) => sandbox::run(&args),
         Some(Command::SandboxService(args)) => sandbox::serve(&args),
+        Some(Command::Engine(args)) => engine::run(&args),
     }
+}
+
+/// A runtime: with one worker everything happens on the calling thread.
+fn runtime(workers: usize) -> Result<Runtime, CliError> {
+    let mut builder = match workers {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let built = builder.worker_threads(workers).enable_all().build();
+    built.map_err(|error| CliError::usage(format!("cannot start: {error}")))
 }

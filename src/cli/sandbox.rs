@@ -1,21 +1,110 @@
 //! `shakedown sandbox`, and the hidden command that runs one of its services.
 
-use super::exit::{CliError, Exit};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{CliError, Exit, say};
+use super::runtime;
+use crate::config::ServiceKind;
+use crate::sandbox::{self, Endpoints, Options};
 
 /// Options of `sandbox`.
-#[derive(clap::Args)]
-pub struct SandboxArgs {}
+#[derive(Args)]
+pub struct SandboxArgs {
+    /// Seed of its latencies
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Factor on every latency
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = parse_scale)]
+    latency_scale: f64,
+    /// Ends when standard input is closed
+    #[arg(long, hide = true)]
+    lifeline: bool,
+    /// Prints the addresses as one line of JSON
+    #[arg(long, hide = true)]
+    ready_json: bool,
+}
 
 /// Options of one service.
-#[derive(clap::Args)]
-pub struct ServiceArgs {}
+#[derive(Args)]
+pub struct ServiceArgs {
+    #[arg(value_parser = parse_service)]
+    service: ServiceKind,
+    #[arg(long)]
+    port: u16,
+    #[arg(long)]
+    seed: u64,
+    #[arg(long, value_parser = parse_scale)]
+    latency_scale: f64,
+    /// Process id of the supervisor
+    #[arg(long)]
+    parent: u32,
+}
+
+fn parse_scale(text: &str) -> Result<f64, String> {
+    let scale = text.parse::<f64>().ok().filter(|scale| (0.0..=1000.0).contains(scale));
+    scale.ok_or_else(|| "expected a number from 0 to 1000".into())
+}
+
+fn parse_service(word: &str) -> Result<ServiceKind, String> {
+    ServiceKind::ALL
+        .into_iter()
+        .find(|service| service.name() == word)
+        .ok_or_else(|| "expected chat, rag or mcp".into())
+}
 
 /// Runs the sandbox until it is stopped.
-pub fn run(_args: &SandboxArgs) -> Result<Exit, CliError> {
-    Ok(Exit::Pass)
+pub fn run(args: &SandboxArgs) -> Result<Exit, CliError> {
+    let executable = std::env::current_exe().map_err(CliError::usage)?;
+    let options = Options { seed: args.seed, latency_scale: args.latency_scale };
+    let ready = |endpoints: &Endpoints| {
+        if args.ready_json {
+            say(serde_json::to_string(endpoints).unwrap_or_default());
+        } else {
+            introduce(endpoints);
+        }
+    };
+    runtime(1)?.block_on(async {
+        let stop = stopped(args.lifeline)?;
+        let supervised = sandbox::supervise(&executable, &options, ready, stop).await;
+        supervised.map(|()| Exit::Pass).map_err(CliError::usage)
+    })
 }
 
 /// Runs one service.
-pub fn serve(_args: &ServiceArgs) -> Result<Exit, CliError> {
-    Ok(Exit::Pass)
+pub fn serve(args: &ServiceArgs) -> Result<Exit, CliError> {
+    let ServiceArgs { service, port, seed, latency_scale, parent } = *args;
+    runtime(1)?.block_on(async {
+        let served = sandbox::serve(service, port, seed, latency_scale, parent).await;
+        served.map(|()| Exit::Pass).map_err(CliError::usage)
+    })
+}
+
+/// A future that ends when the sandbox has to.
+fn stopped(lifeline: bool) -> Result<impl Future<Output = ()>, CliError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::usage)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::usage)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(CliError::usage)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv(), if !lifeline => {}
+            () = sandbox::parent_gone(), if lifeline => {}
+        }
+    })
+}
+
+fn introduce(endpoints: &Endpoints) {
+    say("The embedded practice platform is up (Ctrl-C ends it):");
+    for (name, url) in [("chat", &endpoints.chat), ("rag", &endpoints.rag), ("mcp", &endpoints.mcp)]
+    {
+        say(format_args!("  {name:<6} {url}"));
+    }
+    say(format_args!("  {:<6} {}/sandbox/services", "admin", endpoints.admin));
+    say("\nA shakedown.yaml for it:\n");
+    match serde_yaml::to_string(&sandbox::config(endpoints)) {
+        Ok(yaml) => say(yaml),
+        Err(error) => say(format_args!("# cannot be written: {error}")),
+    }
 }

@@ -1,9 +1,14 @@
 //! `shakedown.yaml`: the platform under validation, its workloads, and what a run must reach.
 
+mod load;
+mod overrides;
 mod plan;
+mod position;
+mod problem;
 mod secret;
 mod service;
 mod timespan;
+mod validate;
 mod workload;
 
 use std::path::PathBuf;
@@ -11,7 +16,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use load::{DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse};
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
+pub use problem::{ConfigError, Place, Problem};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use service::{
     Auth, ChatService, Endpoint, McpService, Operation, RagService, Scratch, ServiceKind, Services,
@@ -175,4 +182,9 @@ impl Default for ReportSettings {
     fn default() -> Self {
         Self { runs: "runs".into(), copy_to: ".".into() }
     }
+}
+
+/// The JSON schema of the configuration, as shipped in `docs/`.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
 }

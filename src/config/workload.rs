@@ -137,6 +137,16 @@ pub enum Step {
 }
 
 impl Step {
+    /// The service that the step needs; none for one that any service has.
+    pub const fn service(&self) -> Option<ServiceKind> {
+        match self {
+            Self::Chat { .. } => Some(ServiceKind::Chat),
+            Self::Ingest { .. } | Self::Query { .. } => Some(ServiceKind::Rag),
+            Self::Tool {} | Self::ListTools {} | Self::Ping {} => Some(ServiceKind::Mcp),
+            Self::Health {} | Self::Think(_) => None,
+        }
+    }
+
     /// The name under which the step's requests are counted.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -1,1 +1,21 @@
-//! load
+//! The built-in load engine: virtual users on per-core threads, real requests, HDR histograms.
+
+mod budget;
+mod chat;
+mod course;
+mod documents;
+mod exchange;
+mod generator;
+mod guard;
+mod mcp;
+mod merge;
+mod phase;
+mod population;
+mod rag;
+mod recorder;
+mod sse;
+mod template;
+mod user;
+mod verdict;
+
+pub use phase::{LoadPhase, LoadUnavailable, phase};

@@ -1,4 +1,8 @@
 //! How the platform under validation is reached.
 
+pub mod connection;
 pub mod endpoint;
+pub mod health;
+pub mod steady;
 pub mod text;
+pub mod tls;

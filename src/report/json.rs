@@ -9,11 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{PhaseKind, ServiceKind};
-use crate::run::event::{Objective, RunVerdict, Verdict};
+use crate::run::event::{Objective, Verdict};
 use crate::run::folder::write_atomically;
 use crate::run::histogram::Histogram;
 use crate::run::state::{LoadState, PhaseState, PhaseStatus, RunState, ServiceTotals};
-use crate::run::verdict;
 
 /// Name of the report in the run's folder and of its copy.
 pub const REPORT_FILE: &str = "production_validation_report.json";
@@ -211,12 +210,28 @@ pub struct MarkRow {
 
 /// The report of a run in progress, or at its end.
 pub fn report(state: &RunState) -> Report {
-    build(state, state.verdict.as_ref())
-}
-
-/// The report of a run whose engine died.
-pub fn report_of_interrupted(state: &RunState) -> Report {
-    build(state, Some(&verdict::of_interrupted(state)))
+    let verdict = state.verdict.as_ref();
+    let word = verdict.map_or("running", |verdict| verdict.verdict.word());
+    Report {
+        report_version: REPORT_VERSION,
+        overall_status: word.to_owned(),
+        verdict: verdict.map_or_else(|| word.to_owned(), ToString::to_string),
+        reasons: verdict.map(|verdict| verdict.reasons.clone()).unwrap_or_default(),
+        without: verdict.map(|verdict| verdict.without.clone()).unwrap_or_default(),
+        complete: verdict.is_some_and(|v| v.verdict != Verdict::Aborted),
+        run: run_section(state),
+        slo_compliance: state.objectives.iter().map(objective_row).collect(),
+        phases: state.phases.iter().map(|phase| phase_section(phase, state.now_us)).collect(),
+        timeline: state
+            .marks
+            .iter()
+            .map(|mark| MarkRow {
+                at_seconds: seconds(mark.at_us),
+                phase: mark.phase,
+                text: mark.text.clone(),
+            })
+            .collect(),
+    }
 }
 
 /// Writes a report into a run's folder, each load phase's own beside it.
@@ -236,30 +251,6 @@ pub fn write(run_dir: &Path, report: &Report) -> io::Result<PathBuf> {
 /// The JSON schema of the report, as shipped in `docs/`.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Report).to_value()
-}
-
-fn build(state: &RunState, verdict: Option<&RunVerdict>) -> Report {
-    let word = verdict.map_or("running", |verdict| verdict.verdict.word());
-    Report {
-        report_version: REPORT_VERSION,
-        overall_status: word.to_owned(),
-        verdict: verdict.map_or_else(|| word.to_owned(), ToString::to_string),
-        reasons: verdict.map(|verdict| verdict.reasons.clone()).unwrap_or_default(),
-        without: verdict.map(|verdict| verdict.without.clone()).unwrap_or_default(),
-        complete: state.verdict.as_ref().is_some_and(|v| v.verdict != Verdict::Aborted),
-        run: run_section(state),
-        slo_compliance: state.objectives.iter().map(objective_row).collect(),
-        phases: state.phases.iter().map(|phase| phase_section(phase, state.now_us)).collect(),
-        timeline: state
-            .marks
-            .iter()
-            .map(|mark| MarkRow {
-                at_seconds: seconds(mark.at_us),
-                phase: mark.phase,
-                text: mark.text.clone(),
-            })
-            .collect(),
-    }
 }
 
 fn run_section(state: &RunState) -> Option<RunSection> {

@@ -1,3 +1,4 @@
 //! Reports: one file per format, all from the state of a run.
 
 pub mod json;
+pub mod text;

@@ -136,6 +136,14 @@ impl RunFolder {
         })
     }
 
+    /// Removes the folder of a run that has no journal and no engine: it never began.
+    pub fn discard_unbegun(&self) {
+        if !self.journal().exists() && !self.has_live_engine() {
+            // What is left of a folder that cannot be removed is not listed as a run either.
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
     /// Writes what the engine is asked to do.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The journal: every event of a run, one JSON line each, appended as it happens.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,23 @@ impl Journal {
         match file {
             Ok(file) => Ok(Self { file, path }),
             Err(source) => Err(JournalError { action: "cannot create journal", path, source }),
+        }
+    }
+
+    /// Opens the journal of a run whose engine is gone, cut to its good part.
+    ///
+    /// # Errors
+    /// When the file cannot be changed.
+    pub fn reopen(run_dir: &Path, good_bytes: u64) -> Result<Self, JournalError> {
+        let path = run_dir.join(JOURNAL_FILE);
+        let reopened = OpenOptions::new().append(true).open(&path).and_then(|file| {
+            file.set_len(good_bytes)?;
+            file.sync_all()?;
+            Ok(file)
+        });
+        match reopened {
+            Ok(file) => Ok(Self { file, path }),
+            Err(source) => Err(JournalError { action: "cannot cut journal", path, source }),
         }
     }
 
@@ -112,25 +129,6 @@ pub fn for_each_event(
         each(event);
     }
     Ok((good, length.saturating_sub(good)))
-}
-
-/// Cuts a torn tail so that a reader after us finds whole events only.
-///
-/// # Errors
-/// When the file cannot be changed.
-pub fn cut(run_dir: &Path, good_bytes: u64) -> Result<(), JournalError> {
-    let path = run_dir.join(JOURNAL_FILE);
-    let cut = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).open(&path)?;
-        file.set_len(good_bytes)?;
-        file.seek(SeekFrom::End(0))?;
-        file.sync_all()
-    };
-    cut().map_err(|source| JournalError {
-        action: "cannot cut journal",
-        path: path.clone(),
-        source,
-    })
 }
 
 /// The part of an event that every version has.

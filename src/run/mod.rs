@@ -16,6 +16,7 @@ pub mod orchestrator;
 pub mod phase;
 pub mod plan;
 pub mod recorder;
+pub mod recovery;
 pub mod server;
 pub mod socket;
 pub mod state;

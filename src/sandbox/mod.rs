@@ -1,1 +1,24 @@
-//! sandbox
+//! The embedded practice platform: chat, RAG and MCP services that speak their real protocols, each
+//! a supervised child process of this binary on a loopback port. Every answer is marked as the
+//! sandbox's. It proves that a run works end to end; it is no evidence about any real platform.
+
+mod admin;
+mod chat;
+mod handbook;
+mod knobs;
+mod latency;
+mod launch;
+mod lifeline;
+mod mcp;
+mod metrics;
+mod rag;
+mod restart;
+mod service;
+mod settings;
+mod supervisor;
+
+pub use launch::{Sandbox, SandboxError};
+pub use lifeline::parent_gone;
+pub use service::serve;
+pub use settings::{Endpoints, Options, config};
+pub use supervisor::supervise;

@@ -24,6 +24,12 @@ pub enum LoadEvent {
         /// Users wanted from now on.
         users: u32,
     },
+    /// Documents with numbers up to `last` may be written from now on; whoever cleans up after a
+    /// crash removes them all.
+    WriteBlock {
+        /// The last number; the first is 0.
+        last: u64,
+    },
     /// A brake stopped the load.
     GuardTripped {
         /// Which and why.

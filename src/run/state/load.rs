@@ -45,6 +45,8 @@ pub struct LoadState {
     pub dropped: u64,
     /// The brake that stopped the load, if one did.
     pub guard: Option<String>,
+    /// Number of the last document that may have been written; none when none was.
+    pub write_block: Option<u64>,
     /// What became of the documents that were written.
     pub cleanup: Option<CleanupReport>,
 }
@@ -191,6 +193,7 @@ impl LoadState {
             LoadEvent::Started(start) => self.start = Some(start.clone()),
             LoadEvent::Interval(interval) => self.add_interval(at_us, interval),
             LoadEvent::Rescaled { .. } => {}
+            LoadEvent::WriteBlock { last } => self.write_block = Some(*last),
             LoadEvent::GuardTripped { reason } => self.guard = Some(reason.clone()),
             LoadEvent::Cleanup(report) => self.cleanup = Some(report.clone()),
         }

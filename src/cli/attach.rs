@@ -1,0 +1,68 @@
+//! `shakedown attach`: watches a run that goes on, or looks at one that is over.
+
+use std::io::IsTerminal;
+
+use super::exit::{CliError, Exit, say, say_error};
+use super::{ConfigArgs, DisplayArgs, dashboard, report, runs, runtime};
+use crate::config::InconclusiveExit;
+use crate::run::client::{ClientUpdate, EngineClient};
+use crate::run::folder::RunFolder;
+use crate::run::recovery::{self, RecordedRun};
+
+/// Options of `attach`.
+#[derive(clap::Args)]
+pub struct AttachArgs {
+    /// Id of the run (or its beginning or end), or its folder; without one the run that goes on
+    id: Option<String>,
+    /// Only watches: commands are refused
+    #[arg(long)]
+    read_only: bool,
+}
+
+/// Runs the command.
+pub fn run(
+    config: &ConfigArgs,
+    display: &DisplayArgs,
+    args: &AttachArgs,
+) -> Result<Exit, CliError> {
+    if !std::io::stdout().is_terminal() {
+        return Err(CliError::usage("attach needs a terminal: `shakedown results` prints lines"));
+    }
+    let folder = find(config, args.id.as_deref())?;
+    let recorded = recovery::open(&folder).map_err(CliError::usage)?;
+    runtime(1)?.block_on(async {
+        if recorded.alive {
+            return dashboard::watch(&folder, display, args.read_only, InconclusiveExit::Own).await;
+        }
+        let over = explain_end(&folder, &recorded)?;
+        dashboard::show(over, &folder, display, InconclusiveExit::Own).await
+    })
+}
+
+/// A run by name, else one that goes on here, else one that goes on anywhere, else the last one.
+fn find(config: &ConfigArgs, id: Option<&str>) -> Result<RunFolder, CliError> {
+    let runs = runs::folder(config)?;
+    if id.is_none() {
+        let here = RunFolder::list(&runs).into_iter().rev().find(RunFolder::has_live_engine);
+        if let Some(folder) = here.or_else(runs::live_elsewhere) {
+            return Ok(folder);
+        }
+    }
+    RunFolder::find(&runs, id).map_err(CliError::usage)
+}
+
+/// A client that hears the recorded end of a run.
+fn explain_end(folder: &RunFolder, recorded: &RecordedRun) -> Result<EngineClient, CliError> {
+    let report = report::rebuild(folder, &recorded.state)?;
+    if recorded.interrupted {
+        say_error(&format_args!(
+            "the engine of run {} ended without finishing it; the report is built from its journal",
+            folder.id()
+        ));
+    }
+    say(format_args!("report    {}", report.display()));
+    let (client, peer) = EngineClient::pair(true);
+    // The channel is empty, so there is room for the one update.
+    let _ = peer.updates.try_send(ClientUpdate::Snapshot(Box::new(recorded.state.clone())));
+    Ok(client)
+}

@@ -1,0 +1,179 @@
+//! The hidden command that is the engine: puts the rooms together and runs the order.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exit::{CliError, Exit};
+use super::order::EngineOrder;
+use super::runtime;
+use crate::config::{Config, PhaseKind, ServiceKind};
+use crate::load;
+use crate::platform::endpoint::ResolvedEndpoint;
+use crate::platform::health::HealthProbe;
+use crate::platform::steady;
+use crate::report;
+use crate::run::connection::write_refusal;
+use crate::run::engine::{self, EngineParts};
+use crate::run::event::EventBody;
+use crate::run::folder::{RunFolder, write_atomically};
+use crate::run::orchestrator::{Assembly, ReportWriter, Settings, Steady, SteadyWatch};
+use crate::run::phase::Phase;
+use crate::run::recorder::EventSink;
+use crate::run::state::RunState;
+use crate::sandbox::{Options, Sandbox};
+use crate::slo::{SloJudge, SloPhase};
+
+/// Options of the engine.
+#[derive(clap::Args)]
+pub struct EngineArgs {
+    /// Folder of the run.
+    run_dir: PathBuf,
+}
+
+/// Runs an engine to the end of its run.
+pub fn run(args: &EngineArgs) -> Result<Exit, CliError> {
+    engine::leave_terminal();
+    let folder = RunFolder::at(args.run_dir.clone());
+    let ended = runtime(2)?.block_on(run_order(&folder));
+    if let Err(error) = &ended {
+        write_refusal(folder.path(), &error.to_string());
+    }
+    ended
+}
+
+async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
+    let mut order: EngineOrder = folder.read_order().map_err(CliError::usage)?;
+    let sandbox = start_sandbox(&mut order).await?;
+    let ended = engine::run(parts(folder, order)?).await;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    let verdict = ended.map_err(CliError::usage)?;
+    Ok(Exit::of(verdict.verdict, crate::config::InconclusiveExit::Own))
+}
+
+async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliError> {
+    if !order.sandbox {
+        return Ok(None);
+    }
+    let executable = std::env::current_exe().map_err(CliError::usage)?;
+    let options = Options { seed: order.seed, ..Options::default() };
+    let sandbox = Sandbox::launch(&executable, &options).await.map_err(CliError::usage)?;
+    let endpoints = sandbox.endpoints();
+    let services = &mut order.config.services;
+    let addresses = [
+        (services.chat.as_mut().map(|service| &mut service.endpoint), &endpoints.chat),
+        (services.rag.as_mut().map(|service| &mut service.endpoint), &endpoints.rag),
+        (services.mcp.as_mut().map(|service| &mut service.endpoint), &endpoints.mcp),
+    ];
+    for (endpoint, address) in addresses {
+        if let Some(endpoint) = endpoint {
+            endpoint.base_url.clone_from(address);
+        }
+    }
+    Ok(Some(sandbox))
+}
+
+fn parts(folder: &RunFolder, order: EngineOrder) -> Result<EngineParts, CliError> {
+    let config = Arc::new(order.config);
+    let origins = origins(&config)?;
+    let probe = HealthProbe::new(&config.services).map_err(CliError::usage)?;
+    let assembly = Assembly {
+        phases: PhaseKind::ALL.into_iter().map(|kind| (kind, engine_of(kind, &config))).collect(),
+        steady: Arc::new(PlatformWatch(probe)),
+        reports: Arc::new(JsonReports {
+            folder: folder.clone(),
+            copy_to: config.report.copy_to.clone(),
+        }),
+        judge: Arc::new(SloJudge),
+    };
+    let settings = Settings {
+        config,
+        run_id: folder.id(),
+        seed: order.seed,
+        autostart: order.autostart,
+        armed: order.armed,
+        on_detach: order.on_detach,
+    };
+    Ok(EngineParts {
+        folder: folder.clone(),
+        assembly,
+        settings,
+        plan: order.plan,
+        origins,
+        config_source: order.config_source,
+        owned: order.owned,
+    })
+}
+
+fn origins(config: &Config) -> Result<Vec<(ServiceKind, String)>, CliError> {
+    let resolve = |(service, endpoint)| {
+        let resolved = ResolvedEndpoint::resolve(endpoint).map_err(CliError::usage)?;
+        Ok((service, resolved.origin()))
+    };
+    config.services.endpoints().map(resolve).collect()
+}
+
+/// The engine of a phase, or why there is none.
+fn engine_of(kind: PhaseKind, config: &Config) -> Result<Arc<dyn Phase>, String> {
+    match kind {
+        PhaseKind::Mixed | PhaseKind::Ramping => match load::phase(kind, config) {
+            Ok(phase) => Ok(Arc::new(phase)),
+            Err(unavailable) => Err(unavailable.to_string()),
+        },
+        PhaseKind::Slo => Ok(Arc::new(SloPhase)),
+        PhaseKind::Chaos | PhaseKind::Security | PhaseKind::Backup => {
+            Err(format!("this version has no engine for {kind} yet"))
+        }
+    }
+}
+
+/// Watches the configured services between two phases.
+struct PlatformWatch(HealthProbe);
+
+impl SteadyWatch for PlatformWatch {
+    fn until_steady<'a>(
+        &'a self,
+        max: Duration,
+        events: &'a EventSink,
+    ) -> Pin<Box<dyn Future<Output = Steady> + Send + 'a>> {
+        Box::pin(async move {
+            let watched = steady::wait_until_steady(&self.0, max, |answers| {
+                for (service, answer) in answers {
+                    events.emit(EventBody::Health {
+                        service: *service,
+                        healthy: answer.healthy,
+                        latency_us: answer.latency.as_micros() as u64,
+                        detail: answer.detail.clone(),
+                    });
+                }
+            });
+            let steady::Steady { steady, reason } = watched.await;
+            Steady { steady, reason }
+        })
+    }
+}
+
+/// Writes the JSON report into the run's folder and, when the run is over, beside the operator.
+struct JsonReports {
+    folder: RunFolder,
+    copy_to: PathBuf,
+}
+
+impl ReportWriter for JsonReports {
+    fn write(&self, state: &RunState) -> Result<PathBuf, String> {
+        let report = report::json::report(state);
+        let path =
+            report::json::write(self.folder.path(), &report).map_err(|error| error.to_string())?;
+        if state.verdict.is_some() {
+            let copy = self.copy_to.join(report::json::REPORT_FILE);
+            let content = std::fs::read(&path);
+            content
+                .and_then(|content| write_atomically(&copy, &content))
+                .map_err(|error| format!("{}: {error}", copy.display()))?;
+        }
+        Ok(path)
+    }
+}

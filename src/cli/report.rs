@@ -1,0 +1,64 @@
+//! `shakedown report` and `shakedown results`.
+
+use std::path::PathBuf;
+
+use super::ConfigArgs;
+use super::exit::{CliError, Exit, say, say_error};
+use super::runs;
+use crate::config::InconclusiveExit;
+use crate::report::{json, text};
+use crate::run::folder::RunFolder;
+use crate::run::recovery;
+use crate::run::state::RunState;
+
+/// Options of `report`.
+#[derive(clap::Args)]
+pub struct ReportArgs {
+    /// Id of the run (or its beginning or end), or its folder; without one the latest
+    id: Option<String>,
+}
+
+/// Writes the report of a run anew from its journal, and prints it.
+pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
+    let folder = RunFolder::find(&runs::folder(config)?, args.id.as_deref());
+    let folder = folder.map_err(CliError::usage)?;
+    let recorded = recovery::open(&folder).map_err(CliError::usage)?;
+    if recorded.alive {
+        say_error(&"the run goes on: this is a partial report");
+    } else if recorded.interrupted {
+        say_error(&"the engine ended without finishing the run: its journal tells what happened");
+    }
+    rebuild(&folder, &recorded.state)?;
+    print_results(&folder);
+    Ok(exit_of(&recorded.state))
+}
+
+/// Prints the last run's results.
+pub fn results(config: &ConfigArgs) -> Result<Exit, CliError> {
+    run(config, &ReportArgs { id: None })
+}
+
+/// Writes a run's report into its folder.
+pub fn rebuild(folder: &RunFolder, state: &RunState) -> Result<PathBuf, CliError> {
+    let written = json::write(folder.path(), &json::report(state));
+    written.map_err(|error| CliError::usage(format!("cannot write the report: {error}")))
+}
+
+/// Prints the summary of a report that is there.
+pub fn print_results(folder: &RunFolder) {
+    let path = folder.path().join(json::REPORT_FILE);
+    let report = std::fs::read(&path).map_err(|error| error.to_string());
+    match report.and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string())) {
+        Ok(report) => {
+            say(text::summary(&report).trim_end());
+            say(format_args!("report    {}", path.display()));
+        }
+        Err(error) => say_error(&format_args!("no report at {}: {error}", path.display())),
+    }
+}
+
+fn exit_of(state: &RunState) -> Exit {
+    let inconclusive =
+        state.criteria.map_or(InconclusiveExit::Own, |criteria| criteria.inconclusive);
+    state.verdict.as_ref().map_or(Exit::Pass, |verdict| Exit::of(verdict.verdict, inconclusive))
+}

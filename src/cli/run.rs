@@ -1,0 +1,240 @@
+//! `shakedown`, `shakedown run` and its short forms: an order, an engine, and somebody who watches.
+
+use std::io::IsTerminal;
+use std::process::Child;
+
+use clap::{Args, ValueEnum};
+
+use super::dashboard;
+use super::exit::{CliError, Exit, say, say_error};
+use super::headless;
+use super::order::{EngineOrder, start_engine};
+use super::{ConfigArgs, DisplayArgs, runtime, session};
+use crate::config::{
+    self, Config, Environment, InconclusiveExit, LoadOptions, OnDetach, PhaseKind,
+};
+use crate::run::folder::RunFolder;
+use crate::run::plan::{Plan, Scope};
+use crate::sandbox;
+
+/// Options of `run`.
+#[derive(Args)]
+pub struct RunArgs {
+    /// All phases (default)
+    #[arg(long, conflicts_with_all = ["quick", "only"])]
+    full: bool,
+    /// No chaos and no ramping load; short lengths
+    #[arg(long, conflicts_with = "only")]
+    quick: bool,
+    /// These phases only, such as `mixed,backup`
+    #[arg(long, value_delimiter = ',', value_name = "PHASES", value_parser = parse_phase)]
+    only: Vec<PhaseKind>,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+impl RunArgs {
+    /// What is asked for.
+    pub fn scope(&self) -> Result<Scope, CliError> {
+        match (self.quick, self.only.is_empty()) {
+            (true, _) => Ok(Scope::Quick),
+            (false, false) => Ok(Scope::Only(self.only.clone())),
+            (false, true) => Ok(Scope::Full),
+        }
+    }
+}
+
+/// Options of everything that starts a run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Phases to leave out, such as `chaos,security` (`locust` and `k6` mean mixed and ramping)
+    #[arg(long, value_delimiter = ',', value_name = "PHASES", value_parser = parse_phase)]
+    skip: Vec<PhaseKind>,
+    /// Lines instead of a dashboard; ending this process aborts the run
+    #[arg(long)]
+    headless: bool,
+    /// With --headless: starts the run and returns; it goes on by itself
+    #[arg(long, requires = "headless")]
+    detach: bool,
+    /// Name of a production target, to be allowed to work on it
+    #[arg(long, value_name = "NAME")]
+    arm: Option<String>,
+    /// What the run does when nobody watches it
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_detach: Option<OnDetachWord>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// What an inconclusive run means for the exit code
+    #[arg(long, value_enum, value_name = "EXIT")]
+    inconclusive: Option<InconclusiveWord>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnDetachWord {
+    Continue,
+    Hold,
+    Abort,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum InconclusiveWord {
+    Pass,
+    Fail,
+}
+
+fn parse_phase(word: &str) -> Result<PhaseKind, String> {
+    let names = PhaseKind::ALL.map(PhaseKind::name).join(", ");
+    PhaseKind::from_name(word).ok_or_else(|| format!("expected one of {names}, locust, k6"))
+}
+
+/// Opens the dashboard on the plan with nothing running.
+pub fn open(config: &ConfigArgs, display: &DisplayArgs) -> Result<Exit, CliError> {
+    if !std::io::stdout().is_terminal() {
+        return Err(CliError::usage(
+            "the dashboard needs a terminal: `shakedown run --headless` runs without one",
+        ));
+    }
+    let options = RunOptions::default();
+    let order = order(config, &Scope::Full, &options, false)?;
+    watch(order, display, &options)
+}
+
+/// Starts a run at once, and watches it.
+pub fn start(
+    config: &ConfigArgs,
+    display: &DisplayArgs,
+    scope: Scope,
+    options: &RunOptions,
+) -> Result<Exit, CliError> {
+    let order = order(config, &scope, options, true)?;
+    watch(order, display, options)
+}
+
+fn order(
+    args: &ConfigArgs,
+    scope: &Scope,
+    options: &RunOptions,
+    autostart: bool,
+) -> Result<EngineOrder, CliError> {
+    let demo = *scope == Scope::Demo;
+    let (mut config, config_source, sandbox) = resolve_config(args, demo)?;
+    if let Some(word) = options.inconclusive {
+        config.criteria.inconclusive = match word {
+            InconclusiveWord::Pass => InconclusiveExit::Pass,
+            InconclusiveWord::Fail => InconclusiveExit::Fail,
+        };
+    }
+    let armed = arm(&config, options.arm.as_deref())?;
+    let plan = Plan::new(&config.phases, scope, &options.skip);
+    if plan.phases.iter().all(|phase| phase.skip) {
+        return Err(CliError::usage("every phase is left out: there is nothing to run"));
+    }
+    Ok(EngineOrder {
+        on_detach: on_detach(&config, options),
+        config,
+        config_source,
+        plan,
+        seed: options.seed.unwrap_or_else(rand::random),
+        autostart,
+        armed,
+        owned: false,
+        sandbox,
+    })
+}
+
+/// The configuration, where it came from, and whether it is the embedded sandbox's.
+pub fn resolve_config(
+    args: &ConfigArgs,
+    sandbox_only: bool,
+) -> Result<(Config, String, bool), CliError> {
+    if sandbox_only && args.config.is_some() {
+        return Err(CliError::usage("the demo runs on the embedded sandbox: leave --config out"));
+    }
+    let options = LoadOptions::from_process(args.config.clone(), args.set.clone());
+    if !sandbox_only && let Some(loaded) = config::load(&options).map_err(CliError::usage)? {
+        return Ok((loaded.config, loaded.source, false));
+    }
+    let base = sandbox::config(&sandbox::Endpoints::placeholder());
+    let loaded = config::apply_overrides(base, &options).map_err(CliError::usage)?;
+    Ok((loaded.config, "embedded sandbox".into(), true))
+}
+
+fn arm(config: &Config, name: Option<&str>) -> Result<bool, CliError> {
+    match name {
+        Some(name) if name == config.target.name => Ok(true),
+        Some(name) => Err(CliError::usage(format!(
+            "--arm {name}: the target's name is `{}`; nothing has been started",
+            config.target.name
+        ))),
+        None => Ok(false),
+    }
+}
+
+fn on_detach(config: &Config, options: &RunOptions) -> OnDetach {
+    let production = config.target.environment == Environment::Production;
+    match options.on_detach {
+        Some(OnDetachWord::Continue) => OnDetach::Continue,
+        Some(OnDetachWord::Hold) => OnDetach::Hold,
+        Some(OnDetachWord::Abort) => OnDetach::Abort,
+        None => {
+            config.on_detach.unwrap_or(if production { OnDetach::Hold } else { OnDetach::Continue })
+        }
+    }
+}
+
+fn watch(
+    mut order: EngineOrder,
+    display: &DisplayArgs,
+    options: &RunOptions,
+) -> Result<Exit, CliError> {
+    let lines = options.headless || !std::io::stdout().is_terminal();
+    let production = order.config.target.environment == Environment::Production;
+    if lines && production && !order.armed {
+        return Err(CliError::usage(format!(
+            "`{name}` is a production target: pass --arm {name} to work on it",
+            name = order.config.target.name
+        )));
+    }
+    order.owned = lines && !options.detach;
+    let own_scope = !order.owned && outlive_session()?;
+    let folder = RunFolder::create(&order.config.report.runs).map_err(CliError::usage)?;
+    let engine = start_engine(&folder, &order, own_scope)?;
+    let inconclusive = order.config.criteria.inconclusive;
+    let ended = match (lines, options.detach) {
+        (true, true) => headless::start_and_leave(&folder),
+        (true, false) => headless::watch(&folder, inconclusive),
+        (false, _) => runtime(1)?.block_on(dashboard::watch(&folder, display, false, inconclusive)),
+    };
+    leave(&folder, engine);
+    ended
+}
+
+/// A run that never began leaves nothing but its order; that is no run.
+fn leave(folder: &RunFolder, mut engine: Child) {
+    // An engine that has ended is collected; one that goes on belongs to init from now on.
+    let _ = engine.try_wait();
+    folder.discard_unbegun();
+}
+
+/// Whether the engine gets a scope of its own, where it would die with the login session.
+fn outlive_session() -> Result<bool, CliError> {
+    if !session::kills_user_processes() {
+        return Ok(false);
+    }
+    if !session::can_start_scope() {
+        say_error(
+            &"this login session kills its processes when it ends (KillUserProcesses=yes), and no \
+              `systemd-run --user` is at hand: the run will end with the session",
+        );
+        return Ok(false);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    say("This login session kills its processes when it ends (KillUserProcesses=yes).");
+    say("Start the engine in a scope of its own with `systemd-run --user --scope`? [Y/n]");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(CliError::usage)?;
+    Ok(!answer.trim().eq_ignore_ascii_case("n"))
+}

@@ -1,0 +1,59 @@
+//! `shakedown runs`: what has been run, and what is running.
+
+use std::path::PathBuf;
+
+use super::ConfigArgs;
+use super::exit::{CliError, Exit, say};
+use super::run::resolve_config;
+use crate::run::folder::RunFolder;
+use crate::run::journal;
+use crate::run::state::RunState;
+use crate::run::state_dir::StateDir;
+use crate::run::target_lock::live_holders;
+
+/// Runs the command.
+pub fn run(config: &ConfigArgs) -> Result<Exit, CliError> {
+    let runs = folder(config)?;
+    let here = RunFolder::list(&runs);
+    let elsewhere = live_elsewhere().filter(|run| !here.contains(run));
+    if here.is_empty() && elsewhere.is_none() {
+        say(format_args!("no runs in {}", runs.display()));
+        return Ok(Exit::Pass);
+    }
+    say(format_args!("{:<24} {:<16} {:<10} {:>9}  state", "run", "target", "plan", "length"));
+    for run in here.iter().chain(elsewhere.iter()) {
+        say(row(run));
+    }
+    Ok(Exit::Pass)
+}
+
+/// The folder that holds the runs.
+pub fn folder(config: &ConfigArgs) -> Result<PathBuf, CliError> {
+    let (config, _, _) = resolve_config(config, false)?;
+    std::path::absolute(config.report.runs).map_err(CliError::usage)
+}
+
+/// A run that goes on, started from whatever working directory.
+pub fn live_elsewhere() -> Option<RunFolder> {
+    let holders = live_holders(&StateDir::open().ok()?);
+    holders.into_iter().map(|holder| RunFolder::at(holder.run_dir)).find(RunFolder::has_live_engine)
+}
+
+fn row(run: &RunFolder) -> String {
+    let state = journal::read(run.path()).map(|recorded| recorded.state).unwrap_or_default();
+    let target = state.identity.as_ref().map_or("?", |identity| identity.target.as_str());
+    let plan = state.plan.as_ref().map_or("?", |plan| plan.name.as_str());
+    let seconds = state.now_us / 1_000_000;
+    let length = format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{:<24} {target:<16} {plan:<10} {length:>9}  {}", run.id(), standing(run, &state))
+}
+
+fn standing(run: &RunFolder, state: &RunState) -> String {
+    match (&state.verdict, run.has_live_engine()) {
+        (Some(verdict), _) => verdict.to_string(),
+        (None, true) => "running".into(),
+        (None, false) => {
+            "aborted: its engine is gone (`shakedown report` builds the report)".into()
+        }
+    }
+}

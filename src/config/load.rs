@@ -1,0 +1,196 @@
+//! Reading a configuration: the file, then the environment, then the command line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::overrides::{self, Override};
+use super::position::Positions;
+use super::problem::{ConfigError, Place, Problem, nearest_key};
+use super::validate::contradictions;
+use super::{Config, Workloads};
+
+/// The file that is used when none is named.
+pub const DEFAULT_FILE: &str = "shakedown.yaml";
+/// The built-in workloads, as data.
+pub const SHIPPED: &str = include_str!("shipped.yaml");
+/// A configuration is written by hand; more than this is something else.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The file; without one [`DEFAULT_FILE`], where it exists.
+    pub file: Option<PathBuf>,
+    /// `path=value`, in order.
+    pub set: Vec<String>,
+    /// Environment variables.
+    pub variables: Vec<(String, String)>,
+}
+
+impl LoadOptions {
+    /// With the variables of this process.
+    pub fn from_process(file: Option<PathBuf>, set: Vec<String>) -> Self {
+        let text = |os: std::ffi::OsString| os.into_string().ok();
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+        Self { file, set, variables: variables.collect() }
+    }
+
+    fn overrides(&self) -> Result<Vec<Override>, Problem> {
+        let variables = self.variables.iter();
+        let from_environment =
+            variables.filter_map(|(name, value)| Override::from_variable(name, value));
+        let mut changes: Vec<Override> = from_environment.collect();
+        changes.sort_by(|a, b| a.source.cmp(&b.source));
+        for text in &self.set {
+            changes.push(Override::from_set(text)?);
+        }
+        Ok(changes)
+    }
+}
+
+/// A configuration that has been read.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration, complete and without contradictions.
+    pub config: Config,
+    /// Where it came from, in words.
+    pub source: String,
+    /// Where each value came from that is not a default, by path.
+    pub origins: BTreeMap<String, String>,
+}
+
+/// Reads a configuration. None: there is no file, and none was named.
+///
+/// # Errors
+/// Everything that is wrong with it, with file, line, column and hint.
+pub fn load(options: &LoadOptions) -> Result<Option<Loaded>, ConfigError> {
+    let file = match &options.file {
+        Some(file) => file.clone(),
+        None if PathBuf::from(DEFAULT_FILE).is_file() => DEFAULT_FILE.into(),
+        None => return Ok(None),
+    };
+    let name = file.display().to_string();
+    let read = |reason: String| ConfigError::Read { file: name.clone(), reason };
+    let length = std::fs::metadata(&file).map_err(|error| read(error.to_string()))?.len();
+    if length > MAX_FILE_BYTES {
+        return Err(read(format!("expected at most {MAX_FILE_BYTES} bytes, got {length}")));
+    }
+    let text = std::fs::read_to_string(&file).map_err(|error| read(error.to_string()))?;
+    parse(&name, &text, options).map(Some)
+}
+
+/// Reads a configuration from a text; `name` stands in messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(name: &str, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let config: Config = serde_yaml::from_str(text)
+        .map_err(|error| ConfigError::Problems(vec![yaml_problem(name, text, &error)]))?;
+    let positions = Positions::read(text);
+    let source = File { name, text, positions: &positions };
+    let mut origins: BTreeMap<String, String> = positions
+        .leaves()
+        .map(|(path, place)| (path.to_owned(), format!("{name}:{}", place.line)))
+        .collect();
+    let config = finish(config, options, &mut origins, Some(&source))?;
+    Ok(Loaded { config, source: name.to_owned(), origins })
+}
+
+/// Puts the values of environment and command line on top of a configuration that came from elsewhere.
+///
+/// # Errors
+/// As [`load`].
+pub fn apply_overrides(config: Config, options: &LoadOptions) -> Result<Loaded, ConfigError> {
+    let mut origins = BTreeMap::new();
+    let config = finish(config, options, &mut origins, None)?;
+    Ok(Loaded { config, source: "built-in".into(), origins })
+}
+
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+    positions: &'a Positions,
+}
+
+fn finish(
+    mut config: Config,
+    options: &LoadOptions,
+    origins: &mut BTreeMap<String, String>,
+    file: Option<&File<'_>>,
+) -> Result<Config, ConfigError> {
+    add_shipped_workloads(&mut config)?;
+    let one = |problem| ConfigError::Problems(vec![problem]);
+    for change in options.overrides().map_err(one)? {
+        config = overrides::apply(&config, &change).map_err(one)?;
+        origins.insert(change.path, change.source);
+    }
+    let problems: Vec<Problem> = contradictions(&config)
+        .into_iter()
+        .map(|(path, message)| locate(&path, &message, origins, file))
+        .collect();
+    if problems.is_empty() { Ok(config) } else { Err(ConfigError::Problems(problems)) }
+}
+
+fn add_shipped_workloads(config: &mut Config) -> Result<(), ConfigError> {
+    #[derive(Deserialize)]
+    struct Shipped {
+        workloads: Workloads,
+    }
+    let shipped: Shipped = serde_yaml::from_str(SHIPPED).map_err(|error| {
+        ConfigError::Problems(vec![yaml_problem("built-in workloads", SHIPPED, &error)])
+    })?;
+    let Workloads { mixed, ramping } = shipped.workloads;
+    config.workloads.mixed = config.workloads.mixed.take().or(mixed);
+    config.workloads.ramping = config.workloads.ramping.take().or(ramping);
+    Ok(())
+}
+
+/// A contradiction where it stands: in the file, or where the value was overridden.
+fn locate(
+    path: &str,
+    message: &str,
+    origins: &BTreeMap<String, String>,
+    file: Option<&File<'_>>,
+) -> Problem {
+    let message = format!("{path}: {message}");
+    let overridden =
+        origins.get(path).filter(|o| o.starts_with("--set") || o.starts_with("SHAKEDOWN_"));
+    match (overridden, file) {
+        (Some(source), _) => {
+            Problem { source: source.clone(), place: None, line: None, message, hint: None }
+        }
+        (None, Some(file)) => {
+            let place = file.positions.of(path);
+            let line = place.and_then(|place| line_of(file.text, place));
+            Problem { source: file.name.to_owned(), place, line, message, hint: None }
+        }
+        (None, None) => {
+            Problem { source: "configuration".into(), place: None, line: None, message, hint: None }
+        }
+    }
+}
+
+fn yaml_problem(name: &str, text: &str, error: &serde_yaml::Error) -> Problem {
+    let plain = error.without_snippet().to_string();
+    let message =
+        plain.split(" at line ").next().unwrap_or_default().lines().next().unwrap_or_default();
+    let place =
+        error.location().map(|at| Place { line: at.line() as usize, column: at.column() as usize });
+    Problem {
+        source: name.to_owned(),
+        place,
+        line: place.and_then(|place| line_of(text, place)),
+        message: message.to_owned(),
+        hint: nearest_key(message),
+    }
+}
+
+fn line_of(text: &str, place: Place) -> Option<String> {
+    let line = text.lines().nth(place.line.checked_sub(1)?)?;
+    Some(
+        line.chars().take(160).map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect(),
+    )
+}

@@ -1,0 +1,94 @@
+//! Single values from the command line and the environment, on top of a configuration.
+
+use serde_json::Value;
+
+use super::Config;
+use super::problem::{Problem, nearest_key};
+
+/// Environment variables that begin like overrides and are none.
+const RESERVED: [&str; 1] = ["SHAKEDOWN_LOG"];
+const PREFIX: &str = "SHAKEDOWN_";
+
+/// One value and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// `--set` or the name of an environment variable.
+    pub source: String,
+    /// Path of the value, such as `phases.cooldown`.
+    pub path: String,
+    /// The value as it was written.
+    pub value: String,
+}
+
+impl Override {
+    /// From `path=value`.
+    pub(super) fn from_set(text: &str) -> Result<Self, Problem> {
+        match text.split_once('=') {
+            Some((path, value)) if !path.trim().is_empty() => Ok(Self {
+                source: format!("--set {text}"),
+                path: path.trim().to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err(problem(&format!("--set {text}"), "expected path=value".into(), None)),
+        }
+    }
+
+    /// From an environment variable such as `SHAKEDOWN_PHASES__COOLDOWN`; none when it is no override.
+    pub(super) fn from_variable(name: &str, value: &str) -> Option<Self> {
+        let path = name.strip_prefix(PREFIX).filter(|_| !RESERVED.contains(&name))?;
+        Some(Self {
+            source: name.to_owned(),
+            path: path.to_lowercase().replace("__", "."),
+            value: value.to_owned(),
+        })
+    }
+}
+
+/// Puts a value in its place.
+pub(super) fn apply(config: &Config, change: &Override) -> Result<Config, Problem> {
+    let fail = |message: String, hint| problem(&change.source, message, hint);
+    let whole = serde_json::to_value(config).map_err(|error| fail(error.to_string(), None))?;
+    let as_text = Value::String(change.value.clone());
+    let parsed = serde_json::from_str(&change.value).unwrap_or_else(|_| as_text.clone());
+    let put = |value: Value| -> Result<Config, Problem> {
+        let mut whole = whole.clone();
+        let place = locate(&mut whole, &change.path).map_err(|reason| fail(reason, None))?;
+        *place = value;
+        let read: Result<Config, _> = serde_path_to_error::deserialize(whole);
+        read.map_err(|error| {
+            let message = error.inner().to_string();
+            let hint = nearest_key(&message);
+            fail(format!("{}: {message}", error.path()), hint)
+        })
+    };
+    // `5` may be meant as a text where a text is expected.
+    put(parsed.clone()).or_else(|problem| {
+        if parsed == as_text { Err(problem) } else { put(as_text).map_err(|_| problem) }
+    })
+}
+
+fn problem(source: &str, message: String, hint: Option<String>) -> Problem {
+    Problem { source: source.to_owned(), place: None, line: None, message, hint }
+}
+
+fn locate<'a>(root: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
+    let mut at = root;
+    for part in path.split('.') {
+        at = match at {
+            Value::Array(items) => {
+                let by_name = || items.iter().position(|item| item["name"].as_str() == Some(part));
+                let index = part.parse().ok().or_else(by_name);
+                let count = items.len();
+                let item = index.and_then(|index: usize| items.get_mut(index));
+                item.ok_or_else(|| format!("{path}: no element `{part}` among {count}"))?
+            }
+            Value::Null => {
+                *at = Value::Object(serde_json::Map::new());
+                &mut at[part]
+            }
+            Value::Object(_) => &mut at[part],
+            _ => return Err(format!("{path}: there is nothing inside a single value")),
+        };
+    }
+    Ok(at)
+}

@@ -1,0 +1,93 @@
+//! What is wrong with a configuration, where, and what to do.
+
+use std::fmt;
+
+/// A place in a configuration file, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Column, in characters.
+    pub column: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where the value came from: a file name, `--set ...` or a variable's name.
+    pub source: String,
+    /// Where in the file.
+    pub place: Option<Place>,
+    /// The line of the file, for the caret.
+    pub line: Option<String>,
+    /// What was expected and what came.
+    pub message: String,
+    /// What may have been meant.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)?;
+        if let Some(Place { line, column }) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let (Some(line), Some(place)) = (&self.line, self.place) {
+            let before: String = line
+                .chars()
+                .take(place.column.saturating_sub(1))
+                .map(|c| if c == '\t' { '\t' } else { ' ' })
+                .collect();
+            write!(f, "\n  | {line}\n  | {before}^")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {file}: {reason}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// It was read, and something in it is wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+}
+
+/// The known key nearest to one that was written, from serde's own message.
+pub(super) fn nearest_key(message: &str) -> Option<String> {
+    let mut words = message.split('`').skip(1).step_by(2);
+    if !message.contains("unknown field") && !message.contains("unknown variant") {
+        return None;
+    }
+    let written = words.next()?;
+    let best = words
+        .map(|known| (strsim::damerau_levenshtein(written, known), known))
+        .filter(|(distance, known)| *distance <= known.chars().count().div_ceil(2))
+        .min();
+    best.map(|(_, known)| format!("did you mean `{known}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_key_is_named_and_a_stranger_is_not_guessed() {
+        let message =
+            |word| format!("unknown field `{word}`, expected one of `users`, `think_time`");
+        assert_eq!(nearest_key(&message("usres")).as_deref(), Some("did you mean `users`?"));
+        assert_eq!(nearest_key(&message("zzzzzzzzzzz")), None);
+        assert_eq!(nearest_key("invalid type: integer `5`"), None);
+    }
+}

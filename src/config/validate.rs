@@ -1,0 +1,183 @@
+//! Values that are well-formed and contradict each other or make no sense.
+
+use std::collections::BTreeSet;
+
+use super::{Config, Environment, PhaseKind, Scenario, Workload};
+
+/// A contradiction: the path of the value, and what is wrong with it.
+pub(super) type Contradiction = (String, String);
+
+/// Everything in a configuration that contradicts itself.
+pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
+    let mut found = Found::default();
+    found.check(!config.target.name.trim().is_empty(), "target.name", "expected a name");
+    services(config, &mut found);
+    for kind in [PhaseKind::Mixed, PhaseKind::Ramping] {
+        if let Some(of) = config.workloads.of(kind) {
+            workload(&format!("workloads.{kind}"), of, &mut found);
+        }
+    }
+    phases(config, &mut found);
+    criteria(config, &mut found);
+    guards(config, &mut found);
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Contradiction>);
+
+impl Found {
+    fn check(&mut self, holds: bool, path: &str, message: &str) {
+        if !holds {
+            self.0.push((path.to_owned(), message.to_owned()));
+        }
+    }
+}
+
+fn services(config: &Config, found: &mut Found) {
+    for (service, endpoint) in config.services.endpoints() {
+        let path = format!("services.{service}.endpoint");
+        let url: Option<hyper::Uri> = endpoint.base_url.parse().ok();
+        let good = url.is_some_and(|url| {
+            matches!(url.scheme_str(), Some("http" | "https"))
+                && url
+                    .authority()
+                    .is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty())
+                && url.query().is_none()
+        });
+        found.check(
+            good,
+            &format!("{path}.base_url"),
+            "expected something like https://chat.example.com, without credentials or query",
+        );
+        found.check(
+            !endpoint.timeout.get().is_zero(),
+            &format!("{path}.timeout"),
+            "expected more than 0s",
+        );
+        found.check(
+            endpoint.health.starts_with('/'),
+            &format!("{path}.health"),
+            "expected a path that begins with /",
+        );
+    }
+}
+
+fn workload(path: &str, workload: &Workload, found: &mut Found) {
+    let think = &workload.think_time;
+    found.check(
+        think.min <= think.max,
+        &format!("{path}.think_time"),
+        "expected min not to be above max",
+    );
+    found.check(workload.spawn_rate > 0, &format!("{path}.spawn_rate"), "expected at least 1");
+    found.check(
+        !workload.scenarios.is_empty(),
+        &format!("{path}.scenarios"),
+        "expected at least one scenario",
+    );
+    let staged = workload.scenarios.iter().filter(|s| s.stages.is_some()).count();
+    let all_staged = staged == workload.scenarios.len();
+    found.check(
+        (staged == 0 && workload.users.is_some()) || (all_staged && workload.users.is_none()),
+        path,
+        "expected either `users` for all scenarios together, or `stages` in every scenario",
+    );
+    let weights: u64 = workload.scenarios.iter().map(|s| u64::from(s.weight)).sum();
+    found.check(weights > 0, &format!("{path}.scenarios"), "expected a weight above 0 somewhere");
+    let mut names = BTreeSet::new();
+    for (at, one) in workload.scenarios.iter().enumerate() {
+        let path = format!("{path}.scenarios.{at}");
+        found.check(
+            names.insert(&one.name),
+            &format!("{path}.name"),
+            "expected a name that no other scenario of the workload has",
+        );
+        scenario(&path, one, found);
+    }
+}
+
+fn scenario(path: &str, scenario: &Scenario, found: &mut Found) {
+    let weights: u64 = scenario.flows.iter().map(|flow| u64::from(flow.weight)).sum();
+    found.check(
+        weights > 0,
+        &format!("{path}.flows"),
+        "expected at least one flow with a weight above 0",
+    );
+    for (at, flow) in scenario.flows.iter().enumerate() {
+        found.check(
+            !flow.steps.is_empty(),
+            &format!("{path}.flows.{at}.steps"),
+            "expected at least one step",
+        );
+        for (step_at, step) in flow.steps.iter().enumerate() {
+            found.check(
+                step.service().is_none_or(|service| service == scenario.service),
+                &format!("{path}.flows.{at}.steps.{step_at}"),
+                &format!("`{}` is no step of the {} service", step.name(), scenario.service),
+            );
+        }
+    }
+    if let Some(stages) = &scenario.stages {
+        let length: std::time::Duration = stages.steps.iter().map(|s| s.duration.get()).sum();
+        found.check(
+            !length.is_zero(),
+            &format!("{path}.stages.steps"),
+            "expected stages that last longer than 0s together",
+        );
+    }
+    if let Some(thresholds) = &scenario.thresholds {
+        found.percent(
+            thresholds.error_rate_percent,
+            &format!("{path}.thresholds.error_rate_percent"),
+        );
+    }
+}
+
+fn phases(config: &Config, found: &mut Found) {
+    let mut seen = BTreeSet::new();
+    for (at, kind) in config.phases.order.iter().enumerate() {
+        found.check(
+            seen.insert(kind),
+            &format!("phases.order.{at}"),
+            &format!("{kind} stands in the order twice"),
+        );
+    }
+    for (name, lengths) in [("full", &config.phases.full), ("quick", &config.phases.quick)] {
+        for kind in PhaseKind::ALL {
+            found.check(
+                !lengths.of(kind).get().is_zero(),
+                &format!("phases.{name}.{kind}"),
+                "expected more than 0s: leave a phase out with `skip`",
+            );
+        }
+    }
+}
+
+fn criteria(config: &Config, found: &mut Found) {
+    let criteria = &config.criteria;
+    for (name, value) in [
+        ("availability_percent", criteria.availability_percent),
+        ("error_rate_percent", criteria.error_rate_percent),
+        ("resilience_percent", criteria.resilience_percent),
+        ("security_percent", criteria.security_percent),
+    ] {
+        found.percent(value, &format!("criteria.{name}"));
+    }
+    found.check(!criteria.p99.get().is_zero(), "criteria.p99", "expected more than 0s");
+}
+
+fn guards(config: &Config, found: &mut Found) {
+    found.percent(config.guards.error_rate_percent, "guards.error_rate_percent");
+    if config.target.environment == Environment::Production {
+        let needed = "a production target needs this cap: expected a number";
+        found.check(config.guards.max_requests.is_some(), "guards.max_requests", needed);
+        found.check(config.guards.max_tokens.is_some(), "guards.max_tokens", needed);
+    }
+}
+
+impl Found {
+    fn percent(&mut self, value: f64, path: &str) {
+        self.check((0.0..=100.0).contains(&value), path, "expected a percentage from 0 to 100");
+    }
+}

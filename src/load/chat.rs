@@ -1,0 +1,229 @@
+//! Chat completions, plain and streamed.
+
+use hyper::Method;
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::exchange::{Ask, Failure, Line, MAX_BODY_BYTES, expect_success, next_piece, read_all};
+use super::recorder::Brought;
+use super::sse::SseParser;
+use crate::config::ChatService;
+use crate::run::event::ErrorKind;
+
+/// Longest answer that a conversation carries on.
+const MAX_HISTORY_CHARS: usize = 4000;
+
+/// What was said so far in a flow.
+pub type History = Vec<(&'static str, String)>;
+
+/// A finished completion.
+pub struct Completion {
+    /// Bytes and tokens.
+    pub brought: Brought,
+    /// When the first content came, for a streamed answer.
+    pub first_token: Option<Instant>,
+}
+
+/// Says something, and adds it and the answer to the history.
+pub async fn complete(
+    line: &mut Line,
+    chat: &ChatService,
+    path: &str,
+    prompt: &str,
+    stream: bool,
+    history: &mut History,
+) -> Result<Completion, Failure> {
+    history.push(("user", prompt.to_owned()));
+    let ask = ask(chat, path, stream, history);
+    let response = line.send(&ask).await?;
+    let status = response.status();
+    let body = response.into_body();
+    if let Err(failure) = expect_success(status) {
+        // The rest of an error is read, so that the connection can be used again.
+        let _ = read_all(body).await;
+        return Err(failure);
+    }
+    let (answer, completion) = if stream { streamed(body).await? } else { plain(body).await? };
+    history.push(("assistant", answer.chars().take(MAX_HISTORY_CHARS).collect()));
+    Ok(completion)
+}
+
+fn ask(chat: &ChatService, path: &str, stream: bool, history: &History) -> Ask {
+    let messages: Vec<Value> =
+        history.iter().map(|(role, content)| json!({ "role": role, "content": content })).collect();
+    let mut body = json!({
+        "model": chat.model,
+        "messages": messages,
+        "max_tokens": chat.max_tokens,
+    });
+    if stream {
+        body["stream"] = json!(true);
+        body["stream_options"] = json!({ "include_usage": true });
+    }
+    Ask {
+        method: Method::POST,
+        path: path.to_owned(),
+        body: Some(body.to_string().into_bytes()),
+        accept: if stream { "text/event-stream" } else { "application/json" },
+        headers: HeaderMap::new(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Option<Content>,
+    delta: Option<Content>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    content: Option<String>,
+    reasoning_content: Option<String>,
+    tool_calls: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    #[serde(default)]
+    completion_tokens: u64,
+}
+
+impl Content {
+    /// Whether it holds anything for the user (a chunk that only names the role does not).
+    fn says_something(&self) -> bool {
+        let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        said(&self.content) || said(&self.reasoning_content) || self.tool_calls.is_some()
+    }
+}
+
+async fn plain(body: Incoming) -> Result<(String, Completion), Failure> {
+    let bytes = read_all(body).await?;
+    let check = |detail: &str| Failure::new(ErrorKind::Check, detail);
+    let answer: Answer = serde_json::from_slice(&bytes)
+        .map_err(|error| check(&format!("no completion: {error}")))?;
+    let message = answer.choices.into_iter().next().and_then(|choice| choice.message);
+    let message = message.filter(Content::says_something);
+    let message = message.ok_or_else(|| check("a completion without content"))?;
+    let text = message.content.unwrap_or_default();
+    let tokens = answer
+        .usage
+        .map_or_else(|| text.split_whitespace().count() as u64, |usage| usage.completion_tokens);
+    let brought = Brought { bytes: bytes.len() as u64, tokens };
+    Ok((text, Completion { brought, first_token: None }))
+}
+
+/// What has been read of a streamed answer.
+#[derive(Default)]
+struct Stream {
+    text: String,
+    first: Option<Instant>,
+    chunks: u64,
+    usage: Option<u64>,
+    finished: bool,
+    failure: Option<Failure>,
+}
+
+impl Stream {
+    fn take_event(&mut self, data: &[u8], at: Instant) {
+        if data == b"[DONE]" {
+            self.finished = true;
+            return;
+        }
+        let answer: Answer = match serde_json::from_slice(data) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.fail(ErrorKind::Protocol, &format!("an event that is no chunk: {error}"));
+                return;
+            }
+        };
+        if let Some(error) = answer.error {
+            self.fail(ErrorKind::Check, &format!("an error in mid-stream: {error}"));
+        }
+        self.usage = answer.usage.map(|usage| usage.completion_tokens).or(self.usage);
+        for choice in answer.choices {
+            self.finished |= choice.finish_reason.is_some();
+            let Some(delta) = choice.delta.filter(Content::says_something) else { continue };
+            self.first.get_or_insert(at);
+            self.chunks += 1;
+            if self.text.len() < MAX_HISTORY_CHARS {
+                self.text.push_str(delta.content.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    fn fail(&mut self, kind: ErrorKind, detail: &str) {
+        self.failure.get_or_insert_with(|| Failure::new(kind, detail));
+    }
+}
+
+async fn streamed(mut body: Incoming) -> Result<(String, Completion), Failure> {
+    let mut parser = SseParser::default();
+    let mut stream = Stream::default();
+    let mut bytes = 0;
+    while let Some(piece) = next_piece(&mut body).await? {
+        let at = Instant::now();
+        bytes += piece.len();
+        if bytes > MAX_BODY_BYTES {
+            return Err(Failure::new(ErrorKind::Protocol, "a stream of more than 8 MiB"));
+        }
+        let fed = parser.feed(&piece, |data| stream.take_event(data, at));
+        fed.map_err(|error| Failure::new(ErrorKind::Protocol, error.to_string()))?;
+    }
+    if let Some(failure) = stream.failure {
+        return Err(failure);
+    }
+    if !stream.finished {
+        return Err(Failure::new(ErrorKind::Protocol, "the stream ended before its answer did"));
+    }
+    if stream.first.is_none() {
+        return Err(Failure::new(ErrorKind::Check, "a stream without content"));
+    }
+    let brought = Brought { bytes: bytes as u64, tokens: stream.usage.unwrap_or(stream.chunks) };
+    Ok((stream.text, Completion { brought, first_token: stream.first }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(events: &[&str]) -> Stream {
+        let mut stream = Stream::default();
+        events.iter().for_each(|event| stream.take_event(event.as_bytes(), Instant::now()));
+        stream
+    }
+
+    #[tokio::test]
+    async fn a_chunk_that_only_names_the_role_is_no_first_token() {
+        let role = r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#;
+        assert_eq!(take(&[role]).first, None);
+        let word = r#"{"choices":[{"delta":{"content":"hi"}}]}"#;
+        let stream = take(&[
+            role,
+            word,
+            word,
+            r#"{"choices":[],"usage":{"completion_tokens":9}}"#,
+            "[DONE]",
+        ]);
+        assert!(stream.first.is_some() && stream.finished);
+        assert_eq!((stream.chunks, stream.usage, stream.text.as_str()), (2, Some(9), "hihi"));
+    }
+
+    #[tokio::test]
+    async fn errors_in_mid_stream_and_garbage_are_failures_of_their_own_kind() {
+        let kind = |event: &str| take(&[event]).failure.map(|failure| failure.kind);
+        assert_eq!(kind(r#"{"error":{"message":"out of memory"}}"#), Some(ErrorKind::Check));
+        assert_eq!(kind("{not json"), Some(ErrorKind::Protocol));
+    }
+}

@@ -1,0 +1,86 @@
+//! Intervals of several threads become one: histograms are added, percentiles never averaged.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::generator::ThreadInterval;
+use crate::run::event::{GeneratorHealth, IntervalReport, SeriesInterval, SeriesKey};
+
+/// What the threads have reported since the last interval of the phase.
+pub struct Merge {
+    since: Instant,
+    series: BTreeMap<SeriesKey, SeriesInterval>,
+    generator: GeneratorHealth,
+    users: Vec<Vec<u32>>,
+    heard: bool,
+}
+
+impl Merge {
+    /// Nothing has been reported yet.
+    pub fn new(threads: usize) -> Self {
+        Self {
+            since: Instant::now(),
+            series: BTreeMap::new(),
+            generator: GeneratorHealth::default(),
+            users: vec![Vec::new(); threads],
+            heard: false,
+        }
+    }
+
+    /// Lets the next interval begin now: the time of a pause is nobody's.
+    pub fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Adds what a thread reports.
+    pub fn add(&mut self, interval: ThreadInterval) {
+        self.heard = true;
+        self.generator.lateness.add(&interval.measured.lateness);
+        let busiest = self.generator.busiest_thread_percent.max(interval.busy_percent);
+        self.generator.busiest_thread_percent = busiest;
+        if let Some(users) = self.users.get_mut(interval.thread as usize) {
+            *users = interval.users;
+        }
+        for series in interval.measured.series {
+            match self.series.get_mut(&series.key) {
+                Some(sum) => add(sum, &series),
+                None => {
+                    self.series.insert(series.key.clone(), series);
+                }
+            }
+        }
+    }
+
+    /// The interval that ends now; none when no thread has reported.
+    pub fn take(&mut self, scenarios: &[&str]) -> Option<IntervalReport> {
+        if !std::mem::take(&mut self.heard) {
+            return None;
+        }
+        let now = Instant::now();
+        let length = now - std::mem::replace(&mut self.since, now);
+        let users = scenarios.iter().enumerate().map(|(at, name)| {
+            let sum = self.users.iter().filter_map(|users| users.get(at)).sum();
+            ((*name).to_owned(), sum)
+        });
+        Some(IntervalReport {
+            length_us: length.as_micros() as u64,
+            users: users.collect(),
+            series: std::mem::take(&mut self.series).into_values().collect(),
+            generator: std::mem::take(&mut self.generator),
+        })
+    }
+}
+
+fn add(sum: &mut SeriesInterval, more: &SeriesInterval) {
+    sum.response.add(&more.response);
+    sum.service_time.add(&more.service_time);
+    if let Some(first) = &more.first_token {
+        sum.first_token.get_or_insert_default().add(first);
+    }
+    for (kind, n) in &more.errors {
+        *sum.errors.entry(*kind).or_default() += n;
+    }
+    sum.bytes += more.bytes;
+    sum.tokens += more.tokens;
+}

@@ -1,0 +1,86 @@
+//! Placeholders such as `{id}` in paths and JSON bodies.
+
+use serde_json::Value;
+
+/// Replaces the placeholders in a text; names that are not given stay as they are.
+pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        let (before, from_open) = rest.split_at(open);
+        filled.push_str(before);
+        let name = from_open[1..].split('}').next().unwrap_or_default();
+        let closed = from_open.len() > name.len() + 1;
+        match values.iter().find(|(key, _)| closed && *key == name) {
+            Some((_, value)) => {
+                filled.push_str(value);
+                rest = &from_open[name.len() + 2..];
+            }
+            None => {
+                filled.push('{');
+                rest = &from_open[1..];
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// Replaces the placeholders in a path; values are percent-encoded, so that they stay one segment.
+pub fn fill_path(template: &str, values: &[(&str, &str)]) -> String {
+    let encoded: Vec<(&str, String)> =
+        values.iter().map(|(name, value)| (*name, encode_segment(value))).collect();
+    let borrowed: Vec<(&str, &str)> =
+        encoded.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fill(template, &borrowed)
+}
+
+/// Replaces the placeholders in every string of a JSON value; a value cannot break out of its string.
+pub fn fill_json(template: &Value, values: &[(&str, &str)]) -> Value {
+    match template {
+        Value::String(text) => Value::String(fill(text, values)),
+        Value::Array(items) => items.iter().map(|item| fill_json(item, values)).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), fill_json(value, values)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other.clone(),
+    }
+}
+
+fn encode_segment(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn known_names_are_replaced_and_everything_else_stays() {
+        let values = [("id", "7"), ("text", "{id}")];
+        assert_eq!(fill("a{id}b{nope}{text}{", &values), "a7b{nope}{id}{");
+        assert_eq!(fill_path("/c/{id}", &[("id", "a/b ü")]), "/c/a%2Fb%20%C3%BC");
+        let body = json!({ "k": ["{id}", 3], "n": { "t": "x{text}" } });
+        let expected = json!({ "k": ["7", 3], "n": { "t": "x{id}" } });
+        assert_eq!(fill_json(&body, &values), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn without_values_a_text_stays_as_it_is(text in any::<String>()) {
+            prop_assert_eq!(fill(&text, &[]), text);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The summary of a run in plain lines, for terminals and logs.
+
+use std::fmt::Write as _;
+
+use super::json::{Figures, PhaseSection, Report};
+
+/// A summary of at most a screen.
+pub fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_summary(&mut text, report);
+    text
+}
+
+fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(text, "verdict   {}", report.verdict)?;
+    for reason in &report.reasons {
+        writeln!(text, "          {reason}")?;
+    }
+    if let Some(run) = &report.run {
+        let (minutes, seconds) = (run.seconds as u64 / 60, run.seconds as u64 % 60);
+        writeln!(
+            text,
+            "run       {} · {} ({}) · {} · {minutes} min {seconds} s",
+            run.id, run.target, run.environment, run.plan
+        )?;
+    }
+    for row in &report.slo_compliance {
+        writeln!(
+            text,
+            "slo       {:<13} {:>10} {:>12}  n {:<8} {}",
+            row.id, row.objective, row.measured, row.n, row.verdict
+        )?;
+    }
+    for phase in &report.phases {
+        writeln!(text, "phase     {:<13} {:<12} {}", phase.phase, phase.status, phase.reason)?;
+        write_load(text, phase)?;
+    }
+    Ok(())
+}
+
+fn write_load(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
+    let Some(load) = &phase.load else { return Ok(()) };
+    for (name, figures) in &load.services {
+        let Figures { n, failed, response, .. } = figures;
+        writeln!(
+            text,
+            "            {name:<6} n {n:<8} failed {failed:<6} P50 {:>8}  P95 {:>8}  P99 {:>8}",
+            millis(response.p50_ms),
+            millis(response.p95_ms),
+            millis(response.p99_ms)
+        )?;
+    }
+    for (what, why) in &load.left_out {
+        writeln!(text, "            left out: {what}: {why}")?;
+    }
+    if let Some(documents) = &load.documents {
+        writeln!(
+            text,
+            "            documents: {} written, {} removed and absent, {} remaining",
+            documents.written, documents.removed, documents.remaining
+        )?;
+    }
+    Ok(())
+}
+
+fn millis(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{value:.0} ms"))
+}

@@ -1,0 +1,168 @@
+//! Runs whose engine died: the journal is cut to its last whole event and brought to an end, so that
+//! from then on it is the journal of an ordinary aborted run.
+
+use jiff::Timestamp;
+
+use super::event::{EVENT_VERSION, Event, EventBody};
+use super::folder::{FolderError, RunFolder};
+use super::journal::{self, Journal, JournalError};
+use super::state::RunState;
+use super::verdict;
+
+/// Why a recorded run cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// A run as its journal tells it.
+#[derive(Debug)]
+pub struct RecordedRun {
+    /// The state at its end, or up to now when its engine is alive.
+    pub state: RunState,
+    /// Whether an engine is at work on it.
+    pub alive: bool,
+    /// Whether it was found without an end just now.
+    pub interrupted: bool,
+}
+
+/// Reads a run from its journal. One whose engine is gone without an end is given one.
+///
+/// # Errors
+/// When the journal cannot be read, or its end not be written.
+pub fn open(folder: &RunFolder) -> Result<RecordedRun, RecoveryError> {
+    let recorded = journal::read(folder.path())?;
+    if recorded.state.verdict.is_some() {
+        return Ok(RecordedRun { state: recorded.state, alive: false, interrupted: false });
+    }
+    // Held while the end is written, so that only one reader does it, and none beside an engine.
+    let guard = match folder.claim() {
+        Ok(guard) => guard,
+        Err(FolderError::Busy(_)) => {
+            return Ok(RecordedRun { state: recorded.state, alive: true, interrupted: false });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let state = close(folder)?;
+    drop(guard);
+    Ok(RecordedRun { state, alive: false, interrupted: true })
+}
+
+fn close(folder: &RunFolder) -> Result<RunState, JournalError> {
+    // Read again: the engine may have written its end between the first look and the claim.
+    let mut recorded = journal::read(folder.path())?;
+    if recorded.state.verdict.is_some() {
+        return Ok(recorded.state);
+    }
+    let state = &mut recorded.state;
+    let mut journal = Journal::reopen(folder.path(), recorded.good_bytes)?;
+    let mut append = |state: &mut RunState, body: EventBody| {
+        let event = Event {
+            v: EVENT_VERSION,
+            seq: state.seq + 1,
+            at_us: state.now_us,
+            wall: Timestamp::now(),
+            phase: None,
+            body,
+        };
+        state.apply(&event);
+        journal.append(&event, true)
+    };
+    if recorded.garbage_bytes > 0 {
+        append(state, EventBody::JournalRepaired { cut_bytes: recorded.garbage_bytes })?;
+    }
+    let verdict = verdict::of_interrupted(state);
+    append(state, EventBody::RunFinished { verdict })?;
+    Ok(recorded.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Criteria, PhaseKind, Phases};
+    use crate::run::clock::RunClock;
+    use crate::run::event::{LogLevel, Verdict};
+    use crate::run::plan::{Plan, Scope};
+    use crate::run::recorder::EventSink;
+    use crate::run::state::RunStatus;
+
+    fn recorded(folder: &RunFolder) {
+        let journal = Journal::create(folder.path()).expect("new journal");
+        let events = EventSink::new(RunClock::start(), journal);
+        events.emit(EventBody::RunCreated {
+            identity: Box::new(crate::run::event::RunIdentity {
+                id: folder.id(),
+                version: "0".into(),
+                target: "t".into(),
+                environment: crate::config::Environment::Sandbox,
+                origins: vec![],
+                host: "h".into(),
+                pid: 1,
+                seed: 7,
+                config_source: "test".into(),
+            }),
+            plan: Plan::new(&Phases::default(), &Scope::Full, &[]),
+            criteria: Criteria::default(),
+        });
+        events.emit(EventBody::RunStarted {});
+        events.for_phase(PhaseKind::Mixed).emit(EventBody::PhaseStarted { planned_us: 5 });
+        let message = "some text\u{7}".repeat(20);
+        events.emit(EventBody::Log { level: LogLevel::Info, target: "t".into(), message });
+    }
+
+    #[tokio::test]
+    async fn a_journal_cut_at_any_byte_still_tells_its_run() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let whole = RunFolder::create(temp.path()).expect("created");
+        recorded(&whole);
+        let bytes = std::fs::read(whole.path().join(journal::JOURNAL_FILE)).expect("readable");
+        for end in (0..bytes.len()).step_by(7).chain([bytes.len()]) {
+            let folder = RunFolder::create(temp.path()).expect("created");
+            let file = folder.path().join(journal::JOURNAL_FILE);
+            std::fs::write(&file, &bytes[..end]).expect("written");
+            let run = open(&folder).expect("readable");
+            assert!(run.interrupted && !run.alive, "cut at {end}");
+            assert_eq!(run.state.status, RunStatus::Finished);
+            assert_eq!(run.state.verdict.as_ref().map(|v| v.verdict), Some(Verdict::Aborted));
+            let again = open(&folder).expect("readable");
+            assert!(!again.interrupted, "ended once, cut at {end}");
+            assert_eq!(again.state, run.state, "cut at {end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn garbage_is_reported_and_never_fatal() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let folder = RunFolder::create(temp.path()).expect("created");
+        recorded(&folder);
+        let file = folder.path().join(journal::JOURNAL_FILE);
+        let mut bytes = std::fs::read(&file).expect("readable");
+        let garbage = b"\0\xff not json\n{\"seq\":9}\n";
+        bytes.extend_from_slice(garbage);
+        std::fs::write(&file, bytes).expect("written");
+        assert_eq!(open(&folder).expect("readable").state.journal_cut_bytes, garbage.len() as u64);
+    }
+
+    #[tokio::test]
+    async fn an_event_of_a_newer_version_keeps_its_place() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let folder = RunFolder::create(temp.path()).expect("created");
+        recorded(&folder);
+        let file = folder.path().join(journal::JOURNAL_FILE);
+        let mut text = std::fs::read_to_string(&file).expect("readable");
+        text.push_str(concat!(
+            r#"{"v":9,"seq":5,"at_us":9,"wall":"2026-01-01T00:00:00Z","body":{"type":"moon_phase"}}"#,
+            "\n",
+            r#"{"v":9,"seq":6,"at_us":9,"wall":"2026-01-01T00:00:00Z","body":{"type":"load","load":"new"}}"#,
+            "\n"
+        ));
+        std::fs::write(&file, text).expect("written");
+        let state = open(&folder).expect("readable").state;
+        assert_eq!((state.journal_cut_bytes, state.seq), (0, 7));
+    }
+}

@@ -1,0 +1,58 @@
+//! The supervisor's own endpoint: which children there are, and how they fare.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use crate::config::ServiceKind;
+
+/// Where a child stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChildStatus {
+    /// At work.
+    Running,
+    /// Ended, and waiting for its next start.
+    Restarting,
+}
+
+/// What is known of a child.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildState {
+    /// The service.
+    pub name: ServiceKind,
+    /// Its base URL.
+    pub url: String,
+    /// Its process, while it runs.
+    pub pid: Option<u32>,
+    /// When it was started last, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Where it stands.
+    pub status: ChildStatus,
+}
+
+/// The children, shared between the supervisor and its endpoint.
+#[derive(Clone, Default)]
+pub struct Children(Arc<Mutex<Vec<ChildState>>>);
+
+impl Children {
+    /// Reads or changes the list.
+    pub fn lock(&self) -> MutexGuard<'_, Vec<ChildState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The endpoint.
+pub fn router(children: Children) -> Router {
+    let services = async |State(children): State<Children>| Json(children.lock().clone());
+    let health = async || Json(serde_json::json!({ "status": "ok", "sandbox": true }));
+    Router::new()
+        .route("/sandbox/services", get(services))
+        .route("/sandbox/health", get(health))
+        .with_state(children)
+}

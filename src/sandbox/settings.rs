@@ -1,0 +1,116 @@
+//! What a sandbox is asked to be, where it is, and the configuration that leads there.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::config::{
+    ChatService, Config, Criteria, Endpoint, Environment, Guards, McpService, Operation, Phases,
+    RagService, ReportSettings, Scratch, Services, Stores, Target, TimeSpan, Tool, Workloads,
+};
+
+/// What a sandbox is asked to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Seed of its latencies.
+    pub seed: u64,
+    /// Factor on every latency; 1.0 is a healthy platform.
+    pub latency_scale: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 1, latency_scale: 1.0 }
+    }
+}
+
+/// Where the services of a sandbox are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// Base URL of chat.
+    pub chat: String,
+    /// Base URL of RAG.
+    pub rag: String,
+    /// Base URL of MCP.
+    pub mcp: String,
+    /// Base URL of the supervisor.
+    pub admin: String,
+}
+
+impl Endpoints {
+    /// Addresses that stand in until a sandbox has been started.
+    pub fn placeholder() -> Self {
+        let nowhere = || "http://127.0.0.1:9".to_owned();
+        Self { chat: nowhere(), rag: nowhere(), mcp: nowhere(), admin: nowhere() }
+    }
+}
+
+/// The configuration that has a sandbox as its target.
+pub fn config(endpoints: &Endpoints) -> Config {
+    Config {
+        target: Target { name: "sandbox".into(), environment: Environment::Sandbox },
+        services: Services {
+            chat: Some(ChatService {
+                endpoint: endpoint(&endpoints.chat),
+                completions: "/v1/chat/completions".into(),
+                model: super::chat::MODEL.into(),
+                max_tokens: 64,
+            }),
+            rag: Some(rag_service(&endpoints.rag)),
+            mcp: Some(McpService {
+                endpoint: endpoint(&endpoints.mcp),
+                path: "/mcp".into(),
+                tools: vec![
+                    tool("echo", json!({ "text": "{marker}" })),
+                    tool("add", json!({ "a": 20, "b": 22 })),
+                    tool("search_handbook", json!({ "query": "rollback" })),
+                ],
+            }),
+        },
+        stores: Stores::default(),
+        workloads: Workloads::default(),
+        phases: Phases::default(),
+        criteria: Criteria::default(),
+        guards: Guards::default(),
+        on_detach: None,
+        report: ReportSettings::default(),
+    }
+}
+
+fn endpoint(base_url: &str) -> Endpoint {
+    Endpoint {
+        base_url: base_url.to_owned(),
+        health: "/health".into(),
+        headers: Default::default(),
+        auth: None,
+        timeout: TimeSpan::secs(10),
+    }
+}
+
+fn rag_service(base_url: &str) -> RagService {
+    let operation = |method: &str, path: &str, body| Operation {
+        method: method.into(),
+        path: path.into(),
+        body,
+    };
+    let document = "/v1/collections/{collection}/documents/{id}";
+    RagService {
+        endpoint: endpoint(base_url),
+        query: operation("POST", "/v1/query", Some(json!({ "question": "{question}" }))),
+        scratch: Some(Scratch {
+            collection: "shakedown-scratch".into(),
+            ingest: operation(
+                "POST",
+                "/v1/collections/{collection}/documents",
+                Some(
+                    json!({ "id": "{id}", "text": "{text}", "metadata": { "marker": "{marker}" } }),
+                ),
+            ),
+            delete: operation("DELETE", document, None),
+            lookup: operation("GET", document, None),
+        }),
+    }
+}
+
+fn tool(name: &str, arguments: serde_json::Value) -> Tool {
+    Tool { name: name.into(), arguments }
+}
