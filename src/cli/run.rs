@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
@@ -13,6 +14,7 @@ use super::{ConfigArgs, DisplayArgs, runtime, session};
 use crate::config::{
     self, Config, Environment, InconclusiveExit, LoadOptions, OnDetach, PhaseKind,
 };
+use crate::run::connection::was_refused;
 use crate::run::folder::RunFolder;
 use crate::run::plan::{Plan, Scope};
 use crate::sandbox;
@@ -206,15 +208,24 @@ fn watch(
         (true, false) => headless::watch(&folder, inconclusive),
         (false, _) => runtime(1)?.block_on(dashboard::watch(&folder, display, false, inconclusive)),
     };
-    leave(&folder, engine);
+    leave(&folder, engine, order.owned);
     ended
 }
 
-/// A run that never began leaves nothing but its order; that is no run.
-fn leave(folder: &RunFolder, mut engine: Child) {
-    // An engine that has ended is collected; one that goes on belongs to init from now on.
-    let _ = engine.try_wait();
-    folder.discard_unbegun();
+/// How long an engine that is ours may take to clear its table after its run is over.
+const CLEARING: Duration = Duration::from_secs(10);
+
+/// Waits for an engine that is ours, so that nothing is left running; another one goes on. A run
+/// that was refused leaves nothing but its order, which is no run.
+fn leave(folder: &RunFolder, mut engine: Child, owned: bool) {
+    drop(engine.stdin.take());
+    let deadline = Instant::now() + CLEARING;
+    while owned && matches!(engine.try_wait(), Ok(None)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    if was_refused(folder.path()) {
+        folder.discard_unbegun();
+    }
 }
 
 /// Whether the engine gets a scope of its own, where it would die with the login session.

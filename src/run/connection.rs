@@ -155,3 +155,8 @@ pub fn write_refusal(run_dir: &Path, reason: &str) {
 fn read_refusal(run_dir: &Path) -> Option<String> {
     std::fs::read_to_string(run_dir.join(REFUSAL_FILE)).ok()
 }
+
+/// Whether the engine could not start.
+pub fn was_refused(run_dir: &Path) -> bool {
+    run_dir.join(REFUSAL_FILE).exists()
+}

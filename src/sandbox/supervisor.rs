@@ -94,7 +94,10 @@ async fn keep_running(supervised: Supervised, children: Children) {
                 state.status = ChildStatus::Running;
                 state.started_unix_ms = unix_millis();
             }
+            // Waiting would close it, and the child take that for the end of its parent.
+            let lifeline = child.stdin.take();
             let _ = child.wait().await;
+            drop(lifeline);
         }
         {
             let mut list = children.lock();

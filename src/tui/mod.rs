@@ -1,28 +1,82 @@
-//! The dashboard.
+//! The dashboard: a client of a run that folds its events into a state of its own and draws it.
+
+mod app;
+mod event_loop;
 mod format;
+mod frames;
+mod glyphs;
+mod input;
+mod keymap;
 pub mod lines;
+mod operate;
+mod panels;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod theme;
+mod view;
+
+use std::path::PathBuf;
 
 use crate::run::client::EngineClient;
 use crate::run::event::RunVerdict;
-use std::path::PathBuf;
+
+pub use theme::ThemeError;
 
 /// How the dashboard looks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Most frames per second.
     pub fps: u8,
+    /// ASCII only.
     pub ascii: bool,
+    /// No colours.
     pub no_color: bool,
+    /// A theme on top of the built-in one.
     pub theme: Option<PathBuf>,
 }
-/// How it ended.
-#[derive(Debug)]
+
+/// How the dashboard ended.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
+    /// The operator left; the run goes on.
     Detached,
+    /// The run is over, or was aborted before it began.
     Finished(Option<RunVerdict>),
+    /// The terminal is gone.
     Hangup,
+    /// The engine is gone, or never came; why, in words.
     Disconnected(String),
 }
-/// stub
-pub async fn run(_client: EngineClient, _options: Options) -> Result<Ended, std::io::Error> {
-    Ok(Ended::Detached)
+
+/// Why there is no dashboard.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// The theme cannot be used.
+    #[error(transparent)]
+    Theme(#[from] ThemeError),
+    /// The terminal cannot be used.
+    #[error("cannot use the terminal: {0}")]
+    Terminal(#[from] std::io::Error),
+}
+
+/// Shows what a client hears until the operator leaves.
+///
+/// # Errors
+/// When the theme or the terminal cannot be used.
+pub async fn run(client: EngineClient, options: Options) -> Result<Ended, TuiError> {
+    let theme = theme::Theme::load(options.theme.as_deref(), options.no_color)?;
+    let signals = input::Signals::catch()?;
+    log_to_panel();
+    let mut canvas = terminal::TtyCanvas::take()?;
+    let app = app::App::new(client, theme, glyphs::Glyphs { ascii: options.ascii });
+    let keys = input::TtyKeys::new(signals);
+    Ok(event_loop::run(app, &mut canvas, keys, options.fps).await)
+}
+
+/// The dashboard's own diagnostics go to the log panel, since the screen is taken.
+fn log_to_panel() {
+    // A logger that is installed already keeps the log; that happens in tests only.
+    let _ = tui_logger::init_logger(log::LevelFilter::Info);
+    tui_logger::set_default_level(log::LevelFilter::Info);
 }

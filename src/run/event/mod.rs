@@ -50,11 +50,6 @@ pub enum EventBody {
         /// What must be reached.
         criteria: Criteria,
     },
-    /// Something that has to be ready before the first phase.
-    Preparing {
-        /// What is being prepared.
-        what: String,
-    },
     /// Nothing runs until an operator says so.
     Ready {},
     /// The first phase is about to start.
@@ -188,7 +183,14 @@ pub enum EventBody {
 impl EventBody {
     /// Whether the event has to be on disk before the run goes on.
     pub const fn must_be_durable(&self) -> bool {
-        !matches!(self, Self::Load(LoadEvent::Interval(_)) | Self::Log { .. } | Self::Health { .. })
+        !matches!(
+            self,
+            Self::Load(LoadEvent::Interval(_))
+                | Self::Log { .. }
+                | Self::Health { .. }
+                | Self::ObjectivesEvaluated { .. }
+                | Self::Operators { .. }
+        )
     }
 }
 

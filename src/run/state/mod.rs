@@ -24,8 +24,6 @@ const KEPT_LINES: usize = 500;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Something has to be ready first; what it is, in words.
-    Preparing(String),
     /// Waiting for an operator to start it.
     #[default]
     Ready,
@@ -196,7 +194,6 @@ impl RunState {
                 self.criteria = Some(*criteria);
                 self.set_plan(plan);
             }
-            EventBody::Preparing { what } => self.status = RunStatus::Preparing(what.clone()),
             EventBody::Ready {} => self.status = RunStatus::Ready,
             EventBody::RunStarted {} => {
                 self.status = RunStatus::Running;

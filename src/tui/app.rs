@@ -1,0 +1,285 @@
+//! The dashboard's state: what the run is like, and how the operator looks at it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::glyphs::Glyphs;
+use super::theme::Theme;
+use super::view::LoadView;
+use crate::config::{PhaseKind, ServiceKind};
+use crate::run::client::{ClientUpdate, EngineClient};
+use crate::run::control::CommandId;
+use crate::run::event::{Event, EventBody, LoadEvent};
+use crate::run::state::{RunState, RunStatus};
+
+/// How long a notice stands.
+const NOTICE_FOR: Duration = Duration::from_secs(6);
+
+/// The panels, in the order of their keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Panel {
+    /// Everything at a glance.
+    #[default]
+    Overview,
+    /// Load in detail.
+    Load,
+    /// The log.
+    Log,
+    /// The keys.
+    Help,
+}
+
+impl Panel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Overview, Self::Load, Self::Log, Self::Help];
+
+    /// Its name in the header.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Load => "load",
+            Self::Log => "log",
+            Self::Help => "help",
+        }
+    }
+}
+
+/// How the dashboard reaches the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Waiting; for what, in words.
+    Connecting(String),
+    /// Connected.
+    Live,
+    /// The run is over, and nothing more will come.
+    Over,
+    /// The engine is gone; why, in words.
+    Lost(String),
+}
+
+/// What the bottom line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Leaving: detach or abort.
+    Quit,
+    /// Aborting the run.
+    AbortRun,
+    /// Aborting the phase.
+    AbortPhase,
+    /// A remark.
+    Annotate(String),
+    /// The name of a production target.
+    Arm(String),
+}
+
+/// A question stays that long before it answers itself with no.
+pub const PROMPT_FOR: Duration = Duration::from_secs(15);
+
+/// The dashboard's state.
+pub struct App {
+    pub(super) client: EngineClient,
+    /// The run, as the events tell it.
+    pub state: RunState,
+    /// What is drawn while the view is frozen.
+    frozen: Option<Box<(RunState, LoadView)>>,
+    /// Figures of the load phase, computed once an interval.
+    live_load: LoadView,
+    pub link: Link,
+    pub theme: Theme,
+    pub glyphs: Glyphs,
+    pub panel: Panel,
+    pub explain: bool,
+    pub selected_phase: usize,
+    pub service: usize,
+    pub service_time: bool,
+    pub warnings_only: bool,
+    /// Seconds of history shown; none for all.
+    pub zoom: Option<u64>,
+    pub prompt: Option<(Prompt, Instant)>,
+    notice: Option<(String, Instant)>,
+    sent: Vec<CommandId>,
+    /// When the last event came, to let clocks run in between.
+    heard: Instant,
+}
+
+impl App {
+    /// A dashboard that has heard nothing yet.
+    pub fn new(client: EngineClient, theme: Theme, glyphs: Glyphs) -> Self {
+        Self {
+            client,
+            state: RunState::default(),
+            frozen: None,
+            live_load: LoadView::default(),
+            link: Link::Connecting("connecting".into()),
+            theme,
+            glyphs,
+            panel: Panel::default(),
+            explain: false,
+            selected_phase: 0,
+            service: 0,
+            service_time: false,
+            warnings_only: false,
+            zoom: None,
+            prompt: None,
+            notice: None,
+            sent: Vec::new(),
+            heard: Instant::now(),
+        }
+    }
+
+    /// The state to draw: the live one, or the frozen one.
+    pub fn shown(&self) -> &RunState {
+        self.frozen.as_ref().map_or(&self.state, |frozen| &frozen.0)
+    }
+
+    /// The load figures to draw.
+    pub fn load(&self) -> &LoadView {
+        self.frozen.as_ref().map_or(&self.live_load, |frozen| &frozen.1)
+    }
+
+    /// Whether the view is frozen.
+    pub const fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// Freezes the view, or lets it live again.
+    pub fn toggle_freeze(&mut self) {
+        self.frozen = match self.frozen.take() {
+            Some(_) => None,
+            None => Some(Box::new((self.state.clone(), self.live_load.clone()))),
+        };
+    }
+
+    /// Monotonic time of the run now, in microseconds; between events it is carried on.
+    pub fn now_us(&self) -> u64 {
+        match (&self.frozen, self.clocks_run()) {
+            (Some(frozen), _) => frozen.0.now_us,
+            (None, true) => self.state.now_us + self.heard.elapsed().as_micros() as u64,
+            (None, false) => self.state.now_us,
+        }
+    }
+
+    /// Whether time that is shown goes on between events.
+    pub fn clocks_run(&self) -> bool {
+        let moving = matches!(
+            self.state.status,
+            RunStatus::Running | RunStatus::Pausing | RunStatus::Resuming | RunStatus::Aborting(_)
+        );
+        moving && self.link == Link::Live && !self.is_frozen()
+    }
+
+    /// Takes in what the engine says; returns whether the operator should see it at once.
+    pub fn hear(&mut self, update: ClientUpdate) -> bool {
+        match update {
+            ClientUpdate::Connecting(what) => self.link = Link::Connecting(what),
+            ClientUpdate::Snapshot(state) => {
+                self.heard = Instant::now();
+                self.state = *state;
+                self.link = if self.is_over() { Link::Over } else { Link::Live };
+                self.refresh_load();
+            }
+            ClientUpdate::Event(event) => return self.hear_event(&event),
+            ClientUpdate::ReadOnly { id } => {
+                self.sent.retain(|sent| *sent != id);
+                self.notify("this dashboard only watches: commands are refused");
+            }
+            ClientUpdate::Disconnected(reason) => self.link = Link::Lost(reason),
+        }
+        true
+    }
+
+    /// Nothing more will come from the engine.
+    pub fn closed(&mut self) {
+        if !matches!(self.link, Link::Lost(_)) {
+            self.link = Link::Over;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.state.status == RunStatus::Finished
+    }
+
+    fn hear_event(&mut self, event: &Event) -> bool {
+        self.heard = Instant::now();
+        self.state.apply(event);
+        match &event.body {
+            EventBody::Load(LoadEvent::Interval(_)) => {
+                self.refresh_load();
+                false
+            }
+            EventBody::Log { .. }
+            | EventBody::Health { .. }
+            | EventBody::ObjectivesEvaluated { .. } => false,
+            EventBody::CommandRefused { id, reason, .. } if self.sent.contains(id) => {
+                self.sent.retain(|sent| sent != id);
+                self.notify(&format!("refused: {reason}"));
+                true
+            }
+            EventBody::ReportWritten { path } => {
+                self.notify(&format!("report written: {path}"));
+                true
+            }
+            EventBody::RunFinished { .. } => {
+                self.refresh_load();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn refresh_load(&mut self) {
+        self.live_load = self.state.latest_load().map(LoadView::of).unwrap_or_default();
+    }
+
+    /// Sends a command, or says why it cannot be sent.
+    pub fn send(&mut self, command: crate::run::control::Command) {
+        match self.client.send(command) {
+            Some(id) => self.sent.push(id),
+            None => self.notify("the engine cannot be reached"),
+        }
+    }
+
+    /// Shows a few words for a while.
+    pub fn notify(&mut self, text: &str) {
+        self.notice = Some((text.to_owned(), Instant::now() + NOTICE_FOR));
+    }
+
+    /// The notice that stands now.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_ref().map(|(text, _)| text.as_str())
+    }
+
+    /// Asks something on the bottom line.
+    pub fn ask(&mut self, prompt: Prompt) {
+        self.prompt = Some((prompt, Instant::now() + PROMPT_FOR));
+    }
+
+    /// When a notice or question goes by itself.
+    pub fn expires(&self) -> Option<Instant> {
+        let notice = self.notice.as_ref().map(|(_, at)| *at);
+        let prompt = self.prompt.as_ref().map(|(_, at)| *at);
+        notice.into_iter().chain(prompt).min()
+    }
+
+    /// Lets go what has expired; returns whether anything has.
+    pub fn expire(&mut self) -> bool {
+        let now = Instant::now();
+        let before = (self.notice.is_some(), self.prompt.is_some());
+        self.notice.take_if(|(_, at)| *at <= now);
+        self.prompt.take_if(|(_, at)| *at <= now);
+        before != (self.notice.is_some(), self.prompt.is_some())
+    }
+
+    /// The phase that is selected in the plan.
+    pub fn selected(&self) -> Option<PhaseKind> {
+        let last = self.state.phases.len().checked_sub(1)?;
+        self.state.phases.get(self.selected_phase.min(last)).map(|phase| phase.kind)
+    }
+
+    /// The service that is selected in the load panel.
+    pub fn selected_service(&self) -> Option<ServiceKind> {
+        let services = &self.load().services;
+        (!services.is_empty()).then(|| services[self.service % services.len()].service)
+    }
+}

@@ -1,0 +1,87 @@
+//! The loop: signals and keys first, then what the engine says, drawn when it is due.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Ended;
+use super::app::{App, Link};
+use super::frames::FrameSchedule;
+use super::input::{Input, Keys};
+use super::operate::{After, press};
+use super::panels;
+use super::terminal::Canvas;
+
+/// Shows an app until the operator leaves.
+pub async fn run(mut app: App, canvas: &mut impl Canvas, mut keys: impl Keys, fps: u8) -> Ended {
+    let mut frames = FrameSchedule::new(fps);
+    let mut clock = interval(Duration::from_secs(1));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut open = true;
+    loop {
+        if frames.due().is_some_and(|due| due <= Instant::now()) {
+            if canvas.draw(&mut |frame| panels::render(frame, &app)).is_err() {
+                return Ended::Hangup;
+            }
+            frames.drawn();
+        }
+        let (due, expires, moving) = (frames.due(), app.expires(), app.clocks_run());
+        tokio::select! {
+            biased;
+            input = keys.next() => match take_input(&mut app, canvas, input) {
+                Some(ended) => return ended,
+                None => frames.draw_now(),
+            },
+            update = app.client.updates.recv(), if open => match update {
+                Some(update) => {
+                    let urgent = hear_all(&mut app, update);
+                    if urgent { frames.draw_now() } else { frames.data_changed() }
+                    if let (Link::Lost(reason), None) = (&app.link, &app.state.identity) {
+                        return Ended::Disconnected(reason.clone());
+                    }
+                }
+                None => {
+                    open = false;
+                    app.closed();
+                    frames.draw_now();
+                }
+            },
+            () = sleep_until(due) => {}
+            () = sleep_until(expires) => if app.expire() { frames.draw_now() },
+            _ = clock.tick(), if moving => frames.data_changed(),
+        }
+    }
+}
+
+/// Takes in everything that waits, so that a burst is one frame.
+fn hear_all(app: &mut App, first: crate::run::client::ClientUpdate) -> bool {
+    let mut urgent = app.hear(first);
+    while let Ok(update) = app.client.updates.try_recv() {
+        urgent |= app.hear(update);
+    }
+    // A frozen view does not change, whatever happens.
+    urgent && !app.is_frozen()
+}
+
+fn take_input(app: &mut App, canvas: &mut impl Canvas, input: Input) -> Option<Ended> {
+    let redraw =
+        |canvas: &mut dyn FnMut() -> std::io::Result<()>| canvas().err().map(|_| Ended::Hangup);
+    match input {
+        Input::Gone => Some(Ended::Hangup),
+        Input::Resize | Input::Continued => redraw(&mut || canvas.clear()),
+        Input::Stop => redraw(&mut || canvas.suspend()),
+        Input::Key(key) => match press(app, key) {
+            After::Stay => None,
+            After::Leave(ended) => Some(ended),
+            After::Redraw => redraw(&mut || canvas.clear()),
+            After::Suspend => redraw(&mut || canvas.suspend()),
+        },
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

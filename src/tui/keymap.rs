@@ -1,0 +1,206 @@
+//! The keys: one table for dispatch, footer and help.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::run::state::RunStatus;
+
+/// What a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Starts the plan, or the selected phase first.
+    Start,
+    /// Pauses, or goes on.
+    TogglePause,
+    /// Skips the running phase (or the cooldown).
+    SkipPhase,
+    /// Aborts the running phase.
+    AbortPhase,
+    /// Aborts the run.
+    AbortRun,
+    /// More users.
+    MoreUsers,
+    /// Fewer users.
+    FewerUsers,
+    /// Selects the phase above.
+    SelectUp,
+    /// Selects the phase below.
+    SelectDown,
+    /// Leaves the selected phase out, or takes it in again.
+    ToggleSkip,
+    /// Moves the selected phase up.
+    MoveUp,
+    /// Moves the selected phase down.
+    MoveDown,
+    /// Next panel.
+    NextPanel,
+    /// A panel by its number.
+    Panel(u8),
+    /// Next service in the load panel.
+    NextService,
+    /// Response time or service time.
+    SwitchClock,
+    /// Shorter time range.
+    ZoomIn,
+    /// Longer time range.
+    ZoomOut,
+    /// Stops the view, not the run.
+    Freeze,
+    /// Shows less or more of the log.
+    LogLevel,
+    /// A remark into the timeline.
+    Annotate,
+    /// Writes the report now.
+    Export,
+    /// Explains the numbers.
+    Explain,
+    /// Help.
+    Help,
+    /// Leaves the run to itself.
+    Detach,
+    /// Asks: detach or abort.
+    Quit,
+    /// Redraws everything.
+    Redraw,
+    /// Suspends the dashboard.
+    Suspend,
+}
+
+/// When a key is worth showing and does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Always.
+    Always,
+    /// Before the start, and while phases are still to come.
+    Planning,
+    /// While a run can be started or released.
+    Startable,
+    /// While the run is at work.
+    Working,
+    /// While it has not ended.
+    NotOver,
+}
+
+impl When {
+    /// Whether it is that time.
+    pub const fn holds(self, status: &RunStatus) -> bool {
+        match (self, status) {
+            (Self::Always, _) => true,
+            (Self::Startable, RunStatus::Ready | RunStatus::Held(_)) => true,
+            (Self::Startable, _) => false,
+            (Self::Planning | Self::NotOver, RunStatus::Finished) => false,
+            (Self::Planning | Self::NotOver, _) => true,
+            (
+                Self::Working,
+                RunStatus::Running
+                | RunStatus::Pausing
+                | RunStatus::Paused
+                | RunStatus::Resuming
+                | RunStatus::Held(_),
+            ) => true,
+            (Self::Working, _) => false,
+        }
+    }
+}
+
+/// One row of the table.
+pub struct Binding {
+    /// The keys as they are shown.
+    pub shown: &'static str,
+    keys: &'static [(KeyCode, KeyModifiers)],
+    /// What they do.
+    pub action: Action,
+    /// One word for the footer; empty for keys that only help shows.
+    pub label: &'static str,
+    /// A line for help.
+    pub help: &'static str,
+    /// When they do it.
+    pub when: When,
+}
+
+const NONE: KeyModifiers = KeyModifiers::NONE;
+const CTRL: KeyModifiers = KeyModifiers::CONTROL;
+const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
+
+const fn c(character: char) -> (KeyCode, KeyModifiers) {
+    (KeyCode::Char(character), NONE)
+}
+
+macro_rules! bindings {
+    ($($shown:literal $keys:expr => $action:expr, $label:literal, $help:literal, $when:ident;)*) => {
+        /// The keys, in the order in which footer and help show them.
+        pub const BINDINGS: &[Binding] = &[$(Binding {
+            shown: $shown, keys: $keys, action: $action, label: $label, help: $help, when: When::$when,
+        }),*];
+    };
+}
+
+bindings! {
+    "Enter" &[(KeyCode::Enter, NONE), c('s')] => Action::Start, "start", "start the plan (also s); a phase selected further down comes first", Startable;
+    "p" &[c('p'), c(' ')] => Action::TogglePause, "pause", "pause (heals first, finishes what is in flight) and resume", Working;
+    "S" &[c('S')] => Action::SkipPhase, "skip", "skip the rest of the running phase, or of the cooldown", Working;
+    "A" &[c('A')] => Action::AbortRun, "abort", "abort the run: heal, clean, write the report", NotOver;
+    "X" &[c('X')] => Action::AbortPhase, "", "abort the running phase; the plan goes on", Working;
+    "+" &[c('+'), c('=')] => Action::MoreUsers, "users", "ten users more", Working;
+    "-" &[c('-')] => Action::FewerUsers, "", "ten users fewer", Working;
+    "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above (also k)", Planning;
+    "down" &[(KeyCode::Down, NONE), c('j')] => Action::SelectDown, "", "select the phase below (also j)", Planning;
+    "o" &[c('o')] => Action::ToggleSkip, "", "leave the selected phase out, or take it in again", Planning;
+    "K" &[c('K'), (KeyCode::Up, SHIFT)] => Action::MoveUp, "", "move the selected phase up (also shift-up)", Planning;
+    "J" &[c('J'), (KeyCode::Down, SHIFT)] => Action::MoveDown, "", "move the selected phase down (also shift-down)", Planning;
+    "1-4" &[c('1')] => Action::Panel(0), "panels", "overview, load, log, help (also Tab)", Always;
+    "2" &[c('2')] => Action::Panel(1), "", "load", Always;
+    "3" &[c('3')] => Action::Panel(2), "", "log", Always;
+    "4" &[c('4')] => Action::Panel(3), "", "help", Always;
+    "Tab" &[(KeyCode::Tab, NONE)] => Action::NextPanel, "", "next panel", Always;
+    "v" &[c('v')] => Action::NextService, "", "load panel: next service", Always;
+    "c" &[c('c')] => Action::SwitchClock, "", "load panel: response time or service time", Always;
+    "[" &[c('[')] => Action::ZoomIn, "", "shorter time range", Always;
+    "]" &[c(']')] => Action::ZoomOut, "", "longer time range", Always;
+    "f" &[c('f')] => Action::Freeze, "", "freeze the view; the run goes on", Always;
+    "l" &[c('l')] => Action::LogLevel, "", "log panel: everything, or warnings and errors only", Always;
+    "n" &[c('n')] => Action::Annotate, "", "write a remark into the timeline", NotOver;
+    "x" &[c('x')] => Action::Export, "export", "write the report of what is known now", NotOver;
+    "e" &[c('e')] => Action::Explain, "explain", "explain the numbers: formula, n, method", Always;
+    "?" &[c('?')] => Action::Help, "help", "help", Always;
+    "d" &[c('d')] => Action::Detach, "detach", "leave; the run goes on by itself", NotOver;
+    "q" &[c('q'), (KeyCode::Char('c'), CTRL)] => Action::Quit, "quit", "leave (asks: detach or abort)", Always;
+    "ctrl-l" &[(KeyCode::Char('l'), CTRL)] => Action::Redraw, "", "draw everything anew", Always;
+    "ctrl-z" &[(KeyCode::Char('z'), CTRL)] => Action::Suspend, "", "suspend the dashboard; `fg` brings it back", Always;
+}
+
+/// What a key does now.
+pub fn action_for(key: KeyEvent, status: &RunStatus) -> Option<Action> {
+    // A capital letter comes with or without its shift, depending on the terminal.
+    let modifiers = match key.code {
+        KeyCode::Char(_) => key.modifiers.difference(SHIFT),
+        _ => key.modifiers,
+    };
+    let pressed = (key.code, modifiers);
+    let bound = BINDINGS.iter().find(|b| b.keys.contains(&pressed) && b.when.holds(status));
+    bound.map(|binding| binding.action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_bound_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for binding in BINDINGS {
+            for key in binding.keys {
+                assert!(seen.insert(key), "{key:?} is bound twice");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_do_nothing_when_it_is_not_their_time() {
+        let key = |code| KeyEvent::new(code, NONE);
+        assert_eq!(action_for(key(KeyCode::Enter), &RunStatus::Ready), Some(Action::Start));
+        assert_eq!(action_for(key(KeyCode::Enter), &RunStatus::Running), None);
+        assert_eq!(action_for(key(KeyCode::Char('A')), &RunStatus::Finished), None);
+        let shifted = KeyEvent::new(KeyCode::Char('A'), SHIFT);
+        assert_eq!(action_for(shifted, &RunStatus::Running), Some(Action::AbortRun));
+    }
+}

@@ -1,0 +1,202 @@
+//! What keys do.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::Ended;
+use super::app::{App, Link, Panel, Prompt};
+use super::keymap::{Action, action_for};
+use crate::config::Environment;
+use crate::run::control::Command;
+use crate::run::state::RunStatus;
+
+/// Users that one key press adds or takes away.
+const USERS_STEP: i32 = 10;
+/// Time ranges of the history, in seconds; beyond the last one all of it is shown.
+const ZOOMS: [u64; 4] = [60, 300, 900, 3600];
+/// Longest remark or name.
+const MAX_TEXT_CHARS: usize = 120;
+
+/// What follows a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum After {
+    /// The dashboard goes on.
+    Stay,
+    /// It ends.
+    Leave(Ended),
+    /// Everything is drawn anew.
+    Redraw,
+    /// The process is suspended.
+    Suspend,
+}
+
+/// Does what a key asks for.
+pub fn press(app: &mut App, key: KeyEvent) -> After {
+    if let Some((prompt, _)) = app.prompt.take() {
+        return answer(app, prompt, key);
+    }
+    if app.explain && key.code == KeyCode::Esc {
+        app.explain = false;
+        return After::Stay;
+    }
+    match action_for(key, &app.state.status) {
+        Some(action) => act(app, action),
+        None => After::Stay,
+    }
+}
+
+fn act(app: &mut App, action: Action) -> After {
+    match action {
+        Action::Start => start(app),
+        Action::TogglePause => match app.state.status {
+            RunStatus::Paused | RunStatus::Pausing | RunStatus::Held(_) => {
+                app.send(Command::Resume {})
+            }
+            _ => app.send(Command::Pause {}),
+        },
+        Action::SkipPhase => app.send(Command::SkipPhase {}),
+        Action::AbortPhase => app.ask(Prompt::AbortPhase),
+        Action::AbortRun => app.ask(Prompt::AbortRun),
+        Action::MoreUsers => app.send(Command::Rescale { scenario: None, by: USERS_STEP }),
+        Action::FewerUsers => app.send(Command::Rescale { scenario: None, by: -USERS_STEP }),
+        Action::Annotate => app.ask(Prompt::Annotate(String::new())),
+        Action::Export => app.send(Command::WriteReport {}),
+        Action::Detach => return leave(app),
+        Action::Quit => return quit(app),
+        Action::Redraw => return After::Redraw,
+        Action::Suspend => return After::Suspend,
+        plan @ (Action::SelectUp
+        | Action::SelectDown
+        | Action::ToggleSkip
+        | Action::MoveUp
+        | Action::MoveDown) => change_plan(app, plan),
+        look => change_view(app, look),
+    }
+    After::Stay
+}
+
+fn start(app: &mut App) {
+    let identity = app.state.identity.as_ref();
+    let production = identity.is_some_and(|i| i.environment == Environment::Production);
+    let held = matches!(&app.state.status, RunStatus::Held(_));
+    let armed = app.state.acknowledgements.iter().any(|acknowledgement| {
+        matches!(acknowledgement.command, Command::Arm { .. }) && acknowledgement.refused.is_none()
+    });
+    if production && !armed {
+        app.ask(Prompt::Arm(String::new()));
+    } else if held {
+        app.send(Command::Resume {});
+    } else {
+        let phase = if app.selected_phase == 0 { None } else { app.selected() };
+        app.send(Command::Start { phase });
+    }
+}
+
+fn change_plan(app: &mut App, action: Action) {
+    let last = app.state.phases.len().saturating_sub(1);
+    let selected = app.selected_phase.min(last);
+    let Some(phase) = app.selected() else { return };
+    match action {
+        Action::SelectUp => app.selected_phase = selected.saturating_sub(1),
+        Action::SelectDown => app.selected_phase = (selected + 1).min(last),
+        Action::ToggleSkip => {
+            let skip = !app.state.phases[selected].skip_requested;
+            app.send(Command::PlanSkip { phase, skip });
+        }
+        Action::MoveUp => {
+            app.send(Command::MovePhase { phase, by: -1 });
+            app.selected_phase = selected.saturating_sub(1);
+        }
+        _ => {
+            app.send(Command::MovePhase { phase, by: 1 });
+            app.selected_phase = (selected + 1).min(last);
+        }
+    }
+}
+
+fn change_view(app: &mut App, action: Action) {
+    match action {
+        Action::Panel(at) => app.panel = Panel::ALL[usize::from(at) % Panel::ALL.len()],
+        Action::NextPanel => {
+            let at = Panel::ALL.iter().position(|panel| *panel == app.panel).unwrap_or(0);
+            app.panel = Panel::ALL[(at + 1) % Panel::ALL.len()];
+        }
+        Action::Help => {
+            app.panel = if app.panel == Panel::Help { Panel::Overview } else { Panel::Help };
+        }
+        Action::NextService => app.service = app.service.wrapping_add(1),
+        Action::SwitchClock => app.service_time = !app.service_time,
+        Action::Freeze => app.toggle_freeze(),
+        Action::LogLevel => app.warnings_only = !app.warnings_only,
+        Action::Explain => app.explain = !app.explain,
+        Action::ZoomIn => {
+            let shorter = ZOOMS.iter().rev().find(|zoom| app.zoom.is_none_or(|now| **zoom < now));
+            app.zoom = shorter.copied().or(app.zoom);
+        }
+        Action::ZoomOut => {
+            app.zoom = app.zoom.and_then(|now| ZOOMS.iter().find(|zoom| **zoom > now)).copied();
+        }
+        _ => {}
+    }
+}
+
+fn quit(app: &mut App) -> After {
+    match (&app.link, &app.state.status) {
+        (Link::Live, status) if *status != RunStatus::Finished => {
+            app.ask(Prompt::Quit);
+            After::Stay
+        }
+        _ => leave(app),
+    }
+}
+
+fn leave(app: &App) -> After {
+    After::Leave(match (&app.state.verdict, &app.link) {
+        (Some(verdict), _) => Ended::Finished(Some(verdict.clone())),
+        (None, Link::Lost(reason)) => Ended::Disconnected(reason.clone()),
+        (None, _) => Ended::Detached,
+    })
+}
+
+fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {
+    match prompt {
+        Prompt::Annotate(text) => {
+            edit(app, text, key, Prompt::Annotate, |app, text| {
+                app.send(Command::Annotate { text })
+            });
+        }
+        Prompt::Arm(text) => edit(app, text, key, Prompt::Arm, |app, name| {
+            app.send(Command::Arm { name });
+            let ready = app.state.status == RunStatus::Ready;
+            app.send(if ready { Command::Start { phase: None } } else { Command::Resume {} });
+        }),
+        Prompt::Quit => match key.code {
+            KeyCode::Char('d') => return leave(app),
+            KeyCode::Char('a') => app.send(Command::AbortRun {}),
+            _ => {}
+        },
+        Prompt::AbortRun if key.code == KeyCode::Char('y') => app.send(Command::AbortRun {}),
+        Prompt::AbortPhase if key.code == KeyCode::Char('y') => app.send(Command::AbortPhase {}),
+        Prompt::AbortRun | Prompt::AbortPhase => {}
+    }
+    After::Stay
+}
+
+fn edit(
+    app: &mut App,
+    mut text: String,
+    key: KeyEvent,
+    again: impl Fn(String) -> Prompt,
+    done: impl Fn(&mut App, String),
+) {
+    match key.code {
+        KeyCode::Enter => return done(app, text),
+        KeyCode::Esc => return,
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return,
+        KeyCode::Backspace => {
+            text.pop();
+        }
+        KeyCode::Char(c) if text.chars().count() < MAX_TEXT_CHARS => text.push(c),
+        _ => {}
+    }
+    app.ask(again(text));
+}

@@ -1,0 +1,79 @@
+//! One line that is never scrolled away: what needs the operator now.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+
+use super::fixed;
+use crate::config::PhaseKind;
+use crate::run::state::{RunState, RunStatus};
+use crate::tui::app::{App, Link};
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let (text, style) = what(app);
+    let text = fixed(&app.glyphs.text(&format!(" {text}")), usize::from(area.width));
+    frame.render_widget(Line::styled(text, style), area);
+}
+
+fn what(app: &App) -> (String, Style) {
+    let (theme, state) = (&app.theme, app.shown());
+    if let Some(notice) = app.notice() {
+        return (format!("! {notice}"), theme.warning);
+    }
+    match &app.link {
+        Link::Connecting(what) => return (format!("{what} ..."), theme.dim),
+        Link::Lost(reason) => return (format!("! {reason}"), theme.bad),
+        Link::Live | Link::Over => {}
+    }
+    match &state.status {
+        RunStatus::Held(reason) => {
+            return (format!("! held: {reason}; Enter goes on, S skips it"), theme.warning);
+        }
+        RunStatus::Aborting(reason) => return (format!("! aborting: {reason}"), theme.bad),
+        RunStatus::Paused => {
+            return ("paused: nothing is in flight; p goes on".into(), theme.warning);
+        }
+        RunStatus::Pausing => {
+            return ("pausing: waiting for what is in flight".into(), theme.warning);
+        }
+        _ => {}
+    }
+    if let Some(problem) = problem(state) {
+        return (format!("! {problem}"), theme.warning);
+    }
+    if let Some(cooldown) = &state.cooldown {
+        let passed = app.now_us().saturating_sub(cooldown.since_us) / 1_000_000;
+        let most = cooldown.max_us / 1_000_000;
+        return (
+            format!("cooling down, {passed} s of at most {most} s; S cuts it short"),
+            theme.dim,
+        );
+    }
+    let note = state.plan.as_ref().and_then(|plan| plan.note.clone()).unwrap_or_default();
+    (note, theme.dim)
+}
+
+/// Something that is wrong with the run or the platform, if anything is.
+fn problem(state: &RunState) -> Option<String> {
+    let loads = [PhaseKind::Mixed, PhaseKind::Ramping];
+    let loads =
+        loads.iter().filter_map(|kind| state.phase(*kind)?.load.as_ref().map(|l| (kind, l)));
+    for (kind, load) in loads {
+        if let Some(guard) = &load.guard {
+            return Some(format!("{kind} stopped: {guard}"));
+        }
+        if let Some(cleanup) = load.cleanup.as_ref().filter(|cleanup| cleanup.remaining_count > 0) {
+            return Some(format!(
+                "{kind}: {} documents could not be removed",
+                cleanup.remaining_count
+            ));
+        }
+    }
+    if let Some((service, health)) = state.health.iter().find(|(_, health)| !health.healthy) {
+        return Some(format!("{service} is not well: {}", health.detail));
+    }
+    (state.journal_cut_bytes > 0)
+        .then(|| format!("{} bytes of the journal were torn and cut", state.journal_cut_bytes))
+}

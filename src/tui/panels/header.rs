@@ -1,0 +1,68 @@
+//! One line: what is validated, for how long, in which state.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::fixed;
+use crate::run::state::RunStatus;
+use crate::tui::app::{App, Link};
+use crate::tui::format::clock;
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let state = app.shown();
+    let dot = app.glyphs.dot();
+    let what = match (&state.identity, &state.plan) {
+        (Some(identity), Some(plan)) => {
+            let id = identity.id.rsplit('-').next().unwrap_or_default();
+            format!("{} {dot} {} {dot} {id}", identity.target, plan.name)
+        }
+        _ => String::new(),
+    };
+    let longest = state.plan.as_ref().map(|plan| plan.longest());
+    let since = state.started_us.map_or(0, |started| app.now_us().saturating_sub(started));
+    let time = format!(
+        "{} of ~{}",
+        clock(Duration::from_micros(since)),
+        clock(longest.unwrap_or_default())
+    );
+    let (word, style) = standing(app);
+    let right = format!("{time}   {} {word}", app.glyphs.running());
+    let width = usize::from(area.width);
+    let left_width =
+        width.saturating_sub(unicode_width::UnicodeWidthStr::width(right.as_str()) + 1);
+    let left = fixed(&app.glyphs.text(&format!(" shakedown  {what}")), left_width);
+    let line = Line::from(vec![
+        Span::styled(left, app.theme.title),
+        Span::styled(format!("{time}   "), app.theme.text),
+        Span::styled(format!("{} {word} ", app.glyphs.running()), style),
+    ]);
+    frame.render_widget(line, area);
+}
+
+/// The run's state in a word, and how it looks.
+pub fn standing(app: &App) -> (&'static str, Style) {
+    let theme = &app.theme;
+    match &app.link {
+        Link::Connecting(_) => return ("connecting", theme.warning),
+        Link::Lost(_) => return ("engine gone", theme.bad),
+        Link::Live | Link::Over => {}
+    }
+    if app.is_frozen() {
+        return ("view frozen", theme.warning);
+    }
+    match &app.state.status {
+        RunStatus::Ready => ("ready", theme.accent),
+        RunStatus::Running => ("running", theme.ok),
+        RunStatus::Pausing => ("pausing", theme.warning),
+        RunStatus::Paused => ("paused", theme.warning),
+        RunStatus::Resuming => ("resuming", theme.warning),
+        RunStatus::Held(_) => ("held", theme.warning),
+        RunStatus::Aborting(_) => ("aborting", theme.bad),
+        RunStatus::Finished => ("finished", theme.accent),
+    }
+}

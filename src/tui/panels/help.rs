@@ -1,0 +1,36 @@
+//! Help, from the table of keys: first what does something now.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::lines;
+use crate::tui::app::App;
+use crate::tui::keymap::{BINDINGS, Binding};
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let status = &app.state.status;
+    let (now, later): (Vec<&Binding>, Vec<&Binding>) =
+        BINDINGS.iter().partition(|binding| binding.when.holds(status));
+    let mut text = vec![Line::styled(" keys that do something now", app.theme.title)];
+    text.extend(now.iter().filter(|b| !is_panel_digit(b)).map(|b| row(b, true, app)));
+    if !later.is_empty() {
+        text.push(Line::styled(" keys for another time", app.theme.title));
+        text.extend(later.iter().map(|binding| row(binding, false, app)));
+    }
+    lines(frame, area, app, text);
+}
+
+/// The digits after the first are explained with it.
+fn is_panel_digit(binding: &Binding) -> bool {
+    matches!(binding.shown, "2" | "3" | "4")
+}
+
+fn row<'a>(binding: &Binding, now: bool, app: &App) -> Line<'a> {
+    let style = if now { app.theme.accent } else { app.theme.dim };
+    Line::from(vec![
+        Span::styled(format!("   {:<7}", binding.shown), style),
+        Span::styled(binding.help, if now { app.theme.text } else { app.theme.dim }),
+    ])
+}

@@ -1,0 +1,141 @@
+//! Load in detail: one service's histogram and history, every step, the generator's own health.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::latency::columns_of;
+use super::{fixed, history, lines, split_top};
+use crate::tui::app::App;
+use crate::tui::format::{count, latency, percent};
+use crate::tui::view::{Figures, SeriesView};
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let Some(phase) = app.shown().latest_load() else {
+        let text = vec![
+            Line::raw(""),
+            Line::styled(
+                "   no load yet: the mixed and ramping phases fill this panel",
+                app.theme.dim,
+            ),
+        ];
+        return lines(frame, area, app, text);
+    };
+    let engine = phase.load.as_ref().and_then(|load| load.start.as_ref());
+    let engine = engine.map_or("", |start| start.engine.as_str());
+    let title = format!(" {} by the {engine} engine", phase.kind);
+    let (top, rest) = split_top(area, 5);
+    selected(frame, top, app, &title);
+    let table_rows = app.load().series.len() as u16 + 2;
+    let (table, rest) = split_top(rest, table_rows);
+    steps(frame, table, app);
+    let (health, rest) = split_top(rest, 2);
+    generator(frame, health, app);
+    if let Some(service) = app.selected_service() {
+        history::render(frame, rest, app, service);
+    }
+}
+
+fn selected(frame: &mut Frame<'_>, area: Rect, app: &App, title: &str) {
+    let (clock, other) = clock_names(app);
+    let mut text = vec![Line::styled(
+        format!("{title}, {clock} (c: {other}, v: next service)"),
+        app.theme.title,
+    )];
+    let columns = usize::from(area.width).saturating_sub(9);
+    let services = &app.load().services;
+    let at = app.service % services.len().max(1);
+    if let Some(service) = services.get(at) {
+        let (figures, histogram) = if app.service_time {
+            (&service.now_service_time, &service.service_time)
+        } else {
+            (&service.now, &service.response)
+        };
+        text.push(Line::from(vec![
+            Span::styled(format!(" {:<7}", service.service), app.theme.accent),
+            columns_of(histogram, columns, app),
+        ]));
+        text.push(Line::raw(format!(
+            "         n {} in 10 s, {:.1}/s   P50 {}   P95 {}   P99 {}   max {}",
+            count(figures.n),
+            figures.rate.unwrap_or_default(),
+            latency(figures.p50),
+            latency(figures.p95),
+            latency(figures.p99),
+            latency(figures.max)
+        )));
+        text.push(Line::raw(format!(
+            "         failed {} {}",
+            count(figures.failed),
+            errors(figures)
+        )));
+    }
+    lines(frame, area, app, text);
+}
+
+const fn clock_names(app: &App) -> (&'static str, &'static str) {
+    if app.service_time {
+        ("service time", "response time")
+    } else {
+        ("response time", "service time")
+    }
+}
+
+fn steps(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let title = format!(
+        " {:<8}{:<22}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}  failed",
+        "scenario", "step", "n", "req/s", "P50", "P95", "P99", "max"
+    );
+    let mut text = vec![Line::styled(title, app.theme.title)];
+    text.extend(app.load().series.iter().map(|series| step(series, app)));
+    lines(frame, area, app, text);
+}
+
+fn step<'a>(series: &SeriesView, app: &App) -> Line<'a> {
+    let figures = if app.service_time { &series.service_time } else { &series.response };
+    let style = if figures.failed > 0 { app.theme.warning } else { app.theme.text };
+    let row = format!(
+        " {}{}{:>7}{:>8.1}{:>9}{:>9}{:>9}{:>9}  {} {}",
+        fixed(&series.key.scenario, 8),
+        fixed(&series.key.step, 22),
+        count(figures.n),
+        figures.rate.unwrap_or_default(),
+        latency(figures.p50),
+        latency(figures.p95),
+        latency(figures.p99),
+        latency(figures.max),
+        count(figures.failed),
+        errors(figures)
+    );
+    Line::styled(row, style)
+}
+
+fn errors(figures: &Figures) -> String {
+    let kinds = figures.errors.iter().map(|(kind, n)| format!("{kind} {n}"));
+    kinds.collect::<Vec<_>>().join(", ")
+}
+
+fn generator(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let Some(load) = app.shown().latest_load().and_then(|phase| phase.load.as_ref()) else {
+        return;
+    };
+    let late = load.lateness.quantile(0.99);
+    let busiest = load.generator.busiest_thread_percent;
+    let users: u32 = load.users.values().sum();
+    // The same rule as the phase's verdict follows, on what is known now.
+    let trusted = late.is_none_or(|late| late.as_millis() <= 20) && busiest <= 90.0;
+    let (word, style) = if trusted {
+        ("trustworthy", app.theme.ok)
+    } else {
+        ("the generator is late or out of CPU", app.theme.bad)
+    };
+    let text = format!(
+        " generator  users {users}   late P99 {}   busiest thread {}   lost {}   ",
+        latency(late),
+        percent(Some(f64::from(busiest.round()))),
+        load.dropped
+    );
+    let line = Line::from(vec![Span::styled(text, app.theme.text), Span::styled(word, style)]);
+    lines(frame, area, app, vec![line]);
+}

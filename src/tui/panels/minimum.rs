@@ -1,0 +1,27 @@
+//! What is left on a very small terminal: state, verdict, the way out.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::header::standing;
+use super::lines;
+use crate::tui::app::App;
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let (word, style) = standing(app);
+    let state = app.shown();
+    let mut text = vec![Line::styled(format!("shakedown: {word}"), style)];
+    if let Some(verdict) = &state.verdict {
+        text.push(Line::styled(verdict.to_string(), app.theme.verdict(verdict.verdict)));
+    } else if let Some(phase) = state.running_phase() {
+        let now = &app.load().all_now;
+        text.push(Line::raw(format!("{}: n {} failed {}", phase.kind, now.n, now.failed)));
+    }
+    if app.prompt.is_some() {
+        text.push(Line::styled("y/n?", app.theme.warning));
+    }
+    text.push(Line::styled("p pause A abort q quit", app.theme.dim));
+    lines(frame, area, app, text);
+}

@@ -1,0 +1,108 @@
+//! The terminal: taken over, and given back on every way out.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::Once;
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{execute, queue};
+use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
+use rustix::process::{Signal, getpid, kill_process};
+
+/// What a frame is drawn on.
+pub trait Canvas {
+    /// Draws one frame.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    fn draw(&mut self, render: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()>;
+
+    /// Forgets what is on the screen, so that the next frame draws everything.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    fn clear(&mut self) -> io::Result<()>;
+
+    /// Gives the terminal back, stops this process, and takes it over again when it is continued.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    fn suspend(&mut self) -> io::Result<()>;
+}
+
+/// Bytes that one frame may take before it is written in two pieces.
+const FRAME_BYTES: usize = 64 * 1024;
+
+/// The real terminal. Dropping it gives it back.
+pub struct TtyCanvas {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+}
+
+impl TtyCanvas {
+    /// Takes the terminal over.
+    ///
+    /// # Errors
+    /// When standard output is no terminal.
+    pub fn take() -> io::Result<Self> {
+        restore_on_panic();
+        let writer = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
+        let terminal = Terminal::new(CrosstermBackend::new(writer))?;
+        take_over().inspect_err(|_| give_back())?;
+        Ok(Self { terminal })
+    }
+}
+
+impl Canvas for TtyCanvas {
+    fn draw(&mut self, render: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        let drawn = self.terminal.draw(render).map(|_| ());
+        // Also after an error: a terminal that waits for the end of an update shows nothing more.
+        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        self.terminal.backend_mut().flush()?;
+        drawn
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        kill_process(getpid(), Signal::STOP)?;
+        take_over()?;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for TtyCanvas {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take_over() -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, Hide)
+}
+
+/// Every step is tried, whatever the others say: the terminal may be half gone.
+fn give_back() {
+    let _ = disable_raw_mode();
+    let _ = execute!(io::stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+}
+
+/// A panic's message has to be readable, so the terminal is given back before it is printed.
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            print(panic);
+        }));
+    });
+}

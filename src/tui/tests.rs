@@ -1,0 +1,1 @@
+//! The whole dashboard on a test backend.
