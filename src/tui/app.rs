@@ -33,16 +33,6 @@ pub enum Panel {
 impl Panel {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Overview, Self::Load, Self::Log, Self::Help];
-
-    /// Its name in the header.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Overview => "overview",
-            Self::Load => "load",
-            Self::Log => "log",
-            Self::Help => "help",
-        }
-    }
 }
 
 /// How the dashboard reaches the engine.
@@ -90,6 +80,8 @@ pub struct App {
     pub glyphs: Glyphs,
     pub panel: Panel,
     pub explain: bool,
+    /// Page of help.
+    pub help_page: usize,
     pub selected_phase: usize,
     pub service: usize,
     pub service_time: bool,
@@ -116,6 +108,7 @@ impl App {
             glyphs,
             panel: Panel::default(),
             explain: false,
+            help_page: 0,
             selected_phase: 0,
             service: 0,
             service_time: false,

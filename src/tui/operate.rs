@@ -121,7 +121,8 @@ fn change_view(app: &mut App, action: Action) {
             app.panel = Panel::ALL[(at + 1) % Panel::ALL.len()];
         }
         Action::Help => {
-            app.panel = if app.panel == Panel::Help { Panel::Overview } else { Panel::Help };
+            app.help_page = if app.panel == Panel::Help { app.help_page + 1 } else { 0 };
+            app.panel = Panel::Help;
         }
         Action::NextService => app.service = app.service.wrapping_add(1),
         Action::SwitchClock => app.service_time = !app.service_time,

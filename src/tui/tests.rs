@@ -1,1 +1,420 @@
-//! The whole dashboard on a test backend.
+//! The whole dashboard on a test backend: snapshots, sizes, keys, and how often it draws.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+use ratatui::backend::{CrosstermBackend, TestBackend};
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
+
+use super::app::{App, Panel};
+use super::glyphs::Glyphs;
+use super::input::{Input, Keys};
+use super::terminal::Canvas;
+use super::theme::Theme;
+use super::{Ended, event_loop, panels};
+use crate::config::{Criteria, Environment, PhaseKind, Phases, ServiceKind};
+use crate::run::client::{ClientUpdate, EngineClient, EngineClientPeer};
+use crate::run::control::Command;
+use crate::run::event::{
+    EVENT_VERSION, ErrorKind, Event, EventBody, GeneratorHealth, IntervalReport, LoadEvent,
+    LoadStart, Objective, PhaseOutcome, RunIdentity, RunVerdict, SeriesInterval, SeriesKey,
+    Verdict,
+};
+use crate::run::histogram::Histogram;
+use crate::run::plan::{Plan, Scope};
+use crate::run::state::RunState;
+
+/// Folds a recorded-looking run, one second an event.
+struct Story {
+    state: RunState,
+}
+
+impl Story {
+    fn new() -> Self {
+        let mut story = Self { state: RunState::default() };
+        story.tell(
+            None,
+            EventBody::RunCreated {
+                identity: Box::new(RunIdentity {
+                    id: "20261123-120000-7f3a91".into(),
+                    version: "0.1.0".into(),
+                    target: "staging-eu".into(),
+                    environment: Environment::Staging,
+                    origins: vec![],
+                    host: "bastion".into(),
+                    pid: 1,
+                    seed: 1,
+                    config_source: "test".into(),
+                }),
+                plan: Plan::new(&Phases::default(), &Scope::Full, &[PhaseKind::Backup]),
+                criteria: Criteria::default(),
+            },
+        );
+        story
+    }
+
+    fn event(&mut self, phase: Option<PhaseKind>, body: EventBody) -> Event {
+        let at_us = self.state.seq * 1_000_000;
+        let wall = jiff::Timestamp::from_second(1_795_000_000).expect("in range");
+        Event { v: EVENT_VERSION, seq: self.state.seq + 1, at_us, wall, phase, body }
+    }
+
+    fn tell(&mut self, phase: Option<PhaseKind>, body: EventBody) -> Event {
+        let event = self.event(phase, body);
+        self.state.apply(&event);
+        event
+    }
+
+    fn ready(mut self) -> Self {
+        self.tell(None, EventBody::Ready {});
+        self
+    }
+
+    fn running(mut self, seconds: u64) -> Self {
+        let mixed = Some(PhaseKind::Mixed);
+        self.tell(None, EventBody::RunStarted {});
+        self.tell(mixed, EventBody::PhaseStarted { planned_us: 600_000_000 });
+        self.tell(
+            mixed,
+            EventBody::Load(LoadEvent::Started(LoadStart {
+                engine: "built-in".into(),
+                threads: 2,
+                scenarios: ServiceKind::ALL.map(|kind| (kind.name().to_owned(), kind)).to_vec(),
+                left_out: vec![],
+            })),
+        );
+        for second in 0..seconds {
+            self.interval(second);
+        }
+        self
+    }
+
+    fn interval(&mut self, second: u64) -> Event {
+        let series = |service: ServiceKind, step: &str, millis: u64| {
+            let mut response = Histogram::default();
+            (0..20).for_each(|at| {
+                response.record_us((millis + at * at * millis / 40 + second % 7) * 1000, 1)
+            });
+            let failed = u64::from(second % 5 == 0 && service == ServiceKind::Rag);
+            SeriesInterval {
+                key: SeriesKey { service, scenario: service.name().into(), step: step.into() },
+                service_time: response.clone(),
+                response,
+                first_token: None,
+                errors: [(ErrorKind::ServerStatus, failed)]
+                    .into_iter()
+                    .filter(|(_, n)| *n > 0)
+                    .collect(),
+                bytes: 1000,
+                tokens: 50,
+            }
+        };
+        let mut lateness = Histogram::default();
+        lateness.record_us(400, 60);
+        self.tell(
+            Some(PhaseKind::Mixed),
+            EventBody::Load(LoadEvent::Interval(Box::new(IntervalReport {
+                length_us: 1_000_000,
+                users: [("chat".into(), 25), ("rag".into(), 15), ("mcp".into(), 10)].into(),
+                series: vec![
+                    series(ServiceKind::Chat, "completion", 180),
+                    series(ServiceKind::Rag, "query", 60),
+                    series(ServiceKind::Mcp, "tools/call", 12),
+                ],
+                generator: GeneratorHealth { lateness, busiest_thread_percent: 3.0, dropped: 0 },
+            }))),
+        )
+    }
+
+    fn judged(mut self) -> Self {
+        let objective = |id: &str, asked: &str, measured: &str, verdict| Objective {
+            id: id.into(),
+            objective: asked.into(),
+            measured: measured.into(),
+            n: 41_234,
+            verdict,
+            method: "counted".into(),
+        };
+        self.tell(
+            None,
+            EventBody::ObjectivesEvaluated {
+                objectives: vec![
+                    objective("availability", "≥ 99.5 %", "99.93 %", Verdict::Pass),
+                    objective("p99", "< 2000 ms", "1904 ms", Verdict::Inconclusive),
+                    objective("error_rate", "< 0.5 %", "0.71 %", Verdict::Fail),
+                ],
+            },
+        );
+        self
+    }
+
+    fn finished(mut self) -> Self {
+        let outcome =
+            PhaseOutcome::new(Verdict::Pass, "1200 requests, 4 failed, every threshold held");
+        self.tell(Some(PhaseKind::Mixed), EventBody::PhaseFinished { outcome });
+        let verdict = RunVerdict {
+            verdict: Verdict::Inconclusive,
+            reasons: vec!["chaos: skipped: this version has no engine for chaos yet".into()],
+            without: vec![PhaseKind::Backup],
+        };
+        self.tell(None, EventBody::RunFinished { verdict });
+        self
+    }
+}
+
+fn app_with(state: RunState, ascii: bool) -> (App, EngineClientPeer) {
+    let (client, peer) = EngineClient::pair(false);
+    let theme = Theme::load(None, ascii).expect("shipped");
+    let mut app = App::new(client, theme, Glyphs { ascii });
+    app.hear(ClientUpdate::Snapshot(Box::new(state)));
+    (app, peer)
+}
+
+fn screen(app: &App, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("test backend");
+    terminal.draw(|frame| panels::render(frame, app)).expect("drawn");
+    terminal.backend().to_string()
+}
+
+fn key(code: KeyCode) -> Input {
+    Input::Key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+fn char(c: char) -> Input {
+    key(KeyCode::Char(c))
+}
+
+#[tokio::test(start_paused = true)]
+async fn screens_look_as_they_should() {
+    let run = || Story::new().running(30).judged();
+    let (overview, _peer) = app_with(run().state, false);
+    insta::assert_snapshot!("overview_80x24", screen(&overview, 80, 24));
+    insta::assert_snapshot!("overview_120x40", screen(&overview, 120, 40));
+    insta::assert_snapshot!("overview_200x50", screen(&overview, 200, 50));
+    insta::assert_snapshot!("minimum_40x8", screen(&overview, 40, 8));
+    let (ascii, _peer) = app_with(run().state, true);
+    let drawn = screen(&ascii, 120, 40);
+    assert!(drawn.is_ascii(), "{drawn}");
+    insta::assert_snapshot!("overview_ascii_120x40", drawn);
+    let (ready, _peer) = app_with(Story::new().ready().state, false);
+    insta::assert_snapshot!("ready_80x24", screen(&ready, 80, 24));
+    let (finished, _peer) = app_with(run().finished().state, false);
+    insta::assert_snapshot!("finished_80x24", screen(&finished, 80, 24));
+    let (mut load, _peer) = app_with(run().state, false);
+    load.panel = Panel::Load;
+    insta::assert_snapshot!("load_120x40", screen(&load, 120, 40));
+    load.panel = Panel::Help;
+    insta::assert_snapshot!("help_120x40", screen(&load, 120, 40));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn no_size_breaks_any_panel(
+        width in 1u16..300, height in 1u16..100, panel in 0usize..4, story in 0usize..5,
+        explain: bool, ascii: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.expect("runtime").block_on(async {
+            let state = match story {
+                0 => RunState::default(),
+                1 => Story::new().ready().state,
+                2 => Story::new().running(3).judged().state,
+                3 => Story::new().running(700).state,
+                _ => Story::new().running(9).judged().finished().state,
+            };
+            let (mut app, _peer) = app_with(state, ascii);
+            app.panel = Panel::ALL[panel];
+            app.explain = explain;
+            screen(&app, width, height);
+        });
+    }
+}
+
+/// Plays keys at their times, then waits for ever.
+struct ScriptedKeys(VecDeque<(tokio::time::Instant, Input)>);
+
+impl ScriptedKeys {
+    /// Each key after a pause in milliseconds.
+    fn new(keys: &[(u64, Input)]) -> Self {
+        let mut at = tokio::time::Instant::now();
+        let timed = keys.iter().map(|(pause, input)| {
+            at += Duration::from_millis(*pause);
+            (at, *input)
+        });
+        Self(timed.collect())
+    }
+}
+
+impl Keys for ScriptedKeys {
+    async fn next(&mut self) -> Input {
+        let Some((at, input)) = self.0.front().copied() else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(at).await;
+        self.0.pop_front();
+        input
+    }
+}
+
+#[derive(Default)]
+struct CountingCanvas {
+    frames: usize,
+}
+
+impl Canvas for CountingCanvas {
+    fn draw(&mut self, _: &mut dyn FnMut(&mut Frame<'_>)) -> io::Result<()> {
+        self.frames += 1;
+        Ok(())
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn play(
+    app: App,
+    peer: &mut EngineClientPeer,
+    keys: Vec<(u64, Input)>,
+) -> (Ended, usize, Vec<Command>) {
+    let mut canvas = CountingCanvas::default();
+    let ended = event_loop::run(app, &mut canvas, ScriptedKeys::new(&keys), 10).await;
+    let mut commands = Vec::new();
+    while let Ok((_, command)) = peer.commands.try_recv() {
+        commands.push(command);
+    }
+    (ended, canvas.frames, commands)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_events_is_one_frame_and_a_quiet_run_draws_nothing() {
+    let mut story = Story::new().ready();
+    let (app, mut peer) = app_with(story.state.clone(), false);
+    for _ in 0..200 {
+        let message = "line".to_owned();
+        let log = EventBody::Log {
+            level: crate::run::event::LogLevel::Info,
+            target: "t".into(),
+            message,
+        };
+        let event = story.tell(None, log);
+        peer.updates.send(ClientUpdate::Event(Box::new(event))).await.expect("room");
+    }
+    let (ended, frames, _) = play(app, &mut peer, vec![(60_000, char('d'))]).await;
+    assert_eq!(ended, Ended::Detached);
+    assert_eq!(frames, 2, "the first frame, and one for the burst");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_ask_the_engine_and_dangerous_ones_ask_first() {
+    let (app, mut peer) = app_with(Story::new().running(3).state, false);
+    let keys = vec![
+        (10, char('p')),
+        (10, char('+')),
+        (10, char('A')),
+        (10, char('n')),
+        (10, char('A')),
+        (10, char('y')),
+        (10, char('n')),
+        (10, char('h')),
+        (10, char('i')),
+        (10, key(KeyCode::Enter)),
+        (10, char('A')),
+        (20_000, char('y')),
+        (10, char('q')),
+        (10, char('d')),
+    ];
+    let (ended, _, commands) = play(app, &mut peer, keys).await;
+    assert_eq!(ended, Ended::Detached);
+    let expected = [
+        Command::Pause {},
+        Command::Rescale { scenario: None, by: 10 },
+        Command::AbortRun {},
+        Command::Annotate { text: "hi".into() },
+    ];
+    assert_eq!(commands, expected, "a refused and an expired question do nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_plan_is_changed_before_it_is_started() {
+    let (app, mut peer) = app_with(Story::new().ready().state, false);
+    let keys = vec![
+        (10, key(KeyCode::Down)),
+        (10, char('o')),
+        (10, char('J')),
+        (10, key(KeyCode::Enter)),
+        (10, char('d')),
+    ];
+    let (_, _, commands) = play(app, &mut peer, keys).await;
+    let expected = [
+        Command::PlanSkip { phase: PhaseKind::Ramping, skip: true },
+        Command::MovePhase { phase: PhaseKind::Ramping, by: 1 },
+        Command::Start { phase: Some(PhaseKind::Chaos) },
+    ];
+    assert_eq!(commands, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_up_ends_the_dashboard_at_once() {
+    let (app, mut peer) = app_with(Story::new().running(3).state, false);
+    let (ended, _, commands) = play(app, &mut peer, vec![(10, Input::Gone)]).await;
+    assert_eq!((ended, commands), (Ended::Hangup, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_never_came_ends_the_dashboard_with_the_reason() {
+    let (client, peer) = EngineClient::pair(false);
+    let app = App::new(client, Theme::default(), Glyphs { ascii: false });
+    let lost = ClientUpdate::Disconnected("the target is taken".into());
+    peer.updates.send(lost).await.expect("room");
+    let mut canvas = CountingCanvas::default();
+    let ended = event_loop::run(app, &mut canvas, ScriptedKeys::new(&[]), 10).await;
+    assert_eq!(ended, Ended::Disconnected("the target is taken".into()));
+}
+
+/// Counts the bytes that a terminal would get.
+struct Counted(Rc<Cell<usize>>);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.set(self.0.get() + bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a second of live histograms costs on the wire at 120x40: the goal is 1.5 KB.
+#[tokio::test(start_paused = true)]
+async fn a_second_of_live_data_is_small_on_the_wire() {
+    let mut story = Story::new().running(30).judged();
+    let (mut app, _peer) = app_with(story.state.clone(), false);
+    let wire = Rc::new(Cell::new(0));
+    let viewport =
+        TerminalOptions { viewport: Viewport::Fixed(ratatui::layout::Rect::new(0, 0, 120, 40)) };
+    let mut terminal =
+        Terminal::with_options(CrosstermBackend::new(Counted(Rc::clone(&wire))), viewport)
+            .expect("buffer");
+    let mut sizes = Vec::new();
+    for second in 30..90 {
+        let event = story.interval(second);
+        app.hear(ClientUpdate::Event(Box::new(event)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        terminal.draw(|frame| panels::render(frame, &app)).expect("drawn");
+        sizes.push(wire.replace(0));
+    }
+    let mean = sizes[1..].iter().sum::<usize>() / (sizes.len() - 1);
+    assert!(mean <= 1500, "{mean} bytes a second: {sizes:?}");
+}

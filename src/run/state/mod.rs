@@ -2,6 +2,7 @@
 //! nothing else, so that none of them can tell a live run from a recorded one.
 
 mod load;
+mod narrative;
 mod phase;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, SeriesState, ServiceTotals};
+pub use narrative::narrate;
 pub use phase::{PhaseState, PhaseStatus};
 
 use super::control::{Command, CommandId};
@@ -54,8 +56,6 @@ pub struct LogLine {
     pub phase: Option<PhaseKind>,
     /// Severity.
     pub level: LogLevel,
-    /// The module.
-    pub target: String,
     /// The text.
     pub message: String,
 }
@@ -166,6 +166,7 @@ impl RunState {
         self.apply_phase(event);
         self.apply_control(event);
         self.apply_observation(event);
+        self.write_log(event);
     }
 
     /// The phase that runs now.
@@ -271,17 +272,6 @@ impl RunState {
             EventBody::Annotation { client, text } => {
                 self.mark(event, &format!("{client}: {text}"));
             }
-            EventBody::Log { level, target, message } => push_bounded(
-                &mut self.log,
-                LogLine {
-                    at_us: event.at_us,
-                    wall: event.wall,
-                    phase: event.phase,
-                    level: *level,
-                    target: target.clone(),
-                    message: message.clone(),
-                },
-            ),
             EventBody::Health { service, healthy, latency_us, detail } => {
                 self.health.insert(
                     *service,
@@ -304,6 +294,13 @@ impl RunState {
             EventBody::ReportWritten { path } => self.reports.push(path.clone()),
             _ => {}
         }
+    }
+
+    fn write_log(&mut self, event: &Event) {
+        let Some((level, message)) = narrate(&event.body) else { return };
+        let line =
+            LogLine { at_us: event.at_us, wall: event.wall, phase: event.phase, level, message };
+        push_bounded(&mut self.log, line);
     }
 
     /// Takes a plan over: phases that have begun keep their state, the others follow the plan.

@@ -44,10 +44,12 @@ fn keys<'a>(app: &App, width: usize) -> Line<'a> {
 fn question<'a>(prompt: &Prompt, app: &App) -> Line<'a> {
     let text = match prompt {
         Prompt::Quit => {
-            " leave: d detach (the run goes on)   a abort (heal, clean, report)   any other key stays".into()
+            " leave?  d detach, the run goes on   a abort: heal, clean, report   n stay".into()
         }
         Prompt::AbortRun => format!(" abort the run? {} y/n", consequence(app)),
-        Prompt::AbortPhase => format!(" abort this phase? {} the plan goes on. y/n", consequence(app)),
+        Prompt::AbortPhase => {
+            format!(" abort this phase? {} the plan goes on. y/n", consequence(app))
+        }
         Prompt::Annotate(text) => format!(" remark: {text}_   Enter records it, Esc drops it"),
         Prompt::Arm(text) => format!(" PRODUCTION: type the target's name to arm the run: {text}_"),
     };

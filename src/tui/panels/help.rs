@@ -8,16 +8,24 @@ use super::lines;
 use crate::tui::app::App;
 use crate::tui::keymap::{BINDINGS, Binding};
 
-/// Draws it.
+/// Draws it, a page at a time; the key for help turns the page.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let status = &app.state.status;
     let (now, later): (Vec<&Binding>, Vec<&Binding>) =
         BINDINGS.iter().partition(|binding| binding.when.holds(status));
-    let mut text = vec![Line::styled(" keys that do something now", app.theme.title)];
-    text.extend(now.iter().filter(|b| !is_panel_digit(b)).map(|b| row(b, true, app)));
+    let mut rows = vec![Line::styled(" keys that do something now", app.theme.title)];
+    rows.extend(now.iter().filter(|b| !is_panel_digit(b)).map(|b| row(b, true, app)));
     if !later.is_empty() {
-        text.push(Line::styled(" keys for another time", app.theme.title));
-        text.extend(later.iter().map(|binding| row(binding, false, app)));
+        rows.push(Line::styled(" keys for another time", app.theme.title));
+        rows.extend(later.iter().map(|binding| row(binding, false, app)));
+    }
+    let room = usize::from(area.height.saturating_sub(1)).max(1);
+    let pages = rows.len().div_ceil(room);
+    let page = app.help_page % pages;
+    let mut text: Vec<Line<'_>> = rows.into_iter().skip(page * room).take(room).collect();
+    if pages > 1 {
+        let turn = format!(" page {} of {pages}: ? turns the page", page + 1);
+        text.push(Line::styled(turn, app.theme.dim));
     }
     lines(frame, area, app, text);
 }

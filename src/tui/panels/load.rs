@@ -84,7 +84,7 @@ const fn clock_names(app: &App) -> (&'static str, &'static str) {
 
 fn steps(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let title = format!(
-        " {:<8}{:<22}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}  failed",
+        " {:<10}{:<22}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}  failed",
         "scenario", "step", "n", "req/s", "P50", "P95", "P99", "max"
     );
     let mut text = vec![Line::styled(title, app.theme.title)];
@@ -97,7 +97,7 @@ fn step<'a>(series: &SeriesView, app: &App) -> Line<'a> {
     let style = if figures.failed > 0 { app.theme.warning } else { app.theme.text };
     let row = format!(
         " {}{}{:>7}{:>8.1}{:>9}{:>9}{:>9}{:>9}  {} {}",
-        fixed(&series.key.scenario, 8),
+        fixed(&series.key.scenario, 10),
         fixed(&series.key.step, 22),
         count(figures.n),
         figures.rate.unwrap_or_default(),

@@ -24,7 +24,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let room = usize::from(run.height.saturating_sub(1));
     let recent = recent(app, room);
     if recent.is_empty() {
-        text.push(Line::styled("   nothing yet: warnings of the phases come here", app.theme.dim));
+        text.push(Line::styled("   nothing yet: what the run does comes here", app.theme.dim));
     }
     text.extend(recent);
     lines(frame, run, app, text);
@@ -59,6 +59,10 @@ fn row<'a>(line: &LogLine, app: &App) -> Line<'a> {
     Line::from(vec![
         Span::styled(format!(" {at} "), app.theme.dim),
         Span::styled(format!("{word} "), style),
+        Span::styled(
+            format!("{:<9}", line.phase.map_or("run", |phase| phase.name())),
+            app.theme.dim,
+        ),
         Span::styled(app.glyphs.text(&line.message), app.theme.text),
     ])
 }
