@@ -61,10 +61,16 @@ pub(super) fn apply(config: &Config, change: &Override) -> Result<Config, Proble
             fail(format!("{}: {message}", error.path()), hint)
         })
     };
-    // `5` may be meant as a text where a text is expected.
-    put(parsed.clone()).or_else(|problem| {
-        if parsed == as_text { Err(problem) } else { put(as_text).map_err(|_| problem) }
-    })
+    let first = put(parsed.clone());
+    match first {
+        // `5` may be meant as a text; what is wrong with the text then says more than its type.
+        Err(problem) if parsed != as_text && problem.message.contains("invalid type") => {
+            put(as_text).map_err(|as_text| {
+                if as_text.message.contains("invalid type") { problem } else { as_text }
+            })
+        }
+        other => other,
+    }
 }
 
 fn problem(source: &str, message: String, hint: Option<String>) -> Problem {

@@ -66,11 +66,14 @@ pub enum ConfigError {
 
 /// The known key nearest to one that was written, from serde's own message.
 pub(super) fn nearest_key(message: &str) -> Option<String> {
-    let mut words = message.split('`').skip(1).step_by(2);
     if !message.contains("unknown field") && !message.contains("unknown variant") {
         return None;
     }
-    let written = words.next()?;
+    // serde quotes the keys that it knows; the YAML reader lists them bare.
+    let (unknown, known) = message.split_once("expected")?;
+    let written = unknown.split('`').nth(1)?;
+    let words = known.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '/');
+    let words = words.filter(|word| !matches!(*word, "" | "one" | "of" | "or"));
     let best = words
         .map(|known| (strsim::damerau_levenshtein(written, known), known))
         .filter(|(distance, known)| *distance <= known.chars().count().div_ceil(2))

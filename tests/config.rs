@@ -1,0 +1,114 @@
+//! Bad configurations get a message that says where and what, and nothing makes the loader panic.
+
+use proptest::prelude::*;
+use shakedown::config::{Config, LoadOptions, parse};
+
+fn sandbox_yaml() -> String {
+    let endpoints = shakedown::sandbox::Endpoints::placeholder();
+    serde_yaml::to_string(&shakedown::sandbox::config(&endpoints)).expect("YAML")
+}
+
+fn message(text: &str) -> String {
+    match parse("shakedown.yaml", text, &LoadOptions::default()) {
+        Ok(_) => panic!("accepted:\n{text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn with(set: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
+    let options = LoadOptions {
+        file: None,
+        set: set.iter().map(ToString::to_string).collect(),
+        variables: variables.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(),
+    };
+    let loaded = parse("shakedown.yaml", &sandbox_yaml(), &options);
+    loaded.map(|loaded| loaded.config).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
+    let text = "target:\n  name: x\n  environment: staging\nphases:\n  cooldwn: 10s\n";
+    let message = message(text);
+    for part in ["shakedown.yaml:5:3", "unknown field `cooldwn`", "did you mean `cooldown`?", "^"] {
+        assert!(message.contains(part), "{part} is missing in:\n{message}");
+    }
+}
+
+#[test]
+fn a_duration_without_a_unit_is_refused_where_it_stands() {
+    let text = "target: { name: x, environment: staging }\nphases:\n  cooldown: 30\n";
+    let message = message(text);
+    assert!(message.contains("shakedown.yaml:3:"), "{message}");
+    assert!(message.contains("unit"), "{message}");
+}
+
+#[test]
+fn contradictions_are_listed_together_with_their_lines() {
+    let text = "target:\n  name: x\n  environment: production\ncriteria:\n  availability_percent: 101\n\
+                phases:\n  order: [mixed, mixed]\n";
+    let message = message(text);
+    for part in [
+        "shakedown.yaml:5:25",
+        "from 0 to 100",
+        "shakedown.yaml:7:18",
+        "twice",
+        "guards.max_requests",
+        "guards.max_tokens",
+    ] {
+        assert!(message.contains(part), "{part} is missing in:\n{message}");
+    }
+}
+
+#[test]
+fn later_sources_override_earlier_ones() {
+    let set = ["phases.cooldown=7s", "workloads.mixed.scenarios.chat.weight=3"];
+    let config = with(&set, &[("SHAKEDOWN_PHASES__COOLDOWN", "9s"), ("SHAKEDOWN_LOG", "x")]);
+    let config = config.expect("valid");
+    assert_eq!(config.phases.cooldown.to_string(), "7s");
+    assert_eq!(config.workloads.mixed.expect("shipped").scenarios[0].weight, 3);
+    let config = with(&[], &[("SHAKEDOWN_CRITERIA__MIN_SAMPLES", "5")]).expect("valid");
+    assert_eq!(config.criteria.min_samples, 5);
+}
+
+#[test]
+fn a_wrong_override_names_its_source() {
+    for (set, part) in [
+        ("phases.cooldwn=3s", "did you mean `cooldown`?"),
+        ("phases.cooldown=3", "unit"),
+        ("workloads.mixed.scenarios.nope.weight=1", "no element `nope`"),
+        ("target.name.x=1", "single value"),
+        ("nonsense", "path=value"),
+        ("criteria.p99=0s", "more than 0s"),
+    ] {
+        let message = with(&[set], &[]).expect_err("wrong");
+        assert!(message.contains(&format!("--set {set}")), "{message}");
+        assert!(message.contains(part), "{part} is missing in: {message}");
+    }
+}
+
+#[test]
+fn what_the_sandbox_prints_reads_back() {
+    let endpoints = shakedown::sandbox::Endpoints::placeholder();
+    let read = with(&[], &[]).expect("valid");
+    let mut written = shakedown::sandbox::config(&endpoints);
+    written.workloads = read.workloads.clone();
+    assert_eq!(read, written);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_loader_panic(text in any::<String>()) {
+        let _ = parse("x", &text, &LoadOptions::default());
+    }
+
+    #[test]
+    fn no_mutation_makes_the_loader_panic(at in 0usize..2000, byte in 0u8..128, cut in 0usize..50) {
+        let mut bytes = sandbox_yaml().into_bytes();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        bytes.drain(at..(at + cut).min(bytes.len()));
+        if let Ok(text) = String::from_utf8(bytes) {
+            let _ = parse("x", &text, &LoadOptions::default());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The control socket: snapshot and tail are the whole story, several clients at once, and nobody
+//! who is slow holds anybody up.
+
+mod support;
+
+use std::io::Write;
+use std::time::Duration;
+
+use shakedown::run::client::{ClientUpdate, EngineClient};
+use shakedown::run::connection;
+use shakedown::run::control::Command;
+use shakedown::run::event::EventBody;
+use shakedown::run::recovery;
+use shakedown::run::state::{RunState, RunStatus};
+use support::{Workplace, ended, text, wait_for_intervals};
+
+/// Follows a run until something holds, or to its end.
+async fn follow(
+    client: &mut EngineClient,
+    state: &mut RunState,
+    until: impl Fn(&RunState) -> bool,
+) {
+    let follow = async {
+        while !until(state) {
+            match client.updates.recv().await {
+                Some(ClientUpdate::Snapshot(snapshot)) => *state = *snapshot,
+                Some(ClientUpdate::Event(event)) => state.apply(&event),
+                Some(ClientUpdate::Disconnected(reason)) => panic!("{reason}"),
+                Some(_) => {}
+                None => break,
+            }
+        }
+    };
+    tokio::time::timeout(support::PATIENCE, follow).await.expect("in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshot_and_tail_equal_the_full_fold_for_every_client() {
+    let place = Workplace::new();
+    let child = place.headless(6, &[]);
+    let run = place.run();
+    let mut early = connection::connect(&run, "early".into(), false);
+    let mut early_state = RunState::default();
+    follow(&mut early, &mut early_state, |state| state.seq > 5).await;
+    wait_for_intervals(&run, 3);
+    let mut late = connection::connect(&run, "late".into(), true);
+    let mut late_state = RunState::default();
+    follow(&mut late, &mut late_state, |state| state.seq > 0).await;
+    assert!(late.send(Command::Pause {}).is_some());
+    follow(&mut late, &mut late_state, |_| false).await;
+    follow(&mut early, &mut early_state, |_| false).await;
+    let (code, out, err) = ended(child);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+
+    let whole = recovery::open(&run).expect("readable").state;
+    assert_eq!(whole.status, RunStatus::Finished);
+    assert_eq!(early_state, whole);
+    assert_eq!(late_state, whole);
+    let obeyed = whole.acknowledgements.iter().any(|ack| ack.client == "late");
+    assert!(!obeyed, "a read-only client was obeyed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_are_acknowledged_and_carried_out() {
+    let place = Workplace::new();
+    let child = place.headless(600, &[]);
+    let run = place.run();
+    let mut client = connection::connect(&run, "operator".into(), false);
+    let mut state = RunState::default();
+    let intervals = |state: &RunState| {
+        state.latest_load().and_then(|phase| phase.load.as_ref()).map_or(0, |load| load.intervals)
+    };
+    follow(&mut client, &mut state, |state| intervals(state) >= 2).await;
+
+    client.send(Command::Pause {});
+    follow(&mut client, &mut state, |state| state.status == RunStatus::Paused).await;
+    let held = state.running_phase().expect("mixed").elapsed_us(state.now_us);
+    let measured = intervals(&state);
+    client.send(Command::Pause {});
+    client.send(Command::Annotate { text: "still here\u{1b}[2J".into() });
+    follow(&mut client, &mut state, |state| state.acknowledgements.len() >= 3).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(state.acknowledgements.iter().any(|ack| ack.refused.is_some()), "paused twice");
+    client.send(Command::Resume {});
+    follow(&mut client, &mut state, |state| state.status == RunStatus::Running).await;
+    assert_eq!(intervals(&state), measured, "nothing is measured in a pause");
+    let resumed = state.running_phase().expect("mixed").elapsed_us(state.now_us);
+    assert!(resumed < held + 1_000_000, "the plan clock went on: {held} to {resumed}");
+    assert!(
+        state.marks.iter().any(|mark| mark.text == "operator: still here [2J"),
+        "{:?}",
+        state.marks
+    );
+
+    client.send(Command::Rescale { scenario: Some("mcp".into()), by: 30 });
+    let users = |state: &RunState| {
+        state.latest_load().and_then(|p| p.load.as_ref()).and_then(|l| l.users.get("mcp").copied())
+    };
+    follow(&mut client, &mut state, |state| users(state) >= Some(30)).await;
+
+    client.send(Command::SkipPhase {});
+    follow(&mut client, &mut state, |_| false).await;
+    let verdict = state.verdict.expect("over").to_string();
+    assert!(verdict.contains("mixed"), "the skipped phase is named: {verdict}");
+    ended(child);
+}
+
+#[test]
+fn a_client_that_never_reads_and_one_that_talks_rubbish_hold_nobody_up() {
+    let place = Workplace::new();
+    let child = place.headless(5, &[]);
+    let run = place.run();
+    wait_for_intervals(&run, 1);
+    let socket = run.path().join("control.sock");
+    let connect = || std::os::unix::net::UnixStream::connect(&socket).expect("listening");
+    let mut silent = connect();
+    silent.write_all(b"{\"to_engine\":\"hello\",\"client\":\"silent\"}\n").expect("written");
+    let mut rubbish = connect();
+    rubbish.write_all(&[b'x'; 100_000]).ok();
+    let mut deep = connect();
+    deep.write_all("[".repeat(60_000).as_bytes()).ok();
+    let (code, out, err) = ended(child);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn what_a_run_writes_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Workplace::new();
+    let child = place.headless(3, &[]);
+    let run = place.run();
+    wait_for_intervals(&run, 1);
+    let mode =
+        |path: &std::path::Path| path.metadata().expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode(&place.runs()), mode(run.path())), (0o700, 0o700));
+    for entry in run.path().read_dir().expect("folder").flatten() {
+        assert_eq!(mode(&entry.path()), 0o600, "{}", entry.path().display());
+    }
+    ended(child);
+    for entry in run.path().read_dir().expect("folder").flatten() {
+        assert_eq!(mode(&entry.path()), 0o600, "{}", entry.path().display());
+    }
+    let state = text(&std::fs::read(run.path().join("events.jsonl")).expect("journal"));
+    let last: shakedown::run::event::Event =
+        serde_json::from_str(state.lines().last().expect("a line")).expect("event");
+    assert!(matches!(last.body, EventBody::RunFinished { .. }));
+}

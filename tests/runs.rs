@@ -1,0 +1,186 @@
+//! Whole runs of the real program on its embedded sandbox: how they end, and what they leave.
+
+mod support;
+
+use rustix::process::Signal;
+use serde_json::json;
+use support::{Workplace, ended, engine_pid, report, signal, text, wait_for, wait_for_intervals};
+
+#[test]
+fn a_headless_run_measures_cleans_up_and_reports() {
+    let place = Workplace::new();
+    let (code, out, err) = ended(place.headless(4, &[]));
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    assert!(out.contains("pass (without ramping, chaos, security, backup)"), "{out}");
+    assert!(place.processes().is_empty(), "something was left running");
+
+    let run = place.run();
+    let report = report(&run);
+    assert_eq!((&report["overall_status"], &report["complete"]), (&json!("pass"), &json!(true)));
+    let load = &report["phases"][0]["load"];
+    assert_eq!(load["engine"], "built-in");
+    for service in ["chat", "rag", "mcp"] {
+        let figures = &load["services"][service];
+        assert!(figures["n"].as_u64() > Some(5), "{service}: {figures}");
+        assert_eq!(figures["failed"], 0);
+        let histogram = figures["response"]["histogram_v2"].as_str().expect("histogram");
+        let read = shakedown::run::histogram::Histogram::from_base64(histogram).expect("V2");
+        assert_eq!(Some(read.count()), figures["n"].as_u64());
+    }
+    let documents = &load["documents"];
+    assert!(documents["written"].as_u64() > Some(0));
+    assert_eq!(documents["written"], documents["removed"]);
+
+    let schema = shakedown::report::json::schema();
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("schema.json", schema).expect("schema");
+    let at = compiler.compile("schema.json", &mut schemas).expect("compiles");
+    schemas.validate(&report, at).expect("valid by its schema");
+    let name = "production_validation_report.json";
+    let copy = std::fs::read(place.path().join(name)).expect("a copy where the run was started");
+    assert_eq!(copy, std::fs::read(run.path().join(name)).expect("the report"));
+
+    let results = place.output(&["results"]);
+    assert_eq!(results.status.code(), Some(0));
+    assert!(text(&results.stdout).contains("verdict   pass"), "{}", text(&results.stdout));
+    assert!(text(&place.output(&["runs"]).stdout).contains(&run.id()));
+}
+
+#[test]
+fn a_signal_aborts_in_good_order() {
+    let place = Workplace::new();
+    let child = place.headless(600, &[]);
+    let run = place.run();
+    wait_for_intervals(&run, 2);
+    signal(child.id(), Signal::TERM);
+    let (code, out, _) = ended(child);
+    assert_eq!(code, Some(130), "{out}");
+    let report = report(&run);
+    assert_eq!(
+        (&report["overall_status"], &report["complete"]),
+        (&json!("aborted"), &json!(false))
+    );
+    let documents = &report["phases"][0]["load"]["documents"];
+    assert_eq!(documents["remaining"], 0, "{documents}");
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_headless_run_whose_owner_is_killed_ends_by_itself() {
+    let place = Workplace::new();
+    let mut child = place.headless(600, &[]);
+    let run = place.run();
+    wait_for_intervals(&run, 1);
+    signal(child.id(), Signal::KILL);
+    child.wait().expect("ended");
+    place.wait_until_nothing_runs();
+    let report = report(&run);
+    assert_eq!(report["overall_status"], "aborted");
+    assert_eq!(report["phases"][0]["load"]["documents"]["remaining"], 0);
+}
+
+#[test]
+fn an_engine_killed_under_load_leaves_a_run_that_can_be_reported() {
+    let place = Workplace::new();
+    let child = place.headless(600, &[]);
+    let run = place.run();
+    wait_for_intervals(&run, 2);
+    let before = shakedown::run::journal::read(run.path()).expect("readable").state;
+    signal(engine_pid(&run), Signal::KILL);
+    let (code, _, err) = ended(child);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("shakedown report"), "it says what to do: {err}");
+    place.wait_until_nothing_runs();
+
+    let output = place.output(&["report"]);
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("without finishing"), "{}", text(&output.stderr));
+    let report = report(&run);
+    assert_eq!(
+        (&report["overall_status"], &report["complete"]),
+        (&json!("aborted"), &json!(false))
+    );
+    let measured = report["phases"][0]["load"]["services"]["all"]["n"].as_u64();
+    let journalled =
+        before.latest_load().and_then(|p| p.load.as_ref()).map(|l| l.totals(None).requests());
+    assert!(measured >= journalled, "{measured:?} of {journalled:?} that were journalled");
+}
+
+#[test]
+fn one_run_at_a_time_per_target_whatever_the_working_directory() {
+    let place = Workplace::new();
+    let mut sandbox = place.command(&["sandbox"]);
+    let mut sandbox = sandbox.stdout(std::process::Stdio::piped()).spawn().expect("program runs");
+    let mut stdout = sandbox.stdout.take().expect("piped");
+    let yaml = wait_for("the sandbox's configuration", || {
+        use std::io::Read;
+        let mut buffer = [0; 16384];
+        let n = stdout.read(&mut buffer).ok()?;
+        let said = text(&buffer[..n]);
+        said.split_once("target:").map(|(_, rest)| format!("target:{rest}"))
+    });
+    std::fs::write(place.path().join("shakedown.yaml"), yaml).expect("written");
+    let started =
+        place.output(&["locust", "--headless", "--detach", "--set", "phases.full.mixed=600s"]);
+    assert_eq!(started.status.code(), Some(0), "{}", text(&started.stderr));
+    let run = place.run();
+    wait_for_intervals(&run, 1);
+
+    let elsewhere = place.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).expect("created");
+    let mut second = place.command(&["locust", "--headless", "--config", "../shakedown.yaml"]);
+    let refused = second.current_dir(&elsewhere).output().expect("program runs");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains(&run.id()), "{}", text(&refused.stderr));
+    assert!(!elsewhere.join("runs").read_dir().is_ok_and(|mut dir| dir.next().is_some()));
+
+    signal(engine_pid(&run), Signal::INT);
+    wait_for("the end", || (!run.has_live_engine()).then_some(()));
+    assert_eq!(report(&run)["overall_status"], "aborted");
+    signal(sandbox.id(), Signal::TERM);
+    sandbox.wait().expect("ended");
+}
+
+#[test]
+fn missing_engines_and_wrong_usage_are_never_a_pass() {
+    let place = Workplace::new();
+    let (code, out) = {
+        let output = place.output(&["chaos", "--headless"]);
+        (output.status.code(), text(&output.stdout))
+    };
+    assert_eq!(code, Some(3), "{out}");
+    assert!(out.contains("no engine for chaos"), "{out}");
+    let mapped = place.output(&["chaos", "--headless", "--inconclusive", "fail"]);
+    assert_eq!(mapped.status.code(), Some(1));
+    for wrong in [
+        &["run", "--skip", "nonesuch"][..],
+        &["run", "--headless", "--config", "nonesuch.yaml"],
+        &["run", "--headless", "--set", "phases.cooldown=3"],
+        &["demo", "--headless", "--arm", "somebody"],
+        &["run", "--detach"],
+        &["attach", "nonesuch"],
+        &[],
+    ] {
+        let output = place.output(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", text(&output.stdout));
+        assert!(!output.stderr.is_empty(), "{wrong:?} says nothing");
+    }
+}
+
+#[test]
+fn a_production_target_has_to_be_armed_by_name() {
+    let place = Workplace::new();
+    let more = ["--set", "target.environment=production", "--set", "guards.max_requests=40"];
+    let more = [&more[..], &["--set", "guards.max_tokens=100000"]].concat();
+    let (code, _, err) = ended(place.headless(5, &more));
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--arm sandbox"), "{err}");
+    let armed = [&more[..], &["--arm", "sandbox"]].concat();
+    let (code, out, err) = ended(place.headless(5, &armed));
+    assert_eq!(code, Some(3), "{out}\n{err}");
+    let report = report(&place.run());
+    let n = report["phases"][0]["load"]["services"]["all"]["n"].as_u64();
+    assert!(n <= Some(40) && n > Some(0), "{n:?} requests under a cap of 40");
+    assert!(report["reasons"][0].as_str().is_some_and(|reason| reason.contains("cap")), "{report}");
+}

@@ -1,0 +1,138 @@
+//! The real program in a folder of its own, for tests.
+#![allow(dead_code, reason = "every test file uses its own part of this")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use shakedown::run::folder::RunFolder;
+
+/// Longest wait for anything, on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A working directory and a state directory for one test.
+pub struct Workplace {
+    folder: tempfile::TempDir,
+}
+
+impl Workplace {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("temporary folder") }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.path().join("runs")
+    }
+
+    /// The program with these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env("XDG_STATE_HOME", self.path().join("state"))
+            .env_remove("XDG_RUNTIME_DIR")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("program runs")
+    }
+
+    /// A headless run of mixed load on the embedded sandbox, of so many seconds.
+    pub fn headless(&self, seconds: u64, more: &[&str]) -> Child {
+        let length = format!("phases.full.mixed={seconds}s");
+        let mut arguments = vec!["locust", "--headless", "--set", &length];
+        arguments.extend(["--set", "criteria.min_samples=20", "--seed", "7"]);
+        arguments.extend(more);
+        let mut command = self.command(&arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("program runs")
+    }
+
+    /// The only run of this workplace, as soon as its journal is there.
+    pub fn run(&self) -> RunFolder {
+        wait_for("a run", || RunFolder::list(&self.runs()).into_iter().next())
+    }
+
+    /// Processes that work for this workplace: engines, sandboxes and their services.
+    pub fn processes(&self) -> Vec<u32> {
+        let marker = self.path().as_os_str().as_encoded_bytes();
+        let entries = std::fs::read_dir("/proc").expect("procfs").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter(|pid| {
+            let directory = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+            directory.as_os_str().as_encoded_bytes().starts_with(marker)
+        })
+        .collect()
+    }
+
+    pub fn wait_until_nothing_runs(&self) {
+        wait_for("all processes to be gone", || self.processes().is_empty().then_some(()));
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            signal(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Waits until something is there.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("pid")).expect("pid");
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// The end of a child: exit code, standard output, standard error.
+pub fn ended(child: Child) -> (Option<i32>, String, String) {
+    let output = child.wait_with_output().expect("ended");
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The report of a run.
+pub fn report(run: &RunFolder) -> serde_json::Value {
+    let path = run.path().join("production_validation_report.json");
+    let content =
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&content).expect("JSON")
+}
+
+/// Waits until a run has measured something.
+pub fn wait_for_intervals(run: &RunFolder, n: u64) {
+    wait_for("measurements", || {
+        let state = shakedown::run::journal::read(run.path()).ok()?.state;
+        let load = state.latest_load()?.load.as_ref()?;
+        (load.intervals >= n).then_some(())
+    });
+}
+
+/// The engine's process id.
+pub fn engine_pid(run: &RunFolder) -> u32 {
+    wait_for("the engine's identity", || {
+        let state = shakedown::run::journal::read(run.path()).ok()?.state;
+        state.identity.map(|identity| identity.pid)
+    })
+}
