@@ -67,14 +67,17 @@ impl Canvas for TtyCanvas {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `Terminal::clear`: it asks the terminal where its cursor is, and a slow line or a
+        // terminal that does not answer would end the dashboard.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 
     fn suspend(&mut self) -> io::Result<()> {
         give_back();
         kill_process(getpid(), Signal::STOP)?;
         take_over()?;
-        self.terminal.clear()
+        self.clear()
     }
 }
 
@@ -105,4 +108,44 @@ fn restore_on_panic() {
             print(panic);
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+    #[test]
+    #[ignore = "run by `a_panic_gives_the_terminal_back`, in a terminal of its own"]
+    fn panic_on_purpose() {
+        let _canvas = TtyCanvas::take().expect("a terminal");
+        panic!("on purpose");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        let pty = native_pty_system().openpty(PtySize::default()).expect("a terminal");
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+        command.args([
+            "--exact",
+            "tui::terminal::tests::panic_on_purpose",
+            "--ignored",
+            "--nocapture",
+        ]);
+        let mut child = pty.slave.spawn_command(command).expect("started");
+        drop(pty.slave);
+        let mut reader = pty.master.try_clone_reader().expect("readable");
+        let mut written = Vec::new();
+        // The other side of a terminal that is gone fails rather than ends.
+        let _ = reader.read_to_end(&mut written);
+        child.wait().expect("ended");
+        let written = String::from_utf8_lossy(&written);
+        let entered = written.find("\x1b[?1049h").expect("took the terminal over");
+        let left = written.rfind("\x1b[?1049l").expect("gave it back");
+        let message = written.find("on purpose").expect("said why");
+        assert!(entered < left && written.contains("\x1b[?25h"), "{written:?}");
+        assert!(written.find("\x1b[?1049l").is_some_and(|at| at < message), "{written:?}");
+    }
 }

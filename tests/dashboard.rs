@@ -1,0 +1,230 @@
+//! The real program in a real terminal: start, keys, resize, hang-up, signals, re-attaching.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::Signal;
+use support::{Workplace, engine_pid, report, signal, wait_for, wait_for_intervals};
+
+/// A terminal with the program in it.
+struct Screen {
+    master: Option<Box<dyn MasterPty + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
+    child: Box<dyn Child + Send + Sync>,
+    parser: Arc<Mutex<vt100::Parser>>,
+    written: Arc<Mutex<Vec<u8>>>,
+    /// Tells the reader to let go of the terminal.
+    closing: Arc<AtomicBool>,
+}
+
+impl Screen {
+    fn open(place: &Workplace, arguments: &[&str]) -> Self {
+        let size = PtySize { rows: 24, cols: 80, ..PtySize::default() };
+        let pty = native_pty_system().openpty(size).expect("a terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_shakedown"));
+        command.args(arguments);
+        command.cwd(place.path());
+        command.env("XDG_STATE_HOME", place.path().join("state"));
+        command.env("TERM", "xterm-256color");
+        command.env_remove("XDG_RUNTIME_DIR");
+        let child = pty.slave.spawn_command(command).expect("started");
+        drop(pty.slave);
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let mut reader = pty.master.try_clone_reader().expect("readable");
+        let (screen, bytes) = (Arc::clone(&parser), Arc::clone(&written));
+        let closing = Arc::new(AtomicBool::new(false));
+        let hang_up = Arc::clone(&closing);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let (Ok(n @ 1..), false) = (reader.read(&mut buffer), hang_up.load(SeqCst)) {
+                screen.lock().expect("not poisoned").process(&buffer[..n]);
+                bytes.lock().expect("not poisoned").extend_from_slice(&buffer[..n]);
+            }
+        });
+        let writer = pty.master.take_writer().expect("writable");
+        Self { master: Some(pty.master), writer: Some(writer), child, parser, written, closing }
+    }
+
+    fn text(&self) -> String {
+        self.parser.lock().expect("not poisoned").screen().contents()
+    }
+
+    fn shows(&self, what: &str) {
+        let deadline = Instant::now() + support::PATIENCE;
+        while !self.text().contains(what) {
+            assert!(Instant::now() < deadline, "no `{what}` on the screen:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        let writer = self.writer.as_mut().expect("open");
+        writer.write_all(keys.as_bytes()).expect("written");
+        writer.flush().expect("flushed");
+    }
+
+    /// Closes every handle on the terminal, as a lost connection does.
+    fn hang_up(&mut self) {
+        self.closing.store(true, SeqCst);
+        self.writer = None;
+        self.master = None;
+    }
+
+    fn ended(&mut self) -> u32 {
+        wait_for("the program's end", || self.child.try_wait().expect("ours")).exit_code()
+    }
+
+    fn is_given_back(&self) {
+        let written = self.written.lock().expect("not poisoned");
+        let written = String::from_utf8_lossy(&written);
+        assert!(written.contains("\x1b[?1049l") && written.contains("\x1b[?25h"), "not given back");
+    }
+}
+
+const LONG: [&str; 3] = ["locust", "--set", "phases.full.mixed=600s"];
+
+#[test]
+fn keys_do_what_the_footer_says_and_an_abort_ends_in_good_order() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &LONG);
+    screen.shows("running");
+    screen.shows("p pause");
+    wait_for_intervals(&place.run(), 2);
+    screen.press("2");
+    screen.shows("response time (c: service time");
+    screen.press("c");
+    screen.shows("service time (c: response time");
+    screen.press("3");
+    screen.shows("run log: everything");
+    screen.press("l");
+    screen.shows("warnings and errors");
+    screen.press("l");
+    screen.shows("run log: everything");
+    screen.press("?");
+    screen.shows("keys that do something now");
+    screen.press("1e");
+    screen.shows("what the numbers mean");
+    screen.press("ef");
+    screen.shows("view frozen");
+    screen.press("fp");
+    screen.shows("paused: nothing is in flight");
+    screen.press("p");
+    screen.shows("running");
+    screen.press("+");
+    screen.shows("60 users");
+    screen.press("nhello there\r");
+    screen.shows("hello there");
+    screen.press("x");
+    screen.shows("report written");
+    screen.press("A");
+    screen.shows("abort the run?");
+    screen.press("n");
+    screen.press("A");
+    screen.shows("abort the run?");
+    screen.press("y");
+    screen.shows("verdict");
+    screen.shows("aborted");
+    screen.press("q");
+    assert_eq!(screen.ended(), 130);
+    screen.is_given_back();
+    assert_eq!(report(&place.run())["overall_status"], "aborted");
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn alone_it_opens_the_plan_and_nothing_runs_until_enter() {
+    let place = Workplace::new();
+    let short = ["--set", "phases.full.mixed=2s", "--set", "phases.full.ramping=2s"];
+    let mut screen = Screen::open(&place, &[&short[..], &["--set", "phases.cooldown=1s"]].concat());
+    screen.shows("ready");
+    screen.shows("Enter start");
+    screen.press("jo");
+    screen.shows("left out");
+    screen.press("k\r");
+    screen.shows("running");
+    screen.shows("verdict");
+    screen.shows("without ramping");
+    screen.press("q");
+    assert_eq!(screen.ended(), 3);
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_hang_up_ends_the_dashboard_and_not_the_run() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &LONG);
+    screen.shows("running");
+    let run = place.run();
+    wait_for_intervals(&run, 1);
+    screen.hang_up();
+    screen.ended();
+    let before = shakedown::run::journal::read(run.path()).expect("readable").state.seq;
+    wait_for("the run to go on", || {
+        let now = shakedown::run::journal::read(run.path()).expect("readable").state.seq;
+        (now > before + 3).then_some(())
+    });
+
+    let mut again = Screen::open(&place, &["attach"]);
+    again.shows("running");
+    let mut watcher = Screen::open(&place, &["attach", "--read-only"]);
+    watcher.shows("running");
+    watcher.press("p");
+    watcher.shows("only watches");
+    again.press("q");
+    again.shows("d detach");
+    again.press("d");
+    assert_eq!(again.ended(), 0);
+    again.is_given_back();
+    signal(engine_pid(&run), Signal::TERM);
+    watcher.shows("aborted");
+    watcher.press("q");
+    watcher.ended();
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_and_a_resize_is_followed() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &LONG);
+    screen.shows("running");
+    for (rows, cols) in [(40, 120), (5, 20), (1, 1), (24, 80)] {
+        *screen.parser.lock().expect("not poisoned") = vt100::Parser::new(rows, cols, 0);
+        let size = PtySize { rows, cols, ..PtySize::default() };
+        screen.master.as_ref().expect("open").resize(size).expect("resized");
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    screen.shows("p pause");
+    signal(screen.child.process_id().expect("running"), Signal::TERM);
+    screen.ended();
+    screen.is_given_back();
+    let run = place.run();
+    assert!(run.has_live_engine(), "the run ended with its dashboard");
+    signal(engine_pid(&run), Signal::INT);
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_dashboard_of_a_killed_engine_says_what_to_do() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &LONG);
+    screen.shows("running");
+    let run = place.run();
+    wait_for_intervals(&run, 1);
+    signal(engine_pid(&run), Signal::KILL);
+    screen.shows("engine gone");
+    screen.shows("shakedown report");
+    screen.press("q");
+    screen.ended();
+    place.wait_until_nothing_runs();
+    let mut attached = Screen::open(&place, &["attach", &run.id()]);
+    attached.shows("verdict");
+    attached.shows("aborted");
+    attached.press("q");
+    assert_eq!(attached.ended(), 130);
+}
