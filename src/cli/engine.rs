@@ -18,8 +18,7 @@ use crate::run::connection::write_refusal;
 use crate::run::engine::{self, EngineParts};
 use crate::run::event::EventBody;
 use crate::run::folder::{RunFolder, write_atomically};
-use crate::run::orchestrator::{Assembly, ReportWriter, Settings, Steady, SteadyWatch};
-use crate::run::phase::Phase;
+use crate::run::orchestrator::{Assembly, Engine, ReportWriter, Settings, Steady, SteadyWatch};
 use crate::run::recorder::EventSink;
 use crate::run::state::RunState;
 use crate::sandbox::{Options, Sandbox};
@@ -117,7 +116,7 @@ fn origins(config: &Config) -> Result<Vec<(ServiceKind, String)>, CliError> {
 }
 
 /// The engine of a phase, or why there is none.
-fn engine_of(kind: PhaseKind, config: &Config) -> Result<Arc<dyn Phase>, String> {
+fn engine_of(kind: PhaseKind, config: &Config) -> Engine {
     match kind {
         PhaseKind::Mixed | PhaseKind::Ramping => match load::phase(kind, config) {
             Ok(phase) => Ok(Arc::new(phase)),

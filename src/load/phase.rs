@@ -139,7 +139,7 @@ impl Phase for LoadPhase {
     ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
         Box::pin(async move {
             match Running::start(self, context) {
-                Ok(running) => running.to_the_end().await,
+                Ok(running) => running.finish().await,
                 Err(reason) => PhaseOutcome::new(Verdict::Invalid, reason),
             }
         })
@@ -225,7 +225,7 @@ impl<'a> Running<'a> {
         Ok(running)
     }
 
-    async fn to_the_end(mut self) -> PhaseOutcome {
+    async fn finish(mut self) -> PhaseOutcome {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut intervals = interval(INTERVAL);

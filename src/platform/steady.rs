@@ -43,7 +43,7 @@ impl SteadyState {
             }
             latencies.push_back(answer.latency);
         }
-        self.0.values().all(|latencies| is_steady(latencies))
+        self.0.values().all(is_steady)
     }
 
     /// The services that are not steady, in words.

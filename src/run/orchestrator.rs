@@ -75,10 +75,13 @@ pub trait Judge: Send + Sync {
     fn objectives(&self, state: &RunState) -> Vec<Objective>;
 }
 
+/// The engine of a phase, or the reason why there is none.
+pub type Engine = Result<Arc<dyn Phase>, String>;
+
 /// What a run is put together from.
 pub struct Assembly {
     /// An engine, or the reason why there is none, for every phase.
-    pub phases: Vec<(PhaseKind, Result<Arc<dyn Phase>, String>)>,
+    pub phases: Vec<(PhaseKind, Engine)>,
     /// Watches the platform in cooldowns.
     pub steady: Arc<dyn SteadyWatch>,
     /// Writes reports.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::decide::{Effect, Ending, Situation};
 use super::event::{EventBody, PhaseOutcome, Verdict};
 use super::orchestrator::Orchestrator;
-use super::phase::{Phase, PhaseContext, PhaseControl, PhaseControlHandle, Wish};
+use super::phase::{Phase, PhaseCommand, PhaseContext, PhaseControl, PhaseControlHandle, Wish};
 use crate::config::PhaseKind;
 
 /// How long a phase that was told to stop may take to heal and clean before it is told again.
@@ -92,11 +92,7 @@ impl Orchestrator {
                 };
                 watched.end(ending, reason.to_owned());
             }
-            Some(Effect::Phase(command)) => {
-                if !watched.handle.send(command) {
-                    log::warn!("the phase took no command just now");
-                }
-            }
+            Some(Effect::Phase(command)) => watched.pass_on(command),
             _ => {}
         }
         if let Some(reason) = &self.abort {
@@ -115,6 +111,12 @@ impl Watched {
             (Some(_), _) => Situation::Ending,
             (None, true) => Situation::PausedInPhase { load },
             (None, false) => Situation::Working { load },
+        }
+    }
+
+    fn pass_on(&self, command: PhaseCommand) {
+        if !self.handle.send(command) {
+            log::warn!("{} took no command just now", self.kind);
         }
     }
 

@@ -100,7 +100,7 @@ impl Story {
             (0..20).for_each(|at| {
                 response.record_us((millis + at * at * millis / 40 + second % 7) * 1000, 1)
             });
-            let failed = u64::from(second % 5 == 0 && service == ServiceKind::Rag);
+            let failed = u64::from(second.is_multiple_of(5) && service == ServiceKind::Rag);
             SeriesInterval {
                 key: SeriesKey { service, scenario: service.name().into(), step: step.into() },
                 service_time: response.clone(),
