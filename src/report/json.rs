@@ -234,12 +234,13 @@ pub fn report(state: &RunState) -> Report {
     }
 }
 
-/// Writes a report into a run's folder, each load phase's own beside it.
+/// Writes a report into a run's folder, that of each phase that ran beside it.
 ///
 /// # Errors
 /// When a file cannot be written; a file that was there before is then still whole.
 pub fn write(run_dir: &Path, report: &Report) -> io::Result<PathBuf> {
-    for phase in report.phases.iter().filter(|phase| phase.load.is_some()) {
+    let ran = |phase: &&PhaseSection| !matches!(phase.status.as_str(), "pending" | "skipped");
+    for phase in report.phases.iter().filter(ran) {
         let path = run_dir.join(format!("{}_report.json", phase.phase));
         write_atomically(&path, &serde_json::to_vec_pretty(phase)?)?;
     }

@@ -13,6 +13,7 @@ use super::client::{ClientUpdate, EngineClient, EngineClientPeer};
 use super::control::{Command, CommandId, Reply, Request};
 use super::event::EventBody;
 use super::folder::RunFolder;
+use super::journal;
 use super::lines::{read_line, write_line};
 use super::socket;
 
@@ -38,6 +39,14 @@ struct Connection {
     peer: EngineClientPeer,
 }
 
+/// What an attempt to connect came to.
+enum Reached {
+    /// The engine.
+    Engine(UnixStream),
+    /// The last that will be heard.
+    End(ClientUpdate),
+}
+
 /// How one connection ended.
 enum Lost {
     /// The run is over.
@@ -52,41 +61,53 @@ impl Connection {
     async fn run(mut self) {
         loop {
             let stream = match self.reach().await {
-                Ok(stream) => stream,
-                Err(reason) => {
-                    let _ = self.peer.updates.send(ClientUpdate::Disconnected(reason)).await;
+                Reached::Engine(stream) => stream,
+                Reached::End(update) => {
+                    let _ = self.peer.updates.send(update).await;
                     return;
                 }
             };
+            log::info!("connected to the engine");
             match self.converse(stream).await {
                 Lost::Finished | Lost::NoClient => return,
-                Lost::Dropped => {}
+                Lost::Dropped => log::warn!("the connection was lost; connecting again"),
             }
         }
     }
 
-    async fn reach(&self) -> Result<UnixStream, String> {
+    async fn reach(&self) -> Reached {
         let waiting = ClientUpdate::Connecting("waiting for the engine".into());
         let _ = self.peer.updates.send(waiting).await;
         let run = RunFolder::at(self.run_dir.clone());
         let deadline = Instant::now() + START_PATIENCE;
-        let mut was_alive = false;
+        let mut began = false;
         loop {
             if let Ok(stream) = socket::connect(&self.run_dir).await {
-                return Ok(stream);
+                return Reached::Engine(stream);
             }
             let alive = run.has_live_engine();
             if let Some(reason) = read_refusal(&self.run_dir) {
-                return Err(reason);
+                return Reached::End(ClientUpdate::Disconnected(reason));
             }
-            if (was_alive && !alive) || Instant::now() >= deadline {
-                return Err(format!(
-                    "the engine is gone; `shakedown report {}` builds the report from its journal",
-                    run.id()
-                ));
+            if (!alive && began) || Instant::now() >= deadline {
+                return Reached::End(self.last_words(&run));
             }
-            was_alive |= alive;
+            began |= alive || journal::exists(&self.run_dir);
             tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// What there is to say of a run whose engine is gone: its end, or that it has none.
+    fn last_words(&self, run: &RunFolder) -> ClientUpdate {
+        match journal::read(&self.run_dir) {
+            // It was over before this client had connected.
+            Ok(recorded) if recorded.state.verdict.is_some() => {
+                ClientUpdate::Snapshot(Box::new(recorded.state))
+            }
+            _ => ClientUpdate::Disconnected(format!(
+                "the engine is gone; `shakedown report {}` builds the report from its journal",
+                run.id()
+            )),
         }
     }
 

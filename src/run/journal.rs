@@ -82,6 +82,11 @@ impl Journal {
     }
 }
 
+/// Whether a run has a journal.
+pub fn exists(run_dir: &Path) -> bool {
+    run_dir.join(JOURNAL_FILE).exists()
+}
+
 /// What was read from a journal.
 #[derive(Debug)]
 pub struct Recorded {
