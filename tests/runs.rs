@@ -110,17 +110,7 @@ fn an_engine_killed_under_load_leaves_a_run_that_can_be_reported() {
 #[test]
 fn one_run_at_a_time_per_target_whatever_the_working_directory() {
     let place = Workplace::new();
-    let mut sandbox = place.command(&["sandbox"]);
-    let mut sandbox = sandbox.stdout(std::process::Stdio::piped()).spawn().expect("program runs");
-    let mut stdout = sandbox.stdout.take().expect("piped");
-    let yaml = wait_for("the sandbox's configuration", || {
-        use std::io::Read;
-        let mut buffer = [0; 16384];
-        let n = stdout.read(&mut buffer).ok()?;
-        let said = text(&buffer[..n]);
-        said.split_once("target:").map(|(_, rest)| format!("target:{rest}"))
-    });
-    std::fs::write(place.path().join("shakedown.yaml"), yaml).expect("written");
+    let _practice = practice(&place);
     let started =
         place.output(&["locust", "--headless", "--detach", "--set", "phases.full.mixed=600s"]);
     assert_eq!(started.status.code(), Some(0), "{}", text(&started.stderr));
@@ -138,8 +128,107 @@ fn one_run_at_a_time_per_target_whatever_the_working_directory() {
     signal(engine_pid(&run), Signal::INT);
     wait_for("the end", || (!run.has_live_engine()).then_some(()));
     assert_eq!(report(&run)["overall_status"], "aborted");
-    signal(sandbox.id(), Signal::TERM);
-    sandbox.wait().expect("ended");
+}
+
+/// A sandbox of its own, and a configuration that leads there.
+struct Practice {
+    process: std::process::Child,
+    rag: String,
+}
+
+fn practice(place: &Workplace) -> Practice {
+    use std::io::Read;
+    let mut command = place.command(&["sandbox", "--latency-scale", "0.1"]);
+    let mut process = command.stdout(std::process::Stdio::piped()).spawn().expect("program runs");
+    let mut stdout = process.stdout.take().expect("piped");
+    let mut said = String::new();
+    while !said.contains("copy_to") {
+        let mut buffer = [0; 16384];
+        let n = stdout.read(&mut buffer).expect("readable");
+        said.push_str(&text(&buffer[..n]));
+    }
+    let (head, yaml) = said.split_once("target:").expect("a configuration");
+    std::fs::write(place.path().join("shakedown.yaml"), format!("target:{yaml}")).expect("written");
+    let line = head.lines().find(|line| line.trim_start().starts_with("rag")).expect("an address");
+    let rag = line.split_whitespace().nth(1).expect("an address").to_owned();
+    Practice { process, rag }
+}
+
+impl Practice {
+    /// Asks the RAG service something over plain HTTP.
+    fn ask(&self, head: &str, body: &str) -> String {
+        use std::io::{Read, Write};
+        let host = self.rag.strip_prefix("http://").expect("http");
+        let mut stream = std::net::TcpStream::connect(host).expect("listening");
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        answer
+    }
+}
+
+impl Drop for Practice {
+    fn drop(&mut self) {
+        signal(self.process.id(), Signal::TERM);
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn what_a_killed_engine_wrote_is_removed_by_recover() {
+    let place = Workplace::new();
+    let practice = practice(&place);
+    let ingest = "workloads.mixed.scenarios.rag.flows.ingest.weight=500";
+    let child = place.headless(600, &["--set", ingest]);
+    let run = place.run();
+    let path = "/v1/collections/shakedown-scratch/documents";
+    let first = format!("GET {path}/shakedown-{}-mixed-0", run.id());
+    wait_for("a document", || practice.ask(&first, "").contains("200 OK").then_some(()));
+    signal(engine_pid(&run), Signal::KILL);
+    ended(child);
+    assert!(practice.ask(&first, "").contains("200 OK"), "the crash left a document");
+    let told = place.output(&["report"]);
+    assert!(text(&told.stderr).contains("shakedown recover"), "{}", text(&told.stderr));
+    let recovered = place.output(&["recover"]);
+    assert_eq!(recovered.status.code(), Some(0), "{}", text(&recovered.stderr));
+    assert!(practice.ask(&first, "").contains("404"), "{}", text(&recovered.stdout));
+    let again = place.output(&["recover"]);
+    assert!(text(&again.stdout).contains("nothing to recover"), "{}", text(&again.stdout));
+    assert_eq!(report(&run)["phases"][0]["load"]["documents"]["remaining"], 0);
+}
+
+#[test]
+fn a_platform_that_fails_stops_the_load_and_fails_the_run() {
+    let place = Workplace::new();
+    let practice = practice(&place);
+    let answer = practice.ask("POST /sandbox/knobs", r#"{"error_rate":1.0}"#);
+    assert!(answer.contains("200 OK"), "{answer}");
+    let (code, out, err) = ended(place.headless(600, &["--set", "guards.error_window=3s"]));
+    assert_eq!(code, Some(1), "{out}\n{err}");
+    let report = report(&place.run());
+    let load = &report["phases"][0]["load"];
+    assert!(load["guard"].as_str().is_some_and(|guard| guard.contains("limit 5 %")), "{load}");
+    let failed = &load["services"]["rag"]["errors"]["status 5xx"];
+    assert_eq!(*failed, load["services"]["rag"]["n"], "every RAG request failed");
+    assert_eq!(load["services"]["chat"]["failed"], 0);
+    assert_eq!(report["slo_compliance"][0]["verdict"], "fail");
+}
+
+#[test]
+fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
+    let place = Workplace::new();
+    let deep = place.path().join("d".repeat(90)).join("e".repeat(60));
+    std::fs::create_dir_all(&deep).expect("created");
+    let arguments = ["locust", "--headless", "--set", "phases.full.mixed=2s"];
+    let mut command =
+        place.command(&[&arguments[..], &["--set", "criteria.min_samples=5"]].concat());
+    let output = command.current_dir(&deep).output().expect("program runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
 #[test]

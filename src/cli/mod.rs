@@ -9,6 +9,7 @@ mod exit;
 mod headless;
 mod init;
 mod order;
+mod recover;
 mod report;
 mod run;
 mod runs;
@@ -97,6 +98,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Prints the last run's results
     Results,
+    /// Removes what runs left behind whose engine was killed
+    Recover(recover::RecoverArgs),
     /// Removes folders of runs that are over
     Clean(clean::CleanArgs),
     /// Writes a commented configuration after looking at what is there
@@ -152,6 +155,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Attach(args)) => attach::run(&config, &display, &args),
         Some(Command::Runs) => runs::run(&config),
         Some(Command::Report(args)) => report::run(&config, &args),
+        Some(Command::Recover(args)) => recover::run(&config, &args),
         Some(Command::Results) => report::results(&config),
         Some(Command::Clean(args)) => clean::run(&config, &args),
         Some(Command::Init(args)) => init::run(&args),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_error};
+use super::recover::leftovers;
 use super::runs;
 use crate::config::InconclusiveExit;
 use crate::report::{json, text};
@@ -27,6 +28,12 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
         say_error(&"the run goes on: this is a partial report");
     } else if recorded.interrupted {
         say_error(&"the engine ended without finishing the run: its journal tells what happened");
+    }
+    if !recorded.alive && !leftovers(&recorded.state).is_empty() {
+        let id = folder.id();
+        say_error(&format_args!(
+            "it may have left documents: `shakedown recover {id}` removes them"
+        ));
     }
     rebuild(&folder, &recorded.state)?;
     print_results(&folder);

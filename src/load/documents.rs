@@ -46,6 +46,14 @@ impl Documents {
         taken.ok().map(|number| self.id(number))
     }
 
+    /// The documents that a phase of an earlier run may have written, up to the last announced number.
+    pub fn left_by(run_id: &str, phase: &str, last: u64) -> Self {
+        let documents = Self::new(run_id, phase);
+        documents.announced(last);
+        documents.next.store(last + 1, Ordering::Relaxed);
+        documents
+    }
+
     /// The marker that every document carries.
     pub fn marker(&self) -> &str {
         &self.prefix

@@ -13,9 +13,11 @@ mod phase;
 mod population;
 mod rag;
 mod recorder;
+mod recovery;
 mod sse;
 mod template;
 mod user;
 mod verdict;
 
 pub use phase::{LoadPhase, LoadUnavailable, phase};
+pub use recovery::{RecoverError, remove_leftovers};

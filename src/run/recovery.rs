@@ -8,6 +8,7 @@ use super::folder::{FolderError, RunFolder};
 use super::journal::{self, Journal, JournalError};
 use super::state::RunState;
 use super::verdict;
+use crate::config::PhaseKind;
 
 /// Why a recorded run cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -61,24 +62,46 @@ fn close(folder: &RunFolder) -> Result<RunState, JournalError> {
     }
     let state = &mut recorded.state;
     let mut journal = Journal::reopen(folder.path(), recorded.good_bytes)?;
-    let mut append = |state: &mut RunState, body: EventBody| {
-        let event = Event {
-            v: EVENT_VERSION,
-            seq: state.seq + 1,
-            at_us: state.now_us,
-            wall: Timestamp::now(),
-            phase: None,
-            body,
-        };
-        state.apply(&event);
-        journal.append(&event, true)
-    };
     if recorded.garbage_bytes > 0 {
-        append(state, EventBody::JournalRepaired { cut_bytes: recorded.garbage_bytes })?;
+        let repaired = EventBody::JournalRepaired { cut_bytes: recorded.garbage_bytes };
+        append(&mut journal, state, None, repaired)?;
     }
     let verdict = verdict::of_interrupted(state);
-    append(state, EventBody::RunFinished { verdict })?;
+    append(&mut journal, state, None, EventBody::RunFinished { verdict })?;
     Ok(recorded.state)
+}
+
+/// Adds to the story of a run that is over what was done about it afterwards.
+///
+/// # Errors
+/// When the journal cannot be written, or an engine is at work on the run.
+pub fn add(
+    folder: &RunFolder,
+    state: &mut RunState,
+    phase: PhaseKind,
+    body: EventBody,
+) -> Result<(), RecoveryError> {
+    let _guard = folder.claim()?;
+    let mut journal = Journal::extend(folder.path())?;
+    Ok(append(&mut journal, state, Some(phase), body)?)
+}
+
+fn append(
+    journal: &mut Journal,
+    state: &mut RunState,
+    phase: Option<PhaseKind>,
+    body: EventBody,
+) -> Result<(), JournalError> {
+    let event = Event {
+        v: EVENT_VERSION,
+        seq: state.seq + 1,
+        at_us: state.now_us,
+        wall: Timestamp::now(),
+        phase,
+        body,
+    };
+    state.apply(&event);
+    journal.append(&event, true)
 }
 
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! `shakedown recover`: removes what runs left behind whose engine was killed.
+
+use super::exit::{CliError, Exit, say, say_error};
+use super::order::EngineOrder;
+use super::{ConfigArgs, report, runs, runtime};
+use crate::config::PhaseKind;
+use crate::load;
+use crate::run::event::{EventBody, LoadEvent};
+use crate::run::folder::RunFolder;
+use crate::run::recovery;
+use crate::run::state::RunState;
+
+/// Options of `recover`.
+#[derive(clap::Args)]
+pub struct RecoverArgs {
+    /// Id of the run (or its beginning or end), or its folder; without one all runs here
+    id: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
+    let folder = runs::folder(config)?;
+    let chosen = match &args.id {
+        Some(id) => vec![RunFolder::find(&folder, Some(id)).map_err(CliError::usage)?],
+        None => RunFolder::list(&folder),
+    };
+    let mut left = 0;
+    let mut found = false;
+    for run in chosen.iter().filter(|run| !run.has_live_engine()) {
+        let mut state = recovery::open(run).map_err(CliError::usage)?.state;
+        for (phase, last) in leftovers(&state) {
+            found = true;
+            left += recover(run, &mut state, phase, last)?;
+        }
+    }
+    if !found {
+        say("nothing to recover: no run here left anything behind");
+    }
+    Ok(if left == 0 { Exit::Pass } else { Exit::Fail })
+}
+
+/// Phases that announced documents and did not come to remove all of them.
+pub fn leftovers(state: &RunState) -> Vec<(PhaseKind, u64)> {
+    let loads = state.phases.iter().filter_map(|phase| Some((phase.kind, phase.load.as_ref()?)));
+    let unclean =
+        loads.filter(|(_, load)| load.cleanup.as_ref().is_none_or(|c| c.remaining_count > 0));
+    unclean.filter_map(|(kind, load)| Some((kind, load.write_block?))).collect()
+}
+
+/// Removes the documents of a phase; returns how many could not be removed.
+fn recover(
+    run: &RunFolder,
+    state: &mut RunState,
+    phase: PhaseKind,
+    last: u64,
+) -> Result<u64, CliError> {
+    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
+    let id = run.id();
+    if order.sandbox {
+        say(format_args!("run {id}: its sandbox is gone, and what was written with it"));
+        return Ok(0);
+    }
+    let removal = load::remove_leftovers(&order.config, &id, phase, last);
+    let report = runtime(1)?.block_on(removal).map_err(CliError::usage)?;
+    say(format_args!(
+        "run {id}, {phase}: {} documents absent, {} could not be removed",
+        report.removed, report.remaining_count
+    ));
+    for document in &report.remaining {
+        say_error(&format_args!("still there: {document}"));
+    }
+    let left = report.remaining_count;
+    recovery::add(run, state, phase, EventBody::Load(LoadEvent::Cleanup(report)))
+        .map_err(CliError::usage)?;
+    report::rebuild(run, state)?;
+    Ok(left)
+}
