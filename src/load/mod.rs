@@ -14,6 +14,9 @@ mod population;
 mod rag;
 mod recorder;
 mod recovery;
+#[cfg(fuzzing)]
+pub mod sse;
+#[cfg(not(fuzzing))]
 mod sse;
 mod template;
 mod user;

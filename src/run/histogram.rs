@@ -53,9 +53,9 @@ impl Histogram {
     pub fn record_us(&mut self, value_us: u64, n: u64) {
         let value = value_us.clamp(1, MAX_US);
         let lowest = value - value % bucket_width(value);
-        self.total += n;
+        self.total = self.total.saturating_add(n);
         match self.buckets.binary_search_by_key(&lowest, |(value, _)| *value) {
-            Ok(at) => self.buckets[at].1 += n,
+            Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(n),
             Err(at) if n > 0 => self.buckets.insert(at, (lowest, n)),
             Err(_) => {}
         }
@@ -69,7 +69,7 @@ impl Histogram {
             match l.0.cmp(&r.0) {
                 Ordering::Less => merged.push(*l),
                 Ordering::Greater => merged.push(*r),
-                Ordering::Equal => merged.push((l.0, l.1 + r.1)),
+                Ordering::Equal => merged.push((l.0, l.1.saturating_add(r.1))),
             }
             left = &left[usize::from(l.0 <= r.0)..];
             right = &right[usize::from(r.0 <= l.0)..];
@@ -77,7 +77,7 @@ impl Histogram {
         merged.extend_from_slice(left);
         merged.extend_from_slice(right);
         self.buckets = merged;
-        self.total += other.total;
+        self.total = self.total.saturating_add(other.total);
     }
 
     /// Number of recorded requests.
@@ -91,7 +91,7 @@ impl Histogram {
         let wanted = ((quantile.clamp(0.0, 1.0) * self.total as f64).ceil() as u64).max(1);
         let mut seen = 0;
         let bucket = self.buckets.iter().find(|(_, n)| {
-            seen += n;
+            seen = n.saturating_add(seen);
             seen >= wanted
         });
         bucket.map(|(lowest, _)| highest_in_bucket(*lowest))
@@ -115,7 +115,7 @@ impl Histogram {
         for (lowest, n) in &self.buckets {
             let at = bounds_us.partition_point(|bound| bound <= lowest);
             if let Some(count) = at.checked_sub(1).and_then(|i| counts.get_mut(i)) {
-                *count += n;
+                *count = n.saturating_add(*count);
             }
         }
         counts

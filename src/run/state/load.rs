@@ -201,10 +201,10 @@ impl LoadState {
 
     fn add_interval(&mut self, at_us: u64, interval: &IntervalReport) {
         self.intervals += 1;
-        self.measured_us += interval.length_us;
+        self.measured_us = self.measured_us.saturating_add(interval.length_us);
         self.users.clone_from(&interval.users);
         self.lateness.add(&interval.generator.lateness);
-        self.dropped += interval.generator.dropped;
+        self.dropped = self.dropped.saturating_add(interval.generator.dropped);
         self.generator = interval.generator.clone();
         for measured in &interval.series {
             let series = self.series.entry(measured.key.clone()).or_default();
@@ -214,8 +214,8 @@ impl LoadState {
                 series.first_token.get_or_insert_default().add(first);
             }
             add_errors(&mut series.errors, &measured.errors);
-            series.bytes += measured.bytes;
-            series.tokens += measured.tokens;
+            series.bytes = series.bytes.saturating_add(measured.bytes);
+            series.tokens = series.tokens.saturating_add(measured.tokens);
         }
         if self.recent.len() == RECENT_INTERVALS {
             self.recent.pop_front();
@@ -305,7 +305,8 @@ fn halve(history: &mut VecDeque<HistoryPoint>) {
 
 fn add_errors(sum: &mut BTreeMap<ErrorKind, u64>, more: &BTreeMap<ErrorKind, u64>) {
     for (kind, n) in more {
-        *sum.entry(*kind).or_default() += n;
+        let total = sum.entry(*kind).or_default();
+        *total = total.saturating_add(*n);
     }
 }
 
