@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::generator::ThreadInterval;
-use crate::run::event::{GeneratorHealth, IntervalReport, SeriesInterval, SeriesKey};
+use crate::run::event::{GeneratorHealth, IntervalReport, Measurements, SeriesInterval, SeriesKey};
 
 /// What the threads have reported since the last interval of the phase.
 pub struct Merge {
     since: Instant,
-    series: BTreeMap<SeriesKey, SeriesInterval>,
+    series: BTreeMap<SeriesKey, Measurements>,
     generator: GeneratorHealth,
     users: Vec<Vec<u32>>,
     heard: bool,
@@ -43,12 +43,7 @@ impl Merge {
             *users = interval.users;
         }
         for series in interval.measured.series {
-            match self.series.get_mut(&series.key) {
-                Some(sum) => add(sum, &series),
-                None => {
-                    self.series.insert(series.key.clone(), series);
-                }
-            }
+            self.series.entry(series.key).or_default().add(&series.measured);
         }
     }
 
@@ -66,21 +61,11 @@ impl Merge {
         Some(IntervalReport {
             length_us: length.as_micros() as u64,
             users: users.collect(),
-            series: std::mem::take(&mut self.series).into_values().collect(),
+            series: std::mem::take(&mut self.series)
+                .into_iter()
+                .map(|(key, measured)| SeriesInterval { key, measured })
+                .collect(),
             generator: std::mem::take(&mut self.generator),
         })
     }
-}
-
-fn add(sum: &mut SeriesInterval, more: &SeriesInterval) {
-    sum.response.add(&more.response);
-    sum.service_time.add(&more.service_time);
-    if let Some(first) = &more.first_token {
-        sum.first_token.get_or_insert_default().add(first);
-    }
-    for (kind, n) in &more.errors {
-        *sum.errors.entry(*kind).or_default() += n;
-    }
-    sum.bytes += more.bytes;
-    sum.tokens += more.tokens;
 }

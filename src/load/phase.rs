@@ -112,7 +112,7 @@ impl LoadPhase {
         let used = context.events.with_state(|state| {
             let loads = state.phases.iter().filter_map(|phase| phase.load.as_ref());
             loads.map(|load| load.totals(None)).fold((0, 0), |(requests, tokens), totals| {
-                (requests + totals.requests(), tokens + totals.tokens)
+                (requests + totals.measured.requests(), tokens + totals.measured.tokens)
             })
         });
         let guards = &context.config.guards;
@@ -376,8 +376,8 @@ impl<'a> Running<'a> {
         let Some(report) = self.merge.take(&names) else { return };
         let overloaded = report.generator.busiest_thread_percent > OVERLOADED_PERCENT;
         self.overloaded_intervals += u64::from(overloaded);
-        let n = report.series.iter().map(|series| series.response.count()).sum();
-        let failed = report.series.iter().flat_map(|series| series.errors.values()).sum();
+        let n = report.series.iter().map(|series| series.measured.requests()).sum();
+        let failed = report.series.iter().map(|series| series.measured.failed()).sum();
         let length = Duration::from_micros(report.length_us);
         self.emit(LoadEvent::Interval(Box::new(report)));
         if let Some(reason) = self.guard.observe(length, n, failed)

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram as Dense;
 use tokio::time::Instant;
 
 use super::exchange::Failure;
-use crate::run::event::{ErrorKind, SeriesInterval, SeriesKey};
+use crate::run::event::{ErrorKind, Measurements, SeriesInterval, SeriesKey};
 use crate::run::histogram::{Histogram, MAX_US};
 
 /// The clocks of one finished request.
@@ -133,12 +133,14 @@ impl Series {
         };
         SeriesInterval {
             key: key.clone(),
-            response: take(&mut self.response),
-            service_time: take(&mut self.service_time),
-            first_token: self.first_token.as_mut().map(take).filter(|first| first.count() > 0),
-            errors: std::mem::take(&mut self.errors),
-            bytes: std::mem::take(&mut self.bytes),
-            tokens: std::mem::take(&mut self.tokens),
+            measured: Measurements {
+                response: take(&mut self.response),
+                service_time: take(&mut self.service_time),
+                first_token: self.first_token.as_mut().map(take).filter(|first| first.count() > 0),
+                errors: std::mem::take(&mut self.errors),
+                bytes: std::mem::take(&mut self.bytes),
+                tokens: std::mem::take(&mut self.tokens),
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Workload;
-use crate::run::event::{PhaseOutcome, Verdict};
+use crate::run::event::{Measurements, PhaseOutcome, Verdict};
 use crate::run::histogram::Histogram;
 use crate::run::state::LoadState;
 
@@ -32,7 +32,7 @@ pub fn outcome(
     if let Some(EarlyEnd::Guard(reason)) = early {
         return PhaseOutcome::new(Verdict::Fail, format!("stopped by its guard: {reason}"));
     }
-    let totals = load.totals(None);
+    let totals = load.totals(None).measured;
     if totals.requests() == 0 {
         return PhaseOutcome::new(Verdict::Inconclusive, "no request was finished");
     }
@@ -73,18 +73,16 @@ fn broken_thresholds(load: &LoadState, workload: &Workload) -> Vec<String> {
     let mut broken = Vec::new();
     for scenario in &workload.scenarios {
         let Some(thresholds) = scenario.thresholds else { continue };
-        let mut response = Histogram::default();
-        let mut failed = 0;
-        for (_, series) in load.series.iter().filter(|(key, _)| key.scenario == scenario.name) {
-            response.add(&series.response);
-            failed += series.errors.values().sum::<u64>();
-        }
-        let n = response.count();
+        let mut measured = Measurements::default();
+        let own = load.series.iter().filter(|(key, _)| key.scenario == scenario.name);
+        own.for_each(|(_, series)| measured.add(series));
+        let n = measured.requests();
         if n == 0 {
             continue;
         }
-        let (limit, percent) = (thresholds.p99.get(), failed as f64 * 100.0 / n as f64);
-        if let Some(p99) = response.quantile(0.99).filter(|p99| *p99 >= limit) {
+        let (limit, percent) =
+            (thresholds.p99.get(), measured.error_rate_percent().unwrap_or_default());
+        if let Some(p99) = measured.response.quantile(0.99).filter(|p99| *p99 >= limit) {
             broken.push(format!(
                 "{}: P99 {} ms, asked < {} ms (n {n})",
                 scenario.name,
@@ -107,7 +105,6 @@ mod tests {
     use super::*;
     use crate::config::{Scenario, ServiceKind, ThinkTime, Thresholds, TimeSpan};
     use crate::run::event::{CleanupReport, ErrorKind, SeriesKey};
-    use crate::run::state::SeriesState;
 
     fn workload() -> Workload {
         Workload {
@@ -128,7 +125,7 @@ mod tests {
 
     fn load(latency_ms: u64, lateness_ms: u64, failed: u64) -> LoadState {
         let mut load = LoadState { intervals: 100, ..LoadState::default() };
-        let mut series = SeriesState::default();
+        let mut series = Measurements::default();
         series.response.record_us(latency_ms * 1000, 1000);
         series.errors.insert(ErrorKind::Timeout, failed);
         load.lateness.record_us(lateness_ms * 1000, 1000);

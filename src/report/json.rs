@@ -12,7 +12,7 @@ use crate::config::{PhaseKind, ServiceKind};
 use crate::run::event::{Objective, Verdict};
 use crate::run::folder::write_atomically;
 use crate::run::histogram::Histogram;
-use crate::run::state::{LoadState, PhaseState, PhaseStatus, RunState, ServiceTotals};
+use crate::run::state::{LoadState, PhaseState, PhaseStatus, RunState, Totals};
 
 /// Name of the report in the run's folder and of its copy.
 pub const REPORT_FILE: &str = "production_validation_report.json";
@@ -333,16 +333,9 @@ fn load_section(load: &LoadState) -> LoadSection {
 fn series_row(
     load: &LoadState,
     key: &crate::run::event::SeriesKey,
-    series: &crate::run::state::SeriesState,
+    series: &crate::run::event::Measurements,
 ) -> SeriesRow {
-    let totals = ServiceTotals {
-        response: series.response.clone(),
-        service_time: series.service_time.clone(),
-        errors: series.errors.clone(),
-        bytes: series.bytes,
-        tokens: series.tokens,
-        length_us: load.measured_us,
-    };
+    let totals = Totals { measured: series.clone(), length_us: load.measured_us };
     SeriesRow {
         service: key.service,
         scenario: key.scenario.clone(),
@@ -351,17 +344,18 @@ fn series_row(
     }
 }
 
-fn figures(totals: &ServiceTotals) -> Figures {
+fn figures(totals: &Totals) -> Figures {
+    let measured = &totals.measured;
     Figures {
-        n: totals.requests(),
-        failed: totals.failed(),
-        error_rate_percent: totals.error_rate_percent(),
+        n: measured.requests(),
+        failed: measured.failed(),
+        error_rate_percent: measured.error_rate_percent(),
         requests_per_second: totals.rate(),
-        errors: totals.errors.iter().map(|(kind, n)| (kind.word().to_owned(), *n)).collect(),
-        response: latency(&totals.response),
-        service_time: latency(&totals.service_time),
-        bytes: totals.bytes,
-        tokens: totals.tokens,
+        errors: measured.errors.iter().map(|(kind, n)| (kind.word().to_owned(), *n)).collect(),
+        response: latency(&measured.response),
+        service_time: latency(&measured.service_time),
+        bytes: measured.bytes,
+        tokens: measured.tokens,
     }
 }
 

@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 use crate::config::Criteria;
-use crate::run::event::{Objective, Verdict};
-use crate::run::state::{RunState, ServiceTotals};
+use crate::run::event::{Measurements, Objective, Verdict};
+use crate::run::state::RunState;
 
 /// Evaluates every objective of a run.
 pub fn evaluate(state: &RunState) -> Vec<Objective> {
     let Some(criteria) = &state.criteria else { return Vec::new() };
-    let mut totals = ServiceTotals::default();
+    let mut totals = Measurements::default();
     for load in state.phases.iter().filter_map(|phase| phase.load.as_ref()) {
-        totals.add(&load.totals(None));
+        totals.add(&load.totals(None).measured);
     }
     vec![availability(&totals, criteria), p99(&totals, criteria), error_rate(&totals, criteria)]
 }
 
-fn availability(totals: &ServiceTotals, criteria: &Criteria) -> Objective {
+fn availability(totals: &Measurements, criteria: &Criteria) -> Objective {
     let n = totals.requests();
     let measured = share_percent(n - totals.unavailable().min(n), n);
     Objective {
@@ -34,7 +34,7 @@ fn availability(totals: &ServiceTotals, criteria: &Criteria) -> Objective {
     }
 }
 
-fn p99(totals: &ServiceTotals, criteria: &Criteria) -> Objective {
+fn p99(totals: &Measurements, criteria: &Criteria) -> Objective {
     let limit = criteria.p99.get();
     let measured = totals.response.quantile(0.99);
     let n = totals.requests();
@@ -51,9 +51,9 @@ fn p99(totals: &ServiceTotals, criteria: &Criteria) -> Objective {
     }
 }
 
-fn error_rate(totals: &ServiceTotals, criteria: &Criteria) -> Objective {
+fn error_rate(totals: &Measurements, criteria: &Criteria) -> Objective {
     let n = totals.requests();
-    let measured = share_percent(totals.failed(), n);
+    let measured = totals.error_rate_percent();
     Objective {
         id: "error_rate".into(),
         objective: format!("< {} %", criteria.error_rate_percent),
@@ -91,10 +91,10 @@ mod tests {
     use super::*;
     use crate::config::{PhaseKind, ServiceKind};
     use crate::run::event::{ErrorKind, SeriesKey};
-    use crate::run::state::{LoadState, PhaseState, SeriesState};
+    use crate::run::state::{LoadState, PhaseState};
 
     fn measured(n: u64, latency_us: u64, errors: &[(ErrorKind, u64)]) -> RunState {
-        let mut series = SeriesState::default();
+        let mut series = Measurements::default();
         series.response.record_us(latency_us, n);
         series.errors = errors.iter().copied().collect();
         let key = SeriesKey {

@@ -34,9 +34,9 @@ fn summary(load: &LoadState) -> String {
         line += &format!(
             "; {service} {:.1}/s P50 {} P99 {} failed {}",
             now.rate().unwrap_or_default(),
-            latency(now.response.quantile(0.5)),
-            latency(now.response.quantile(0.99)),
-            now.failed()
+            latency(now.measured.response.quantile(0.5)),
+            latency(now.measured.response.quantile(0.99)),
+            now.measured.failed()
         );
     }
     line

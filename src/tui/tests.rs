@@ -22,8 +22,8 @@ use crate::run::client::{ClientUpdate, EngineClient, EngineClientPeer};
 use crate::run::control::Command;
 use crate::run::event::{
     EVENT_VERSION, ErrorKind, Event, EventBody, GeneratorHealth, IntervalReport, LoadEvent,
-    LoadStart, Objective, PhaseOutcome, RunIdentity, RunVerdict, SeriesInterval, SeriesKey,
-    Verdict,
+    LoadStart, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict, SeriesInterval,
+    SeriesKey, Verdict,
 };
 use crate::run::histogram::Histogram;
 use crate::run::plan::{Plan, Scope};
@@ -103,15 +103,17 @@ impl Story {
             let failed = u64::from(second.is_multiple_of(5) && service == ServiceKind::Rag);
             SeriesInterval {
                 key: SeriesKey { service, scenario: service.name().into(), step: step.into() },
-                service_time: response.clone(),
-                response,
-                first_token: None,
-                errors: [(ErrorKind::ServerStatus, failed)]
-                    .into_iter()
-                    .filter(|(_, n)| *n > 0)
-                    .collect(),
-                bytes: 1000,
-                tokens: 50,
+                measured: Measurements {
+                    service_time: response.clone(),
+                    response,
+                    first_token: None,
+                    errors: [(ErrorKind::ServerStatus, failed)]
+                        .into_iter()
+                        .filter(|(_, n)| *n > 0)
+                        .collect(),
+                    bytes: 1000,
+                    tokens: 50,
+                },
             }
         };
         let mut lateness = Histogram::default();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::ServiceKind;
 use crate::run::event::{ErrorKind, SeriesKey};
 use crate::run::histogram::Histogram;
-use crate::run::state::{LoadState, ServiceTotals};
+use crate::run::state::{LoadState, Totals};
 
 /// Figures of a set of requests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,16 +30,16 @@ pub struct Figures {
 }
 
 impl Figures {
-    fn of(totals: &ServiceTotals, clock: &Histogram) -> Self {
+    fn of(totals: &Totals, clock: &Histogram) -> Self {
         Self {
-            n: totals.requests(),
-            failed: totals.failed(),
+            n: totals.measured.requests(),
+            failed: totals.measured.failed(),
             rate: totals.rate(),
             p50: clock.quantile(0.5),
             p95: clock.quantile(0.95),
             p99: clock.quantile(0.99),
             max: clock.max(),
-            errors: totals.errors.clone(),
+            errors: totals.measured.errors.clone(),
         }
     }
 }
@@ -98,17 +98,11 @@ impl LoadView {
                 .series
                 .iter()
                 .map(|(key, series)| {
-                    let totals = ServiceTotals {
-                        response: series.response.clone(),
-                        service_time: series.service_time.clone(),
-                        errors: series.errors.clone(),
-                        length_us: load.measured_us,
-                        ..ServiceTotals::default()
-                    };
+                    let totals = Totals { measured: series.clone(), length_us: load.measured_us };
                     SeriesView {
                         key: key.clone(),
-                        response: Figures::of(&totals, &totals.response),
-                        service_time: Figures::of(&totals, &totals.service_time),
+                        response: Figures::of(&totals, &totals.measured.response),
+                        service_time: Figures::of(&totals, &totals.measured.service_time),
                         first_token: series
                             .first_token
                             .as_ref()
@@ -116,7 +110,7 @@ impl LoadView {
                     }
                 })
                 .collect(),
-            all_now: Figures::of(&all, &all.response),
+            all_now: Figures::of(&all, &all.measured.response),
         }
     }
 }
@@ -125,9 +119,9 @@ fn service_view(load: &LoadState, service: ServiceKind) -> ServiceView {
     let totals = load.now(Some(service));
     ServiceView {
         service,
-        now: Figures::of(&totals, &totals.response),
-        now_service_time: Figures::of(&totals, &totals.service_time),
-        response: totals.response,
-        service_time: totals.service_time,
+        now: Figures::of(&totals, &totals.measured.response),
+        now_service_time: Figures::of(&totals, &totals.measured.service_time),
+        response: totals.measured.response,
+        service_time: totals.measured.service_time,
     }
 }

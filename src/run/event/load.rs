@@ -63,11 +63,9 @@ pub struct SeriesKey {
     pub step: String,
 }
 
-/// What one series measured in one interval. Latencies are of all finished requests, failed ones too.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SeriesInterval {
-    /// Which requests.
-    pub key: SeriesKey,
+/// What a set of requests measured. Latencies are of all finished requests, failed ones too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measurements {
     /// From the intended start to the end, microseconds.
     pub response: Histogram,
     /// From the actual send to the end, microseconds.
@@ -79,10 +77,60 @@ pub struct SeriesInterval {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<ErrorKind, u64>,
     /// Response body bytes.
+    #[serde(default)]
     pub bytes: u64,
     /// Tokens, as far as the answers say.
     #[serde(default)]
     pub tokens: u64,
+}
+
+impl Measurements {
+    /// Adds the measurements of other requests: histograms are added, percentiles never averaged.
+    pub fn add(&mut self, other: &Self) {
+        self.response.add(&other.response);
+        self.service_time.add(&other.service_time);
+        if let Some(first) = &other.first_token {
+            self.first_token.get_or_insert_default().add(first);
+        }
+        for (kind, n) in &other.errors {
+            let total = self.errors.entry(*kind).or_default();
+            *total = total.saturating_add(*n);
+        }
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.tokens = self.tokens.saturating_add(other.tokens);
+    }
+
+    /// Finished requests.
+    pub const fn requests(&self) -> u64 {
+        self.response.count()
+    }
+
+    /// Failed requests.
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Requests for which the platform was not available.
+    pub fn unavailable(&self) -> u64 {
+        let kinds = self.errors.iter().filter(|(kind, _)| kind.is_unavailability());
+        kinds.map(|(_, n)| n).sum()
+    }
+
+    /// Failed share in percent; none without requests.
+    pub fn error_rate_percent(&self) -> Option<f64> {
+        let n = self.requests();
+        (n > 0).then(|| self.failed() as f64 * 100.0 / n as f64)
+    }
+}
+
+/// What one series measured in one interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeriesInterval {
+    /// Which requests.
+    pub key: SeriesKey,
+    /// What they measured.
+    #[serde(flatten)]
+    pub measured: Measurements,
 }
 
 /// One interval of a load phase.

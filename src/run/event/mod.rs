@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use load::{
-    CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, LoadEvent, LoadStart,
+    CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, LoadEvent, LoadStart, Measurements,
     SeriesInterval, SeriesKey,
 };
 pub use outcome::{Objective, PhaseOutcome, RunVerdict, Verdict};

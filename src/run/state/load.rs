@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ServiceKind;
 use crate::run::event::{
-    CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, LoadEvent, LoadStart, SeriesKey,
+    CleanupReport, GeneratorHealth, IntervalReport, LoadEvent, LoadStart, Measurements, SeriesKey,
 };
 use crate::run::histogram::Histogram;
 
@@ -24,7 +24,7 @@ pub struct LoadState {
     pub start: Option<LoadStart>,
     /// Totals by series.
     #[serde(with = "by_series")]
-    pub series: BTreeMap<SeriesKey, SeriesState>,
+    pub series: BTreeMap<SeriesKey, Measurements>,
     /// The last intervals.
     pub recent: VecDeque<IntervalReport>,
     /// History by service.
@@ -51,23 +51,6 @@ pub struct LoadState {
     pub cleanup: Option<CleanupReport>,
 }
 
-/// Totals of one series.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SeriesState {
-    /// From the intended start to the end, microseconds.
-    pub response: Histogram,
-    /// From the actual send to the end, microseconds.
-    pub service_time: Histogram,
-    /// From the actual send to the first content of a streamed answer, microseconds.
-    pub first_token: Option<Histogram>,
-    /// Failed requests by kind.
-    pub errors: BTreeMap<ErrorKind, u64>,
-    /// Response body bytes.
-    pub bytes: u64,
-    /// Tokens, as far as the answers say.
-    pub tokens: u64,
-}
-
 /// One point of history of a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HistoryPoint {
@@ -91,89 +74,40 @@ pub struct HistoryPoint {
 
 /// Totals of one service, or of everything.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ServiceTotals {
-    /// From the intended start to the end, microseconds.
-    pub response: Histogram,
-    /// From the actual send to the end, microseconds.
-    pub service_time: Histogram,
-    /// Failed requests by kind.
-    pub errors: BTreeMap<ErrorKind, u64>,
-    /// Response body bytes.
-    pub bytes: u64,
-    /// Tokens, as far as the answers say.
-    pub tokens: u64,
+pub struct Totals {
+    /// What was measured.
+    pub measured: Measurements,
     /// Time that the totals cover, microseconds.
     pub length_us: u64,
 }
 
-impl ServiceTotals {
-    /// Finished requests.
-    pub fn requests(&self) -> u64 {
-        self.response.count()
-    }
-
-    /// Failed requests.
-    pub fn failed(&self) -> u64 {
-        self.errors.values().sum()
-    }
-
-    /// Requests for which the platform was not available.
-    pub fn unavailable(&self) -> u64 {
-        let kinds = self.errors.iter().filter(|(kind, _)| kind.is_unavailability());
-        kinds.map(|(_, n)| n).sum()
-    }
-
+impl Totals {
     /// Requests per second; none without time.
     pub fn rate(&self) -> Option<f64> {
-        (self.length_us > 0).then(|| self.requests() as f64 * 1e6 / self.length_us as f64)
-    }
-
-    /// Failed share in percent; none without requests.
-    pub fn error_rate_percent(&self) -> Option<f64> {
-        let n = self.requests();
-        (n > 0).then(|| self.failed() as f64 * 100.0 / n as f64)
-    }
-
-    /// Adds the totals of another source that covers the same or another time.
-    pub fn add(&mut self, other: &Self) {
-        self.response.add(&other.response);
-        self.service_time.add(&other.service_time);
-        add_errors(&mut self.errors, &other.errors);
-        self.bytes += other.bytes;
-        self.tokens += other.tokens;
-        self.length_us += other.length_us;
+        let requests = self.measured.requests() as f64;
+        (self.length_us > 0).then(|| requests * 1e6 / self.length_us as f64)
     }
 }
 
 impl LoadState {
     /// Totals of one service over the whole phase, or of all services.
-    pub fn totals(&self, service: Option<ServiceKind>) -> ServiceTotals {
-        let mut totals = ServiceTotals { length_us: self.measured_us, ..Default::default() };
-        for (key, series) in &self.series {
-            if service.is_none_or(|wanted| wanted == key.service) {
-                totals.response.add(&series.response);
-                totals.service_time.add(&series.service_time);
-                add_errors(&mut totals.errors, &series.errors);
-                totals.bytes += series.bytes;
-                totals.tokens += series.tokens;
-            }
+    pub fn totals(&self, service: Option<ServiceKind>) -> Totals {
+        let mut totals = Totals { length_us: self.measured_us, ..Totals::default() };
+        let wanted = |key: &SeriesKey| service.is_none_or(|service| service == key.service);
+        for (_, measured) in self.series.iter().filter(|(key, _)| wanted(key)) {
+            totals.measured.add(measured);
         }
         totals
     }
 
     /// Totals of one service over the last [`RECENT_INTERVALS`], or of all services.
-    pub fn now(&self, service: Option<ServiceKind>) -> ServiceTotals {
-        let mut totals = ServiceTotals::default();
+    pub fn now(&self, service: Option<ServiceKind>) -> Totals {
+        let mut totals = Totals::default();
+        let wanted = |key: &SeriesKey| service.is_none_or(|service| service == key.service);
         for interval in &self.recent {
-            totals.length_us += interval.length_us;
-            for series in &interval.series {
-                if service.is_none_or(|wanted| wanted == series.key.service) {
-                    totals.response.add(&series.response);
-                    totals.service_time.add(&series.service_time);
-                    add_errors(&mut totals.errors, &series.errors);
-                    totals.bytes += series.bytes;
-                    totals.tokens += series.tokens;
-                }
+            totals.length_us = totals.length_us.saturating_add(interval.length_us);
+            for series in interval.series.iter().filter(|series| wanted(&series.key)) {
+                totals.measured.add(&series.measured);
             }
         }
         totals
@@ -206,16 +140,8 @@ impl LoadState {
         self.lateness.add(&interval.generator.lateness);
         self.dropped = self.dropped.saturating_add(interval.generator.dropped);
         self.generator = interval.generator.clone();
-        for measured in &interval.series {
-            let series = self.series.entry(measured.key.clone()).or_default();
-            series.response.add(&measured.response);
-            series.service_time.add(&measured.service_time);
-            if let Some(first) = &measured.first_token {
-                series.first_token.get_or_insert_default().add(first);
-            }
-            add_errors(&mut series.errors, &measured.errors);
-            series.bytes = series.bytes.saturating_add(measured.bytes);
-            series.tokens = series.tokens.saturating_add(measured.tokens);
+        for series in &interval.series {
+            self.series.entry(series.key.clone()).or_default().add(&series.measured);
         }
         if self.recent.len() == RECENT_INTERVALS {
             self.recent.pop_front();
@@ -245,8 +171,8 @@ impl LoadState {
         let mut response = Histogram::default();
         let mut errors = 0;
         for series in interval.series.iter().filter(|series| series.key.service == service) {
-            response.add(&series.response);
-            errors += series.errors.values().sum::<u64>();
+            response.add(&series.measured.response);
+            errors += series.measured.failed();
         }
         let quantile = |q| response.quantile(q).map_or(0, |d| d.as_micros() as u64);
         let scenarios = self.start.iter().flat_map(|start| &start.scenarios);
@@ -303,23 +229,16 @@ fn halve(history: &mut VecDeque<HistoryPoint>) {
     }));
 }
 
-fn add_errors(sum: &mut BTreeMap<ErrorKind, u64>, more: &BTreeMap<ErrorKind, u64>) {
-    for (kind, n) in more {
-        let total = sum.entry(*kind).or_default();
-        *total = total.saturating_add(*n);
-    }
-}
-
 /// JSON has only strings for keys, so the series travel as a list.
 mod by_series {
     use std::collections::BTreeMap;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{SeriesKey, SeriesState};
+    use super::{Measurements, SeriesKey};
 
     pub fn serialize<S: Serializer>(
-        series: &BTreeMap<SeriesKey, SeriesState>,
+        series: &BTreeMap<SeriesKey, Measurements>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(series)
@@ -327,7 +246,7 @@ mod by_series {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<SeriesKey, SeriesState>, D::Error> {
+    ) -> Result<BTreeMap<SeriesKey, Measurements>, D::Error> {
         Ok(Vec::deserialize(deserializer)?.into_iter().collect())
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, SeriesState, ServiceTotals};
+pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};
 pub use narrative::narrate;
 pub use phase::{PhaseState, PhaseStatus};
 
