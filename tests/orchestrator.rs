@@ -259,6 +259,19 @@ async fn a_skipped_phase_is_named_and_an_aborted_one_decides() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_phase_that_is_skipped_while_paused_takes_its_pause_with_it() {
+    let bench = Bench::start(Setup::default());
+    minutes(1).await;
+    bench.ask(Command::Pause {}).await;
+    bench.ask(Command::SkipPhase {}).await;
+    assert_eq!(bench.status(), RunStatus::Running);
+    bench.ask(Command::SkipPhase {}).await;
+    let running = bench.events.with_state(|state| state.running_phase().map(|phase| phase.kind));
+    assert_eq!(running, Some(PhaseKind::Chaos));
+    assert_eq!(bench.verdict().await.verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_signal_aborts_and_a_second_one_hurries() {
     let setup = Setup { behaviour: Behaviour::Deaf, ..Setup::default() };
     let bench = Bench::start(setup);

@@ -45,6 +45,13 @@ pub enum RunStatus {
     Finished,
 }
 
+impl RunStatus {
+    /// Whether the run is paused, or on its way into or out of a pause.
+    pub const fn is_pause(&self) -> bool {
+        matches!(self, Self::Pausing | Self::Paused | Self::Resuming)
+    }
+}
+
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -262,6 +269,10 @@ impl RunState {
                 self.mark(event, "held");
             }
             EventBody::Released {} => self.status = RunStatus::Running,
+            // A phase that is ended while it is paused takes its pause with it.
+            EventBody::PhaseFinished { .. } if self.status.is_pause() => {
+                self.status = RunStatus::Running;
+            }
             EventBody::Operators { attached } => self.operators = *attached,
             _ => {}
         }
