@@ -19,6 +19,8 @@ pub mod sse;
 #[cfg(not(fuzzing))]
 mod sse;
 mod template;
+#[cfg(test)]
+mod tests;
 mod user;
 mod verdict;
 
