@@ -214,19 +214,27 @@ impl Generator {
 struct CpuClock {
     used: Duration,
     at: Instant,
+    last_percent: f32,
 }
+
+/// Over less than this a share of CPU says nothing: the remainder at the end of a phase may be one
+/// scheduler slice long, and is then always busy.
+const SHORTEST_CPU_WINDOW: Duration = Duration::from_millis(500);
 
 impl CpuClock {
     fn start() -> Self {
-        Self { used: thread_cpu_time(), at: Instant::now() }
+        Self { used: thread_cpu_time(), at: Instant::now(), last_percent: 0.0 }
     }
 
     fn busy_percent(&mut self) -> f32 {
         let (used, at) = (thread_cpu_time(), Instant::now());
-        let passed = (at - self.at).as_secs_f32();
-        let busy = (used.saturating_sub(self.used)).as_secs_f32();
-        (self.used, self.at) = (used, at);
-        if passed > 0.0 { busy * 100.0 / passed } else { 0.0 }
+        let passed = at - self.at;
+        if passed >= SHORTEST_CPU_WINDOW {
+            let busy = used.saturating_sub(self.used).as_secs_f32();
+            self.last_percent = busy * 100.0 / passed.as_secs_f32();
+            (self.used, self.at) = (used, at);
+        }
+        self.last_percent
     }
 }
 
