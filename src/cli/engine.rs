@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::exit::{CliError, Exit};
 use super::order::EngineOrder;
 use super::runtime;
+use crate::chaos::ChaosPhase;
 use crate::config::{Config, PhaseKind, ServiceKind};
 use crate::load;
 use crate::platform::endpoint::ResolvedEndpoint;
@@ -72,6 +73,9 @@ async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliEr
             endpoint.base_url.clone_from(address);
         }
     }
+    if order.config.chaos.sandbox.is_some() {
+        order.config.chaos.sandbox = Some(endpoints.admin.clone());
+    }
     Ok(Some(sandbox))
 }
 
@@ -123,7 +127,8 @@ fn engine_of(kind: PhaseKind, config: &Config) -> Engine {
             Err(unavailable) => Err(unavailable.to_string()),
         },
         PhaseKind::Slo => Ok(Arc::new(SloPhase)),
-        PhaseKind::Chaos | PhaseKind::Security | PhaseKind::Backup => {
+        PhaseKind::Chaos => Ok(Arc::new(ChaosPhase)),
+        PhaseKind::Security | PhaseKind::Backup => {
             Err(format!("this version has no engine for {kind} yet"))
         }
     }

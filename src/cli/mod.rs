@@ -7,6 +7,7 @@ mod dashboard;
 mod engine;
 mod exit;
 mod headless;
+mod helper;
 mod init;
 mod order;
 mod recover;
@@ -112,6 +113,9 @@ enum Command {
     /// One service of the sandbox
     #[command(hide = true)]
     SandboxService(sandbox::ServiceArgs),
+    /// A helper that holds a fault
+    #[command(hide = true)]
+    ChaosHelper(helper::HelperArgs),
     /// The engine of a run
     #[command(hide = true)]
     Engine(engine::EngineArgs),
@@ -162,6 +166,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Check(args)) => check::run(&config, &args),
         Some(Command::Sandbox(args)) => sandbox::run(&args),
         Some(Command::SandboxService(args)) => sandbox::serve(&args),
+        Some(Command::ChaosHelper(args)) => helper::run(&args),
         Some(Command::Engine(args)) => engine::run(&args),
     }
 }

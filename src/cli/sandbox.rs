@@ -39,6 +39,9 @@ pub struct ServiceArgs {
     /// Process id of the supervisor
     #[arg(long)]
     parent: u32,
+    /// Base URL of the service that it calls
+    #[arg(long)]
+    peer: Option<String>,
 }
 
 fn parse_scale(text: &str) -> Result<f64, String> {
@@ -73,9 +76,16 @@ pub fn run(args: &SandboxArgs) -> Result<Exit, CliError> {
 
 /// Runs one service.
 pub fn serve(args: &ServiceArgs) -> Result<Exit, CliError> {
-    let ServiceArgs { service, port, seed, latency_scale, parent } = *args;
+    let settings = sandbox::ServiceSettings {
+        service: args.service,
+        port: args.port,
+        seed: args.seed,
+        latency_scale: args.latency_scale,
+        parent: args.parent,
+        peer: args.peer.clone(),
+    };
     runtime(1)?.block_on(async {
-        let served = sandbox::serve(service, port, seed, latency_scale, parent).await;
+        let served = sandbox::serve(&settings).await;
         served.map(|()| Exit::Pass).map_err(CliError::usage)
     })
 }

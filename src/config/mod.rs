@@ -1,5 +1,6 @@
 //! `shakedown.yaml`: the platform under validation, its workloads, and what a run must reach.
 
+mod chaos;
 mod load;
 mod overrides;
 mod plan;
@@ -16,6 +17,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use chaos::{
+    Chaos, Cpu, CutKind, Docker, ExperimentKind, Kill, Memory, Partition, Probe, RuntimeKind,
+    SteadyRules,
+};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse};
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
 pub use problem::{ConfigError, Place, Problem};
@@ -45,6 +50,9 @@ pub struct Config {
     /// Order and lengths of the phases.
     #[serde(default)]
     pub phases: Phases,
+    /// What the chaos phase may break, how, and for how long.
+    #[serde(default)]
+    pub chaos: Chaos,
     /// What a run must reach to pass.
     #[serde(default)]
     pub criteria: Criteria,

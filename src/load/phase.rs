@@ -326,6 +326,8 @@ impl<'a> Running<'a> {
             ControlChange::Command(PhaseCommand::Rescale { scenario, by }) => {
                 self.rescale(scenario, by);
             }
+            // There is nothing to heal in load.
+            ControlChange::Command(PhaseCommand::Heal) => {}
         }
     }
 

@@ -104,7 +104,7 @@ impl AskHealth for HealthProbe {
 }
 
 /// The innermost reason: reqwest's own says only that a request failed, and repeats the URL.
-fn describe(error: &reqwest::Error) -> String {
+pub(super) fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no answer within {} s", LONGEST.as_secs());
     }

@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod endpoint;
 pub mod health;
+pub mod probe;
 pub mod steady;
 pub mod text;
 pub mod tls;

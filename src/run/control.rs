@@ -35,6 +35,8 @@ pub enum Command {
         /// Users more or less.
         by: i32,
     },
+    /// Undoes the fault that is there now; the plan goes on.
+    Heal {},
     /// Puts a remark into the timeline.
     Annotate {
         /// The remark.

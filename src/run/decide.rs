@@ -117,6 +117,10 @@ pub(super) fn decide(command: &Command, facts: &Facts<'_>) -> Result<Effect, Str
             }
             _ => Err("no load is running".into()),
         },
+        Command::Heal {} => match facts.state.active_fault() {
+            Some(_) => Ok(Effect::Phase(PhaseCommand::Heal)),
+            None => Err("there is no fault to heal".into()),
+        },
         Command::Annotate { text } => match one_line(text, 200).trim() {
             "" => Err("the remark is empty".into()),
             text => Ok(Effect::Annotate(text.to_owned())),

@@ -22,5 +22,6 @@ pub mod socket;
 pub mod state;
 pub mod state_dir;
 pub mod target_lock;
+pub mod undo;
 pub mod verdict;
 mod watch_phase;

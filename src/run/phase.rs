@@ -63,6 +63,8 @@ pub enum PhaseCommand {
         /// Users more or less.
         by: i32,
     },
+    /// Undoes the fault that is there; the plan goes on.
+    Heal,
 }
 
 /// The phase's end of the controls.

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::State;
-use axum::routing::get;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use super::link::{Links, Setting};
 use crate::config::ServiceKind;
 
 /// Where a child stands.
@@ -48,11 +50,19 @@ impl Children {
 }
 
 /// The endpoint.
-pub fn router(children: Children) -> Router {
-    let services = async |State(children): State<Children>| Json(children.lock().clone());
+pub fn router(children: Children, links: Links) -> Router {
+    let services = async move || Json(children.lock().clone());
+    let states = async |State(links): State<Links>| Json(links.states());
+    let set = async |State(links): State<Links>,
+                     Path((from, to)): Path<(ServiceKind, ServiceKind)>,
+                     Json(setting): Json<Setting>| {
+        if links.set(from, to, setting) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+    };
     let health = async || Json(serde_json::json!({ "status": "ok", "sandbox": true }));
     Router::new()
         .route("/sandbox/services", get(services))
         .route("/sandbox/health", get(health))
-        .with_state(children)
+        .route("/sandbox/links", get(states))
+        .route("/sandbox/links/{from}/{to}", post(set))
+        .with_state(links)
 }

@@ -9,8 +9,10 @@ mod knobs;
 mod latency;
 mod launch;
 mod lifeline;
+mod link;
 mod mcp;
 mod metrics;
+mod peer;
 mod rag;
 mod restart;
 mod service;
@@ -19,6 +21,6 @@ mod supervisor;
 
 pub use launch::{Sandbox, SandboxError};
 pub use lifeline::parent_gone;
-pub use service::serve;
+pub use service::{ServiceSettings, serve};
 pub use settings::{Endpoints, Options, config};
 pub use supervisor::supervise;

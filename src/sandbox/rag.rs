@@ -13,7 +13,9 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::chat::MODEL;
 use super::handbook::{HANDBOOK, overlap};
+use super::peer::Peer;
 use super::service::Common;
 
 /// Documents that fit.
@@ -46,6 +48,9 @@ struct Question {
     question: String,
     collection: Option<String>,
     top_k: Option<usize>,
+    /// Whether the chat service is to write the answer.
+    #[serde(default)]
+    generate: bool,
 }
 
 pub fn routes(common: Common) -> Router {
@@ -131,7 +136,27 @@ async fn query(State(rag): State<Rag>, Json(asked): Json<Question>) -> Response 
             json!({ "id": id, "collection": collection, "score": score, "excerpt": excerpt })
         })
         .collect();
+    if asked.generate
+        && let Some(peer) = &rag.common.peer
+    {
+        let written = write_answer(peer, &asked.question).await;
+        // Without the chat service there is still what was found.
+        let degraded = written.is_none();
+        let text = written.unwrap_or_else(|| text.to_owned());
+        let body = json!({ "answer": text, "sources": sources, "degraded": degraded });
+        return answer(StatusCode::OK, body);
+    }
     answer(StatusCode::OK, json!({ "answer": text, "sources": sources }))
+}
+
+async fn write_answer(peer: &Peer, question: &str) -> Option<String> {
+    let request = json!({
+        "model": MODEL,
+        "messages": [{ "role": "user", "content": question }],
+        "max_tokens": 32,
+    });
+    let written = peer.post("/v1/chat/completions", &request).await?;
+    written.pointer("/choices/0/message/content")?.as_str().map(str::to_owned)
 }
 
 fn answer(status: StatusCode, mut body: Value) -> Response {

@@ -17,17 +17,37 @@ use tokio::time::Instant;
 use super::knobs::{Knobs, Settings};
 use super::latency::Latencies;
 use super::metrics::Metrics;
+use super::peer::Peer;
 use super::{chat, lifeline, mcp, rag};
 use crate::config::ServiceKind;
 
 /// Largest request body.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
+/// What a practice service is asked to be.
+#[derive(Clone, Debug)]
+pub struct ServiceSettings {
+    /// Which service.
+    pub service: ServiceKind,
+    /// Its loopback port.
+    pub port: u16,
+    /// Seed of its latencies.
+    pub seed: u64,
+    /// Factor on every latency.
+    pub latency_scale: f64,
+    /// Process id of the supervisor.
+    pub parent: u32,
+    /// Base URL of the service that it calls.
+    pub peer: Option<String>,
+}
+
 /// What every handler of a practice service can use.
 #[derive(Clone)]
 pub struct Common {
     /// Faults that are turned on.
     pub knobs: Arc<Knobs>,
+    /// The service that this one calls, if it calls one.
+    pub peer: Option<Peer>,
     latencies: Arc<Latencies>,
     metrics: Arc<Metrics>,
     service: ServiceKind,
@@ -35,12 +55,13 @@ pub struct Common {
 
 impl Common {
     /// A healthy service.
-    pub fn new(service: ServiceKind, seed: u64, latency_scale: f64) -> Self {
+    pub fn new(settings: &ServiceSettings) -> Self {
         Self {
-            knobs: Arc::new(Knobs::new(latency_scale)),
-            latencies: Arc::new(Latencies::new(seed)),
-            metrics: Arc::new(Metrics::new(service.name())),
-            service,
+            knobs: Arc::new(Knobs::new(settings.latency_scale)),
+            peer: settings.peer.clone().and_then(Peer::new),
+            latencies: Arc::new(Latencies::new(settings.seed)),
+            metrics: Arc::new(Metrics::new(settings.service.name())),
+            service: settings.service,
         }
     }
 
@@ -128,18 +149,13 @@ async fn mark(State(common): State<Common>, request: Request, next: Next) -> Res
 ///
 /// # Errors
 /// When the port cannot be bound.
-pub async fn serve(
-    service: ServiceKind,
-    port: u16,
-    seed: u64,
-    latency_scale: f64,
-    parent: u32,
-) -> std::io::Result<()> {
-    if !lifeline::die_with_parent(parent) {
+pub async fn serve(settings: &ServiceSettings) -> std::io::Result<()> {
+    if !lifeline::die_with_parent(settings.parent) {
         return Ok(());
     }
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-    let server = axum::serve(listener, router(Common::new(service, seed, latency_scale)));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
+    let listener = TcpListener::bind(address).await?;
+    let server = axum::serve(listener, router(Common::new(settings)));
     tokio::select! {
         served = server.into_future() => served,
         () = lifeline::parent_gone() => Ok(()),

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{
-    ChatService, Config, Criteria, Endpoint, Environment, Guards, McpService, Operation, Phases,
-    RagService, ReportSettings, Scratch, Services, Stores, Target, TimeSpan, Tool, Workloads,
+    Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, McpService, Operation,
+    Phases, Probe, RagService, ReportSettings, RuntimeKind, Scratch, ServiceKind, Services, Stores,
+    Target, TimeSpan, Tool, Workloads,
 };
 
 /// What a sandbox is asked to be.
@@ -69,10 +70,32 @@ pub fn config(endpoints: &Endpoints) -> Config {
         stores: Stores::default(),
         workloads: Workloads::default(),
         phases: Phases::default(),
+        chaos: chaos(endpoints),
         criteria: Criteria::default(),
         guards: Guards::default(),
         on_detach: None,
         report: ReportSettings::default(),
+    }
+}
+
+fn chaos(endpoints: &Endpoints) -> Chaos {
+    let probe = |path: &str, body, degraded: Option<&str>| Probe {
+        request: Operation { method: "POST".into(), path: path.into(), body: Some(body) },
+        degraded: degraded.map(str::to_owned),
+    };
+    let hello = json!([{ "role": "user", "content": "hello" }]);
+    let completion = json!({ "model": super::chat::MODEL, "messages": hello, "max_tokens": 4 });
+    let question = json!({ "question": "How do we roll back?", "generate": true });
+    Chaos {
+        runtime: RuntimeKind::Sandbox,
+        sandbox: Some(endpoints.admin.clone()),
+        depends_on: [(ServiceKind::Rag, vec![ServiceKind::Chat])].into(),
+        probes: [
+            (ServiceKind::Chat, probe("/v1/chat/completions", completion, None)),
+            (ServiceKind::Rag, probe("/v1/query", question, Some("/degraded"))),
+        ]
+        .into(),
+        ..Chaos::default()
     }
 }
 

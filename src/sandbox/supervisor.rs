@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::admin::{self, ChildState, ChildStatus, Children};
+use super::link::{self, Links};
 use super::restart::Backoff;
 use super::settings::{Endpoints, Options};
 use crate::config::ServiceKind;
@@ -46,7 +47,16 @@ pub async fn supervise(
         admin: url(admin_listener.local_addr()?.port()),
     };
     let mut tasks = JoinSet::new();
+    let links = Links::default();
+    let mut peers = Vec::new();
+    for (from, to) in link::PAIRS {
+        let to_port = ports.iter().find(|(of, _)| *of == to).map_or(0, |(_, port)| *port);
+        let (port, carry) = links.lay(from, to, to_port).await?;
+        tasks.spawn(carry);
+        peers.push((from, url(port)));
+    }
     for (at, (service, port)) in ports.iter().copied().enumerate() {
+        let peer = peers.iter().find(|(of, _)| *of == service).map(|(_, peer)| peer.clone());
         children.lock().push(ChildState {
             name: service,
             url: url(port),
@@ -57,11 +67,11 @@ pub async fn supervise(
         });
         let (executable, options) = (executable.to_owned(), options.clone());
         tasks.spawn(keep_running(
-            Supervised { executable, options, service, port, at },
+            Supervised { executable, options, service, port, at, peer },
             children.clone(),
         ));
     }
-    let admin = axum::serve(admin_listener, admin::router(children));
+    let admin = axum::serve(admin_listener, admin::router(children, links));
     tokio::select! {
         served = admin.into_future() => served,
         never = async {
@@ -80,6 +90,7 @@ struct Supervised {
     service: ServiceKind,
     port: u16,
     at: usize,
+    peer: Option<String>,
 }
 
 async fn keep_running(supervised: Supervised, children: Children) {
@@ -120,6 +131,9 @@ impl Supervised {
             .args(["--seed", &(self.options.seed.wrapping_add(self.at as u64)).to_string()])
             .args(["--latency-scale", &self.options.latency_scale.to_string()])
             .args(["--parent", &std::process::id().to_string()]);
+        if let Some(peer) = &self.peer {
+            command.args(["--peer", peer]);
+        }
         // The child sees the end of its standard input when this process is gone.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn()
     }

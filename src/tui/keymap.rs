@@ -17,6 +17,8 @@ pub enum Action {
     AbortPhase,
     /// Aborts the run.
     AbortRun,
+    /// Undoes the fault that is there now.
+    Heal,
     /// More users.
     MoreUsers,
     /// Fewer users.
@@ -140,6 +142,7 @@ bindings! {
     "S" &[c('S')] => Action::SkipPhase, "skip", "skip the rest of the running phase, or of the cooldown", Working;
     "A" &[c('A')] => Action::AbortRun, "abort", "abort the run: heal, clean, write the report", NotOver;
     "X" &[c('X')] => Action::AbortPhase, "", "abort the running phase; the plan goes on", Working;
+    "H" &[c('H')] => Action::Heal, "heal", "chaos: undo the fault that is there now; the plan goes on", Working;
     "+" &[c('+'), c('=')] => Action::MoreUsers, "users", "ten users more", Working;
     "-" &[c('-')] => Action::FewerUsers, "", "ten users fewer", Working;
     "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above (also k)", Planning;

@@ -59,6 +59,7 @@ fn act(app: &mut App, action: Action) -> After {
         Action::MoreUsers => app.send(Command::Rescale { scenario: None, by: USERS_STEP }),
         Action::FewerUsers => app.send(Command::Rescale { scenario: None, by: -USERS_STEP }),
         Action::Annotate => app.ask(Prompt::Annotate(String::new())),
+        Action::Heal => app.send(Command::Heal {}),
         Action::Export => app.send(Command::WriteReport {}),
         Action::Detach => return leave(app),
         Action::Quit => return quit(app),

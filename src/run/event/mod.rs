@@ -1,11 +1,16 @@
 //! Events: everything that happens in a run, in the order in which it happened.
 
+mod chaos;
 mod load;
 mod outcome;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use chaos::{
+    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, SteadyFigures,
+    Timeline,
+};
 pub use load::{
     CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, LoadEvent, LoadStart, Measurements,
     SeriesInterval, SeriesKey,
@@ -155,6 +160,8 @@ pub enum EventBody {
     },
     /// Something of a load phase.
     Load(LoadEvent),
+    /// Something of the chaos phase.
+    Chaos(ChaosEvent),
     /// The objectives were evaluated.
     ObjectivesEvaluated {
         /// One row an objective.
@@ -186,6 +193,7 @@ impl EventBody {
         !matches!(
             self,
             Self::Load(LoadEvent::Interval(_))
+                | Self::Chaos(ChaosEvent::Probed { .. })
                 | Self::Log { .. }
                 | Self::Health { .. }
                 | Self::ObjectivesEvaluated { .. }

@@ -1,6 +1,7 @@
 //! The state of a run: a pure fold over its events. Screens, reports and clients read this and
 //! nothing else, so that none of them can tell a live run from a recorded one.
 
+mod chaos;
 mod load;
 mod narrative;
 mod phase;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use chaos::{ActiveFault, ChaosState, CurrentExperiment};
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};
 pub use narrative::narrate;
 pub use phase::{PhaseState, PhaseStatus};
@@ -189,6 +191,11 @@ impl RunState {
             .or_else(|| loads().max_by_key(|phase| phase.started_us))
     }
 
+    /// The fault that is there now.
+    pub fn active_fault(&self) -> Option<&ActiveFault> {
+        self.running_phase()?.chaos.as_ref()?.current.as_ref()?.fault.as_ref()
+    }
+
     /// The state of one phase.
     pub fn phase(&self, kind: PhaseKind) -> Option<&PhaseState> {
         self.phases.iter().find(|phase| phase.kind == kind)
@@ -296,6 +303,11 @@ impl RunState {
             }
             EventBody::Load(load) => {
                 if let Some(text) = load.mark() {
+                    self.mark(event, &text);
+                }
+            }
+            EventBody::Chaos(chaos) => {
+                if let Some(text) = chaos.mark() {
                     self.mark(event, &text);
                 }
             }

@@ -1,6 +1,6 @@
 //! What happened, in words: one line an event, for the log, line mode and screen readers.
 
-use crate::run::event::{EventBody, LoadEvent, LogLevel, Verdict};
+use crate::run::event::{ChaosEvent, EventBody, LoadEvent, LogLevel, Verdict};
 
 /// The line for an event and how serious it is; none for events that need no line.
 pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
@@ -11,12 +11,7 @@ pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
             (LogLevel::Info, format!("begins, {} s planned", planned_us / 1_000_000))
         }
         EventBody::PhaseFinished { outcome } => {
-            let level = match outcome.verdict {
-                Verdict::Pass | Verdict::Skipped => LogLevel::Info,
-                Verdict::Inconclusive | Verdict::Invalid | Verdict::Aborted => LogLevel::Warn,
-                Verdict::Fail => LogLevel::Error,
-            };
-            (level, format!("{}: {}", outcome.verdict, outcome.reason))
+            (level_of(outcome.verdict), format!("{}: {}", outcome.verdict, outcome.reason))
         }
         EventBody::CooldownStarted { .. } => (LogLevel::Info, "cooling down".into()),
         EventBody::CooldownEnded { reason, .. } => {
@@ -33,6 +28,7 @@ pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
         EventBody::Annotation { client, text } => (LogLevel::Info, format!("{client}: {text}")),
         EventBody::Log { level, message, .. } => (*level, message.clone()),
         EventBody::Load(load) => narrate_load(load)?,
+        EventBody::Chaos(chaos) => narrate_chaos(chaos)?,
         EventBody::JournalRepaired { cut_bytes } => {
             (LogLevel::Warn, format!("{cut_bytes} bytes of the journal were torn and cut"))
         }
@@ -40,6 +36,63 @@ pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
         _ => return None,
     };
     Some((level, line))
+}
+
+const fn level_of(verdict: Verdict) -> LogLevel {
+    match verdict {
+        Verdict::Pass | Verdict::Skipped => LogLevel::Info,
+        Verdict::Inconclusive | Verdict::Invalid | Verdict::Aborted => LogLevel::Warn,
+        Verdict::Fail => LogLevel::Error,
+    }
+}
+
+fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
+    let line = match chaos {
+        ChaosEvent::Started(start) => {
+            let mut line = format!(
+                "{} experiments by the {} runtime, seed {}",
+                start.experiments, start.runtime, start.seed
+            );
+            for (name, why) in &start.excluded {
+                line += &format!("; not {name}: {why}");
+            }
+            line
+        }
+        ChaosEvent::ExperimentStarted { number, title, .. } => {
+            format!("experiment {number}: {title}: measuring the platform first")
+        }
+        ChaosEvent::Injecting { fault, undo, .. } => {
+            return Some((LogLevel::Warn, format!("FAULT {fault}; undo: {undo}")));
+        }
+        ChaosEvent::Effect { effective: true, evidence } => format!("effect: {evidence}"),
+        ChaosEvent::Effect { effective: false, evidence } => {
+            return Some((LogLevel::Warn, format!("no effect: {evidence}")));
+        }
+        ChaosEvent::Moment { target, kind, .. } => format!("{target} {}", kind.words()),
+        ChaosEvent::Healing { reason } => format!("healing: {reason}"),
+        ChaosEvent::Healed { took_us, residue } if residue.is_empty() => {
+            format!("healed in {} ms, nothing is left", took_us / 1000)
+        }
+        ChaosEvent::Healed { residue, .. } => {
+            return Some((LogLevel::Error, format!("still there: {}", residue.join(", "))));
+        }
+        ChaosEvent::ProtectedDisturbed { what } => {
+            return Some((LogLevel::Error, format!("a protected target changed: {what}")));
+        }
+        ChaosEvent::ExperimentFinished(result) => {
+            let line = format!("{}: {}: {}", result.title, result.verdict, result.reason);
+            return Some((level_of(result.verdict), line));
+        }
+        ChaosEvent::Scored(score) => match score.score {
+            Some(points) => format!(
+                "resilience {points:.0} of 100, coverage {}/{}",
+                score.covered, score.asked
+            ),
+            None => "no resilience score: no experiment counts".into(),
+        },
+        ChaosEvent::Injected {} | ChaosEvent::Probed { .. } | ChaosEvent::Unknown => return None,
+    };
+    Some((LogLevel::Info, line))
 }
 
 fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {

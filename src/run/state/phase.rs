@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::chaos::ChaosState;
 use super::load::LoadState;
 use crate::config::PhaseKind;
 use crate::run::event::{EventBody, PhaseOutcome};
@@ -42,6 +43,9 @@ pub struct PhaseState {
     pub outcome: Option<PhaseOutcome>,
     /// What it measured, for a load phase.
     pub load: Option<LoadState>,
+    /// What it broke and how that was borne, for the chaos phase.
+    #[serde(default)]
+    pub chaos: Option<ChaosState>,
 }
 
 impl PhaseState {
@@ -58,6 +62,7 @@ impl PhaseState {
             paused_us: 0,
             outcome: None,
             load: None,
+            chaos: None,
         }
     }
 
@@ -85,6 +90,9 @@ impl PhaseState {
             EventBody::Resumed {} => self.end_pause(at_us),
             EventBody::Load(load) => {
                 self.load.get_or_insert_with(LoadState::default).apply(at_us, load);
+            }
+            EventBody::Chaos(chaos) => {
+                self.chaos.get_or_insert_with(ChaosState::default).apply(at_us, chaos);
             }
             _ => {}
         }

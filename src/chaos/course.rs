@@ -1,0 +1,250 @@
+//! The course of one experiment: measure, strike, measure again, judge. Nothing is injected into a
+//! platform that is not steady.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::board::{Board, unsteady};
+use super::plan::Experiment;
+use super::runtime::{Runtime, Target};
+use super::strike::Struck;
+use super::verdict;
+use crate::config::{Chaos, ServiceKind};
+use crate::run::event::{ChaosEvent, EventBody, ExperimentResult, MomentKind, Verdict};
+use crate::run::phase::{ControlChange, PhaseCommand, PhaseContext, Wish};
+use crate::run::undo::UndoJournal;
+
+/// How often protected targets are looked at.
+const GUARD_EVERY: Duration = Duration::from_secs(1);
+/// How long the platform is measured after it is steady again.
+const MEASURED_AFTER: Duration = Duration::from_secs(3);
+
+/// Why an experiment ends before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// The run is to hold.
+    Pause,
+    /// The phase is to end.
+    Stop,
+    /// An operator wants the fault gone; the plan goes on.
+    Heal,
+    /// A protected target changed.
+    Disturbed(String),
+}
+
+impl Interrupt {
+    /// Why the fault is undone, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Pause => "the run is to pause".into(),
+            Self::Stop => "the phase is to end".into(),
+            Self::Heal => "an operator asked for it".into(),
+            Self::Disturbed(what) => format!("a protected target changed: {what}"),
+        }
+    }
+}
+
+/// What all experiments of a phase work with.
+pub struct Course<'a> {
+    /// Where targets run.
+    pub runtime: &'a dyn Runtime,
+    /// What the probes see.
+    pub board: &'a Board,
+    /// Events, control and configuration.
+    pub context: &'a mut PhaseContext,
+    /// What has to be undone if this process dies.
+    pub undo: &'a mut UndoJournal,
+    /// Targets that must not change.
+    pub protected: &'a [Target],
+    /// Those that did.
+    pub disturbed: Vec<String>,
+    /// Numbers the faults of the phase.
+    pub faults: u32,
+}
+
+impl Course<'_> {
+    /// The settings of the phase.
+    pub fn chaos(&self) -> Chaos {
+        self.context.config.chaos.clone()
+    }
+
+    /// Reports something.
+    pub fn emit(&self, event: ChaosEvent) {
+        self.context.events.emit(EventBody::Chaos(event));
+    }
+
+    /// Reports a moment of a target.
+    pub fn moment(&self, target: &Target, kind: MomentKind, at: Instant) {
+        let at_us = self.run_time(at);
+        self.emit(ChaosEvent::Moment { target: target.name.clone(), kind, at_us });
+    }
+
+    /// A moment as microseconds since the run was created.
+    pub fn run_time(&self, at: Instant) -> u64 {
+        let ago = Instant::now().saturating_duration_since(at);
+        self.context.events.elapsed().saturating_sub(ago).as_micros() as u64
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// When an operator or a protected target ends the wait.
+    pub async fn wait(&mut self, length: Duration) -> Result<(), Interrupt> {
+        let until = Instant::now() + length;
+        let mut guard = interval(GUARD_EVERY);
+        guard.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        guard.reset();
+        loop {
+            tokio::select! {
+                biased;
+                change = self.context.control.next() => match change {
+                    ControlChange::Wish(Wish::Pause) => return Err(Interrupt::Pause),
+                    ControlChange::Wish(Wish::Stop | Wish::StopNow) => return Err(Interrupt::Stop),
+                    ControlChange::Command(PhaseCommand::Heal) => return Err(Interrupt::Heal),
+                    ControlChange::Wish(Wish::Work) | ControlChange::Command(_) => {}
+                },
+                () = tokio::time::sleep_until(until) => return self.look_at_protected(length).await,
+                _ = guard.tick() => self.look_at_protected(GUARD_EVERY).await?,
+            }
+        }
+    }
+
+    /// Short waits leave the look to the next long one.
+    async fn look_at_protected(&mut self, waited: Duration) -> Result<(), Interrupt> {
+        if waited < GUARD_EVERY {
+            return Ok(());
+        }
+        for target in self.protected {
+            let what = match self.runtime.look(target).await {
+                Ok(now) if now.same_life(&target.instance) => continue,
+                Ok(_) => format!("{} was restarted or stopped", target.name),
+                // An engine that does not answer says nothing about its containers.
+                Err(_) => continue,
+            };
+            if !self.disturbed.contains(&what) {
+                self.emit(ChaosEvent::ProtectedDisturbed { what: what.clone() });
+                self.disturbed.push(what.clone());
+                return Err(Interrupt::Disturbed(what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an experiment. An interrupt comes back beside the result; by then everything is healed.
+    pub async fn run(
+        &mut self,
+        number: u32,
+        experiment: &Experiment,
+    ) -> (ExperimentResult, Option<Interrupt>) {
+        let targets = experiment.strikes.iter().map(|(target, _)| target.name.clone()).collect();
+        self.emit(ChaosEvent::ExperimentStarted {
+            number,
+            kind: experiment.kind,
+            title: experiment.title.clone(),
+            targets,
+        });
+        let mut result = empty(number, experiment, self.chaos().steady.within.get());
+        let ended = self.take(experiment, &mut result).await;
+        if let Err(interrupt) = &ended {
+            result.verdict = match interrupt {
+                Interrupt::Disturbed(_) => Verdict::Fail,
+                Interrupt::Stop | Interrupt::Pause => Verdict::Aborted,
+                Interrupt::Heal => Verdict::Inconclusive,
+            };
+            result.reason = format!("ended before its time: {}", interrupt.words());
+            result.points = None;
+        }
+        self.emit(ChaosEvent::ExperimentFinished(Box::new(result.clone())));
+        (result, ended.err())
+    }
+
+    async fn take(
+        &mut self,
+        experiment: &Experiment,
+        result: &mut ExperimentResult,
+    ) -> Result<(), Interrupt> {
+        let rules = self.chaos().steady;
+        let began = Instant::now();
+        self.wait(rules.baseline.get()).await?;
+        result.before = self.board.figures(began, Instant::now());
+        let trouble: Vec<String> =
+            result.before.iter().filter_map(|row| unsteady(row, None, &rules)).collect();
+        if !trouble.is_empty() {
+            result.verdict = Verdict::Inconclusive;
+            result.reason =
+                format!("nothing was injected: not steady before ({})", trouble.join(", "));
+            return Ok(());
+        }
+        let injected = Instant::now();
+        let mut struck = Vec::new();
+        let mut ended = Ok(());
+        for (target, fault) in &experiment.strikes {
+            let one = self.strike(target, fault).await;
+            ended = one.interrupted.clone().map_or(Ok(()), Err);
+            note(result, &one);
+            struck.push(one);
+            if ended.is_err() || result.verdict != Verdict::Pass {
+                break;
+            }
+        }
+        let until = struck.iter().filter_map(|one| one.over).max().unwrap_or(injected);
+        result.during = self.board.figures(injected, until);
+        ended?;
+        if result.verdict != Verdict::Pass {
+            return Ok(());
+        }
+        let settled = Instant::now();
+        self.wait(MEASURED_AFTER).await?;
+        result.after = self.board.figures(settled, Instant::now());
+        verdict::judge(experiment, &struck, &rules, self.board, result);
+        Ok(())
+    }
+
+    /// The services whose probes tell whether a target is well: its own, or all when it has none.
+    pub fn witnesses(&self, target: &Target) -> Vec<ServiceKind> {
+        match target.service {
+            Some(service) => vec![service],
+            None => self.context.config.services.endpoints().map(|(service, _)| service).collect(),
+        }
+    }
+}
+
+fn empty(number: u32, experiment: &Experiment, limit: Duration) -> ExperimentResult {
+    ExperimentResult {
+        number,
+        kind: experiment.kind,
+        title: experiment.title.clone(),
+        verdict: Verdict::Pass,
+        reason: String::new(),
+        effective: None,
+        evidence: Vec::new(),
+        notes: experiment.notes.clone(),
+        timelines: Vec::new(),
+        recovery_us: None,
+        recovery_limit_us: limit.as_micros() as u64,
+        before: Vec::new(),
+        during: Vec::new(),
+        after: Vec::new(),
+        residue: Vec::new(),
+        points: None,
+    }
+}
+
+/// Takes what one strike showed into the result; a fault that could not be injected ends it.
+fn note(result: &mut ExperimentResult, struck: &Struck) {
+    result.evidence.extend(struck.evidence.clone());
+    result.notes.extend(struck.notes.iter().cloned());
+    result.residue.extend(struck.residue.iter().cloned());
+    result.timelines.push(struck.timeline.clone());
+    if let Some(limit) = struck.limit {
+        result.recovery_limit_us = limit.as_micros() as u64;
+    }
+    if let Some(refused) = &struck.refused {
+        result.verdict = Verdict::Inconclusive;
+        result.reason = format!("not verifiable: {refused}");
+    }
+    if let Some(effective) = struck.effective {
+        result.effective = Some(result.effective.unwrap_or(true) && effective);
+    }
+}

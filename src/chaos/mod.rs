@@ -1,0 +1,22 @@
+//! Faults that always heal: experiments, the runtimes in which they act, and what undoes them.
+
+mod board;
+mod cgroup;
+mod confine;
+mod course;
+pub mod helper;
+mod lease;
+mod nft;
+mod phase;
+mod plan;
+mod procfs;
+mod recovery;
+mod runtime;
+mod safety;
+mod score;
+mod strike;
+mod undo;
+mod verdict;
+
+pub use phase::ChaosPhase;
+pub use recovery::{Healed, heal_leftovers};

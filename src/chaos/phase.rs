@@ -1,0 +1,245 @@
+//! The chaos phase: one experiment after the other, each healed before the next, whatever operators
+//! wish meanwhile.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::board::Board;
+use super::course::{Course, Interrupt};
+use super::plan::{self, Experiment};
+use super::runtime::docker::DockerRuntime;
+use super::runtime::sandbox::SandboxRuntime;
+use super::runtime::{Runtime, RuntimeError, Target};
+use super::score;
+use crate::config::{Chaos, ExperimentKind, PhaseKind, RuntimeKind};
+use crate::platform::probe::ServiceProbes;
+use crate::run::event::{
+    ChaosEvent, ChaosScore, ChaosStart, EventBody, ExperimentResult, PhaseOutcome, Verdict,
+};
+use crate::run::phase::{Phase, PhaseContext, Wish};
+use crate::run::state_dir::StateDir;
+use crate::run::undo::UndoJournal;
+
+/// Mixed into the run's seed, so that the choice of targets is not the load's.
+const SEED_OF_CHOICES: u64 = 0xc4a0_5eed;
+
+/// The chaos phase.
+pub struct ChaosPhase;
+
+impl Phase for ChaosPhase {
+    fn kind(&self) -> PhaseKind {
+        PhaseKind::Chaos
+    }
+
+    fn run(
+        &self,
+        context: PhaseContext,
+    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
+        Box::pin(async move {
+            let began = begin(&context).await;
+            match began {
+                Ok(began) => experiments(context, began).await,
+                Err(RuntimeError(reason)) => PhaseOutcome::new(Verdict::Skipped, reason),
+            }
+        })
+    }
+}
+
+struct Began {
+    runtime: Box<dyn Runtime>,
+    targets: Vec<Target>,
+    probes: ServiceProbes,
+    undo: UndoJournal,
+}
+
+async fn begin(context: &PhaseContext) -> Result<Began, RuntimeError> {
+    let failed = |error: &dyn std::fmt::Display| RuntimeError::new(error.to_string());
+    let chaos = &context.config.chaos;
+    let runtime = runtime_of(chaos).await?;
+    let targets = runtime.targets().await?;
+    if targets.is_empty() {
+        return Err(RuntimeError::new(format!(
+            "no container was found: expected some that chaos.docker describes ({:?})",
+            chaos.docker
+        )));
+    }
+    let probes = ServiceProbes::new(&context.config.services, &chaos.probes);
+    let probes = probes.map_err(|error| failed(&error))?;
+    let state = StateDir::open().map_err(|error| failed(&error))?;
+    let undo = UndoJournal::open(&state, &context.run_id);
+    let undo = undo.map_err(|error| RuntimeError::new(format!("the undo journal: {error}")))?;
+    Ok(Began { runtime, targets, probes, undo })
+}
+
+async fn runtime_of(chaos: &Chaos) -> Result<Box<dyn Runtime>, RuntimeError> {
+    match chaos.runtime {
+        RuntimeKind::Docker => Ok(Box::new(DockerRuntime::connect(chaos).await?)),
+        RuntimeKind::Sandbox => {
+            let admin = chaos.sandbox.as_deref();
+            let admin = admin.ok_or_else(|| RuntimeError::new("expected chaos.sandbox: its URL"))?;
+            Ok(Box::new(SandboxRuntime::new(admin)?))
+        }
+    }
+}
+
+async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
+    let Began { runtime, targets, probes, mut undo } = began;
+    let chaos = context.config.chaos.clone();
+    let seed = context.seed ^ SEED_OF_CHOICES;
+    let planned = plan::experiments(&chaos, &targets, seed);
+    let excluded = targets.iter().filter_map(|target| {
+        let why = target.excluded.clone().or_else(|| {
+            target.unkillable.as_ref().map(|why| format!("not killed: {why}"))
+        });
+        Some((target.name.clone(), why?))
+    });
+    context.events.emit(EventBody::Chaos(ChaosEvent::Started(ChaosStart {
+        runtime: runtime.name().to_owned(),
+        seed,
+        targets: targets.iter().filter(|t| t.excluded.is_none()).map(|t| t.name.clone()).collect(),
+        excluded: excluded.collect(),
+        experiments: planned.len() as u32,
+    })));
+    let (board, _watching) = Board::watch(probes, context.events.clone());
+    let protected: Vec<Target> = targets.into_iter().filter(|target| target.protected).collect();
+    let time_box = context.length;
+    let mut course = Course {
+        runtime: &*runtime,
+        board: &board,
+        context: &mut context,
+        undo: &mut undo,
+        protected: &protected,
+        disturbed: Vec::new(),
+        faults: 0,
+    };
+    let (results, ended) = all(&mut course, planned, time_box).await;
+    let disturbed = std::mem::take(&mut course.disturbed);
+    let score = score::score(&results, &chaos.experiments, &disturbed);
+    context.events.emit(EventBody::Chaos(ChaosEvent::Scored(score.clone())));
+    if ended == Some(Interrupt::Stop) {
+        return PhaseOutcome::new(Verdict::Aborted, "ended before its time; everything is healed");
+    }
+    outcome(&results, &score, context.config.criteria.resilience_percent)
+}
+
+async fn all(
+    course: &mut Course<'_>,
+    planned: Vec<Result<Experiment, plan::Impossible>>,
+    time_box: Duration,
+) -> (Vec<ExperimentResult>, Option<Interrupt>) {
+    let mut clock = crate::run::clock::PlanClock::start();
+    let mut results = Vec::new();
+    for (at, planned) in planned.into_iter().enumerate() {
+        let number = at as u32 + 1;
+        let experiment = match planned {
+            Ok(experiment) => experiment,
+            Err((kind, why)) => {
+                results.push(left_out(course, number, kind, why));
+                continue;
+            }
+        };
+        let needed = least_time(&course.chaos(), &experiment);
+        if clock.elapsed() + needed > time_box {
+            let why = format!("it needs {} s, and the phase's time is over", needed.as_secs());
+            results.push(left_out(course, number, experiment.kind, why));
+            continue;
+        }
+        // An experiment that a pause has ended is made again.
+        loop {
+            let (result, interrupt) = course.run(number, &experiment).await;
+            match interrupt {
+                Some(Interrupt::Pause) => {
+                    clock.hold();
+                    let stop = hold(course).await;
+                    clock.release();
+                    if stop {
+                        results.push(result);
+                        return (results, Some(Interrupt::Stop));
+                    }
+                }
+                Some(Interrupt::Heal) | None => {
+                    results.push(result);
+                    break;
+                }
+                interrupt => {
+                    results.push(result);
+                    return (results, interrupt);
+                }
+            }
+        }
+    }
+    (results, None)
+}
+
+/// Everything is healed: holds until work is wanted again; returns whether the phase is to end.
+async fn hold(course: &mut Course<'_>) -> bool {
+    course.context.control.paused();
+    loop {
+        match course.context.control.changed().await {
+            Wish::Work => {
+                course.context.control.resumed();
+                return false;
+            }
+            Wish::Stop | Wish::StopNow => return true,
+            Wish::Pause => {}
+        }
+    }
+}
+
+/// The least that an experiment takes: with less time left it is not begun.
+fn least_time(chaos: &Chaos, experiment: &Experiment) -> Duration {
+    let faults: Duration = experiment.strikes.iter().map(|(_, fault)| fault.length()).sum();
+    chaos.steady.baseline.get() + faults + Duration::from_secs(experiment.strikes.len() as u64)
+}
+
+fn left_out(
+    course: &Course<'_>,
+    number: u32,
+    kind: ExperimentKind,
+    why: String,
+) -> ExperimentResult {
+    let result = ExperimentResult {
+        number,
+        kind,
+        title: kind.name().to_owned(),
+        verdict: Verdict::Inconclusive,
+        reason: format!("not made: {why}"),
+        effective: None,
+        evidence: Vec::new(),
+        notes: Vec::new(),
+        timelines: Vec::new(),
+        recovery_us: None,
+        recovery_limit_us: 0,
+        before: Vec::new(),
+        during: Vec::new(),
+        after: Vec::new(),
+        residue: Vec::new(),
+        points: None,
+    };
+    course.emit(ChaosEvent::ExperimentFinished(Box::new(result.clone())));
+    result
+}
+
+fn outcome(results: &[ExperimentResult], score: &ChaosScore, wanted: f64) -> PhaseOutcome {
+    let worst = results.iter().map(|result| result.verdict).max();
+    let reasons: Vec<String> = results
+        .iter()
+        .filter(|result| result.verdict != Verdict::Pass)
+        .map(|result| format!("{}: {}: {}", result.title, result.verdict, result.reason))
+        .collect();
+    let points = match score.score {
+        Some(points) => format!("resilience {points:.0} of 100"),
+        None => "no resilience score".to_owned(),
+    };
+    let coverage = format!("{points}, coverage {}/{}", score.covered, score.asked);
+    let below = score.score.is_some_and(|points| points < wanted);
+    let mut verdict = worst.unwrap_or(Verdict::Inconclusive);
+    let mut words = vec![coverage];
+    if below {
+        verdict = verdict.max(Verdict::Fail);
+        words.push(format!("asked >= {wanted}"));
+    }
+    words.extend(score.capped.clone());
+    words.extend(reasons);
+    PhaseOutcome::new(verdict, words.join("; "))
+}

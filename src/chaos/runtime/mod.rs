@@ -1,0 +1,201 @@
+//! Where targets run and how faults get there: one file a runtime. Nothing in an experiment knows
+//! which one it works with.
+
+pub mod docker;
+pub mod sandbox;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::lease::Lease;
+use super::undo::Undo;
+use crate::config::ServiceKind;
+
+/// Something that faults can be injected into.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// What the runtime calls it.
+    pub id: String,
+    /// Its name on screens and in reports.
+    pub name: String,
+    /// The service that it serves, if it is known to.
+    pub service: Option<ServiceKind>,
+    /// Why nothing is done to it, if nothing is.
+    pub excluded: Option<String>,
+    /// Why it is not killed, if it is not: nothing would bring it back.
+    pub unkillable: Option<String>,
+    /// Whether it must not even change by accident: a database, or declared critical.
+    pub protected: bool,
+    /// As it was found.
+    pub instance: Instance,
+}
+
+/// What tells one life of a target from the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// Its main process, as this machine numbers it; none while it does not run.
+    pub pid: Option<u32>,
+    /// When it was started last, as its runtime says.
+    pub started: String,
+    /// How long it has run.
+    pub uptime: Duration,
+    /// How often its restart policy started it.
+    pub restarts: u64,
+    /// What its own health check says, if it has one.
+    pub healthy: Option<bool>,
+}
+
+impl Instance {
+    /// Whether both are the same life of a target.
+    pub fn same_life(&self, other: &Self) -> bool {
+        (self.pid, &self.started, self.restarts) == (other.pid, &other.started, other.restarts)
+    }
+}
+
+/// A fault.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// SIGKILL from outside, so that the restart policy acts.
+    Kill,
+    /// Its CPU is used up.
+    Cpu {
+        /// How long.
+        length: Duration,
+    },
+    /// Memory is used up beside it.
+    Memory {
+        /// How much.
+        bytes: u64,
+        /// How long.
+        length: Duration,
+        /// Whether the kernel may come to kill something.
+        allow_oom: bool,
+    },
+    /// It is cut off from others.
+    Cut {
+        /// From whom.
+        peers: Vec<Target>,
+        /// Whether connections are refused at once rather than left unanswered.
+        reject: bool,
+        /// How long.
+        length: Duration,
+    },
+}
+
+impl Fault {
+    /// How long it lasts by itself; nothing for one that is over at once.
+    pub const fn length(&self) -> Duration {
+        match self {
+            Self::Kill => Duration::ZERO,
+            Self::Cpu { length } | Self::Memory { length, .. } | Self::Cut { length, .. } => {
+                *length
+            }
+        }
+    }
+
+    /// The fault in words.
+    pub fn words(&self, target: &Target) -> String {
+        let name = &target.name;
+        match self {
+            Self::Kill => format!("kill {name}"),
+            Self::Cpu { length } => format!("saturate the CPU of {name} for {} s", length.as_secs()),
+            Self::Memory { bytes, length, .. } => {
+                format!("use up {} MiB beside {name} for {} s", bytes >> 20, length.as_secs())
+            }
+            Self::Cut { peers, reject, length } => {
+                let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
+                let how = if *reject { "refuse" } else { "cut" };
+                format!("{how} the network {name} - {} for {} s", names.join(", "), length.as_secs())
+            }
+        }
+    }
+}
+
+/// Why a runtime cannot be used, or something in it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RuntimeError(pub String);
+
+impl RuntimeError {
+    /// An error in words.
+    pub fn new(words: impl Into<String>) -> Self {
+        Self(words.into())
+    }
+}
+
+/// A fault that can be injected: how it will be undone is known.
+pub struct Prepared {
+    /// What undoes it.
+    pub undo: Undo,
+    /// What that does, in words.
+    pub undo_words: String,
+    /// What should be known beforehand, such as whom the kernel would kill.
+    pub prediction: Option<String>,
+}
+
+/// A fault that is there.
+pub struct Injection {
+    /// Ends the fault when it is dropped, if the fault depends on a helper.
+    pub lease: Option<Lease>,
+    /// What the effect is measured against.
+    pub baseline: Baseline,
+    /// When it came to be there.
+    pub since: tokio::time::Instant,
+}
+
+/// What the effect of a fault is measured against.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Baseline {
+    /// CPU time, waiting time, throttled periods, memory or packets, depending on the fault.
+    pub counters: Vec<u64>,
+    /// Out-of-memory kills so far.
+    pub oom_kills: u64,
+}
+
+/// Whether a fault has its effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effect {
+    /// Whether it has.
+    pub effective: bool,
+    /// What was measured.
+    pub evidence: String,
+}
+
+/// Where targets run.
+pub trait Runtime: Send + Sync {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// What there is, and what of it is left alone.
+    fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>>;
+
+    /// A target as it is now.
+    fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>>;
+
+    /// Says how a fault would be undone, or why it is not possible or not safe. Changes nothing.
+    /// `token` names everything that the fault will create.
+    fn prepare<'a>(
+        &'a self,
+        target: &'a Target,
+        fault: &'a Fault,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>>;
+
+    /// Injects a fault whose undo is on disk.
+    fn inject<'a>(
+        &'a self,
+        target: &'a Target,
+        fault: &'a Fault,
+        undo: &'a Undo,
+    ) -> BoxFuture<'a, Result<Injection, RuntimeError>>;
+
+    /// Measures whether the fault has its effect.
+    fn effect<'a>(
+        &'a self,
+        target: &'a Target,
+        fault: &'a Fault,
+        undo: &'a Undo,
+        injection: &'a Injection,
+    ) -> BoxFuture<'a, Effect>;
+}

@@ -1,0 +1,341 @@
+//! The embedded sandbox: its services are processes of this machine with a supervisor that starts
+//! them again, and a network of links that can be cut.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::future::BoxFuture;
+use reqwest::Client;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Baseline, Effect, Fault, Injection, Instance, Prepared, Runtime, RuntimeError, Target,
+};
+use crate::chaos::cgroup::Cgroup;
+use crate::chaos::confine::{OwnGroup, Pinned};
+use crate::chaos::helper::{Task, Work};
+use crate::chaos::lease::Lease;
+use crate::chaos::procfs::{Process, available_memory};
+use crate::chaos::undo::Undo;
+use crate::config::ServiceKind;
+use crate::platform::tls;
+
+/// How long the supervisor may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Threads that compete with the target for its one CPU.
+const BURNERS: usize = 4;
+/// Room in the memory group beside the target and what is used up.
+const SLACK_BYTES: u64 = 64 << 20;
+/// Share of a CPU that the burners must have had.
+const SATURATED_PERCENT: u64 = 70;
+
+#[derive(Deserialize)]
+struct Child {
+    name: ServiceKind,
+    pid: Option<u32>,
+    started_unix_ms: u64,
+    restarts: u64,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    from: ServiceKind,
+    to: ServiceKind,
+    passage: String,
+    stopped: u64,
+}
+
+#[derive(Serialize)]
+struct LinkSetting<'a> {
+    passage: &'a str,
+    for_ms: u64,
+}
+
+/// The sandbox runtime.
+pub struct SandboxRuntime {
+    admin: String,
+    executable: PathBuf,
+    client: Client,
+}
+
+impl SandboxRuntime {
+    /// The sandbox whose supervisor is at this base URL.
+    ///
+    /// # Errors
+    /// When there is no HTTP client.
+    pub fn new(admin: &str) -> Result<Self, RuntimeError> {
+        let executable = std::env::current_exe().map_err(|e| RuntimeError::new(e.to_string()))?;
+        Ok(Self { admin: admin.to_owned(), executable, client: client()? })
+    }
+
+    async fn children(&self) -> Result<Vec<Child>, RuntimeError> {
+        get(&self.client, &format!("{}/sandbox/services", self.admin)).await
+    }
+
+    fn process(target: &Target) -> Result<Process, RuntimeError> {
+        let gone = || RuntimeError::new(format!("{} is not running", target.name));
+        target.instance.pid.and_then(Process::now).ok_or_else(gone)
+    }
+
+    fn own_group(&self, process: Process, bytes: u64, token: &str) -> Result<OwnGroup, RuntimeError> {
+        let group = Cgroup::of(process)
+            .ok_or_else(|| RuntimeError::new("there are no control groups to be seen"))?;
+        if group.version != 1 {
+            return Err(RuntimeError::new(
+                "a group of its own for a process under version 2 needs a delegated subtree",
+            ));
+        }
+        let resident = process.resident_bytes().unwrap_or(0);
+        Ok(OwnGroup {
+            process,
+            folder: group.memory.join(token),
+            home: group.memory,
+            limit_bytes: resident + bytes + bytes / 10 + SLACK_BYTES,
+        })
+    }
+
+    async fn stopped(&self, target: &Target) -> u64 {
+        let links: Vec<Link> =
+            get(&self.client, &format!("{}/sandbox/links", self.admin)).await.unwrap_or_default();
+        let own = links.iter().filter(|link| Some(link.from) == target.service);
+        own.map(|link| link.stopped).sum()
+    }
+}
+
+impl Runtime for SandboxRuntime {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
+        Box::pin(async move {
+            let children = self.children().await?;
+            let target = |child: &Child| Target {
+                id: child.name.name().to_owned(),
+                name: child.name.name().to_owned(),
+                service: Some(child.name),
+                excluded: None,
+                unkillable: None,
+                protected: false,
+                instance: instance(child),
+            };
+            Ok(children.iter().map(target).collect())
+        })
+    }
+
+    fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
+        Box::pin(async move {
+            let children = self.children().await?;
+            let child = children.iter().find(|child| child.name.name() == target.id);
+            child.map(instance).ok_or_else(|| RuntimeError::new("there is no such service"))
+        })
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        target: &'a Target,
+        fault: &'a Fault,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
+        Box::pin(async move {
+            let process = Self::process(target)?;
+            let helper = |pinned, group| Undo::EndHelper { token: token.into(), pinned, group };
+            let (undo, words) = match fault {
+                Fault::Kill => {
+                    (Undo::SandboxRestarts {}, "nothing: its supervisor starts it again".into())
+                }
+                Fault::Cpu { .. } => {
+                    let pinned =
+                        Pinned::plan(process).map_err(|e| RuntimeError::new(e.to_string()))?;
+                    let words = format!("end the burner, give {} its CPUs back", target.name);
+                    (helper(Some(pinned), None), words)
+                }
+                Fault::Memory { bytes, .. } => {
+                    let needed = bytes + bytes / 2 + (1 << 30);
+                    if available_memory().is_none_or(|available| available < needed) {
+                        return Err(RuntimeError::new(format!(
+                            "this machine has less than {} MiB of memory to spare",
+                            needed >> 20
+                        )));
+                    }
+                    let group = self.own_group(process, *bytes, token)?;
+                    let words =
+                        format!("end the helper, move {} back to its memory group", target.name);
+                    (helper(None, Some(group)), words)
+                }
+                Fault::Cut { peers, .. } => {
+                    let links = peers.iter().map(|peer| format!("{}/{}", target.id, peer.id));
+                    let links: Vec<String> = links.collect();
+                    let words = format!("open {}", links.join(", "));
+                    (Undo::OpenLinks { admin: self.admin.clone(), links }, words)
+                }
+            };
+            Ok(Prepared { undo, undo_words: words, prediction: None })
+        })
+    }
+
+    fn inject<'a>(
+        &'a self,
+        target: &'a Target,
+        fault: &'a Fault,
+        undo: &'a Undo,
+    ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
+        Box::pin(async move {
+            let process = Self::process(target)?;
+            let mut baseline = Baseline::default();
+            let lease = match (fault, undo) {
+                (Fault::Kill, _) => {
+                    process.kill().map_err(|e| RuntimeError::new(e.to_string()))?;
+                    None
+                }
+                (Fault::Cut { reject, length, .. }, Undo::OpenLinks { admin, links }) => {
+                    baseline.counters = vec![self.stopped(target).await];
+                    let passage = if *reject { "refused" } else { "cut" };
+                    let for_ms = length.as_millis() as u64;
+                    set_links(&self.client, admin, links, &LinkSetting { passage, for_ms }).await?;
+                    None
+                }
+                (fault, Undo::EndHelper { token, pinned, group }) => {
+                    let work = match fault {
+                        Fault::Memory { bytes, .. } => Work::Fill { bytes: *bytes },
+                        _ => Work::Burn { workers: BURNERS },
+                    };
+                    let (cpu, waiting) = process.cpu_and_waiting();
+                    baseline.counters = vec![cpu.as_micros() as u64, waiting.as_micros() as u64];
+                    let task = Task {
+                        target: process,
+                        length_ms: fault.length().as_millis() as u64,
+                        work,
+                        enter: Vec::new(),
+                        pin: pinned.clone(),
+                        group: group.clone(),
+                    };
+                    Some(Lease::start(&self.executable, token, &task).await?)
+                }
+                _ => return Err(RuntimeError::new("this fault has no such undo")),
+            };
+            Ok(Injection { lease, baseline, since: tokio::time::Instant::now() })
+        })
+    }
+
+    fn effect<'a>(
+        &'a self,
+        target: &'a Target,
+        fault: &'a Fault,
+        undo: &'a Undo,
+        injection: &'a Injection,
+    ) -> BoxFuture<'a, Effect> {
+        Box::pin(async move {
+            match (fault, undo) {
+                (Fault::Cpu { .. }, _) => cpu_effect(target, injection),
+                (Fault::Memory { bytes, .. }, Undo::EndHelper { group: Some(group), .. }) => {
+                    memory_effect(group, *bytes)
+                }
+                (Fault::Cut { .. }, _) => {
+                    let before = injection.baseline.counters.first().copied().unwrap_or(0);
+                    let stopped = self.stopped(target).await.saturating_sub(before);
+                    let evidence = format!("{stopped} connections stopped at the link");
+                    Effect { effective: stopped > 0, evidence }
+                }
+                _ => {
+                    let now = self.look(target).await;
+                    let other = now.is_ok_and(|now| now.pid != target.instance.pid);
+                    let evidence = if other { "its process ended" } else { "its process is alive" };
+                    Effect { effective: other, evidence: evidence.into() }
+                }
+            }
+        })
+    }
+}
+
+/// The burners had the CPU, and the target had to wait for it.
+fn cpu_effect(target: &Target, injection: &Injection) -> Effect {
+    let helper = injection.lease.as_ref().and_then(Lease::process);
+    let process = target.instance.pid.and_then(Process::now);
+    let (Some(helper), Some(process)) = (helper, process) else {
+        return Effect { effective: false, evidence: "the burner or its target is gone".into() };
+    };
+    let passed = injection.since.elapsed().as_micros().max(1) as u64;
+    let burned = helper.cpu_and_waiting().0.as_micros() as u64 * 100 / passed;
+    let (cpu, waiting) = process.cpu_and_waiting();
+    let since = |now: Duration, at: usize| {
+        (now.as_micros() as u64).saturating_sub(injection.baseline.counters[at]) / 1000
+    };
+    let (ran, waited) = (since(cpu, 0), since(waiting, 1));
+    let evidence = format!(
+        "the burner used {burned} % of one CPU; {} ran {ran} ms and waited {waited} ms for it",
+        target.name
+    );
+    Effect { effective: burned >= SATURATED_PERCENT && waited > 0, evidence }
+}
+
+fn memory_effect(group: &OwnGroup, bytes: u64) -> Effect {
+    let limit = group.limit_bytes >> 20;
+    let seen = Cgroup { memory: group.folder.clone(), cpu: group.folder.clone(), version: 1 };
+    let used = seen.memory_in_use().unwrap_or(0);
+    let evidence = format!(
+        "{} MiB of {limit} MiB used in the target's group, {} killed for want of memory",
+        used >> 20,
+        seen.oom_kills()
+    );
+    Effect { effective: used >= bytes / 10 * 9 && seen.oom_kills() == 0, evidence }
+}
+
+fn instance(child: &Child) -> Instance {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Instance {
+        pid: child.pid,
+        started: child.started_unix_ms.to_string(),
+        uptime: now.saturating_sub(Duration::from_millis(child.started_unix_ms)),
+        restarts: child.restarts,
+        healthy: None,
+    }
+}
+
+fn client() -> Result<Client, RuntimeError> {
+    tls::install_provider();
+    let built = Client::builder().timeout(PATIENCE).build();
+    built.map_err(|error| RuntimeError::new(error.to_string()))
+}
+
+async fn get<T: serde::de::DeserializeOwned>(client: &Client, url: &str) -> Result<T, RuntimeError> {
+    let failed = |error: reqwest::Error| RuntimeError::new(format!("the sandbox: {error}"));
+    let response = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
+    response.map_err(failed)?.json().await.map_err(failed)
+}
+
+async fn set_links(
+    client: &Client,
+    admin: &str,
+    links: &[String],
+    setting: &LinkSetting<'_>,
+) -> Result<(), RuntimeError> {
+    for link in links {
+        let request = client.post(format!("{admin}/sandbox/links/{link}")).json(setting);
+        let sent = request.send().await.and_then(reqwest::Response::error_for_status);
+        sent.map_err(|error| RuntimeError::new(format!("link {link}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Opens links. A sandbox that is gone has none.
+///
+/// # Errors
+/// When it is there and they cannot be opened.
+pub async fn open_links(admin: &str, links: &[String]) -> Result<(), RuntimeError> {
+    let client = client()?;
+    if get::<Vec<Link>>(&client, &format!("{admin}/sandbox/links")).await.is_err() {
+        return Ok(());
+    }
+    set_links(&client, admin, links, &LinkSetting { passage: "open", for_ms: 0 }).await
+}
+
+/// Links that are not open.
+pub async fn closed_links(admin: &str, links: &[String]) -> Vec<String> {
+    let Ok(client) = client() else { return Vec::new() };
+    let states: Vec<Link> =
+        get(&client, &format!("{admin}/sandbox/links")).await.unwrap_or_default();
+    let closed = states.iter().filter(|state| state.passage != "open");
+    let named = closed.map(|state| format!("{}/{}", state.from, state.to));
+    named.filter(|name| links.contains(name)).map(|name| format!("link {name} is closed")).collect()
+}

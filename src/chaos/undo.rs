@@ -1,0 +1,118 @@
+//! Undoing faults: by the course of an experiment, by abort, and by whoever comes after an engine
+//! that was killed. Doing it twice changes nothing; what is gone already needs nothing.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::confine::{OwnGroup, Pinned};
+use super::nft;
+use super::procfs::{Process, with_argument};
+use super::runtime::RuntimeError;
+use super::runtime::{docker, sandbox};
+
+/// How long a killed helper may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What undoes a fault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub enum Undo {
+    /// The sandbox's own supervisor starts what was killed; there is nothing to do.
+    SandboxRestarts {},
+    /// A container is started if it is not running.
+    StartContainer {
+        /// The engine's address.
+        host: String,
+        /// The container's id.
+        container: String,
+    },
+    /// A helper is ended, and what it changed put back.
+    EndHelper {
+        /// An argument of its command line that no other process has.
+        token: String,
+        /// The process that it keeps on one CPU.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pinned: Option<Pinned>,
+        /// The memory group that it made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<OwnGroup>,
+    },
+    /// A link of the sandbox is opened.
+    OpenLinks {
+        /// Base URL of the sandbox's supervisor.
+        admin: String,
+        /// Links as `from/to`.
+        links: Vec<String>,
+    },
+    /// A table of ours is removed from a network namespace.
+    RemoveTable {
+        /// A process in the namespace.
+        process: Process,
+        /// The namespace's identity.
+        namespace: String,
+        /// Name of the table.
+        table: String,
+    },
+}
+
+impl Undo {
+    /// Undoes it.
+    ///
+    /// # Errors
+    /// When something is left that should not be.
+    pub async fn undo(&self) -> Result<(), RuntimeError> {
+        match self {
+            Self::SandboxRestarts {} => Ok(()),
+            Self::StartContainer { host, container } => docker::start(host, container).await,
+            Self::EndHelper { token, pinned, group } => {
+                end_helpers(token).await;
+                let put_back = |what: &str, result: std::io::Result<()>| {
+                    result.map_err(|error| RuntimeError::new(format!("{what}: {error}")))
+                };
+                let pinned = pinned.as_ref().map_or(Ok(()), Pinned::restore);
+                put_back("cannot give the target its CPUs back", pinned)?;
+                let group = group.as_ref().map_or(Ok(()), OwnGroup::restore);
+                put_back("cannot remove the memory group", group)
+            }
+            Self::OpenLinks { admin, links } => sandbox::open_links(admin, links).await,
+            Self::RemoveTable { process, namespace, table } => {
+                nft::remove(*process, namespace, table).await
+            }
+        }
+    }
+
+    /// What is still there of the fault, in words; empty when nothing is.
+    pub async fn residue(&self) -> Vec<String> {
+        match self {
+            Self::SandboxRestarts {} => Vec::new(),
+            Self::StartContainer { host, container } => docker::still_down(host, container).await,
+            Self::EndHelper { token, pinned, group } => {
+                let helpers = with_argument(token);
+                let helpers = helpers.iter().map(|helper| format!("helper process {}", helper.pid));
+                let pinned = pinned.iter().filter(|pinned| pinned.is_there());
+                let group = group.iter().filter(|group| group.is_there());
+                helpers
+                    .chain(pinned.map(|p| format!("process {} is kept on one CPU", p.process.pid)))
+                    .chain(group.map(|g| format!("memory group {}", g.folder.display())))
+                    .collect()
+            }
+            Self::OpenLinks { admin, links } => sandbox::closed_links(admin, links).await,
+            Self::RemoveTable { process, namespace, table } => {
+                nft::residue(*process, namespace, table).await
+            }
+        }
+    }
+}
+
+/// Helpers put back what they changed when their lease ends; one that does not is killed, and the
+/// rest of the undo puts it back.
+async fn end_helpers(token: &str) {
+    let deadline = tokio::time::Instant::now() + GONE_WITHIN;
+    for helper in with_argument(token) {
+        let _ = helper.kill();
+    }
+    while !with_argument(token).is_empty() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,188 @@
+//! The open-loop service probe: every service is asked at fixed times, however long it takes to
+//! answer, and latency counts from the time at which it should have been asked. So a service that
+//! hangs shows as one, and not as fewer questions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, Method, redirect};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::endpoint::ResolvedEndpoint;
+use super::health::HealthError;
+use super::text::excerpt;
+use super::tls;
+use crate::config::{Probe, ServiceKind, Services};
+
+/// Questions per second of each probe.
+pub const RATE: u32 = 5;
+/// A service that takes longer hangs.
+pub const HANGS_AFTER: Duration = Duration::from_secs(3);
+/// More of an answer is not read.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+/// Name of the probe that asks for health.
+pub const HEALTH: &str = "health";
+
+/// How a probe was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Well.
+    Well,
+    /// Well, but without a peer.
+    Degraded,
+    /// Not, or with a failure; in words, cleaned.
+    Failed(String),
+}
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The service.
+    pub service: ServiceKind,
+    /// [`HEALTH`], or what was asked.
+    pub probe: Arc<str>,
+    /// When it should have been asked.
+    pub due: Instant,
+    /// From then to the answer, or to the failure.
+    pub latency: Duration,
+    /// How it was answered.
+    pub answered: Answered,
+}
+
+/// Every probe of a platform.
+#[derive(Clone)]
+pub struct ServiceProbes {
+    client: Client,
+    questions: Vec<Arc<Question>>,
+}
+
+struct Question {
+    service: ServiceKind,
+    probe: Arc<str>,
+    method: Method,
+    url: String,
+    endpoint: ResolvedEndpoint,
+    body: Option<Value>,
+    degraded: Option<String>,
+}
+
+impl ServiceProbes {
+    /// Probes of the health of every configured service, and of what is configured besides. Every
+    /// question gets a connection of its own, so that a fresh client's view is measured.
+    ///
+    /// # Errors
+    /// When an endpoint cannot be used.
+    pub fn new<'a>(
+        services: &Services,
+        probes: impl IntoIterator<Item = (&'a ServiceKind, &'a Probe)> + Clone,
+    ) -> Result<Self, HealthError> {
+        tls::install_provider();
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .timeout(HANGS_AFTER)
+            .pool_max_idle_per_host(0)
+            .build()?;
+        let mut questions = Vec::new();
+        for (service, endpoint) in services.endpoints() {
+            let resolved = ResolvedEndpoint::resolve(endpoint)
+                .map_err(|source| HealthError::Endpoint { service, source })?;
+            let url = |path: &str| format!("{}{}", resolved.origin(), resolved.path(path));
+            questions.push(Arc::new(Question {
+                service,
+                probe: HEALTH.into(),
+                method: Method::GET,
+                url: url(&endpoint.health),
+                endpoint: resolved.clone(),
+                body: None,
+                degraded: None,
+            }));
+            for (_, probe) in probes.clone().into_iter().filter(|(of, _)| **of == service) {
+                questions.push(Arc::new(Question {
+                    service,
+                    probe: probe.request.path.as_str().into(),
+                    method: probe.request.method.parse().unwrap_or(Method::GET),
+                    url: url(&probe.request.path),
+                    endpoint: resolved.clone(),
+                    body: probe.request.body.clone(),
+                    degraded: probe.degraded.clone(),
+                }));
+            }
+        }
+        Ok(Self { client, questions })
+    }
+
+    /// Asks until the returned receiver is dropped.
+    pub async fn run(self, samples: mpsc::Sender<Sample>) {
+        let mut asking = JoinSet::new();
+        let every = Duration::from_secs(1) / RATE;
+        // Spread over the interval, so that a service is not asked everything at once.
+        for (at, question) in self.questions.iter().enumerate() {
+            let offset = every * at as u32 / self.questions.len().max(1) as u32;
+            let (client, question, samples) =
+                (self.client.clone(), Arc::clone(question), samples.clone());
+            asking.spawn(async move {
+                let mut ticks = interval_at(Instant::now() + offset, every);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+                loop {
+                    let due = ticks.tick().await;
+                    if samples.is_closed() {
+                        return;
+                    }
+                    let (client, question, samples) =
+                        (client.clone(), Arc::clone(&question), samples.clone());
+                    tokio::spawn(async move {
+                        let answered = question.ask(&client).await;
+                        let sample = Sample {
+                            service: question.service,
+                            probe: Arc::clone(&question.probe),
+                            due,
+                            latency: due.elapsed(),
+                            answered,
+                        };
+                        // Nobody listens any more: the phase is over.
+                        let _ = samples.send(sample).await;
+                    });
+                }
+            });
+        }
+        drop(samples);
+        while asking.join_next().await.is_some() {}
+    }
+}
+
+impl Question {
+    async fn ask(&self, client: &Client) -> Answered {
+        let mut request =
+            client.request(self.method.clone(), &self.url).headers(self.endpoint.headers.clone());
+        if let Some(body) = &self.body {
+            request = request.json(body);
+        }
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Answered::Failed(super::health::describe(&error)),
+        };
+        if !response.status().is_success() {
+            return Answered::Failed(format!("status {}", response.status().as_u16()));
+        }
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => return Answered::Failed("the answer is too long".into()),
+                Ok(None) => break,
+                Err(error) => return Answered::Failed(excerpt(&super::health::describe(&error))),
+            }
+        }
+        let Some(pointer) = &self.degraded else { return Answered::Well };
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match body.pointer(pointer).and_then(Value::as_bool) {
+            Some(true) => Answered::Degraded,
+            _ => Answered::Well,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What happens in the chaos phase.
+
+use serde::{Deserialize, Serialize};
+
+use super::Verdict;
+use crate::config::{ExperimentKind, ServiceKind};
+
+/// What happens in the chaos phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "chaos", rename_all = "snake_case")]
+pub enum ChaosEvent {
+    /// First event: what may be broken and what may not.
+    Started(ChaosStart),
+    /// An experiment begins by measuring the platform.
+    ExperimentStarted {
+        /// Its number, from 1.
+        number: u32,
+        /// Which kind.
+        kind: ExperimentKind,
+        /// What it does, in words.
+        title: String,
+        /// Names of the targets.
+        targets: Vec<String>,
+    },
+    /// The undo is on disk, and the fault is about to be injected.
+    Injecting {
+        /// The fault, in words.
+        fault: String,
+        /// What abort would do, in words.
+        undo: String,
+        /// How long the fault lasts by itself, microseconds; 0 for one that is over at once.
+        lasts_us: u64,
+    },
+    /// The fault is there.
+    Injected {},
+    /// Whether the fault really has its effect.
+    Effect {
+        /// Whether it has; unknown faults prove nothing.
+        effective: bool,
+        /// The evidence, in words.
+        evidence: String,
+    },
+    /// Something happened to a target.
+    Moment {
+        /// Name of the target.
+        target: String,
+        /// What.
+        kind: MomentKind,
+        /// When, microseconds since the run was created.
+        at_us: u64,
+    },
+    /// The fault is being undone.
+    Healing {
+        /// Why: its time is over, or somebody asked.
+        reason: String,
+    },
+    /// The fault is undone.
+    Healed {
+        /// How long it took, microseconds.
+        took_us: u64,
+        /// What is still there, in words; empty when nothing is.
+        residue: Vec<String>,
+    },
+    /// A second of probes.
+    Probed {
+        /// One row a probe.
+        probes: Vec<ProbeSecond>,
+    },
+    /// A protected target is not as it was.
+    ProtectedDisturbed {
+        /// What changed, in words.
+        what: String,
+    },
+    /// An experiment is over.
+    ExperimentFinished(Box<ExperimentResult>),
+    /// The score of the phase.
+    Scored(ChaosScore),
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ChaosEvent {
+    /// The words for the timeline, if it belongs there.
+    pub fn mark(&self) -> Option<String> {
+        match self {
+            Self::Injecting { fault, .. } => Some(fault.clone()),
+            Self::Healed { .. } => Some("healed".into()),
+            Self::ProtectedDisturbed { what } => Some(format!("disturbed: {what}")),
+            _ => None,
+        }
+    }
+}
+
+/// What may be broken and what may not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChaosStart {
+    /// The runtime that acts.
+    pub runtime: String,
+    /// Seed of the choice of targets.
+    pub seed: u64,
+    /// Names of the targets.
+    pub targets: Vec<String>,
+    /// What is not touched, and why.
+    pub excluded: Vec<(String, String)>,
+    /// How many experiments are planned.
+    pub experiments: u32,
+}
+
+/// What can happen to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MomentKind {
+    /// The fault was injected.
+    Injected,
+    /// Its process ended.
+    Died,
+    /// A probe failed for the first time, or the end of the process was seen.
+    Detected,
+    /// Its process runs again.
+    Started,
+    /// A probe was answered for the first time after a failure.
+    FirstSuccess,
+    /// The fault was undone.
+    Healed,
+    /// The first of five good probes in a row.
+    Stable,
+}
+
+impl MomentKind {
+    /// The words for it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Injected => "injected",
+            Self::Died => "died",
+            Self::Detected => "detected",
+            Self::Started => "started",
+            Self::FirstSuccess => "first success",
+            Self::Healed => "healed",
+            Self::Stable => "stable",
+        }
+    }
+}
+
+/// A second of one probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSecond {
+    /// The service that was asked.
+    pub service: ServiceKind,
+    /// `health`, or the request that was asked for.
+    pub probe: String,
+    /// Answered well.
+    pub ok: u32,
+    /// Not answered, or with a failure.
+    pub failed: u32,
+    /// Answered well, but without a peer.
+    pub degraded: u32,
+    /// The slowest answer, microseconds.
+    pub slowest_us: u64,
+}
+
+/// How a service fared over a stretch of time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SteadyFigures {
+    /// The service.
+    pub service: ServiceKind,
+    /// Probes.
+    pub n: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that were answered without a peer.
+    pub degraded: u64,
+    /// 95th percentile in microseconds from the intended start, of answers and failures alike.
+    pub p95_us: Option<u64>,
+}
+
+impl SteadyFigures {
+    /// Share of probes that were answered well, in percent.
+    pub fn availability_percent(&self) -> Option<f64> {
+        (self.n > 0).then(|| (self.n - self.failed) as f64 * 100.0 / self.n as f64)
+    }
+}
+
+/// Moments of one target, in the order in which they happened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Name of the target.
+    pub target: String,
+    /// What happened, with microseconds since the run was created.
+    pub moments: Vec<(MomentKind, u64)>,
+}
+
+impl Timeline {
+    /// When something happened first.
+    pub fn at(&self, kind: MomentKind) -> Option<u64> {
+        self.moments.iter().find(|(of, _)| *of == kind).map(|(_, at)| *at)
+    }
+}
+
+/// How one experiment ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExperimentResult {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Which kind.
+    pub kind: ExperimentKind,
+    /// What it did, in words.
+    pub title: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// Whether the fault had its effect; none when it was not injected.
+    pub effective: Option<bool>,
+    /// What proves the effect.
+    pub evidence: Vec<String>,
+    /// What was observed besides.
+    pub notes: Vec<String>,
+    /// Moments by target.
+    pub timelines: Vec<Timeline>,
+    /// Longest time to recovery of a target, microseconds; none when one did not recover, or
+    /// nothing was injected.
+    pub recovery_us: Option<u64>,
+    /// How long it may take, microseconds.
+    pub recovery_limit_us: u64,
+    /// Every service before, during and after the fault.
+    pub before: Vec<SteadyFigures>,
+    /// During.
+    pub during: Vec<SteadyFigures>,
+    /// After.
+    pub after: Vec<SteadyFigures>,
+    /// What could not be undone; empty when the undo was verified.
+    pub residue: Vec<String>,
+    /// Points out of 100; none when the experiment does not count.
+    pub points: Option<f64>,
+}
+
+/// The score of the phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChaosScore {
+    /// 0-100 over the experiments that count; none when none does.
+    pub score: Option<f64>,
+    /// Kinds of experiments that count.
+    pub covered: u32,
+    /// Kinds of experiments that were asked for.
+    pub asked: u32,
+    /// What limits the score, if anything does.
+    pub capped: Option<String>,
+}

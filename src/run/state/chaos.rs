@@ -1,0 +1,142 @@
+//! What is known of the chaos phase.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ExperimentKind;
+use crate::run::event::{
+    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, Timeline,
+};
+
+/// Seconds of probes kept for the screen; older ones stand in the journal.
+const KEPT_SECONDS: usize = 600;
+
+/// What is known of the chaos phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChaosState {
+    /// What may be broken and what may not.
+    pub start: Option<ChaosStart>,
+    /// The experiment that is under way.
+    pub current: Option<CurrentExperiment>,
+    /// Experiments that are over.
+    pub results: Vec<ExperimentResult>,
+    /// The last seconds of probes, with microseconds since the run was created.
+    pub seconds: VecDeque<(u64, Vec<ProbeSecond>)>,
+    /// Protected targets that changed.
+    pub disturbed: Vec<String>,
+    /// The score, once the phase is over.
+    pub score: Option<ChaosScore>,
+}
+
+/// An experiment that is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurrentExperiment {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Which kind.
+    pub kind: ExperimentKind,
+    /// What it does, in words.
+    pub title: String,
+    /// Names of the targets.
+    pub targets: Vec<String>,
+    /// When it began, microseconds since the run was created.
+    pub since_us: u64,
+    /// The fault that is there now.
+    pub fault: Option<ActiveFault>,
+    /// Moments by target so far.
+    pub timelines: Vec<Timeline>,
+}
+
+/// A fault that is there now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActiveFault {
+    /// In words.
+    pub fault: String,
+    /// What abort would do, in words.
+    pub undo: String,
+    /// When it was injected, microseconds since the run was created.
+    pub since_us: u64,
+    /// When it ends by itself; the same for one that is over at once.
+    pub until_us: u64,
+    /// The proof of its effect, once there is one.
+    pub effect: Option<(bool, String)>,
+    /// Why it is being undone, once it is.
+    pub healing: Option<String>,
+}
+
+impl ChaosState {
+    pub(super) fn apply(&mut self, at_us: u64, event: &ChaosEvent) {
+        match event {
+            ChaosEvent::Started(start) => self.start = Some(start.clone()),
+            ChaosEvent::ExperimentStarted { number, kind, title, targets } => {
+                self.current = Some(CurrentExperiment {
+                    number: *number,
+                    kind: *kind,
+                    title: title.clone(),
+                    targets: targets.clone(),
+                    since_us: at_us,
+                    fault: None,
+                    timelines: Vec::new(),
+                });
+            }
+            ChaosEvent::Probed { probes } => {
+                if self.seconds.len() == KEPT_SECONDS {
+                    self.seconds.pop_front();
+                }
+                self.seconds.push_back((at_us, probes.clone()));
+            }
+            ChaosEvent::ProtectedDisturbed { what } => self.disturbed.push(what.clone()),
+            ChaosEvent::ExperimentFinished(result) => {
+                self.current = None;
+                self.results.push((**result).clone());
+            }
+            ChaosEvent::Scored(score) => self.score = Some(score.clone()),
+            other => {
+                if let Some(current) = &mut self.current {
+                    current.apply(at_us, other);
+                }
+            }
+        }
+    }
+}
+
+impl CurrentExperiment {
+    fn apply(&mut self, at_us: u64, event: &ChaosEvent) {
+        match event {
+            ChaosEvent::Injecting { fault, undo, lasts_us } => {
+                self.fault = Some(ActiveFault {
+                    fault: fault.clone(),
+                    undo: undo.clone(),
+                    since_us: at_us,
+                    until_us: at_us + lasts_us,
+                    effect: None,
+                    healing: None,
+                });
+            }
+            ChaosEvent::Moment { target, kind, at_us } => self.moment(target, *kind, *at_us),
+            ChaosEvent::Effect { effective, evidence } => {
+                if let Some(fault) = &mut self.fault {
+                    fault.effect = Some((*effective, evidence.clone()));
+                }
+            }
+            ChaosEvent::Healing { reason } => {
+                if let Some(fault) = &mut self.fault {
+                    fault.healing = Some(reason.clone());
+                }
+            }
+            ChaosEvent::Healed { .. } => self.fault = None,
+            _ => {}
+        }
+    }
+
+    fn moment(&mut self, target: &str, kind: MomentKind, at_us: u64) {
+        match self.timelines.iter_mut().find(|timeline| timeline.target == target) {
+            Some(timeline) => timeline.moments.push((kind, at_us)),
+            None => self.timelines.push(Timeline {
+                target: target.to_owned(),
+                moments: vec![(kind, at_us)],
+            }),
+        }
+    }
+}
