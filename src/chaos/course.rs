@@ -10,8 +10,10 @@ use super::plan::Experiment;
 use super::runtime::{Runtime, Target};
 use super::strike::Struck;
 use super::verdict;
-use crate::config::{Chaos, ServiceKind};
-use crate::run::event::{ChaosEvent, EventBody, ExperimentResult, MomentKind, Verdict};
+use crate::config::{Chaos, ServiceKind, SteadyRules};
+use crate::run::event::{
+    ChaosEvent, EventBody, ExperimentResult, MomentKind, SteadyFigures, Verdict,
+};
 use crate::run::phase::{ControlChange, PhaseCommand, PhaseContext, Wish};
 use crate::run::undo::UndoJournal;
 
@@ -169,7 +171,7 @@ impl Course<'_> {
         self.wait(rules.baseline.get()).await?;
         result.before = self.board.figures(began, Instant::now());
         let trouble: Vec<String> =
-            result.before.iter().filter_map(|row| unsteady(row, None, &rules)).collect();
+            result.before.iter().filter_map(|row| not_fit(row, &rules)).collect();
         if !trouble.is_empty() {
             result.verdict = Verdict::Inconclusive;
             result.reason =
@@ -183,8 +185,10 @@ impl Course<'_> {
             let one = self.strike(target, fault).await;
             ended = one.interrupted.clone().map_or(Ok(()), Err);
             note(result, &one);
+            // Who is not back yet is no company for the next.
+            let down = one.recovery.is_none();
             struck.push(one);
-            if ended.is_err() || result.verdict != Verdict::Pass {
+            if ended.is_err() || result.verdict != Verdict::Pass || down {
                 break;
             }
         }
@@ -208,6 +212,16 @@ impl Course<'_> {
             None => self.context.config.services.endpoints().map(|(service, _)| service).collect(),
         }
     }
+}
+
+/// Why a service is not fit for an experiment: it is not steady, or does without a peer already.
+fn not_fit(row: &SteadyFigures, rules: &SteadyRules) -> Option<String> {
+    let falls_back = row.degraded * 4 > row.n;
+    let words = || {
+        let (service, degraded, n) = (row.service, row.degraded, row.n);
+        format!("{service} already answers without a peer ({degraded} of {n})")
+    };
+    unsteady(row, None, rules).or_else(|| falls_back.then(words))
 }
 
 fn empty(number: u32, experiment: &Experiment, limit: Duration) -> ExperimentResult {

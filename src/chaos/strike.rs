@@ -124,10 +124,11 @@ impl Course<'_> {
                 self.mark(target, struck, MomentKind::Injected, injected);
                 let watched = self.watch(target, fault, &prepared.undo, &injection, struck).await;
                 struck.interrupted = watched.err();
-                let reason = struck.interrupted.as_ref().map_or_else(
-                    || "its time is over".to_owned(),
-                    Interrupt::words,
-                );
+                let reason = match &struck.interrupted {
+                    Some(interrupt) => interrupt.words(),
+                    None if struck.recovery.is_some() => "it is back; nothing should be left".into(),
+                    None => "its time is over".into(),
+                };
                 self.heal(&prepared.undo, Some(injection), id, &reason, struck).await;
             }
             Err(RuntimeError(reason)) => {
