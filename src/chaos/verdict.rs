@@ -193,7 +193,7 @@ mod tests {
         assert!(words(&[1200; 9].map(failed)).starts_with("timeouts only"));
         let (hangs, bad) = classify(&samples(&[3000; 9].map(failed))).expect("samples");
         assert!(hangs.starts_with("it hangs") && bad);
-        assert!(words(&[(Answered::Well, 60); 9].to_vec()).starts_with("it went on"));
+        assert!(words(&vec![(Answered::Well, 60); 9]).starts_with("it went on"));
         assert_eq!(classify(&[]), None);
     }
 
