@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use super::exit::{CliError, Exit, say, say_error};
-use super::{ConfigArgs, DisplayArgs, dashboard, report, runs, runtime};
+use super::{ConfigArgs, DisplayArgs, dashboard, headless, report, runs, runtime};
 use crate::config::InconclusiveExit;
 use crate::run::client::{ClientUpdate, EngineClient};
 use crate::run::folder::RunFolder;
@@ -25,11 +25,14 @@ pub fn run(
     display: &DisplayArgs,
     args: &AttachArgs,
 ) -> Result<Exit, CliError> {
-    if !std::io::stdout().is_terminal() {
-        return Err(CliError::usage("attach needs a terminal: `shakedown results` prints lines"));
-    }
     let folder = find(config, args.id.as_deref())?;
     let recorded = recovery::open(&folder).map_err(CliError::usage)?;
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        if recorded.alive {
+            return headless::look_on(&folder);
+        }
+        return report::after_engine(&folder);
+    }
     runtime(1)?.block_on(async {
         if recorded.alive {
             return dashboard::watch(&folder, display, args.read_only, InconclusiveExit::Own).await;

@@ -8,6 +8,7 @@ use super::exit::{CliError, Exit, say};
 use super::runtime;
 use super::tools::TOOLS;
 use crate::config::{self, Config, LoadOptions, Loaded};
+use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
 
 /// Longest wait for a store's port.
@@ -53,12 +54,22 @@ fn print_origins(loaded: &Loaded, all: bool) {
 }
 
 fn check_services(config: &Config) -> Result<bool, CliError> {
-    let probe = HealthProbe::new(&config.services).map_err(CliError::usage)?;
-    let answers = runtime(1)?.block_on(probe.ask_all());
-    if answers.is_empty() {
+    if config.services.endpoints().next().is_none() {
         say("services       missing  none is configured: load phases will be skipped");
     }
     let mut all = true;
+    let mut usable = Vec::new();
+    for (service, endpoint) in config.services.endpoints() {
+        match ResolvedEndpoint::resolve(endpoint) {
+            Ok(_) => usable.push((service, endpoint)),
+            Err(error) => {
+                say(format_args!("{service:<14} failed   {error}"));
+                all = false;
+            }
+        }
+    }
+    let probe = HealthProbe::of(usable).map_err(CliError::usage)?;
+    let answers = runtime(1)?.block_on(probe.ask_all());
     for (service, answer) in answers {
         let word = if answer.healthy { "ok" } else { "failed" };
         let millis = answer.latency.as_millis();

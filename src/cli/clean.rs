@@ -6,6 +6,8 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_error};
 use super::runs;
 use crate::run::folder::RunFolder;
+use crate::run::state_dir::StateDir;
+use crate::run::undo::has_open;
 
 /// Options of `clean`.
 #[derive(clap::Args)]
@@ -23,6 +25,13 @@ pub fn run(config: &ConfigArgs, args: &CleanArgs) -> Result<Exit, CliError> {
     let mut over = RunFolder::list(&runs::folder(config)?);
     over.retain(|run| !run.has_live_engine());
     over.truncate(over.len().saturating_sub(args.keep));
+    let state = StateDir::open().map_err(CliError::usage)?;
+    if let Some(run) = over.iter().find(|run| has_open(&state, &run.id())) {
+        let id = run.id();
+        return Err(CliError::usage(format!(
+            "run {id} left something broken: `shakedown recover` heals it first"
+        )));
+    }
     for run in &over {
         if !args.yes {
             say(format_args!("would remove {}", run.path().display()));

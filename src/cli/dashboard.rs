@@ -42,12 +42,15 @@ pub async fn show(
             super::report::print_results(folder);
             Ok(Exit::of(verdict.verdict, inconclusive))
         }
-        Ended::Finished(None) => Ok(Exit::Aborted),
+        Ended::Finished(None) => {
+            say("closed: nothing was started");
+            Ok(Exit::Aborted)
+        }
         // The terminal is gone: nobody is there to be told anything.
         Ended::Hangup => Ok(Exit::Pass),
         Ended::Disconnected(reason) => {
             say_error(&reason);
-            Ok(Exit::Usage)
+            super::report::after_engine(folder)
         }
     }
 }

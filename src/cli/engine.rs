@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::exit::{CliError, Exit};
 use super::order::EngineOrder;
+use super::recover;
 use super::runtime;
 use crate::chaos::ChaosPhase;
 use crate::config::{Config, PhaseKind, ServiceKind};
@@ -45,6 +46,7 @@ pub fn run(args: &EngineArgs) -> Result<Exit, CliError> {
 
 async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
     let mut order: EngineOrder = folder.read_order().map_err(CliError::usage)?;
+    recover::heal_faults().await?;
     let sandbox = start_sandbox(&mut order).await?;
     let ended = engine::run(parts(folder, order)?).await;
     if let Some(sandbox) = sandbox {
@@ -108,6 +110,7 @@ fn parts(folder: &RunFolder, order: EngineOrder) -> Result<EngineParts, CliError
         origins,
         config_source: order.config_source,
         owned: order.owned,
+        exclusive: !order.sandbox,
     })
 }
 

@@ -26,6 +26,17 @@ pub fn watch(folder: &RunFolder, inconclusive: InconclusiveExit) -> Result<Exit,
     })
 }
 
+/// Prints what happens in a run that is not ours, until it is over.
+pub fn look_on(folder: &RunFolder) -> Result<Exit, CliError> {
+    runtime(1)?.block_on(async {
+        let mut client = connection::connect(folder, dashboard::client_name(), true);
+        let state = follow(&mut client, |_| false).await?;
+        super::report::print_results(folder);
+        let verdict = state.verdict.as_ref();
+        Ok(verdict.map_or(Exit::Aborted, |v| Exit::of(v.verdict, InconclusiveExit::Own)))
+    })
+}
+
 /// Returns as soon as the run has begun, and says how to watch it.
 pub fn start_and_leave(folder: &RunFolder) -> Result<Exit, CliError> {
     runtime(1)?.block_on(async {
@@ -59,6 +70,8 @@ async fn follow(
                 if let Some(identity) = &state.identity {
                     say(format_args!("run {} on {}", identity.id, identity.target));
                 }
+                // What happened before this client was there.
+                state.log.iter().for_each(|line| say(lines::log_line(line)));
             }
             Some(ClientUpdate::Event(event)) => {
                 state.apply(&event);

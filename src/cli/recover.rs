@@ -3,12 +3,14 @@
 use super::exit::{CliError, Exit, say, say_error};
 use super::order::EngineOrder;
 use super::{ConfigArgs, report, runs, runtime};
+use crate::chaos;
 use crate::config::PhaseKind;
 use crate::load;
 use crate::run::event::{EventBody, LoadEvent};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
+use crate::run::state_dir::StateDir;
 
 /// Options of `recover`.
 #[derive(clap::Args)]
@@ -19,13 +21,14 @@ pub struct RecoverArgs {
 
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
+    let unhealed = runtime(1)?.block_on(heal_faults())?;
     let folder = runs::folder(config)?;
     let chosen = match &args.id {
         Some(id) => vec![RunFolder::find(&folder, Some(id)).map_err(CliError::usage)?],
         None => RunFolder::list(&folder),
     };
-    let mut left = 0;
-    let mut found = false;
+    let mut left = unhealed.left;
+    let mut found = unhealed.found;
     for run in chosen.iter().filter(|run| !run.has_live_engine()) {
         let mut state = recovery::open(run).map_err(CliError::usage)?.state;
         for (phase, last) in leftovers(&state) {
@@ -37,6 +40,33 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
         say("nothing to recover: no run here left anything behind");
     }
     Ok(if left == 0 { Exit::Pass } else { Exit::Fail })
+}
+
+/// What became of faults that engines left which were killed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HealedFaults {
+    /// Whether there were any.
+    pub found: bool,
+    /// How many could not be undone; they stay on record.
+    pub left: u64,
+}
+
+/// Undoes the faults of engines that were killed, whatever directory they were started from.
+pub async fn heal_faults() -> Result<HealedFaults, CliError> {
+    let state = StateDir::open().map_err(CliError::usage)?;
+    let healed = chaos::heal_leftovers(&state).await.map_err(CliError::usage)?;
+    let mut all = HealedFaults::default();
+    for one in healed {
+        all.found = true;
+        if one.residue.is_empty() {
+            say_error(&format_args!("run {}: a fault that it left is healed", one.run_id));
+        } else {
+            all.left += 1;
+            let residue = one.residue.join(", ");
+            say_error(&format_args!("run {}: cannot be healed: {residue}", one.run_id));
+        }
+    }
+    Ok(all)
 }
 
 /// Phases that announced documents and did not come to remove all of them.
@@ -63,8 +93,9 @@ fn recover(
     let removal = load::remove_leftovers(&order.config, &id, phase, last);
     let report = runtime(1)?.block_on(removal).map_err(CliError::usage)?;
     say(format_args!(
-        "run {id}, {phase}: {} documents absent, {} could not be removed",
-        report.removed, report.remaining_count
+        "run {id}, {phase}: of the {} document ids on record as possibly written, {} are absent now, \
+         {} could not be removed",
+        report.written, report.removed, report.remaining_count
     ));
     for document in &report.remaining {
         say_error(&format_args!("still there: {document}"));

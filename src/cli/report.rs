@@ -40,6 +40,18 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
     Ok(exit_of(&recorded.state))
 }
 
+/// Tells how a run ended whose engine went away under a client's eyes.
+pub fn after_engine(folder: &RunFolder) -> Result<Exit, CliError> {
+    // Refused before it began, or still alive: there is nothing to add to what was said.
+    let Ok(recorded) = recovery::open(folder) else { return Ok(Exit::Usage) };
+    if recorded.alive || recorded.state.identity.is_none() {
+        return Ok(Exit::Usage);
+    }
+    rebuild(folder, &recorded.state)?;
+    print_results(folder);
+    Ok(exit_of(&recorded.state))
+}
+
 /// Prints the last run's results.
 pub fn results(config: &ConfigArgs) -> Result<Exit, CliError> {
     run(config, &ReportArgs { id: None })

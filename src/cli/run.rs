@@ -129,7 +129,7 @@ fn order(
     }
     let armed = arm(&config, options.arm.as_deref())?;
     let plan = Plan::new(&config.phases, scope, &options.skip);
-    if plan.phases.iter().all(|phase| phase.skip) {
+    if plan.phases.iter().all(|phase| phase.skip || phase.kind == PhaseKind::Slo) {
         return Err(CliError::usage("every phase is left out: there is nothing to run"));
     }
     Ok(EngineOrder {
@@ -157,7 +157,9 @@ pub fn resolve_config(
     if !sandbox_only && let Some(loaded) = config::load(&options).map_err(CliError::usage)? {
         return Ok((loaded.config, loaded.source, false));
     }
-    let base = sandbox::config(&sandbox::Endpoints::placeholder());
+    let nowhere = sandbox::Endpoints::placeholder();
+    let base =
+        if sandbox_only { sandbox::demo_config(&nowhere) } else { sandbox::config(&nowhere) };
     let loaded = config::apply_overrides(base, &options).map_err(CliError::usage)?;
     Ok((loaded.config, "embedded sandbox".into(), true))
 }

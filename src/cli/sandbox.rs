@@ -106,15 +106,16 @@ fn stopped(lifeline: bool) -> Result<impl Future<Output = ()>, CliError> {
 }
 
 fn introduce(endpoints: &Endpoints) {
-    say("The embedded practice platform is up (Ctrl-C ends it):");
-    for (name, url) in [("chat", &endpoints.chat), ("rag", &endpoints.rag), ("mcp", &endpoints.mcp)]
-    {
-        say(format_args!("  {name:<6} {url}"));
-    }
-    say(format_args!("  {:<6} {}/sandbox/services", "admin", endpoints.admin));
-    say("\nA shakedown.yaml for it:\n");
+    // All of it is YAML, so that it can be sent into a file as it is.
+    say("# A shakedown.yaml for the embedded practice platform:");
     match serde_yaml::to_string(&sandbox::config(endpoints)) {
         Ok(yaml) => say(yaml),
         Err(error) => say(format_args!("# cannot be written: {error}")),
     }
+    say("# The practice platform is up (Ctrl-C ends it):");
+    for (name, url) in [("chat", &endpoints.chat), ("rag", &endpoints.rag), ("mcp", &endpoints.mcp)]
+    {
+        say(format_args!("#   {name:<6} {url}   (faults: POST {url}/sandbox/knobs)"));
+    }
+    say(format_args!("#   {:<6} {}/sandbox/services", "admin", endpoints.admin));
 }

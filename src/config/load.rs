@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::overrides::{self, Override};
 use super::position::Positions;
-use super::problem::{ConfigError, Place, Problem, nearest_key};
+use super::problem::{ConfigError, Place, Problem, in_our_words, nearest_key};
 use super::validate::contradictions;
 use super::{Config, Workloads};
 
@@ -179,11 +179,19 @@ fn yaml_problem(name: &str, text: &str, error: &serde_yaml::Error) -> Problem {
         plain.split(" at line ").next().unwrap_or_default().lines().next().unwrap_or_default();
     let place =
         error.location().map(|at| Place { line: at.line() as usize, column: at.column() as usize });
+    let mut words = in_our_words(message);
+    // A value that is of the wrong kind is named; an unknown key is named by the message.
+    if words != message
+        && let Some(place) = place
+        && let Some(path) = Positions::read(text).at(place)
+    {
+        words = format!("{path}: {words}");
+    }
     Problem {
         source: name.to_owned(),
         place,
         line: place.and_then(|place| line_of(text, place)),
-        message: message.to_owned(),
+        message: words,
         hint: nearest_key(message),
     }
 }

@@ -33,6 +33,11 @@ impl Positions {
         }
     }
 
+    /// The value that stands at a place.
+    pub fn at(&self, place: Place) -> Option<&str> {
+        self.0.iter().find(|(_, at)| **at == place).map(|(path, _)| path.as_str())
+    }
+
     /// Paths of all values that hold no others.
     pub fn leaves(&self) -> impl Iterator<Item = (&str, Place)> {
         let is_leaf = |path: &str| {

@@ -64,6 +64,22 @@ pub enum ConfigError {
     Problems(Vec<Problem>),
 }
 
+/// The YAML reader's message in words that say what was expected.
+pub(super) fn in_our_words(message: &str) -> String {
+    if message.contains("unexpected end of input") {
+        return "the file is empty: expected at least `target` (`shakedown init` writes one)".into();
+    }
+    if let Some((before, _)) = message.split_once(", set DuplicateKeyPolicy") {
+        return format!("{before}: the key stands here twice");
+    }
+    match message.strip_prefix("invalid ") {
+        Some("u8" | "u16" | "u32" | "u64" | "usize") => "expected a whole number".into(),
+        Some("f64") => "expected a number".into(),
+        Some("bool" | "boolean") => "expected true or false".into(),
+        _ => message.to_owned(),
+    }
+}
+
 /// The known key nearest to one that was written, from serde's own message.
 pub(super) fn nearest_key(message: &str) -> Option<String> {
     if !message.contains("unknown field") && !message.contains("unknown variant") {
@@ -75,7 +91,11 @@ pub(super) fn nearest_key(message: &str) -> Option<String> {
     let words = known.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '/');
     let words = words.filter(|word| !matches!(*word, "" | "one" | "of" | "or"));
     let best = words
-        .map(|known| (strsim::damerau_levenshtein(written, known), known))
+        // The beginning of a key is as good as a slip of the pen.
+        .map(|known| match known.starts_with(written) {
+            true => (0, known),
+            false => (strsim::damerau_levenshtein(written, known), known),
+        })
         .filter(|(distance, known)| *distance <= known.chars().count().div_ceil(2))
         .min();
     best.map(|(_, known)| format!("did you mean `{known}`?"))
@@ -91,6 +111,7 @@ mod tests {
             |word| format!("unknown field `{word}`, expected one of `users`, `think_time`");
         assert_eq!(nearest_key(&message("usres")).as_deref(), Some("did you mean `users`?"));
         assert_eq!(nearest_key(&message("zzzzzzzzzzz")), None);
+        assert_eq!(nearest_key(&message("think")).as_deref(), Some("did you mean `think_time`?"));
         assert_eq!(nearest_key("invalid type: integer `5`"), None);
     }
 }

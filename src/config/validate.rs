@@ -70,6 +70,11 @@ fn workload(path: &str, workload: &Workload, found: &mut Found) {
         &format!("{path}.think_time"),
         "expected min not to be above max",
     );
+    found.check(
+        workload.users != Some(0),
+        &format!("{path}.users"),
+        "expected at least 1: leave the phase out with `phases.skip`",
+    );
     found.check(workload.spawn_rate > 0, &format!("{path}.spawn_rate"), "expected at least 1");
     found.check(
         !workload.scenarios.is_empty(),

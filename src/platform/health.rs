@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::endpoint::{EndpointError, ResolvedEndpoint};
 use super::text::excerpt;
 use super::tls;
-use crate::config::{ServiceKind, Services};
+use crate::config::{Endpoint, ServiceKind, Services};
 
 /// Longest wait for an answer; a health check that takes longer is none.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -61,6 +61,16 @@ impl HealthProbe {
     /// # Errors
     /// When an endpoint cannot be used.
     pub fn new(services: &Services) -> Result<Self, HealthError> {
+        Self::of(services.endpoints())
+    }
+
+    /// A probe of these services.
+    ///
+    /// # Errors
+    /// When an endpoint cannot be used.
+    pub fn of<'a>(
+        endpoints: impl IntoIterator<Item = (ServiceKind, &'a Endpoint)>,
+    ) -> Result<Self, HealthError> {
         tls::install_provider();
         let client = Client::builder()
             .redirect(redirect::Policy::none())
@@ -68,7 +78,7 @@ impl HealthProbe {
             .pool_max_idle_per_host(1)
             .build()?;
         let mut targets = Vec::new();
-        for (service, endpoint) in services.endpoints() {
+        for (service, endpoint) in endpoints {
             let resolved = ResolvedEndpoint::resolve(endpoint)
                 .map_err(|source| HealthError::Endpoint { service, source })?;
             let url = format!("{}{}", resolved.origin(), resolved.path(&endpoint.health));

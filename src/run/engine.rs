@@ -42,6 +42,8 @@ pub struct EngineParts {
     pub config_source: String,
     /// Whether the end of standard input means that the owner of the run is gone.
     pub owned: bool,
+    /// Whether another run could have the same target; a sandbox of this run's own is nobody else's.
+    pub exclusive: bool,
 }
 
 /// Why an engine cannot start.
@@ -78,9 +80,11 @@ pub fn leave_terminal() {
 /// # Errors
 /// When it cannot start; a run that has started always ends with a verdict.
 pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
-    let EngineParts { folder, assembly, settings, plan, origins, config_source, owned } = parts;
+    let EngineParts { folder, assembly, settings, plan, origins, config_source, owned, exclusive } =
+        parts;
     let _engine = folder.claim()?;
-    let names: Vec<String> = origins.iter().map(|(_, origin)| origin.clone()).collect();
+    let shared = origins.iter().filter(|_| exclusive);
+    let names: Vec<String> = shared.map(|(_, origin)| origin.clone()).collect();
     let _lock = TargetLock::acquire(&StateDir::open()?, &names, &holder(&folder))?;
     let events = EventSink::new(RunClock::start(), Journal::create(folder.path())?);
     logger::install(&events);

@@ -20,7 +20,7 @@ use crate::config::{Config, Environment, OnDetach, PhaseKind};
 /// How often the objectives are evaluated while load runs.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
 /// A run that was not started and that nobody watches is closed after this.
-const UNWATCHED: Duration = Duration::from_secs(10);
+const UNWATCHED: Duration = Duration::from_secs(600);
 
 /// What the orchestrator hears.
 #[derive(Debug)]

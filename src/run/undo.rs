@@ -109,6 +109,12 @@ pub fn left_behind(state: &StateDir) -> io::Result<Vec<LeftBehind>> {
     Ok(left)
 }
 
+/// Whether a run has something on record that was not undone yet, by its owner or by anybody else.
+pub fn has_open(state: &StateDir, run_id: &str) -> bool {
+    let path = state.folder(FOLDER).map(|folder| folder.join(format!("{run_id}.jsonl")));
+    path.and_then(|path| open_records(&path)).is_ok_and(|open| !open.is_empty())
+}
+
 /// What a dead owner left to undo. Nobody else undoes it while this value lives.
 #[derive(Debug)]
 pub struct LeftBehind {

@@ -22,5 +22,5 @@ mod supervisor;
 pub use launch::{Sandbox, SandboxError};
 pub use lifeline::parent_gone;
 pub use service::{ServiceSettings, serve};
-pub use settings::{Endpoints, Options, config};
+pub use settings::{Endpoints, Options, config, demo_config};
 pub use supervisor::supervise;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{
-    Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, McpService, Operation,
+    Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Lengths, McpService, Operation,
     Phases, Probe, RagService, ReportSettings, RuntimeKind, Scratch, ServiceKind, Services, Stores,
     Target, TimeSpan, Tool, Workloads,
 };
@@ -78,6 +78,25 @@ pub fn config(endpoints: &Endpoints) -> Config {
     }
 }
 
+/// The same for a demo: everything is compressed to about three minutes.
+pub fn demo_config(endpoints: &Endpoints) -> Config {
+    let mut config = config(endpoints);
+    config.phases.cooldown = TimeSpan::secs(3);
+    config.phases.full = Lengths {
+        mixed: TimeSpan::secs(40),
+        ramping: TimeSpan::secs(40),
+        chaos: TimeSpan::secs(60),
+        security: TimeSpan::secs(15),
+        backup: TimeSpan::secs(15),
+        slo: TimeSpan::secs(5),
+    };
+    config.chaos.steady.baseline = TimeSpan::secs(3);
+    config.chaos.cpu.length = TimeSpan::secs(5);
+    config.chaos.memory.length = TimeSpan::secs(5);
+    config.chaos.partition.length = TimeSpan::secs(6);
+    config
+}
+
 fn chaos(endpoints: &Endpoints) -> Chaos {
     let probe = |path: &str, body, degraded: Option<&str>| Probe {
         request: Operation { method: "POST".into(), path: path.into(), body: Some(body) },
@@ -136,4 +155,17 @@ fn rag_service(base_url: &str) -> RagService {
 
 fn tool(name: &str, arguments: serde_json::Value) -> Tool {
     Tool { name: name.into(), arguments }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PhaseKind;
+
+    #[test]
+    fn a_demo_takes_about_three_minutes() {
+        let phases = demo_config(&Endpoints::placeholder()).phases;
+        let work: u64 = PhaseKind::ALL.map(|kind| phases.full.of(kind).get().as_secs()).iter().sum();
+        assert!((165..=195).contains(&(work + 4 * phases.cooldown.get().as_secs())), "{work}");
+    }
 }

@@ -24,6 +24,8 @@ pub enum Panel {
     Overview,
     /// Load in detail.
     Load,
+    /// What is broken on purpose, and how that is borne.
+    Chaos,
     /// The log.
     Log,
     /// The keys.
@@ -32,7 +34,8 @@ pub enum Panel {
 
 impl Panel {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Overview, Self::Load, Self::Log, Self::Help];
+    pub const ALL: [Self; 5] =
+        [Self::Overview, Self::Load, Self::Chaos, Self::Log, Self::Help];
 }
 
 /// How the dashboard reaches the engine.
@@ -227,6 +230,8 @@ impl App {
 
     /// Sends a command, or says why it cannot be sent.
     pub fn send(&mut self, command: crate::run::control::Command) {
+        // What was said about an earlier command is out of date now.
+        self.notice = None;
         match self.client.send(command) {
             Some(id) => self.sent.push(id),
             None => self.notify("the engine cannot be reached"),

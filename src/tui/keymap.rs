@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::run::state::RunStatus;
+use crate::run::state::{RunState, RunStatus};
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +80,16 @@ pub enum When {
     Working,
     /// While it has not ended.
     NotOver,
+    /// While something is broken on purpose.
+    Fault,
 }
 
 impl When {
     /// Whether it is that time.
-    pub const fn holds(self, status: &RunStatus) -> bool {
-        match (self, status) {
+    pub fn holds(self, state: &RunState) -> bool {
+        match (self, &state.status) {
             (Self::Always, _) => true,
+            (Self::Fault, _) => state.active_fault().is_some(),
             (Self::Startable, RunStatus::Ready | RunStatus::Held(_)) => true,
             (Self::Startable, _) => false,
             (Self::Planning | Self::NotOver, RunStatus::Finished) => false,
@@ -142,7 +145,7 @@ bindings! {
     "S" &[c('S')] => Action::SkipPhase, "skip", "skip the rest of the running phase, or of the cooldown", Working;
     "A" &[c('A')] => Action::AbortRun, "abort", "abort the run: heal, clean, write the report", NotOver;
     "X" &[c('X')] => Action::AbortPhase, "", "abort the running phase; the plan goes on", Working;
-    "H" &[c('H')] => Action::Heal, "heal", "chaos: undo the fault that is there now; the plan goes on", Working;
+    "H" &[c('H')] => Action::Heal, "heal", "chaos: undo the fault that is there now; the plan goes on", Fault;
     "+" &[c('+'), c('=')] => Action::MoreUsers, "users", "ten users more", Working;
     "-" &[c('-')] => Action::FewerUsers, "", "ten users fewer", Working;
     "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above (also k)", Planning;
@@ -150,10 +153,10 @@ bindings! {
     "o" &[c('o')] => Action::ToggleSkip, "", "leave the selected phase out, or take it in again", Planning;
     "K" &[c('K'), (KeyCode::Up, SHIFT)] => Action::MoveUp, "", "move the selected phase up (also shift-up)", Planning;
     "J" &[c('J'), (KeyCode::Down, SHIFT)] => Action::MoveDown, "", "move the selected phase down (also shift-down)", Planning;
-    "1-4" &[c('1')] => Action::Panel(0), "panels", "overview, load, log, help (also Tab)", Always;
+    "1-4" &[c('1')] => Action::Panel(0), "panels", "overview, load, chaos, log (also Tab)", Always;
     "2" &[c('2')] => Action::Panel(1), "", "load", Always;
-    "3" &[c('3')] => Action::Panel(2), "", "log", Always;
-    "4" &[c('4')] => Action::Panel(3), "", "help", Always;
+    "3" &[c('3')] => Action::Panel(2), "", "chaos", Always;
+    "4" &[c('4')] => Action::Panel(3), "", "log", Always;
     "Tab" &[(KeyCode::Tab, NONE)] => Action::NextPanel, "", "next panel", Always;
     "v" &[c('v')] => Action::NextService, "", "load panel: next service", Always;
     "c" &[c('c')] => Action::SwitchClock, "", "load panel: response time or service time", Always;
@@ -172,14 +175,14 @@ bindings! {
 }
 
 /// What a key does now.
-pub fn action_for(key: KeyEvent, status: &RunStatus) -> Option<Action> {
+pub fn action_for(key: KeyEvent, state: &RunState) -> Option<Action> {
     // A capital letter comes with or without its shift, depending on the terminal.
     let modifiers = match key.code {
         KeyCode::Char(_) => key.modifiers.difference(SHIFT),
         _ => key.modifiers,
     };
     let pressed = (key.code, modifiers);
-    let bound = BINDINGS.iter().find(|b| b.keys.contains(&pressed) && b.when.holds(status));
+    let bound = BINDINGS.iter().find(|b| b.keys.contains(&pressed) && b.when.holds(state));
     bound.map(|binding| binding.action)
 }
 
@@ -200,10 +203,11 @@ mod tests {
     #[test]
     fn keys_do_nothing_when_it_is_not_their_time() {
         let key = |code| KeyEvent::new(code, NONE);
-        assert_eq!(action_for(key(KeyCode::Enter), &RunStatus::Ready), Some(Action::Start));
-        assert_eq!(action_for(key(KeyCode::Enter), &RunStatus::Running), None);
-        assert_eq!(action_for(key(KeyCode::Char('A')), &RunStatus::Finished), None);
+        let at = |status| RunState { status, ..RunState::default() };
+        assert_eq!(action_for(key(KeyCode::Enter), &at(RunStatus::Ready)), Some(Action::Start));
+        assert_eq!(action_for(key(KeyCode::Enter), &at(RunStatus::Running)), None);
+        assert_eq!(action_for(key(KeyCode::Char('A')), &at(RunStatus::Finished)), None);
         let shifted = KeyEvent::new(KeyCode::Char('A'), SHIFT);
-        assert_eq!(action_for(shifted, &RunStatus::Running), Some(Action::AbortRun));
+        assert_eq!(action_for(shifted, &at(RunStatus::Running)), Some(Action::AbortRun));
     }
 }

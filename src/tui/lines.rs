@@ -3,11 +3,30 @@
 use std::time::Duration;
 
 use super::format::{clock, latency};
+use crate::config::PhaseKind;
 use crate::run::event::{Event, EventBody, LoadEvent, LogLevel};
-use crate::run::state::{LoadState, RunState, narrate};
+use crate::run::state::{LoadState, LogLine, RunState, narrate};
 
 /// Intervals between two load summaries.
 const SUMMARY_EVERY: u64 = 10;
+
+/// A line of the log as line mode prints it.
+pub fn log_line(line: &LogLine) -> String {
+    format(line.at_us, line.phase, &marked(line.level, &line.message))
+}
+
+fn marked(level: LogLevel, text: &str) -> String {
+    match level {
+        LogLevel::Error => format!("error: {text}"),
+        LogLevel::Warn => format!("warning: {text}"),
+        LogLevel::Info | LogLevel::Debug => text.to_owned(),
+    }
+}
+
+fn format(at_us: u64, phase: Option<PhaseKind>, text: &str) -> String {
+    let phase = phase.map_or("run", |phase| phase.name());
+    format!("{} {phase:<8} {text}", clock(Duration::from_micros(at_us)))
+}
 
 /// The line for an event, after it was applied to the state; none for events that need no line.
 pub fn line_for(event: &Event, state: &RunState) -> Option<String> {
@@ -16,14 +35,12 @@ pub fn line_for(event: &Event, state: &RunState) -> Option<String> {
             let load = state.phase(event.phase?)?.load.as_ref()?;
             load.intervals.is_multiple_of(SUMMARY_EVERY).then(|| summary(load))?
         }
-        body => match narrate(body)? {
-            (LogLevel::Error, text) => format!("error: {text}"),
-            (LogLevel::Warn, text) => format!("warning: {text}"),
-            (LogLevel::Info | LogLevel::Debug, text) => text,
-        },
+        body => {
+            let (level, text) = narrate(body)?;
+            marked(level, &text)
+        }
     };
-    let phase = event.phase.map_or("run", |phase| phase.name());
-    Some(format!("{} {phase:<8} {text}", clock(Duration::from_micros(event.at_us))))
+    Some(format(event.at_us, event.phase, &text))
 }
 
 fn summary(load: &LoadState) -> String {

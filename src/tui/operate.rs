@@ -38,7 +38,11 @@ pub fn press(app: &mut App, key: KeyEvent) -> After {
         app.explain = false;
         return After::Stay;
     }
-    match action_for(key, &app.state.status) {
+    if app.panel == Panel::Help && key.code == KeyCode::Esc {
+        app.panel = Panel::Overview;
+        return After::Stay;
+    }
+    match action_for(key, &app.state) {
         Some(action) => act(app, action),
         None => After::Stay,
     }
@@ -102,6 +106,8 @@ fn change_plan(app: &mut App, action: Action) {
         Action::ToggleSkip => {
             let skip = !app.state.phases[selected].skip_requested;
             app.send(Command::PlanSkip { phase, skip });
+            let what = if skip { "left out" } else { "taken in again" };
+            app.notify(&format!("{phase} is {what}"));
         }
         Action::MoveUp => {
             app.send(Command::MovePhase { phase, by: -1 });
@@ -172,6 +178,10 @@ fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {
             app.send(if ready { Command::Start { phase: None } } else { Command::Resume {} });
         }),
         Prompt::Quit => match key.code {
+            KeyCode::Char('a') if app.state.status == RunStatus::Ready => {
+                app.send(Command::AbortRun {});
+                return After::Leave(Ended::Finished(None));
+            }
             KeyCode::Char('d') => return leave(app),
             KeyCode::Char('a') => app.send(Command::AbortRun {}),
             _ => {}

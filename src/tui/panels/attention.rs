@@ -27,6 +27,9 @@ fn what(app: &App) -> (String, Style) {
         Link::Lost(reason) => return (format!("! {reason}"), theme.bad),
         Link::Live | Link::Over => {}
     }
+    if let Some(fault) = state.active_fault() {
+        return (format!("! FAULT {}   H heals now", super::chaos::in_words(fault, app)), theme.bad);
+    }
     match &state.status {
         RunStatus::Held(reason) => {
             return (format!("! held: {reason}; Enter goes on, S skips it"), theme.warning);

@@ -3,11 +3,19 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
 
 use crate::config::PhaseKind;
 use crate::run::state::RunStatus;
-use crate::tui::app::{App, Prompt};
-use crate::tui::keymap::{Action, BINDINGS};
+use crate::tui::app::{App, Link, Prompt};
+use crate::tui::keymap::{Action, BINDINGS, Binding, When};
+
+/// Rows that it needs: a question is never cut.
+pub fn height(app: &App, width: u16) -> u16 {
+    let Some((prompt, _)) = &app.prompt else { return 1 };
+    let columns = question(prompt, app).width().max(1);
+    columns.div_ceil(usize::from(width.max(1))).min(3) as u16
+}
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -15,14 +23,17 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         Some((prompt, _)) => question(prompt, app),
         None => keys(app, usize::from(area.width)),
     };
-    frame.render_widget(line, area);
+    frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: false }), area);
 }
 
+/// The keys that do something now; where they do not all fit, those that can be found in help go
+/// first.
 fn keys<'a>(app: &App, width: usize) -> Line<'a> {
-    let mut spans = vec![Span::raw(" ")];
-    let mut used = 1;
     let status = &app.state.status;
-    for binding in BINDINGS.iter().filter(|b| !b.label.is_empty() && b.when.holds(status)) {
+    let mut shown: Vec<(&str, &str, Action)> = Vec::new();
+    let gone = !matches!(app.link, Link::Live | Link::Connecting(_));
+    let works = |b: &&Binding| b.when.holds(&app.state) && (!gone || b.when == When::Always);
+    for binding in BINDINGS.iter().filter(|b| !b.label.is_empty()).filter(works) {
         let label = match (binding.action, status) {
             (Action::TogglePause, RunStatus::Paused | RunStatus::Pausing | RunStatus::Held(_)) => {
                 "resume"
@@ -30,12 +41,20 @@ fn keys<'a>(app: &App, width: usize) -> Line<'a> {
             (Action::MoreUsers, _) => "users",
             _ => binding.label,
         };
-        let shown = if binding.action == Action::MoreUsers { "+/-" } else { binding.shown };
-        used += shown.len() + label.len() + 3;
-        if used > width {
-            break;
+        let keys = if binding.action == Action::MoreUsers { "+/-" } else { binding.shown };
+        shown.push((keys, label, binding.action));
+    }
+    let columns = |shown: &[(&str, &str, Action)]| -> usize {
+        shown.iter().map(|(keys, label, _)| keys.len() + label.len() + 3).sum()
+    };
+    for dispensable in [Action::Export, Action::Explain, Action::MoreUsers, Action::Detach] {
+        if columns(&shown) > width {
+            shown.retain(|(.., action)| *action != dispensable);
         }
-        spans.push(Span::styled(shown, app.theme.accent));
+    }
+    let mut spans = vec![Span::raw(" ")];
+    for (keys, label, _) in shown {
+        spans.push(Span::styled(keys, app.theme.accent));
         spans.push(Span::styled(format!(" {label}  "), app.theme.dim));
     }
     Line::from(spans)
@@ -43,12 +62,15 @@ fn keys<'a>(app: &App, width: usize) -> Line<'a> {
 
 fn question<'a>(prompt: &Prompt, app: &App) -> Line<'a> {
     let text = match prompt {
+        Prompt::Quit if app.state.status == RunStatus::Ready => {
+            " leave?  d detach, the plan waits ten minutes   a close it   n stay".into()
+        }
         Prompt::Quit => {
             " leave?  d detach, the run goes on   a abort: heal, clean, report   n stay".into()
         }
-        Prompt::AbortRun => format!(" abort the run? {} y/n", consequence(app)),
+        Prompt::AbortRun => format!(" abort the run? y/n   {}", consequence(app)),
         Prompt::AbortPhase => {
-            format!(" abort this phase? {} the plan goes on. y/n", consequence(app))
+            format!(" abort this phase? y/n   {}; the plan goes on", consequence(app))
         }
         Prompt::Annotate(text) => format!(" remark: {text}_   Enter records it, Esc drops it"),
         Prompt::Arm(text) => format!(" PRODUCTION: type the target's name to arm the run: {text}_"),
@@ -59,16 +81,19 @@ fn question<'a>(prompt: &Prompt, app: &App) -> Line<'a> {
 /// What aborting would do now, and how long it may take.
 fn consequence(app: &App) -> String {
     let Some(phase) = app.state.running_phase() else {
-        return "nothing runs; the report is written at once.".into();
+        return "nothing runs; the report is written at once".into();
     };
+    if let Some(fault) = app.state.active_fault() {
+        return format!("heals first: {}", fault.undo);
+    }
     let writes = phase.load.as_ref().is_some_and(|load| load.write_block.is_some());
     match (phase.kind, writes) {
         (PhaseKind::Mixed | PhaseKind::Ramping, true) => {
-            "requests in flight end, written documents are removed (some seconds);".into()
+            "requests in flight end, written documents are removed (some seconds)".into()
         }
         (PhaseKind::Mixed | PhaseKind::Ramping, false) => {
-            "requests in flight end (some seconds);".into()
+            "requests in flight end (some seconds)".into()
         }
-        _ => "what was done is undone first;".into(),
+        _ => "what was done is undone first".into(),
     }
 }

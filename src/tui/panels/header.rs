@@ -31,7 +31,12 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         clock(longest.unwrap_or_default())
     );
     let (word, style) = standing(app);
-    let right = format!("{time}   {} {word}", app.glyphs.running());
+    let glyph = match (&app.link, &app.state.status) {
+        (Link::Live, RunStatus::Running) => app.glyphs.running(),
+        _ => app.glyphs.dot(),
+    };
+    let word = if app.is_frozen() { format!("{word}, view frozen") } else { word.to_owned() };
+    let right = format!("{time}   {glyph} {word}");
     let width = usize::from(area.width);
     let left_width =
         width.saturating_sub(unicode_width::UnicodeWidthStr::width(right.as_str()) + 1);
@@ -39,7 +44,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let line = Line::from(vec![
         Span::styled(left, app.theme.title),
         Span::styled(format!("{time}   "), app.theme.text),
-        Span::styled(format!("{} {word} ", app.glyphs.running()), style),
+        Span::styled(format!("{glyph} {word} "), style),
     ]);
     frame.render_widget(line, area);
 }
@@ -51,9 +56,6 @@ pub fn standing(app: &App) -> (&'static str, Style) {
         Link::Connecting(_) => return ("connecting", theme.warning),
         Link::Lost(_) => return ("engine gone", theme.bad),
         Link::Live | Link::Over => {}
-    }
-    if app.is_frozen() {
-        return ("view frozen", theme.warning);
     }
     match &app.state.status {
         RunStatus::Ready => ("ready", theme.accent),

@@ -10,9 +10,8 @@ use crate::tui::keymap::{BINDINGS, Binding};
 
 /// Draws it, a page at a time; the key for help turns the page.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let status = &app.state.status;
     let (now, later): (Vec<&Binding>, Vec<&Binding>) =
-        BINDINGS.iter().partition(|binding| binding.when.holds(status));
+        BINDINGS.iter().partition(|binding| binding.when.holds(&app.state));
     let mut rows = vec![Line::styled(" keys that do something now", app.theme.title)];
     rows.extend(now.iter().filter(|b| !is_panel_digit(b)).map(|b| row(b, true, app)));
     if !later.is_empty() {

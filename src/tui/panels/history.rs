@@ -11,6 +11,8 @@ use crate::tui::app::App;
 
 /// The axis, in microseconds: 1 ms to 30 s.
 const AXIS: (f64, f64) = (1e3, 30e6);
+/// Between two intervals in a row there is not more than this.
+const LONGEST_US: u64 = 2_500_000;
 /// Width of the scale on the left.
 const SCALE: usize = 8;
 
@@ -26,17 +28,29 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App, service: ServiceKind
     }
     let window = window(state, app.zoom, app.now_us());
     let mut grid = vec![vec![' '; columns]; rows];
-    for point in points(state, service, window) {
+    let load = state.latest_load().and_then(|phase| phase.load.as_ref());
+    let between = load.map_or(1, |load| u64::from(load.intervals_per_point)) * LONGEST_US;
+    let points: Vec<&HistoryPoint> = points(state, service, window).collect();
+    for (at, point) in points.iter().enumerate() {
         let column = scale(point.at_us, window, columns);
+        // A point stands until the next one, but not over a stretch in which nothing was measured.
+        let next = points.get(at + 1).map_or(point.at_us, |next| next.at_us);
+        let gap = next.saturating_sub(point.at_us) > between;
+        let until = if gap { point.at_us } else { next };
+        let last = scale(until, window, columns).saturating_sub(1).max(column);
         // The later ones win where they meet: what is slowest is what matters.
         for (value, glyph) in [(point.p50_us, '.'), (point.p95_us, '+'), (point.p99_us, '*')] {
             if value > 0 {
-                grid[row_of(value, rows)][column] = glyph;
+                grid[row_of(value, rows)][column..=last].fill(glyph);
             }
         }
     }
     let span = format_span((window.1 - window.0) / 1_000_000);
-    let title = format!(" {service} over the last {span}   . P50   + P95   * P99   ([ ] zooms)");
+    let whose = state.latest_load().map_or("", |phase| phase.kind.name());
+    let title = format!(
+        " {service} in {whose}, {span}   . P50  + P95  * P99   ([ ] zooms)   \
+         P paused R resumed U users G guard ! other"
+    );
     let mut text = vec![Line::styled(title, app.theme.title)];
     for (row, cells) in grid.into_iter().enumerate() {
         text.push(Line::from(vec![

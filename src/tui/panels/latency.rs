@@ -10,15 +10,15 @@ use ratatui::text::{Line, Span};
 use super::lines;
 use crate::run::histogram::Histogram;
 use crate::tui::app::App;
-use crate::tui::format::latency;
+use crate::tui::format::{count, latency};
 use crate::tui::view::Figures;
 
 /// The axis, in microseconds: 1 ms to 30 s.
 const AXIS: (f64, f64) = (1e3, 30e6);
 /// Width of the service's name.
 const NAME: usize = 7;
-/// Width of the three percentiles.
-const PERCENTILES: usize = 41;
+/// Width of the figures.
+const FIGURES: usize = 44;
 
 /// Rows that the panel needs.
 pub fn height(app: &App) -> u16 {
@@ -27,7 +27,7 @@ pub fn height(app: &App) -> u16 {
 
 /// Draws a row per service.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let columns = usize::from(area.width).saturating_sub(NAME + PERCENTILES + 3).max(1);
+    let columns = usize::from(area.width).saturating_sub(NAME + FIGURES + 2).max(1);
     let mut text = vec![axis(columns, app)];
     let services = &app.load().services;
     if services.is_empty() {
@@ -36,7 +36,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     for service in services {
         let mut spans = vec![Span::styled(format!(" {:<NAME$}", service.service), app.theme.text)];
         spans.push(columns_of(&service.response, columns, app));
-        spans.extend(percentiles(&service.now, app));
+        spans.extend(figures_of(&service.now, app));
         text.push(Line::from(spans));
     }
     lines(frame, area, app, text);
@@ -54,7 +54,10 @@ fn axis<'a>(columns: usize, app: &App) -> Line<'a> {
     }
     let marks = String::from_utf8_lossy(&marks).into_owned();
     Line::styled(
-        format!(" {:<NAME$}{marks}  {:>12}{:>13}{:>13}", "now", "P50", "P95", "P99"),
+        format!(
+            " {:<NAME$}{marks} {:>9}{:>9}{:>9}{:>8}{:>8}",
+            "now", "P50", "P95", "P99", "req/s", "failed"
+        ),
         app.theme.title,
     )
 }
@@ -73,7 +76,7 @@ pub fn columns_of<'a>(histogram: &Histogram, columns: usize, app: &App) -> Span<
     Span::styled(cells.collect::<String>(), app.theme.bar)
 }
 
-fn percentiles<'a>(figures: &Figures, app: &App) -> Vec<Span<'a>> {
+fn figures_of<'a>(figures: &Figures, app: &App) -> Vec<Span<'a>> {
     let limit = app.shown().criteria.map(|criteria| criteria.p99.get());
     let style = |value: Option<Duration>| -> Style {
         match (value, limit) {
@@ -83,9 +86,14 @@ fn percentiles<'a>(figures: &Figures, app: &App) -> Vec<Span<'a>> {
         }
     };
     vec![
-        Span::styled(format!("  {:>12}", latency(figures.p50)), app.theme.text),
-        Span::styled(format!("{:>13}", latency(figures.p95)), app.theme.text),
-        Span::styled(format!("{:>13}", latency(figures.p99)), style(figures.p99)),
+        Span::styled(format!(" {:>9}", latency(figures.p50)), app.theme.text),
+        Span::styled(format!("{:>9}", latency(figures.p95)), app.theme.text),
+        Span::styled(format!("{:>9}", latency(figures.p99)), style(figures.p99)),
+        Span::styled(format!("{:>8.1}", figures.rate.unwrap_or_default()), app.theme.text),
+        Span::styled(
+            format!("{:>8}", count(figures.failed)),
+            if figures.failed > 0 { app.theme.bad } else { app.theme.text },
+        ),
     ]
 }
 

@@ -10,6 +10,9 @@ use crate::tui::app::App;
 use crate::tui::format::{count, latency, percent};
 use crate::tui::view::{Figures, SeriesView};
 
+/// Terminals of this width show every column.
+const WIDE: u16 = 100;
+
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let Some(phase) = app.shown().latest_load() else {
@@ -83,31 +86,32 @@ const fn clock_names(app: &App) -> (&'static str, &'static str) {
 }
 
 fn steps(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let title = format!(
-        " {:<10}{:<22}{:>7}{:>8}{:>9}{:>9}{:>9}{:>9}  failed",
-        "scenario", "step", "n", "req/s", "P50", "P95", "P99", "max"
-    );
-    let mut text = vec![Line::styled(title, app.theme.title)];
-    text.extend(app.load().series.iter().map(|series| step(series, app)));
+    let wide = area.width >= WIDE;
+    let title = format!(" {:<8} {:<18} {:>6}{:>7}", "scenario", "step", "n", "failed");
+    let rest = format!("{:>9}{:>9}{:>9}", "P50", "P95", "P99");
+    let more = if wide { format!("{:>9}{:>8}  errors", "max", "req/s") } else { String::new() };
+    let mut text = vec![Line::styled(format!("{title}{rest}{more}"), app.theme.title)];
+    text.extend(app.load().series.iter().map(|series| step(series, wide, app)));
     lines(frame, area, app, text);
 }
 
-fn step<'a>(series: &SeriesView, app: &App) -> Line<'a> {
+fn step<'a>(series: &SeriesView, wide: bool, app: &App) -> Line<'a> {
     let figures = if app.service_time { &series.service_time } else { &series.response };
     let style = if figures.failed > 0 { app.theme.warning } else { app.theme.text };
-    let row = format!(
-        " {}{}{:>7}{:>8.1}{:>9}{:>9}{:>9}{:>9}  {} {}",
-        fixed(&series.key.scenario, 10),
-        fixed(&series.key.step, 22),
+    let mut row = format!(
+        " {} {} {:>6}{:>7}{:>9}{:>9}{:>9}",
+        fixed(&series.key.scenario, 8),
+        fixed(&series.key.step, 18),
         count(figures.n),
-        figures.rate.unwrap_or_default(),
+        count(figures.failed),
         latency(figures.p50),
         latency(figures.p95),
         latency(figures.p99),
-        latency(figures.max),
-        count(figures.failed),
-        errors(figures)
     );
+    if wide {
+        let rate = figures.rate.unwrap_or_default();
+        row += &format!("{:>9}{rate:>8.1}  {}", latency(figures.max), errors(figures));
+    }
     Line::styled(row, style)
 }
 

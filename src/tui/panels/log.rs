@@ -22,7 +22,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let title = format!(" run log: {filter} (l switches)");
     let mut text = vec![Line::styled(title, app.theme.title)];
     let room = usize::from(run.height.saturating_sub(1));
-    let recent = recent(app, room);
+    let recent = recent(app, room, app.warnings_only);
     if recent.is_empty() {
         text.push(Line::styled("   nothing yet: what the run does comes here", app.theme.dim));
     }
@@ -39,9 +39,9 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 /// The last lines that pass the filter, oldest first.
-pub fn recent<'a>(app: &App, room: usize) -> Vec<Line<'a>> {
+pub fn recent<'a>(app: &App, room: usize, warnings_only: bool) -> Vec<Line<'a>> {
     let log = &app.shown().log;
-    let passes = |line: &&LogLine| !app.warnings_only || line.level <= LogLevel::Warn;
+    let passes = |line: &&LogLine| !warnings_only || line.level <= LogLevel::Warn;
     let mut recent: Vec<Line<'a>> =
         log.iter().rev().filter(passes).take(room).map(|line| row(line, app)).collect();
     recent.reverse();

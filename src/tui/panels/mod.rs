@@ -5,11 +5,12 @@
 //! rule
 //! phases      a bar per phase
 //! attention   what needs the operator, never scrolled away
-//! body        overview | load | log | help
+//! body        overview | load | chaos | log | help
 //! footer      keys, or a question
 //! ```
 
 mod attention;
+mod chaos;
 mod explain;
 mod footer;
 mod header;
@@ -47,7 +48,7 @@ pub fn render(frame: &mut Frame<'_>, app: &App) {
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Min(0),
-        Constraint::Length(1),
+        Constraint::Length(footer::height(app, area.width)),
     ])
     .areas(area);
     header::render(frame, head, app);
@@ -57,6 +58,7 @@ pub fn render(frame: &mut Frame<'_>, app: &App) {
     match app.panel {
         Panel::Overview => overview::render(frame, body, app),
         Panel::Load => load::render(frame, body, app),
+        Panel::Chaos => chaos::render(frame, body, app),
         Panel::Log => log::render(frame, body, app),
         Panel::Help => help::render(frame, body, app),
     }

@@ -1,5 +1,7 @@
 //! The whole dashboard on a test backend: snapshots, sizes, keys, and how often it draws.
 
+mod chaos;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
@@ -210,6 +212,11 @@ async fn screens_look_as_they_should() {
     let (mut load, _peer) = app_with(run().state, false);
     load.panel = Panel::Load;
     insta::assert_snapshot!("load_120x40", screen(&load, 120, 40));
+    let (mut chaos, _peer) = app_with(run().chaos().state, false);
+    insta::assert_snapshot!("fault_80x24", screen(&chaos, 80, 24));
+    chaos.panel = Panel::Chaos;
+    insta::assert_snapshot!("chaos_80x24", screen(&chaos, 80, 24));
+    insta::assert_snapshot!("chaos_120x40", screen(&chaos, 120, 40));
     load.panel = Panel::Help;
     insta::assert_snapshot!("help_120x40", screen(&load, 120, 40));
 }
@@ -218,7 +225,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn no_size_breaks_any_panel(
-        width in 1u16..300, height in 1u16..100, panel in 0usize..4, story in 0usize..5,
+        width in 1u16..300, height in 1u16..100, panel in 0usize..5, story in 0usize..6,
         explain: bool, ascii: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -228,6 +235,7 @@ proptest! {
                 1 => Story::new().ready().state,
                 2 => Story::new().running(3).judged().state,
                 3 => Story::new().running(700).state,
+                4 => Story::new().running(3).chaos().state,
                 _ => Story::new().running(9).judged().finished().state,
             };
             let (mut app, _peer) = app_with(state, ascii);

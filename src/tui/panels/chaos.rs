@@ -1,0 +1,201 @@
+//! Chaos: the experiment that is under way with every service second by second, what proves the
+//! fault, what abort would undo, and what the experiments before it showed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+
+use super::{fixed, lines};
+use crate::config::ServiceKind;
+use crate::run::event::{ExperimentResult, ProbeSecond, SteadyFigures, Timeline};
+use crate::run::state::{ActiveFault, ChaosState, CurrentExperiment};
+use crate::tui::app::App;
+use crate::tui::format::clock;
+
+/// Width of a name before a lane.
+const NAME: usize = 8;
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let phase = app.shown().phases.iter().find_map(|phase| phase.chaos.as_ref());
+    let Some(chaos) = phase else {
+        let text = "   nothing has been broken yet: the chaos phase fills this panel";
+        return lines(
+            frame,
+            area,
+            app,
+            vec![Line::raw(""), Line::styled(text, app.theme.dim)],
+        );
+    };
+    let mut text = vec![title(chaos, app)];
+    if let Some(current) = &chaos.current {
+        text.extend(experiment(current, app));
+    }
+    text.extend(lanes(chaos, usize::from(area.width).saturating_sub(NAME + 2), app));
+    if let Some(current) = &chaos.current {
+        text.extend(current.timelines.iter().map(|timeline| moments(timeline, app)));
+    }
+    text.extend(results(chaos, app));
+    text.extend(excluded(chaos, app));
+    let text: Vec<Line<'_>> = text.into_iter().map(|line| ascii(line, app)).collect();
+    let text = Paragraph::new(text).style(app.theme.text).wrap(Wrap { trim: false });
+    frame.render_widget(text, area);
+}
+
+fn ascii<'a>(line: Line<'a>, app: &App) -> Line<'a> {
+    let spans = line.spans.into_iter();
+    let spans = spans.map(|span| Span::styled(app.glyphs.text(&span.content), span.style));
+    Line::from(spans.collect::<Vec<_>>()).style(line.style)
+}
+
+fn title<'a>(chaos: &ChaosState, app: &App) -> Line<'a> {
+    let (runtime, seed, planned) =
+        chaos.start.as_ref().map_or(("", 0, 0), |s| (s.runtime.as_str(), s.seed, s.experiments));
+    let number = chaos.current.as_ref().map_or(chaos.results.len() as u32, |c| c.number);
+    let score = chaos.score.as_ref().map_or_else(String::new, |score| match score.score {
+        Some(points) => {
+            format!("   resilience {points:.0} of 100, coverage {}/{}", score.covered, score.asked)
+        }
+        None => "   no resilience score".into(),
+    });
+    Line::styled(
+        format!(
+            " chaos by the {runtime} runtime   experiment {number} of {planned}   seed {seed}{score}"
+        ),
+        app.theme.title,
+    )
+}
+
+fn experiment<'a>(current: &CurrentExperiment, app: &App) -> Vec<Line<'a>> {
+    let Some(fault) = &current.fault else {
+        let text = format!("   {}: measuring the platform, nothing is broken now", current.title);
+        return vec![Line::styled(text, app.theme.text)];
+    };
+    let undo = format!("   if you abort now: {}, then wait for a steady platform", fault.undo);
+    let (proof, style) = match &fault.effect {
+        Some((true, evidence)) => (format!("   proof: {evidence}"), app.theme.ok),
+        Some((false, evidence)) => (format!("   no proven effect yet: {evidence}"), app.theme.warning),
+        None => ("   its effect is being measured".into(), app.theme.dim),
+    };
+    vec![
+        Line::styled(format!("   {}", in_words(fault, app)), app.theme.bad),
+        Line::styled(proof, style),
+        Line::styled(undo, app.theme.dim),
+    ]
+}
+
+/// A fault, and until when it is there.
+pub fn in_words(fault: &ActiveFault, app: &App) -> String {
+    if let Some(reason) = &fault.healing {
+        return format!("{}: healing: {reason}", fault.fault);
+    }
+    let left = fault.until_us.saturating_sub(app.now_us());
+    if fault.until_us == fault.since_us {
+        return format!("{}: waiting until it is back", fault.fault);
+    }
+    format!("{}   heals itself in {}", fault.fault, clock(Duration::from_micros(left)))
+}
+
+/// A lane a service: one column a second, the newest on the right.
+fn lanes<'a>(chaos: &ChaosState, columns: usize, app: &App) -> Vec<Line<'a>> {
+    let skipped = chaos.seconds.len().saturating_sub(columns);
+    let mut services: BTreeMap<ServiceKind, Vec<Span<'a>>> = BTreeMap::new();
+    for (_, probes) in chaos.seconds.iter().skip(skipped) {
+        let known: Vec<ServiceKind> = probes.iter().map(|probe| probe.service).collect();
+        for service in ServiceKind::ALL.into_iter().filter(|s| known.contains(s)) {
+            let own = probes.iter().filter(|probe| probe.service == service);
+            services.entry(service).or_default().push(second(own, app));
+        }
+    }
+    services
+        .into_iter()
+        .map(|(service, cells)| {
+            let name = Span::styled(format!(" {:<NAME$}", service.name()), app.theme.text);
+            Line::from([vec![name], cells].concat())
+        })
+        .collect()
+}
+
+fn second<'a, 'b>(probes: impl Iterator<Item = &'b ProbeSecond>, app: &App) -> Span<'a> {
+    let sum = |(ok, failed, degraded): (u32, u32, u32), probe: &ProbeSecond| {
+        (ok + probe.ok, failed + probe.failed, degraded + probe.degraded)
+    };
+    match probes.fold((0, 0, 0), sum) {
+        (0, 0, 0) => Span::raw(" "),
+        (_, 0, 0) => Span::styled(app.glyphs.done(), app.theme.ok),
+        (_, 0, _) => Span::styled("d", app.theme.warning),
+        (0, ..) => Span::styled("x", app.theme.bad),
+        _ => Span::styled("+", app.theme.warning),
+    }
+}
+
+fn moments<'a>(timeline: &Timeline, app: &App) -> Line<'a> {
+    let origin = timeline.moments.first().map_or(0, |(_, at)| *at);
+    let words = timeline.moments.iter().map(|(kind, at)| {
+        let after = at.saturating_sub(origin) as f64 / 1e6;
+        format!("{} {after:.1} s", kind.words())
+    });
+    let words = words.collect::<Vec<_>>().join("  ");
+    Line::styled(format!("   {}: {words}", timeline.target), app.theme.text)
+}
+
+fn results<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
+    if chaos.results.is_empty() {
+        return Vec::new();
+    }
+    let mut text = vec![Line::styled(
+        format!(" {:<44}{:<14}{:>9}{:>8}", "experiment", "verdict", "recovery", "points"),
+        app.theme.title,
+    )];
+    for result in &chaos.results {
+        text.push(row(result, app));
+        text.push(Line::styled(format!("     {}", details(result)), app.theme.dim));
+    }
+    text
+}
+
+fn row<'a>(result: &ExperimentResult, app: &App) -> Line<'a> {
+    let recovery =
+        result.recovery_us.map_or_else(|| "-".into(), |us| format!("{:.1} s", us as f64 / 1e6));
+    let points = result.points.map_or_else(|| "-".into(), |points| format!("{points:.0}"));
+    Line::from(vec![
+        Span::styled(format!(" {}", fixed(&result.title, 44)), app.theme.text),
+        Span::styled(format!("{:<14}", result.verdict), app.theme.verdict(result.verdict)),
+        Span::styled(format!("{recovery:>9}{points:>8}"), app.theme.text),
+    ])
+}
+
+fn details(result: &ExperimentResult) -> String {
+    let availability = |rows: &[SteadyFigures]| {
+        let (n, failed) = rows.iter().fold((0, 0), |(n, f), row| (n + row.n, f + row.failed));
+        let slowest = rows.iter().filter_map(|row| row.p95_us).max();
+        match (n, slowest) {
+            (0, _) | (_, None) => "-".to_owned(),
+            (n, Some(p95)) => {
+                let percent = (n - failed) as f64 * 100.0 / n as f64;
+                format!("{percent:.1} % P95 {} ms", p95 / 1000)
+            }
+        }
+    };
+    if result.before.is_empty() || result.during.is_empty() {
+        return result.reason.clone();
+    }
+    format!(
+        "before {}, during {}, after {}; {}",
+        availability(&result.before),
+        availability(&result.during),
+        availability(&result.after),
+        result.notes.join(", ")
+    )
+}
+
+fn excluded<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
+    let excluded = chaos.start.iter().flat_map(|start| &start.excluded);
+    excluded
+        .map(|(name, why)| Line::styled(format!(" untouched {name}: {why}"), app.theme.dim))
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! A run in the middle of chaos, as its events would tell it.
+
+use super::Story;
+use crate::config::{ExperimentKind, PhaseKind, ServiceKind};
+use crate::run::event::{
+    ChaosEvent, ChaosStart, EventBody, ExperimentResult, MomentKind, PhaseOutcome, ProbeSecond,
+    SteadyFigures, Timeline, Verdict,
+};
+
+impl Story {
+    /// One experiment is over, and the network between two services is cut.
+    pub(super) fn chaos(mut self) -> Self {
+        let outcome = PhaseOutcome::new(Verdict::Pass, "every threshold held");
+        self.tell(Some(PhaseKind::Mixed), EventBody::PhaseFinished { outcome });
+        self.tell(Some(PhaseKind::Chaos), EventBody::PhaseStarted { planned_us: 900_000_000 });
+        let mut tell = |event| self.tell(Some(PhaseKind::Chaos), EventBody::Chaos(event));
+        tell(ChaosEvent::Started(ChaosStart {
+            runtime: "docker".into(),
+            seed: 7,
+            targets: vec!["chat-1".into(), "rag-1".into()],
+            excluded: vec![("store".into(), "it runs postgres".into())],
+            experiments: 4,
+        }));
+        tell(ChaosEvent::ExperimentFinished(Box::new(killed())));
+        tell(ChaosEvent::ExperimentStarted {
+            number: 4,
+            kind: ExperimentKind::Partition,
+            title: "cut the network rag-1 - chat-1 for 30 s".into(),
+            targets: vec!["rag-1".into()],
+        });
+        for second in 0..20 {
+            let failed = if second > 12 { 5 } else { 0 };
+            let probe = |service, failed, degraded| ProbeSecond {
+                service,
+                probe: "health".into(),
+                ok: 5 - failed - degraded,
+                failed,
+                degraded,
+                slowest_us: 9_000,
+            };
+            let degraded = if second > 12 { 3 } else { 0 };
+            tell(ChaosEvent::Probed {
+                probes: vec![
+                    probe(ServiceKind::Chat, 0, 0),
+                    probe(ServiceKind::Rag, 0, degraded),
+                    probe(ServiceKind::Mcp, failed, 0),
+                ],
+            });
+        }
+        tell(ChaosEvent::Injecting {
+            fault: "cut the network rag-1 - chat-1 for 30 s".into(),
+            undo: "remove table shakedown_1 from the namespace of rag-1".into(),
+            lasts_us: 30_000_000,
+        });
+        let at_us = 60_000_000;
+        for (kind, after) in [(MomentKind::Injected, 0), (MomentKind::Detected, 800_000)] {
+            tell(ChaosEvent::Moment { target: "rag-1".into(), kind, at_us: at_us + after });
+        }
+        tell(ChaosEvent::Effect { effective: true, evidence: "312 packets stopped".into() });
+        self
+    }
+}
+
+fn killed() -> ExperimentResult {
+    let figures = |failed, p95_us| {
+        vec![SteadyFigures {
+            service: ServiceKind::Chat,
+            n: 100,
+            failed,
+            degraded: 0,
+            p95_us: Some(p95_us),
+        }]
+    };
+    ExperimentResult {
+        number: 1,
+        kind: ExperimentKind::Kill,
+        title: "kill chat-1, rag-1".into(),
+        verdict: Verdict::Pass,
+        reason: "steady again after 3.4 s".into(),
+        effective: Some(true),
+        evidence: vec!["the process of chat-1 ended".into()],
+        notes: vec!["chat-1 came back by its restart policy".into()],
+        timelines: vec![Timeline {
+            target: "chat-1".into(),
+            moments: vec![(MomentKind::Injected, 1), (MomentKind::Stable, 3_400_001)],
+        }],
+        recovery_us: Some(3_400_000),
+        recovery_limit_us: 60_000_000,
+        before: figures(0, 210_000),
+        during: figures(12, 1_180_000),
+        after: figures(0, 205_000),
+        residue: vec![],
+        points: Some(97.6),
+    }
+}
