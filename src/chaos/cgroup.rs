@@ -27,7 +27,8 @@ impl Cgroup {
 
     /// As [`Self::of`], for any tree.
     fn below(root: &Path, path: impl Fn(Option<&str>) -> Option<PathBuf>) -> Option<Self> {
-        let join = |base: PathBuf, path: PathBuf| base.join(path.strip_prefix("/").unwrap_or(&path));
+        let join =
+            |base: PathBuf, path: PathBuf| base.join(path.strip_prefix("/").unwrap_or(&path));
         if root.join("cgroup.controllers").exists() {
             let folder = join(root.to_owned(), path(None)?);
             return Some(Self { memory: folder.clone(), cpu: folder, version: 2 });
@@ -75,7 +76,8 @@ impl Cgroup {
             let (quota, period) = text.trim().split_once(' ')?;
             return Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?);
         }
-        let quota: i64 = fs::read_to_string(self.cpu.join("cpu.cfs_quota_us")).ok()?.trim().parse().ok()?;
+        let quota: i64 =
+            fs::read_to_string(self.cpu.join("cpu.cfs_quota_us")).ok()?.trim().parse().ok()?;
         let period = number(&self.cpu.join("cpu.cfs_period_us"))?;
         (quota > 0).then(|| quota as f64 / period as f64)
     }
@@ -124,7 +126,10 @@ mod tests {
             ("memory/docker/c1/memory.usage_in_bytes", "3000\n"),
             ("memory/docker/c1/memory.stat", "cache 5\ntotal_inactive_file 1000\n"),
             ("memory/docker/c1/memory.limit_in_bytes", "9223372036854771712\n"),
-            ("memory/docker/c1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+            (
+                "memory/docker/c1/memory.oom_control",
+                "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+            ),
             ("cpu/docker/c1/cpu.cfs_quota_us", "50000\n"),
             ("cpu/docker/c1/cpu.cfs_period_us", "100000\n"),
             ("cpu/docker/c1/cpu.stat", "nr_periods 43\nnr_throttled 40\nthrottled_time 7\n"),

@@ -56,9 +56,11 @@ impl Pinned {
     pub fn is_there(&self) -> bool {
         self.before.len() > 1
             && self.process.is_alive()
-            && self.process.threads().iter().any(|thread| {
-                sched_getaffinity(pid_of(*thread)).is_ok_and(|set| set.count() == 1)
-            })
+            && self
+                .process
+                .threads()
+                .iter()
+                .any(|thread| sched_getaffinity(pid_of(*thread)).is_ok_and(|set| set.count() == 1))
     }
 
     fn set(&self, cpus: &[usize]) -> io::Result<()> {

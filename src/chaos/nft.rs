@@ -21,8 +21,11 @@ pub fn rules(table: &str, peers: &[IpAddr], reject: bool, length: Duration) -> S
     let set = |name: &str, kind: &str, addresses: Vec<String>| {
         let elements = addresses.iter().map(|ip| format!("{ip} timeout {seconds}s"));
         let elements = elements.collect::<Vec<_>>().join(", ");
-        let elements =
-            if elements.is_empty() { String::new() } else { format!(" elements = {{ {elements} }}") };
+        let elements = if elements.is_empty() {
+            String::new()
+        } else {
+            format!(" elements = {{ {elements} }}")
+        };
         format!("  set {name} {{ type {kind}; flags timeout;{elements} }}\n")
     };
     let of = |v4: bool| peers.iter().filter(move |ip| ip.is_ipv4() == v4).map(ToString::to_string);
@@ -139,7 +142,9 @@ mod tests {
         assert!(text.contains("table inet sd_1 {"));
         assert!(text.contains("elements = { 172.18.0.3 timeout 30s }"), "{text}");
         assert!(text.contains("elements = { fd00::3 timeout 30s }"), "{text}");
-        for rule in ["ip saddr @peers4", "ip daddr @peers4", "ip6 saddr @peers6", "ip6 daddr @peers6"] {
+        for rule in
+            ["ip saddr @peers4", "ip daddr @peers4", "ip6 saddr @peers6", "ip6 daddr @peers6"]
+        {
             assert!(text.contains(&format!("{rule} counter drop")), "{text}");
         }
         let refused = rules("sd_1", &peers, true, Duration::from_secs(30));

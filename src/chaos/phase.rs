@@ -76,7 +76,8 @@ async fn runtime_of(chaos: &Chaos) -> Result<Box<dyn Runtime>, RuntimeError> {
         RuntimeKind::Docker => Ok(Box::new(DockerRuntime::connect(chaos).await?)),
         RuntimeKind::Sandbox => {
             let admin = chaos.sandbox.as_deref();
-            let admin = admin.ok_or_else(|| RuntimeError::new("expected chaos.sandbox: its URL"))?;
+            let admin =
+                admin.ok_or_else(|| RuntimeError::new("expected chaos.sandbox: its URL"))?;
             Ok(Box::new(SandboxRuntime::new(admin)?))
         }
     }
@@ -88,9 +89,10 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     let seed = context.seed ^ SEED_OF_CHOICES;
     let planned = plan::experiments(&chaos, &targets, seed);
     let excluded = targets.iter().filter_map(|target| {
-        let why = target.excluded.clone().or_else(|| {
-            target.unkillable.as_ref().map(|why| format!("not killed: {why}"))
-        });
+        let why = target
+            .excluded
+            .clone()
+            .or_else(|| target.unkillable.as_ref().map(|why| format!("not killed: {why}")));
         Some((target.name.clone(), why?))
     });
     context.events.emit(EventBody::Chaos(ChaosEvent::Started(ChaosStart {

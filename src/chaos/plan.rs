@@ -141,13 +141,11 @@ fn partitions(chaos: &Chaos, eligible: &[&Target]) -> Vec<Result<Experiment, Imp
             let Some(target) = of(from) else {
                 return impossible(format!("no target serves {from}, or it may not be disturbed"));
             };
-            let found: Option<Vec<Target>> =
-                peers.iter().map(|peer| of(*peer).cloned()).collect();
+            let found: Option<Vec<Target>> = peers.iter().map(|peer| of(*peer).cloned()).collect();
             let Some(peers) = found else {
                 return impossible(format!("not every peer of {from} is a target"));
             };
-            let fault =
-                Fault::Cut { peers, reject, length: chaos.partition.length.get() };
+            let fault = Fault::Cut { peers, reject, length: chaos.partition.length.get() };
             Ok(Experiment {
                 kind: ExperimentKind::Partition,
                 title: fault.words(target),

@@ -5,31 +5,91 @@ use serde_json::Value;
 
 /// Image names of stores, brokers and coordinators; a part of the repository's last component.
 const IMAGES: [&str; 38] = [
-    "postgres", "timescale", "pgvector", "mysql", "mariadb", "percona", "mongo", "redis", "valkey",
-    "keydb", "dragonfly", "elasticsearch", "opensearch", "clickhouse", "cassandra", "scylla", "etcd",
-    "consul", "zookeeper", "kafka", "redpanda", "rabbitmq", "nats", "minio", "qdrant", "milvus",
-    "weaviate", "chroma", "neo4j", "influx", "cockroach", "vault", "registry", "memcached", "solr",
-    "couchdb", "arangodb", "supabase",
+    "postgres",
+    "timescale",
+    "pgvector",
+    "mysql",
+    "mariadb",
+    "percona",
+    "mongo",
+    "redis",
+    "valkey",
+    "keydb",
+    "dragonfly",
+    "elasticsearch",
+    "opensearch",
+    "clickhouse",
+    "cassandra",
+    "scylla",
+    "etcd",
+    "consul",
+    "zookeeper",
+    "kafka",
+    "redpanda",
+    "rabbitmq",
+    "nats",
+    "minio",
+    "qdrant",
+    "milvus",
+    "weaviate",
+    "chroma",
+    "neo4j",
+    "influx",
+    "cockroach",
+    "vault",
+    "registry",
+    "memcached",
+    "solr",
+    "couchdb",
+    "arangodb",
+    "supabase",
 ];
 /// Ports of the same.
 const PORTS: [u16; 23] = [
-    5432, 3306, 27017, 6379, 9200, 9300, 9042, 2379, 2380, 2181, 9092, 5672, 4222, 9000, 6333, 6334,
-    19530, 8123, 7687, 7474, 8200, 26257, 11211,
+    5432, 3306, 27017, 6379, 9200, 9300, 9042, 2379, 2380, 2181, 9092, 5672, 4222, 9000, 6333,
+    6334, 19530, 8123, 7687, 7474, 8200, 26257, 11211,
 ];
 /// Environment variables of the same.
 const VARIABLES: [&str; 8] = [
-    "POSTGRES_", "PGDATA", "MYSQL_", "MARIADB_", "MONGO_", "REDIS_DATA", "NEO4J_AUTH", "MINIO_ROOT_",
+    "POSTGRES_",
+    "PGDATA",
+    "MYSQL_",
+    "MARIADB_",
+    "MONGO_",
+    "REDIS_DATA",
+    "NEO4J_AUTH",
+    "MINIO_ROOT_",
 ];
 /// Mount points of the same.
 const FOLDERS: [&str; 9] = [
-    "/var/lib/postgresql", "/var/lib/mysql", "/data/db", "/var/lib/redis", "/qdrant/storage",
-    "/var/lib/neo4j", "/var/lib/minio", "/var/lib/etcd", "/var/lib/elasticsearch",
+    "/var/lib/postgresql",
+    "/var/lib/mysql",
+    "/data/db",
+    "/var/lib/redis",
+    "/qdrant/storage",
+    "/var/lib/neo4j",
+    "/var/lib/minio",
+    "/var/lib/etcd",
+    "/var/lib/elasticsearch",
 ];
 /// Names of processes of the same.
 const PROCESSES: [&str; 16] = [
-    "postgres", "postmaster", "mysqld", "mariadbd", "mongod", "redis-server", "valkey-server",
-    "qdrant", "neo4j", "minio", "etcd", "clickhouse-serv", "clickhouse-server", "beam.smp",
-    "cassandra", "consul",
+    "postgres",
+    "postmaster",
+    "mysqld",
+    "mariadbd",
+    "mongod",
+    "redis-server",
+    "valkey-server",
+    "qdrant",
+    "neo4j",
+    "minio",
+    "etcd",
+    "clickhouse-serv",
+    "clickhouse-server",
+    "beam.smp",
+    "cassandra",
+    "consul",
 ];
 
 /// The first sign that a container is protected: of its inspection, the names of its processes, and
@@ -39,7 +99,8 @@ pub fn protected(inspected: &Value, processes: &[String], critical: &[String]) -
     if critical.iter().any(|declared| declared == name || is_service(inspected, declared)) {
         return Some("declared critical".into());
     }
-    if let Some(value) = inspected.pointer("/Config/Labels/shakedown.critical").and_then(Value::as_str)
+    if let Some(value) =
+        inspected.pointer("/Config/Labels/shakedown.critical").and_then(Value::as_str)
         && value != "false"
     {
         return Some("labelled shakedown.critical".into());

@@ -87,11 +87,8 @@ impl Course<'_> {
         target: &mut Target,
         fault: &Fault,
     ) -> Result<(), Interrupt> {
-        let wanted = if *fault == Fault::Kill {
-            self.chaos().kill.min_uptime.get()
-        } else {
-            Duration::ZERO
-        };
+        let wanted =
+            if *fault == Fault::Kill { self.chaos().kill.min_uptime.get() } else { Duration::ZERO };
         loop {
             if let Ok(now) = self.runtime.look(target).await {
                 target.instance = now;
@@ -126,7 +123,9 @@ impl Course<'_> {
                 struck.interrupted = watched.err();
                 let reason = match &struck.interrupted {
                     Some(interrupt) => interrupt.words(),
-                    None if struck.recovery.is_some() => "it is back; nothing should be left".into(),
+                    None if struck.recovery.is_some() => {
+                        "it is back; nothing should be left".into()
+                    }
                     None => "its time is over".into(),
                 };
                 self.heal(&prepared.undo, Some(injection), id, &reason, struck).await;

@@ -143,7 +143,10 @@ fn classify(samples: &[Sample]) -> Option<(String, bool)> {
     }
     if failed.len() * 2 > n && speeds_up {
         let failed = failed.len();
-        return Some((format!("breaker open, no fallback ({failed} of {n} failed at once)"), false));
+        return Some((
+            format!("breaker open, no fallback ({failed} of {n} failed at once)"),
+            false,
+        ));
     }
     if failed.len() * 2 > n {
         return Some((format!("timeouts only ({} of {n} failed)", failed.len()), false));
@@ -184,10 +187,13 @@ mod tests {
     async fn conduct_is_told_from_answers_and_how_long_they_took() {
         let failed = |ms| (Answered::Failed("down".into()), ms);
         let words = |answers: &[_]| classify(&samples(answers)).expect("samples").0;
-        let degraded: Vec<_> = [1200, 1200, 1200, 60, 60, 60, 60, 60, 60]
-            .map(|ms| (Answered::Degraded, ms))
-            .to_vec();
-        assert!(words(&degraded).starts_with("fallback used, breaker open"), "{}", words(&degraded));
+        let degraded: Vec<_> =
+            [1200, 1200, 1200, 60, 60, 60, 60, 60, 60].map(|ms| (Answered::Degraded, ms)).to_vec();
+        assert!(
+            words(&degraded).starts_with("fallback used, breaker open"),
+            "{}",
+            words(&degraded)
+        );
         let opened = [1200, 1200, 1200, 1200, 5, 5, 5, 5, 5].map(failed);
         assert!(words(&opened).starts_with("breaker open"), "{}", words(&opened));
         assert!(words(&[1200; 9].map(failed)).starts_with("timeouts only"));

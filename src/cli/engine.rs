@@ -171,9 +171,8 @@ struct JsonReports {
 
 impl ReportWriter for JsonReports {
     fn write(&self, state: &RunState) -> Result<PathBuf, String> {
-        let report = report::json::report(state);
         let path =
-            report::json::write(self.folder.path(), &report).map_err(|error| error.to_string())?;
+            report::json::write(self.folder.path(), state).map_err(|error| error.to_string())?;
         if state.verdict.is_some() {
             let copy = self.copy_to.join(report::json::REPORT_FILE);
             let content = std::fs::read(&path);

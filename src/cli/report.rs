@@ -59,7 +59,7 @@ pub fn results(config: &ConfigArgs) -> Result<Exit, CliError> {
 
 /// Writes a run's report into its folder.
 pub fn rebuild(folder: &RunFolder, state: &RunState) -> Result<PathBuf, CliError> {
-    let written = json::write(folder.path(), &json::report(state));
+    let written = json::write(folder.path(), state);
     written.map_err(|error| CliError::usage(format!("cannot write the report: {error}")))
 }
 

@@ -195,11 +195,7 @@ pub struct Partition {
 
 impl Default for Partition {
     fn default() -> Self {
-        Self {
-            pairs: Vec::new(),
-            length: TimeSpan::secs(30),
-            scenarios: vec![CutKind::Pair],
-        }
+        Self { pairs: Vec::new(), length: TimeSpan::secs(30), scenarios: vec![CutKind::Pair] }
     }
 }
 

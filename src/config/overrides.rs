@@ -49,7 +49,7 @@ pub(super) fn apply(config: &Config, change: &Override) -> Result<Config, Proble
     let fail = |message: String, hint| problem(&change.source, message, hint);
     let whole = serde_json::to_value(config).map_err(|error| fail(error.to_string(), None))?;
     let as_text = Value::String(change.value.clone());
-    let parsed = serde_json::from_str(&change.value).unwrap_or_else(|_| as_text.clone());
+    let parsed = value_of(&change.value).unwrap_or_else(|| as_text.clone());
     let put = |value: Value| -> Result<Config, Problem> {
         let mut whole = whole.clone();
         let place = locate(&mut whole, &change.path).map_err(|reason| fail(reason, None))?;
@@ -71,6 +71,14 @@ pub(super) fn apply(config: &Config, change: &Override) -> Result<Config, Proble
         }
         other => other,
     }
+}
+
+/// A number, a truth value, or a list or map as YAML writes them in one line; none for a text.
+fn value_of(text: &str) -> Option<Value> {
+    if text.starts_with(['[', '{']) {
+        return serde_yaml::from_str(text).ok();
+    }
+    serde_json::from_str(text).ok()
 }
 
 fn problem(source: &str, message: String, hint: Option<String>) -> Problem {

@@ -67,7 +67,8 @@ pub enum ConfigError {
 /// The YAML reader's message in words that say what was expected.
 pub(super) fn in_our_words(message: &str) -> String {
     if message.contains("unexpected end of input") {
-        return "the file is empty: expected at least `target` (`shakedown init` writes one)".into();
+        return "the file is empty: expected at least `target` (`shakedown init` writes one)"
+            .into();
     }
     if let Some((before, _)) = message.split_once(", set DuplicateKeyPolicy") {
         return format!("{before}: the key stands here twice");

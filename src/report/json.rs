@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::chaos::{self, ChaosSection};
 use crate::config::{PhaseKind, ServiceKind};
 use crate::run::event::{Objective, Verdict};
 use crate::run::folder::write_atomically;
@@ -107,6 +108,9 @@ pub struct PhaseSection {
     pub paused_seconds: f64,
     /// What it measured, for a load phase.
     pub load: Option<LoadSection>,
+    /// What it showed, for the chaos phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<ChaosSection>,
 }
 
 /// What a load phase measured.
@@ -238,14 +242,20 @@ pub fn report(state: &RunState) -> Report {
 ///
 /// # Errors
 /// When a file cannot be written; a file that was there before is then still whole.
-pub fn write(run_dir: &Path, report: &Report) -> io::Result<PathBuf> {
+pub fn write(run_dir: &Path, state: &RunState) -> io::Result<PathBuf> {
+    let report = report(state);
     let ran = |phase: &&PhaseSection| !matches!(phase.status.as_str(), "pending" | "skipped");
     for phase in report.phases.iter().filter(ran) {
         let path = run_dir.join(format!("{}_report.json", phase.phase));
-        write_atomically(&path, &serde_json::to_vec_pretty(phase)?)?;
+        let journal = state.phase(phase.phase).and_then(|of| chaos::journal(state, of));
+        let content = match journal {
+            Some(journal) => serde_json::to_vec_pretty(&journal)?,
+            None => serde_json::to_vec_pretty(phase)?,
+        };
+        write_atomically(&path, &content)?;
     }
     let path = run_dir.join(REPORT_FILE);
-    write_atomically(&path, &serde_json::to_vec_pretty(report)?)?;
+    write_atomically(&path, &serde_json::to_vec_pretty(&report)?)?;
     Ok(path)
 }
 
@@ -302,6 +312,7 @@ fn phase_section(phase: &PhaseState, now_us: u64) -> PhaseSection {
         seconds: seconds(phase.elapsed_us(now_us)),
         paused_seconds: seconds(phase.paused_us),
         load: phase.load.as_ref().map(load_section),
+        chaos: phase.chaos.as_ref().map(chaos::section),
     }
 }
 

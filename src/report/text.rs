@@ -35,6 +35,21 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     for phase in &report.phases {
         writeln!(text, "phase     {:<13} {:<12} {}", phase.phase, phase.status, phase.reason)?;
         write_load(text, phase)?;
+        write_chaos(text, phase)?;
+    }
+    Ok(())
+}
+
+fn write_chaos(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
+    let Some(chaos) = &phase.chaos else { return Ok(()) };
+    for experiment in &chaos.experiments {
+        let recovery =
+            experiment.recovery_ms.map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms / 1e3));
+        writeln!(
+            text,
+            "            {:<12} recovery {recovery:>7}  {}",
+            experiment.verdict, experiment.title
+        )?;
     }
     Ok(())
 }

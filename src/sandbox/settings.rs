@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{
-    Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Lengths, McpService, Operation,
-    Phases, Probe, RagService, ReportSettings, RuntimeKind, Scratch, ServiceKind, Services, Stores,
-    Target, TimeSpan, Tool, Workloads,
+    Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Lengths, McpService,
+    Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind, Scratch, ServiceKind,
+    Services, Stores, Target, TimeSpan, Tool, Workloads,
 };
 
 /// What a sandbox is asked to be.
@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn a_demo_takes_about_three_minutes() {
         let phases = demo_config(&Endpoints::placeholder()).phases;
-        let work: u64 = PhaseKind::ALL.map(|kind| phases.full.of(kind).get().as_secs()).iter().sum();
+        let work: u64 =
+            PhaseKind::ALL.map(|kind| phases.full.of(kind).get().as_secs()).iter().sum();
         assert!((165..=195).contains(&(work + 4 * phases.cooldown.get().as_secs())), "{work}");
     }
 }

@@ -34,8 +34,7 @@ pub enum Panel {
 
 impl Panel {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Overview, Self::Load, Self::Chaos, Self::Log, Self::Help];
+    pub const ALL: [Self; 5] = [Self::Overview, Self::Load, Self::Chaos, Self::Log, Self::Help];
 }
 
 /// How the dashboard reaches the engine.

@@ -340,8 +340,7 @@ fn helper_effect(target: &Target, fault: &Fault, injection: &Injection) -> Effec
     let kills = group.oom_kills().saturating_sub(before.oom_kills);
     if let Fault::Memory { bytes, allow_oom, .. } = fault {
         let used = group.memory_in_use().unwrap_or(0).saturating_sub(before.counters[2]);
-        let evidence =
-            format!("{} MiB more in use, {kills} killed for want of memory", used >> 20);
+        let evidence = format!("{} MiB more in use, {kills} killed for want of memory", used >> 20);
         return Effect { effective: used >= bytes / 10 * 9 || (*allow_oom && kills > 0), evidence };
     }
     let passed = injection.since.elapsed().as_micros().max(1) as u64;
@@ -372,9 +371,11 @@ fn predict(group: &Cgroup, bytes: u64, allow_oom: bool) -> Result<String, Runtim
         )));
     }
     let Some(limit) = group.memory_limit() else {
-        return Ok("it has no memory limit: it cannot run out of memory by itself, but others can \
+        return Ok(
+            "it has no memory limit: it cannot run out of memory by itself, but others can \
                    because of it"
-            .into());
+                .into(),
+        );
     };
     let room = limit.saturating_sub(group.memory_in_use().unwrap_or(0));
     if room >= bytes + bytes / 10 {
@@ -408,7 +409,8 @@ fn instance(inspected: &Value) -> Instance {
     let running = state("Running").and_then(Value::as_bool) == Some(true);
     let started = state("StartedAt").and_then(Value::as_str).unwrap_or_default().to_owned();
     let since = started.parse::<Timestamp>().ok();
-    let uptime = since.and_then(|since| Duration::try_from(Timestamp::now().duration_since(since)).ok());
+    let uptime =
+        since.and_then(|since| Duration::try_from(Timestamp::now().duration_since(since)).ok());
     let health = inspected.pointer("/State/Health/Status").and_then(Value::as_str);
     Instance {
         pid: state("Pid")
@@ -460,7 +462,9 @@ async fn connect(host: &str) -> Result<Docker, RuntimeError> {
                  {scheme}://"
             )));
         }
-        None => return Err(RuntimeError::new(format!("Docker engine {host}: expected unix:///..."))),
+        None => {
+            return Err(RuntimeError::new(format!("Docker engine {host}: expected unix:///...")));
+        }
     };
     let docker = docker.map_err(failed)?;
     docker.negotiate_version().await.map_err(|error| {
@@ -519,7 +523,9 @@ async fn is_down(docker: &Docker, container: &str) -> Result<bool, RuntimeError>
             let state = inspected.state.unwrap_or_default();
             Ok(state.running != Some(true) && state.restarting != Some(true))
         }
-        Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
+            Ok(false)
+        }
         Err(error) => Err(failed(error)),
     }
 }

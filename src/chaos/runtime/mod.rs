@@ -99,14 +99,20 @@ impl Fault {
         let name = &target.name;
         match self {
             Self::Kill => format!("kill {name}"),
-            Self::Cpu { length } => format!("saturate the CPU of {name} for {} s", length.as_secs()),
+            Self::Cpu { length } => {
+                format!("saturate the CPU of {name} for {} s", length.as_secs())
+            }
             Self::Memory { bytes, length, .. } => {
                 format!("use up {} MiB beside {name} for {} s", bytes >> 20, length.as_secs())
             }
             Self::Cut { peers, reject, length } => {
                 let names: Vec<&str> = peers.iter().map(|peer| peer.name.as_str()).collect();
                 let how = if *reject { "refuse" } else { "cut" };
-                format!("{how} the network {name} - {} for {} s", names.join(", "), length.as_secs())
+                format!(
+                    "{how} the network {name} - {} for {} s",
+                    names.join(", "),
+                    length.as_secs()
+                )
             }
         }
     }

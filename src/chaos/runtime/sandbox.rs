@@ -77,7 +77,12 @@ impl SandboxRuntime {
         target.instance.pid.and_then(Process::now).ok_or_else(gone)
     }
 
-    fn own_group(&self, process: Process, bytes: u64, token: &str) -> Result<OwnGroup, RuntimeError> {
+    fn own_group(
+        &self,
+        process: Process,
+        bytes: u64,
+        token: &str,
+    ) -> Result<OwnGroup, RuntimeError> {
         let group = Cgroup::of(process)
             .ok_or_else(|| RuntimeError::new("there are no control groups to be seen"))?;
         if group.version != 1 {
@@ -298,7 +303,10 @@ fn client() -> Result<Client, RuntimeError> {
     built.map_err(|error| RuntimeError::new(error.to_string()))
 }
 
-async fn get<T: serde::de::DeserializeOwned>(client: &Client, url: &str) -> Result<T, RuntimeError> {
+async fn get<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    url: &str,
+) -> Result<T, RuntimeError> {
     let failed = |error: reqwest::Error| RuntimeError::new(format!("the sandbox: {error}"));
     let response = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
     response.map_err(failed)?.json().await.map_err(failed)

@@ -133,10 +133,9 @@ impl CurrentExperiment {
     fn moment(&mut self, target: &str, kind: MomentKind, at_us: u64) {
         match self.timelines.iter_mut().find(|timeline| timeline.target == target) {
             Some(timeline) => timeline.moments.push((kind, at_us)),
-            None => self.timelines.push(Timeline {
-                target: target.to_owned(),
-                moments: vec![(kind, at_us)],
-            }),
+            None => self
+                .timelines
+                .push(Timeline { target: target.to_owned(), moments: vec![(kind, at_us)] }),
         }
     }
 }

@@ -84,10 +84,9 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
             return Some((level_of(result.verdict), line));
         }
         ChaosEvent::Scored(score) => match score.score {
-            Some(points) => format!(
-                "resilience {points:.0} of 100, coverage {}/{}",
-                score.covered, score.asked
-            ),
+            Some(points) => {
+                format!("resilience {points:.0} of 100, coverage {}/{}", score.covered, score.asked)
+            }
             None => "no resilience score: no experiment counts".into(),
         },
         ChaosEvent::Injected {} | ChaosEvent::Probed { .. } | ChaosEvent::Unknown => return None,

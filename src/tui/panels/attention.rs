@@ -28,7 +28,10 @@ fn what(app: &App) -> (String, Style) {
         Link::Live | Link::Over => {}
     }
     if let Some(fault) = state.active_fault() {
-        return (format!("! FAULT {}   H heals now", super::chaos::in_words(fault, app)), theme.bad);
+        return (
+            format!("! FAULT (H heals now) {}", super::chaos::in_words(fault, app)),
+            theme.bad,
+        );
     }
     match &state.status {
         RunStatus::Held(reason) => {

@@ -24,12 +24,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let phase = app.shown().phases.iter().find_map(|phase| phase.chaos.as_ref());
     let Some(chaos) = phase else {
         let text = "   nothing has been broken yet: the chaos phase fills this panel";
-        return lines(
-            frame,
-            area,
-            app,
-            vec![Line::raw(""), Line::styled(text, app.theme.dim)],
-        );
+        return lines(frame, area, app, vec![Line::raw(""), Line::styled(text, app.theme.dim)]);
     };
     let mut text = vec![title(chaos, app)];
     if let Some(current) = &chaos.current {
@@ -78,7 +73,9 @@ fn experiment<'a>(current: &CurrentExperiment, app: &App) -> Vec<Line<'a>> {
     let undo = format!("   if you abort now: {}, then wait for a steady platform", fault.undo);
     let (proof, style) = match &fault.effect {
         Some((true, evidence)) => (format!("   proof: {evidence}"), app.theme.ok),
-        Some((false, evidence)) => (format!("   no proven effect yet: {evidence}"), app.theme.warning),
+        Some((false, evidence)) => {
+            (format!("   no proven effect yet: {evidence}"), app.theme.warning)
+        }
         None => ("   its effect is being measured".into(), app.theme.dim),
     };
     vec![

@@ -1,0 +1,222 @@
+//! The chaos phase in reports: every experiment with its recovery timeline, and the same as a
+//! journal with the keys that Chaos Toolkit's has.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::run::event::{ExperimentResult, SteadyFigures, Timeline, Verdict};
+use crate::run::state::{ChaosState, PhaseState, RunState};
+
+/// What the chaos phase showed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ChaosSection {
+    /// The runtime that acted.
+    pub runtime: String,
+    /// Seed of the choice of targets.
+    pub seed: u64,
+    /// Resilience score, 0-100; null when no experiment counts.
+    pub resilience_score: Option<f64>,
+    /// Kinds of experiments that count, of those asked for, such as `3/4`.
+    pub coverage: String,
+    /// What limits the score.
+    pub capped: Option<String>,
+    /// What was not touched, and why.
+    pub excluded: BTreeMap<String, String>,
+    /// Protected targets that changed.
+    pub disturbed: Vec<String>,
+    /// The experiments, in order.
+    pub experiments: Vec<ExperimentRow>,
+}
+
+/// One experiment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ExperimentRow {
+    /// kill, cpu, memory or partition.
+    pub kind: String,
+    /// What it did.
+    pub title: String,
+    /// Its verdict.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// Whether the fault had its effect; null when it was not injected.
+    pub effective: Option<bool>,
+    /// What proves the effect.
+    pub evidence: Vec<String>,
+    /// What was observed besides.
+    pub notes: Vec<String>,
+    /// Longest time to recovery, milliseconds; null when a target did not recover.
+    pub recovery_ms: Option<f64>,
+    /// How long it may take, milliseconds.
+    pub recovery_limit_ms: f64,
+    /// Points out of 100; null when it does not count.
+    pub points: Option<f64>,
+    /// Whether nothing was left of the fault.
+    pub rollback_verified: bool,
+    /// What was left.
+    pub residue: Vec<String>,
+    /// Moments by target.
+    pub timelines: Vec<TimelineRow>,
+    /// Every service before the fault.
+    pub before: Vec<SteadyRow>,
+    /// While it was there.
+    pub during: Vec<SteadyRow>,
+    /// Afterwards.
+    pub after: Vec<SteadyRow>,
+}
+
+/// Moments of one target.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TimelineRow {
+    /// The target.
+    pub target: String,
+    /// What happened, with milliseconds since the first moment.
+    pub moments: Vec<Moment>,
+}
+
+/// One moment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Moment {
+    /// What happened.
+    pub kind: String,
+    /// Milliseconds since the first moment of the timeline.
+    pub t_rel_ms: f64,
+    /// Seconds since the run was created.
+    pub at_seconds: f64,
+}
+
+/// How a service fared.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SteadyRow {
+    /// The service.
+    pub service: String,
+    /// Probes.
+    pub n: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that were answered without a peer.
+    pub degraded: u64,
+    /// Answered share in percent.
+    pub availability_percent: Option<f64>,
+    /// 95th percentile, milliseconds.
+    pub p95_ms: Option<f64>,
+}
+
+/// The section of a chaos phase.
+pub fn section(chaos: &ChaosState) -> ChaosSection {
+    let start = chaos.start.as_ref();
+    let score = chaos.score.as_ref();
+    ChaosSection {
+        runtime: start.map(|start| start.runtime.clone()).unwrap_or_default(),
+        seed: start.map_or(0, |start| start.seed),
+        resilience_score: score.and_then(|score| score.score),
+        coverage: score.map_or_else(|| "-".into(), |s| format!("{}/{}", s.covered, s.asked)),
+        capped: score.and_then(|score| score.capped.clone()),
+        excluded: start.map(|s| s.excluded.iter().cloned().collect()).unwrap_or_default(),
+        disturbed: chaos.disturbed.clone(),
+        experiments: chaos.results.iter().map(row).collect(),
+    }
+}
+
+fn row(result: &ExperimentResult) -> ExperimentRow {
+    ExperimentRow {
+        kind: result.kind.name().to_owned(),
+        title: result.title.clone(),
+        verdict: result.verdict.word().to_owned(),
+        reason: result.reason.clone(),
+        effective: result.effective,
+        evidence: result.evidence.clone(),
+        notes: result.notes.clone(),
+        recovery_ms: result.recovery_us.map(millis),
+        recovery_limit_ms: millis(result.recovery_limit_us),
+        points: result.points,
+        rollback_verified: result.effective.is_some() && result.residue.is_empty(),
+        residue: result.residue.clone(),
+        timelines: result.timelines.iter().map(timeline).collect(),
+        before: result.before.iter().map(steady).collect(),
+        during: result.during.iter().map(steady).collect(),
+        after: result.after.iter().map(steady).collect(),
+    }
+}
+
+fn timeline(timeline: &Timeline) -> TimelineRow {
+    let origin = timeline.moments.first().map_or(0, |(_, at)| *at);
+    let moment = |(kind, at): &(crate::run::event::MomentKind, u64)| Moment {
+        kind: kind.words().to_owned(),
+        t_rel_ms: millis(at.saturating_sub(origin)),
+        at_seconds: *at as f64 / 1e6,
+    };
+    TimelineRow {
+        target: timeline.target.clone(),
+        moments: timeline.moments.iter().map(moment).collect(),
+    }
+}
+
+fn steady(figures: &SteadyFigures) -> SteadyRow {
+    SteadyRow {
+        service: figures.service.name().to_owned(),
+        n: figures.n,
+        failed: figures.failed,
+        degraded: figures.degraded,
+        availability_percent: figures.availability_percent(),
+        p95_ms: figures.p95_us.map(millis),
+    }
+}
+
+/// The phase as a journal: the keys of Chaos Toolkit's, and our section beside them.
+pub fn journal(state: &RunState, phase: &PhaseState) -> Option<Value> {
+    let chaos = phase.chaos.as_ref()?;
+    let section = section(chaos);
+    let wall = |at_us: Option<u64>| {
+        let after = std::time::Duration::from_micros(at_us?);
+        Some(state.created?.checked_add(after).ok()?.to_string())
+    };
+    let verdict = phase.outcome.as_ref().map(|outcome| outcome.verdict);
+    let status = match verdict {
+        Some(Verdict::Aborted) => "aborted",
+        None => "interrupted",
+        Some(_) => "completed",
+    };
+    let deviated = chaos.results.iter().any(|result| result.verdict == Verdict::Fail);
+    let met = |rows: &[SteadyRow]| rows.iter().all(|row| row.failed == 0) && !rows.is_empty();
+    let activity = |row: &ExperimentRow| {
+        json!({
+            "activity": { "type": "action", "name": row.title },
+            "status": if row.effective.is_some() { "succeeded" } else { "failed" },
+            "output": row,
+        })
+    };
+    let rollback = |row: &ExperimentRow| {
+        json!({
+            "activity": { "type": "action", "name": format!("heal: {}", row.title) },
+            "status": if row.residue.is_empty() { "succeeded" } else { "failed" },
+            "verified": row.rollback_verified,
+            "output": row.residue,
+        })
+    };
+    let (first, last) = (section.experiments.first(), section.experiments.last());
+    Some(json!({
+        "experiment": { "title": "shakedown chaos", "description": "experiments that always heal" },
+        "status": status,
+        "deviated": deviated,
+        "start": wall(phase.started_us),
+        "end": wall(phase.finished_us),
+        "duration": phase.elapsed_us(state.now_us) as f64 / 1e6,
+        "steady_states": {
+            "before": { "steady_state_met": first.map(|row| met(&row.before)) },
+            "after": { "steady_state_met": last.map(|row| met(&row.after)) },
+        },
+        "run": section.experiments.iter().map(activity).collect::<Vec<_>>(),
+        "rollbacks": section.experiments.iter().filter(|row| row.effective.is_some())
+            .map(rollback).collect::<Vec<_>>(),
+        "verdict": verdict.map(Verdict::word),
+        "shakedown": section,
+    }))
+}
+
+fn millis(us: u64) -> f64 {
+    us as f64 / 1e3
+}

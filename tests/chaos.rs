@@ -1,0 +1,246 @@
+//! Chaos on the embedded sandbox by the real program: what it shows, and that nothing is left of it,
+//! however it ends. Whether it is healed is looked at from outside, never asked of the program.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use shakedown::run::client::{ClientUpdate, EngineClient};
+use shakedown::run::connection;
+use shakedown::run::control::Command;
+use shakedown::run::folder::RunFolder;
+use shakedown::run::journal;
+use shakedown::run::state::{RunState, RunStatus};
+use shakedown::sandbox::{Options, Sandbox, config};
+use support::{Workplace, ended, engine_pid, report, signal, text, wait_for};
+
+/// Short faults on a platform that is measured briefly.
+const SHORT: [&str; 5] = [
+    "chaos.steady.baseline=2s",
+    "chaos.cpu.length=4s",
+    "chaos.memory.length=4s",
+    "chaos.partition.length=5s",
+    "chaos.memory.mebibytes=64",
+];
+
+fn chaos(place: &Workplace, config: Option<&Path>, more: &[&str]) -> std::process::Child {
+    let mut command = place.command(&["chaos", "--headless", "--seed", "7"]);
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    for setting in SHORT.iter().chain(more) {
+        command.args(["--set", setting]);
+    }
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command.spawn().expect("program runs")
+}
+
+fn helpers(place: &Workplace) -> usize {
+    let is_helper = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == b"chaos-helper")
+    };
+    place.processes().iter().filter(|pid| is_helper(pid)).count()
+}
+
+/// Undo entries that are still open.
+fn open_undos(place: &Workplace) -> usize {
+    fs::read_dir(place.path().join("state/shakedown/undo")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn four_experiments_are_made_and_nothing_is_left_of_them() {
+    let place = Workplace::new();
+    let (code, out, err) = ended(chaos(&place, None, &[]));
+    let run = place.run();
+    let report = report(&run);
+    let phase = report["phases"].as_array().expect("phases").iter().find(|p| p["phase"] == "chaos");
+    let section = &phase.expect("chaos")["chaos"];
+    let experiments = section["experiments"].as_array().expect("experiments");
+    assert_eq!(experiments.len(), 4, "{out}\n{err}");
+    for experiment in experiments {
+        assert_eq!(experiment["residue"], json!([]), "{experiment}");
+        // Without a right to make memory groups that experiment cannot be made, and says so.
+        let made = experiment["effective"] == json!(true);
+        let verdict = if made { "pass" } else { "inconclusive" };
+        assert_eq!(experiment["verdict"], verdict, "{experiment}");
+        assert!(made || experiment["kind"] == "memory", "{experiment}");
+    }
+    assert!(section["resilience_score"].as_f64() >= Some(90.0), "{section}");
+    assert!(matches!(code, Some(0 | 3)), "{out}\n{err}");
+    let cut = &experiments[3]["notes"];
+    assert!(cut.to_string().contains("fallback used"), "the sandbox has a fallback: {cut}");
+    let killed = experiments[0]["timelines"].as_array().expect("timelines");
+    assert_eq!(killed.len(), 3);
+    for timeline in killed {
+        let kinds: Vec<&Value> =
+            timeline["moments"].as_array().expect("moments").iter().map(|m| &m["kind"]).collect();
+        for kind in ["injected", "died", "started", "stable"] {
+            assert!(kinds.contains(&&json!(kind)), "{timeline}");
+        }
+    }
+    let journal = fs::read(run.path().join("chaos_report.json")).expect("written");
+    let journal: Value = serde_json::from_slice(&journal).expect("JSON");
+    for key in
+        ["status", "deviated", "start", "end", "duration", "steady_states", "run", "rollbacks"]
+    {
+        assert!(journal.get(key).is_some(), "{key}");
+    }
+    assert_eq!((open_undos(&place), helpers(&place)), (0, 0));
+}
+
+/// A sandbox that outlives the engines which break it, and a configuration that leads there.
+async fn lasting_sandbox(place: &Workplace) -> (Sandbox, std::path::PathBuf, String) {
+    let executable = Path::new(env!("CARGO_BIN_EXE_shakedown"));
+    let sandbox = Sandbox::launch(executable, &Options::default()).await.expect("comes up");
+    let config = config(sandbox.endpoints());
+    let admin = sandbox.endpoints().admin.clone();
+    let path = place.path().join("shakedown.yaml");
+    fs::write(&path, serde_yaml::to_string(&config).expect("YAML")).expect("written");
+    (sandbox, path, admin)
+}
+
+async fn get(url: String) -> Value {
+    shakedown::platform::tls::install_provider();
+    reqwest::get(url).await.expect("answers").json().await.expect("JSON")
+}
+
+/// What a fault may have left in a sandbox, from outside.
+async fn residue(admin: &str) -> Vec<String> {
+    let mut left = Vec::new();
+    for link in get(format!("{admin}/sandbox/links")).await.as_array().expect("links") {
+        if link["passage"] != "open" {
+            left.push(link.to_string());
+        }
+    }
+    let online = std::thread::available_parallelism().map_or(1, usize::from);
+    for child in get(format!("{admin}/sandbox/services")).await.as_array().expect("services") {
+        let pid = child["pid"].as_u64().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        if online > 1 && !allowed.expect("said").contains(['-', ',']) {
+            left.push(format!("{} is kept on one CPU", child["name"]));
+        }
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it is there");
+        if groups.contains("shakedown-") {
+            left.push(format!("{} is in a memory group", child["name"]));
+        }
+    }
+    left
+}
+
+fn fault(run: &RunFolder) -> Option<()> {
+    let state = journal::read(run.path()).ok()?.state;
+    state.active_fault().filter(|fault| fault.effect.is_some()).map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_killed_in_mid_fault_leaves_nothing_broken() {
+    let place = Workplace::new();
+    let (sandbox, config, admin) = lasting_sandbox(&place).await;
+    for kind in ["cpu", "memory", "partition"] {
+        for after_ms in [0, 700, 1900] {
+            let only = format!("chaos.experiments=[{kind}]");
+            let child = chaos(&place, Some(&config), &[&only]);
+            let run = wait_for("a new run", || {
+                RunFolder::list(&place.runs()).into_iter().find(RunFolder::has_live_engine)
+            });
+            let pid = engine_pid(&run);
+            let injected = wait_for("a fault, or none that can be made", || {
+                let over = journal::read(run.path()).ok()?.state.verdict.is_some();
+                (fault(&run).is_some() || over).then_some(!over)
+            });
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            if injected {
+                signal(pid, Signal::KILL);
+            }
+            ended(child);
+            // Whatever holds the fault ends with its engine, or at its own deadline.
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+            while !residue(&admin).await.is_empty() && tokio::time::Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert_eq!(residue(&admin).await, Vec::<String>::new(), "{kind} after {after_ms} ms");
+            assert_eq!(helpers(&place), 0, "{kind} after {after_ms} ms");
+            let recovered = place.output(&["recover"]);
+            assert_eq!(recovered.status.code(), Some(0), "{}", text(&recovered.stderr));
+            assert_eq!(open_undos(&place), 0, "{kind} after {after_ms} ms");
+        }
+    }
+    sandbox.stop().await;
+}
+
+async fn until(
+    client: &mut EngineClient,
+    state: &mut RunState,
+    wanted: impl Fn(&RunState) -> bool,
+) {
+    let follow = async {
+        while !wanted(state) {
+            match client.updates.recv().await.expect("the engine lives") {
+                ClientUpdate::Snapshot(snapshot) => *state = *snapshot,
+                ClientUpdate::Event(event) => state.apply(&event),
+                ClientUpdate::Disconnected(reason) => panic!("{reason}"),
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(support::PATIENCE, follow).await.expect("in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pausing_and_aborting_in_mid_fault_heal_first() {
+    let place = Workplace::new();
+    let (sandbox, config, admin) = lasting_sandbox(&place).await;
+    let long = "chaos.partition.length=60s";
+    let child = chaos(&place, Some(&config), &["chaos.experiments=[partition]", long]);
+    let run = place.run();
+    let mut client = connection::connect(&run, "operator".into(), false);
+    let mut state = RunState::default();
+    let broken = |state: &RunState| state.active_fault().is_some_and(|f| f.effect.is_some());
+
+    until(&mut client, &mut state, broken).await;
+    assert_eq!(residue(&admin).await.len(), 1, "the link is cut");
+    client.send(Command::Pause {}).expect("sent");
+    until(&mut client, &mut state, |state| state.status == RunStatus::Paused).await;
+    assert_eq!(residue(&admin).await, Vec::<String>::new(), "healed before it holds");
+    assert_eq!(open_undos(&place), 1, "an empty journal of a live run");
+
+    client.send(Command::Resume {}).expect("sent");
+    until(&mut client, &mut state, broken).await;
+    client.send(Command::AbortRun {}).expect("sent");
+    until(&mut client, &mut state, |state| state.status == RunStatus::Finished).await;
+    assert_eq!(residue(&admin).await, Vec::<String>::new(), "healed before it ended");
+    let (code, out, _) = ended(child);
+    assert_eq!(code, Some(130), "{out}");
+    assert_eq!(open_undos(&place), 0);
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn healing_by_hand_ends_the_fault_and_not_the_plan() {
+    let place = Workplace::new();
+    let (sandbox, config, admin) = lasting_sandbox(&place).await;
+    let settings = ["chaos.experiments=[partition, cpu]", "chaos.partition.length=60s"];
+    let child = chaos(&place, Some(&config), &settings);
+    let run = place.run();
+    let mut client = connection::connect(&run, "operator".into(), false);
+    let mut state = RunState::default();
+    until(&mut client, &mut state, |state| state.active_fault().is_some()).await;
+    client.send(Command::Heal {}).expect("sent");
+    until(&mut client, &mut state, |state| state.active_fault().is_none()).await;
+    assert_eq!(residue(&admin).await, Vec::<String>::new());
+    client.send(Command::Heal {}).expect("sent");
+    until(&mut client, &mut state, |state| {
+        state.acknowledgements.iter().any(|ack| ack.refused.is_some())
+    })
+    .await;
+    let (code, out, _) = ended(child);
+    assert_eq!(code, Some(3), "an experiment that was cut short decides nothing: {out}");
+    assert!(out.contains("an operator asked for it"), "{out}");
+    sandbox.stop().await;
+}
