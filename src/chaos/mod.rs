@@ -4,6 +4,7 @@ mod board;
 mod cgroup;
 mod confine;
 mod course;
+mod dry_run;
 pub mod helper;
 mod lease;
 mod nft;
@@ -18,5 +19,6 @@ mod strike;
 mod undo;
 mod verdict;
 
+pub use dry_run::dry_run;
 pub use phase::ChaosPhase;
 pub use recovery::{Healed, heal_leftovers};

@@ -21,7 +21,7 @@ use crate::run::state_dir::StateDir;
 use crate::run::undo::UndoJournal;
 
 /// Mixed into the run's seed, so that the choice of targets is not the load's.
-const SEED_OF_CHOICES: u64 = 0xc4a0_5eed;
+pub(super) const SEED_OF_CHOICES: u64 = 0xc4a0_5eed;
 
 /// The chaos phase.
 pub struct ChaosPhase;
@@ -71,7 +71,7 @@ async fn begin(context: &PhaseContext) -> Result<Began, RuntimeError> {
     Ok(Began { runtime, targets, probes, undo })
 }
 
-async fn runtime_of(chaos: &Chaos) -> Result<Box<dyn Runtime>, RuntimeError> {
+pub(super) async fn runtime_of(chaos: &Chaos) -> Result<Box<dyn Runtime>, RuntimeError> {
     match chaos.runtime {
         RuntimeKind::Docker => Ok(Box::new(DockerRuntime::connect(chaos).await?)),
         RuntimeKind::Sandbox => {

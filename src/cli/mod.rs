@@ -1,6 +1,7 @@
 //! The command line: one file per command, exit codes, nothing else.
 
 mod attach;
+mod chaos;
 mod check;
 mod clean;
 mod dashboard;
@@ -84,7 +85,7 @@ enum Command {
     #[command(alias = "ramping")]
     K6(run::RunOptions),
     /// Chaos alone
-    Chaos(run::RunOptions),
+    Chaos(chaos::ChaosArgs),
     /// Security alone
     Security(run::RunOptions),
     /// Backup drill alone
@@ -152,7 +153,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Quick(options)) => start(Scope::Quick, &options),
         Some(Command::Locust(options)) => start(only(PhaseKind::Mixed), &options),
         Some(Command::K6(options)) => start(only(PhaseKind::Ramping), &options),
-        Some(Command::Chaos(options)) => start(only(PhaseKind::Chaos), &options),
+        Some(Command::Chaos(args)) => chaos::run(&config, &display, &args),
         Some(Command::Security(options)) => start(only(PhaseKind::Security), &options),
         Some(Command::Backup(options)) => start(only(PhaseKind::Backup), &options),
         Some(Command::Demo(options)) => start(Scope::Demo, &options),

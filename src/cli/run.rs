@@ -72,6 +72,13 @@ pub struct RunOptions {
     inconclusive: Option<InconclusiveWord>,
 }
 
+impl RunOptions {
+    /// The seed that was asked for, or a new one.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(rand::random)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OnDetachWord {
     Continue,
@@ -137,7 +144,7 @@ fn order(
         config,
         config_source,
         plan,
-        seed: options.seed.unwrap_or_else(rand::random),
+        seed: options.seed(),
         autostart,
         armed,
         owned: false,

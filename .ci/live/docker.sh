@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Chaos on a real Docker engine: installs and starts one of its own on this machine, makes its images
+# by import (no registry), and runs the tests that are ignored elsewhere. Leaves nothing running.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/shakedown-ci/target}"
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "live docker suite: not run, it needs root"
+    exit 0
+fi
+missing=()
+command -v dockerd >/dev/null || missing+=(docker.io)
+command -v nft >/dev/null || missing+=(nftables)
+command -v iptables >/dev/null || missing+=(iptables)
+command -v nsenter >/dev/null || missing+=(util-linux)
+dpkg -s busybox-static >/dev/null 2>&1 || missing+=(busybox-static)
+if [ "${#missing[@]}" -gt 0 ]; then
+    echo "installing: ${missing[*]}"
+    apt-get update -qq >/dev/null || true
+    if ! apt-get install -y -qq --no-install-recommends "${missing[@]}" >/tmp/shakedown-live-apt.log 2>&1; then
+        echo "live docker suite: not run, its packages cannot be installed"
+        tail -3 /tmp/shakedown-live-apt.log
+        exit 0
+    fi
+fi
+
+work=$(mktemp -d /tmp/shakedown-live.XXXXXX)
+export DOCKER_HOST="unix://$work/docker.sock"
+dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" \
+    --pidfile "$work/pid" --bridge none >"$work/log" 2>&1 &
+daemon=$!
+stop() {
+    docker ps -aq 2>/dev/null | xargs -r docker rm -f >/dev/null 2>&1 || true
+    docker network ls -q --filter type=custom 2>/dev/null | xargs -r docker network rm >/dev/null 2>&1 || true
+    kill "$daemon" 2>/dev/null || true
+    wait "$daemon" 2>/dev/null || true
+    rm -rf "$work" 2>/dev/null || true
+}
+trap stop EXIT
+for _ in $(seq 100); do
+    docker version >/dev/null 2>&1 && break
+    sleep 0.1
+done
+if ! docker version >/dev/null 2>&1; then
+    echo "live docker suite: not run, no engine comes up here"
+    tail -3 "$work/log"
+    exit 0
+fi
+docker version --format 'Docker engine {{.Server.Version}}, API {{.Server.APIVersion}}'
+echo "cgroup v2 with the systemd driver: not run live"
+timeout 900 cargo test --locked --test live_docker -- --ignored --test-threads 1
