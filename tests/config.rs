@@ -66,8 +66,8 @@ fn later_sources_override_earlier_ones() {
     let config = config.expect("valid");
     assert_eq!(config.phases.cooldown.to_string(), "7s");
     assert_eq!(config.workloads.mixed.expect("shipped").scenarios[0].weight, 3);
-    let config = with(&[], &[("SHAKEDOWN_CRITERIA__MIN_SAMPLES", "5")]).expect("valid");
-    assert_eq!(config.criteria.min_samples, 5);
+    let config = with(&[], &[("SHAKEDOWN_CRITERIA__SECURITY_PERCENT", "5")]).expect("valid");
+    assert_eq!(config.criteria.security_percent, 5.0);
 }
 
 #[test]

@@ -52,7 +52,7 @@ async fn snapshot_and_tail_equal_the_full_fold_for_every_client() {
     let (code, out, err) = ended(child);
     assert_eq!(code, Some(0), "{out}\n{err}");
 
-    let whole = recovery::open(&run).expect("readable").state;
+    let whole = recovery::open(&run, &shakedown::slo::SloJudge).expect("readable").state;
     assert_eq!(whole.status, RunStatus::Finished);
     assert_eq!(early_state, whole);
     assert_eq!(late_state, whole);

@@ -161,6 +161,7 @@ impl Bench {
                 &[PhaseKind::Slo],
             ),
             criteria: Criteria::default(),
+            promises: None,
         });
         let reports = Arc::new(Reports::default());
         let phase = |kind| (kind, Ok(Arc::new(TestPhase(kind, setup.behaviour)) as Arc<dyn Phase>));

@@ -8,6 +8,7 @@ use crate::config::InconclusiveExit;
 use crate::run::client::{ClientUpdate, EngineClient};
 use crate::run::folder::RunFolder;
 use crate::run::recovery::{self, RecordedRun};
+use crate::slo::SloJudge;
 
 /// Options of `attach`.
 #[derive(clap::Args)]
@@ -26,7 +27,7 @@ pub fn run(
     args: &AttachArgs,
 ) -> Result<Exit, CliError> {
     let folder = find(config, args.id.as_deref())?;
-    let recorded = recovery::open(&folder).map_err(CliError::usage)?;
+    let recorded = recovery::open(&folder, &SloJudge).map_err(CliError::usage)?;
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         if recorded.alive {
             return headless::look_on(&folder);

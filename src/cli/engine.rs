@@ -109,6 +109,7 @@ fn parts(folder: &RunFolder, order: EngineOrder) -> Result<EngineParts, CliError
         plan: order.plan,
         origins,
         config_source: order.config_source,
+        promises: order.promises,
         owned: order.owned,
         exclusive: !order.sandbox,
     })

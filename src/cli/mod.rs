@@ -17,6 +17,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod session;
+mod slo;
 mod tools;
 
 use std::path::PathBuf;
@@ -109,6 +110,8 @@ enum Command {
     Init(init::InitArgs),
     /// Checks configuration, reachability, health and optional tools
     Check(check::CheckArgs),
+    /// Checks, explains and exports the service level objectives
+    Slo(slo::SloArgs),
     /// Runs the embedded practice platform alone
     Sandbox(sandbox::SandboxArgs),
     /// One service of the sandbox
@@ -162,6 +165,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Report(args)) => report::run(&config, &args),
         Some(Command::Recover(args)) => recover::run(&config, &args),
         Some(Command::Results) => report::results(&config),
+        Some(Command::Slo(args)) => slo::run(&args),
         Some(Command::Clean(args)) => clean::run(&config, &args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Check(args)) => check::run(&config, &args),

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use super::exit::CliError;
-use crate::config::{Config, OnDetach};
+use crate::config::{Config, OnDetach, SloDefinitions};
 use crate::run::engine::engine_log;
 use crate::run::folder::RunFolder;
 use crate::run::plan::Plan;
@@ -20,6 +20,8 @@ pub struct EngineOrder {
     pub config: Config,
     /// Where it came from, in words.
     pub config_source: String,
+    /// What the platform promises.
+    pub promises: SloDefinitions,
     /// What is to be done.
     pub plan: Plan,
     /// Seed of every random choice.

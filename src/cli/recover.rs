@@ -11,6 +11,7 @@ use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
+use crate::slo::SloJudge;
 
 /// Options of `recover`.
 #[derive(clap::Args)]
@@ -30,7 +31,7 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
     let mut left = unhealed.left;
     let mut found = unhealed.found;
     for run in chosen.iter().filter(|run| !run.has_live_engine()) {
-        let mut state = recovery::open(run).map_err(CliError::usage)?.state;
+        let mut state = recovery::open(run, &SloJudge).map_err(CliError::usage)?.state;
         for (phase, last) in leftovers(&state) {
             found = true;
             left += recover(run, &mut state, phase, last)?;

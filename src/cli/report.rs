@@ -11,6 +11,7 @@ use crate::report::{json, text};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
+use crate::slo::SloJudge;
 
 /// Options of `report`.
 #[derive(clap::Args)]
@@ -23,7 +24,7 @@ pub struct ReportArgs {
 pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
     let folder = RunFolder::find(&runs::folder(config)?, args.id.as_deref());
     let folder = folder.map_err(CliError::usage)?;
-    let recorded = recovery::open(&folder).map_err(CliError::usage)?;
+    let recorded = recovery::open(&folder, &SloJudge).map_err(CliError::usage)?;
     if recorded.alive {
         say_error(&"the run goes on: this is a partial report");
     } else if recorded.interrupted {
@@ -43,7 +44,7 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
 /// Tells how a run ended whose engine went away under a client's eyes.
 pub fn after_engine(folder: &RunFolder) -> Result<Exit, CliError> {
     // Refused before it began, or still alive: there is nothing to add to what was said.
-    let Ok(recorded) = recovery::open(folder) else { return Ok(Exit::Usage) };
+    let Ok(recorded) = recovery::open(folder, &SloJudge) else { return Ok(Exit::Usage) };
     if recorded.alive || recorded.state.identity.is_none() {
         return Ok(Exit::Usage);
     }

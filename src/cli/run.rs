@@ -12,12 +12,14 @@ use super::headless;
 use super::order::{EngineOrder, start_engine};
 use super::{ConfigArgs, DisplayArgs, runtime, session};
 use crate::config::{
-    self, Config, Environment, InconclusiveExit, LoadOptions, OnDetach, PhaseKind,
+    self, Config, Environment, InconclusiveExit, LoadOptions, LoadedSlos, OnDetach, PhaseKind,
+    SloDefinitions,
 };
 use crate::run::connection::was_refused;
 use crate::run::folder::RunFolder;
 use crate::run::plan::{Plan, Scope};
 use crate::sandbox;
+use crate::slo;
 
 /// Options of `run`.
 #[derive(Args)]
@@ -134,6 +136,7 @@ fn order(
             InconclusiveWord::Fail => InconclusiveExit::Fail,
         };
     }
+    let promises = promises(&config)?;
     let armed = arm(&config, options.arm.as_deref())?;
     let plan = Plan::new(&config.phases, scope, &options.skip);
     if plan.phases.iter().all(|phase| phase.skip || phase.kind == PhaseKind::Slo) {
@@ -143,6 +146,7 @@ fn order(
         on_detach: on_detach(&config, options),
         config,
         config_source,
+        promises,
         plan,
         seed: options.seed(),
         autostart,
@@ -150,6 +154,17 @@ fn order(
         owned: false,
         sandbox,
     })
+}
+
+/// What the platform promises; definitions with errors are refused.
+fn promises(config: &Config) -> Result<SloDefinitions, CliError> {
+    let loaded = LoadedSlos::load(config.slo_definitions.as_ref()).map_err(CliError::usage)?;
+    let errors = slo::lint(&loaded).into_iter().filter(|f| f.weight == slo::Weight::Error);
+    let errors: Vec<String> = errors.map(|f| format!("{}: {}", loaded.source, f.message)).collect();
+    if !errors.is_empty() {
+        return Err(CliError::usage(errors.join("\n")));
+    }
+    Ok(slo::with_criteria(loaded.definitions, &config.criteria))
 }
 
 /// The configuration, where it came from, and whether it is the embedded sandbox's.

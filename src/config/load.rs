@@ -87,9 +87,7 @@ pub fn load(options: &LoadOptions) -> Result<Option<Loaded>, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigError> {
-    let config: Config = serde_yaml::from_str(text)
-        .map_err(|error| ConfigError::Problems(vec![yaml_problem(name, text, &error)]))?;
-    let positions = Positions::read(text);
+    let (config, positions): (Config, Positions) = read_yaml(name, text)?;
     let source = File { name, text, positions: &positions };
     let mut origins: BTreeMap<String, String> = positions
         .leaves()
@@ -107,6 +105,19 @@ pub fn apply_overrides(config: Config, options: &LoadOptions) -> Result<Loaded, 
     let mut origins = BTreeMap::new();
     let config = finish(config, options, &mut origins, None)?;
     Ok(Loaded { config, source: "built-in".into(), origins })
+}
+
+/// Reads any of our YAML documents, with the places of its values.
+///
+/// # Errors
+/// With file, line, column and hint.
+pub(super) fn read_yaml<T: serde::de::DeserializeOwned>(
+    name: &str,
+    text: &str,
+) -> Result<(T, Positions), ConfigError> {
+    let document = serde_yaml::from_str(text)
+        .map_err(|error| ConfigError::Problems(vec![yaml_problem(name, text, &error)]))?;
+    Ok((document, Positions::read(text)))
 }
 
 struct File<'a> {

@@ -8,6 +8,7 @@ mod position;
 mod problem;
 mod secret;
 mod service;
+mod slo;
 mod timespan;
 mod validate;
 mod workload;
@@ -28,6 +29,11 @@ pub use secret::{Secret, SecretError, SecretSource};
 pub use service::{
     Auth, ChatService, Endpoint, McpService, Operation, RagService, Scratch, ServiceKind, Services,
     Tool,
+};
+pub use slo::{
+    AlertSeverity, BudgetAssertion, BurnAlert, Channel, Collection, ComplianceRules,
+    DEFAULT_SLO_FILE, EscalationLevel, LoadedSlos, RecoveryRules, Required, SHIPPED_SLOS,
+    SLO_SCHEMA, Slo, SloDefinitions, SloKind, SloMetadata,
 };
 pub use timespan::{TimeSpan, TimeSpanError};
 pub use workload::{Flow, Scenario, Stage, Stages, Step, ThinkTime, Thresholds, Workload};
@@ -56,6 +62,9 @@ pub struct Config {
     /// What a run must reach to pass.
     #[serde(default)]
     pub criteria: Criteria,
+    /// The file with the objectives; `slo_definitions.yaml` where it exists, else the built-in ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo_definitions: Option<PathBuf>,
     /// Brakes.
     #[serde(default)]
     pub guards: Guards,

@@ -152,18 +152,19 @@ impl Lengths {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Criteria {
-    /// Least share of requests answered without a failure of the platform, in percent.
-    pub availability_percent: f64,
-    /// The 99th percentile of response time stays below this.
-    pub p99: TimeSpan,
-    /// Failed requests of any kind stay below this share, in percent.
-    pub error_rate_percent: f64,
+    /// Replaces the objective of `availability` in the SLO definitions, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub availability_percent: Option<f64>,
+    /// Replaces the limit of `p99` in the SLO definitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99: Option<TimeSpan>,
+    /// Replaces the limit of `error_rate` in the SLO definitions, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_rate_percent: Option<f64>,
     /// Least resilience score, 0-100.
     pub resilience_percent: f64,
     /// Least security score, 0-100.
     pub security_percent: f64,
-    /// With fewer requests than this the load objectives are inconclusive.
-    pub min_samples: u64,
     /// What an inconclusive run means for CI: exit 3, or the exit of a pass or fail.
     pub inconclusive: InconclusiveExit,
 }
@@ -171,12 +172,11 @@ pub struct Criteria {
 impl Default for Criteria {
     fn default() -> Self {
         Self {
-            availability_percent: 99.5,
-            p99: TimeSpan::secs(2),
-            error_rate_percent: 0.5,
+            availability_percent: None,
+            p99: None,
+            error_rate_percent: None,
             resilience_percent: 90.0,
             security_percent: 95.0,
-            min_samples: 1000,
             inconclusive: InconclusiveExit::Own,
         }
     }

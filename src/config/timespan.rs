@@ -48,20 +48,32 @@ impl FromStr for TimeSpan {
             return Err(refuse());
         }
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
-            let amount: u64 = rest[..digits].parse().map_err(|_| refuse())?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refuse)?;
+            let (whole, decimals) = rest[..digits].split_once('.').unwrap_or((&rest[..digits], ""));
+            let amount: u64 = whole.parse().map_err(|_| refuse())?;
             rest = &rest[digits..];
             let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
             let unit = &rest[..letters];
             rest = &rest[letters..];
             let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refuse)?;
+            let part = part_of(*millis, decimals).ok_or_else(refuse)?;
             total = amount
                 .checked_mul(*millis)
-                .and_then(|add| total.checked_add(add))
+                .and_then(|add| total.checked_add(add)?.checked_add(part))
                 .ok_or_else(refuse)?;
         }
         Ok(Self(Duration::from_millis(total)))
     }
+}
+
+/// The decimals of a unit in whole milliseconds; none when there is a rest.
+fn part_of(unit_millis: u64, decimals: &str) -> Option<u64> {
+    if decimals.is_empty() {
+        return Some(0);
+    }
+    let scale = 10_u64.checked_pow(u32::try_from(decimals.len()).ok()?)?;
+    let product = decimals.parse::<u64>().ok()?.checked_mul(unit_millis)?;
+    product.is_multiple_of(scale).then_some(product / scale)
 }
 
 impl TryFrom<String> for TimeSpan {
@@ -103,7 +115,7 @@ impl schemars::JsonSchema for TimeSpan {
         schemars::json_schema!({
             "type": "string",
             "description": "A duration with a unit: 500ms, 30s, 10m, 1h30m, 2d.",
-            "pattern": "^([0-9]+(ms|s|m|h|d))+$"
+            "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d))+$"
         })
     }
 }
@@ -115,9 +127,19 @@ mod tests {
 
     #[test]
     fn a_bare_number_and_unknown_units_are_refused() {
-        for text in
-            ["", "30", "5 m", "m", "1w", "10minutes", "1.5s", "-3s", "99999999999999999999s"]
-        {
+        for text in [
+            "",
+            "30",
+            "5 m",
+            "m",
+            "1w",
+            "10minutes",
+            "0.0001s",
+            ".5s",
+            "1..5s",
+            "-3s",
+            "99999999999999999999s",
+        ] {
             assert!(text.parse::<TimeSpan>().is_err(), "{text:?} was accepted");
         }
     }
@@ -126,6 +148,8 @@ mod tests {
     fn compound_spans_add_up() {
         assert_eq!("1h30m".parse(), Ok(TimeSpan::secs(5400)));
         assert_eq!("500ms".parse(), Ok(TimeSpan::millis(500)));
+        assert_eq!("3.6h".parse(), Ok(TimeSpan::secs(12_960)));
+        assert_eq!("50.4m".parse(), Ok(TimeSpan::secs(3_024)));
     }
 
     proptest! {

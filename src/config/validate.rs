@@ -162,14 +162,15 @@ fn phases(config: &Config, found: &mut Found) {
 fn criteria(config: &Config, found: &mut Found) {
     let criteria = &config.criteria;
     for (name, value) in [
-        ("availability_percent", criteria.availability_percent),
-        ("error_rate_percent", criteria.error_rate_percent),
+        ("availability_percent", criteria.availability_percent.unwrap_or(100.0)),
+        ("error_rate_percent", criteria.error_rate_percent.unwrap_or(0.0)),
         ("resilience_percent", criteria.resilience_percent),
         ("security_percent", criteria.security_percent),
     ] {
         found.percent(value, &format!("criteria.{name}"));
     }
-    found.check(!criteria.p99.get().is_zero(), "criteria.p99", "expected more than 0s");
+    let p99 = criteria.p99.is_none_or(|p99| !p99.get().is_zero());
+    found.check(p99, "criteria.p99", "expected more than 0s");
 }
 
 fn guards(config: &Config, found: &mut Found) {

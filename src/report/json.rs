@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chaos::{self, ChaosSection};
 use crate::config::{PhaseKind, ServiceKind};
-use crate::run::event::{Objective, Verdict};
+use crate::run::event::{Budget, BurnRate, Objective, Verdict};
 use crate::run::folder::write_atomically;
 use crate::run::histogram::Histogram;
 use crate::run::state::{LoadState, PhaseState, PhaseStatus, RunState, Totals};
@@ -87,10 +87,52 @@ pub struct ObjectiveRow {
     pub measured: String,
     /// Samples.
     pub n: u64,
-    /// pass, fail or inconclusive.
+    /// Samples that count against it.
+    pub bad: u64,
+    /// Share of them, 0-1; null without samples.
+    pub bad_ratio: Option<f64>,
+    /// pass, fail, inconclusive or skipped.
     pub verdict: String,
+    /// Why it is neither pass nor fail.
+    pub reason: String,
+    /// The bounds behind the verdict.
+    pub bound: String,
     /// How it was computed.
     pub method: String,
+    /// Whether a run can only pass when it is met.
+    pub gate: bool,
+    /// Its error budget, for an availability.
+    pub budget: Option<BudgetRow>,
+}
+
+/// An error budget as the run leaves it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BudgetRow {
+    /// How long everything may be down in the window, seconds.
+    pub allowed_seconds: f64,
+    /// Share of bad requests over the allowed share.
+    pub burn_rate: f64,
+    /// What the load phases of the run cost of the budget, in percent.
+    pub run_cost_percent: f64,
+    /// How long a full budget lasts at this rate, seconds; null while nothing burns.
+    pub exhausted_after_seconds: Option<f64>,
+    /// The burn alerts.
+    pub alerts: Vec<AlertRow>,
+}
+
+/// A burn alert on what the run measured.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AlertRow {
+    /// page or ticket.
+    pub severity: String,
+    /// Its windows, long and short.
+    pub windows: [String; 2],
+    /// The rate above which it fires.
+    pub factor: f64,
+    /// The rates over both windows; null where less than half was measured.
+    pub burn: [Option<f64>; 2],
+    /// Whether it fires.
+    pub fires: bool,
 }
 
 /// One phase.
@@ -294,8 +336,31 @@ fn objective_row(objective: &Objective) -> ObjectiveRow {
         objective: objective.objective.clone(),
         measured: objective.measured.clone(),
         n: objective.n,
+        bad: objective.bad,
+        bad_ratio: (objective.n > 0).then(|| objective.bad as f64 / objective.n as f64),
         verdict: objective.verdict.word().to_owned(),
+        reason: objective.reason.clone(),
+        bound: objective.bound.clone(),
         method: objective.method.clone(),
+        gate: objective.gate,
+        budget: objective.budget.as_ref().map(budget_row),
+    }
+}
+
+fn budget_row(budget: &Budget) -> BudgetRow {
+    let alert = |alert: &BurnRate| AlertRow {
+        severity: if alert.page { "page" } else { "ticket" }.to_owned(),
+        windows: [alert.long.clone(), alert.short.clone()],
+        factor: alert.factor,
+        burn: [alert.long_burn, alert.short_burn],
+        fires: alert.fires,
+    };
+    BudgetRow {
+        allowed_seconds: budget.allowed_seconds,
+        burn_rate: budget.burn_rate,
+        run_cost_percent: budget.run_cost_percent,
+        exhausted_after_seconds: budget.exhausted_after_seconds,
+        alerts: budget.alerts.iter().map(alert).collect(),
     }
 }
 

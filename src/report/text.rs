@@ -25,11 +25,12 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
             run.id, run.target, run.environment, run.plan
         )?;
     }
-    for row in &report.slo_compliance {
+    for row in report.slo_compliance.iter().filter(|row| row.verdict != "skipped") {
+        let why = if row.reason.is_empty() { "" } else { ": " };
         writeln!(
             text,
-            "slo       {:<13} {:>10} {:>12}  n {:<8} {}",
-            row.id, row.objective, row.measured, row.n, row.verdict
+            "slo       {:<18} {:>10} {:>12}  n {:<8} {}{why}{}",
+            row.id, row.objective, row.measured, row.n, row.verdict, row.reason
         )?;
     }
     for phase in &report.phases {

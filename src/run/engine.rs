@@ -21,7 +21,7 @@ use super::server;
 use super::socket::ControlSocket;
 use super::state_dir::{StateDir, StateDirError};
 use super::target_lock::{LockError, LockHolder, TargetLock};
-use crate::config::{Config, ServiceKind};
+use crate::config::{Config, ServiceKind, SloDefinitions};
 
 /// Commands that wait for the orchestrator at most.
 const INBOX: usize = 64;
@@ -40,6 +40,8 @@ pub struct EngineParts {
     pub origins: Vec<(ServiceKind, String)>,
     /// Where the configuration came from, in words.
     pub config_source: String,
+    /// What the platform promises.
+    pub promises: SloDefinitions,
     /// Whether the end of standard input means that the owner of the run is gone.
     pub owned: bool,
     /// Whether another run could have the same target; a sandbox of this run's own is nobody else's.
@@ -80,8 +82,17 @@ pub fn leave_terminal() {
 /// # Errors
 /// When it cannot start; a run that has started always ends with a verdict.
 pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
-    let EngineParts { folder, assembly, settings, plan, origins, config_source, owned, exclusive } =
-        parts;
+    let EngineParts {
+        folder,
+        assembly,
+        settings,
+        plan,
+        origins,
+        config_source,
+        promises,
+        owned,
+        exclusive,
+    } = parts;
     let _engine = folder.claim()?;
     let shared = origins.iter().filter(|_| exclusive);
     let names: Vec<String> = shared.map(|(_, origin)| origin.clone()).collect();
@@ -92,6 +103,7 @@ pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
         identity: Box::new(identity(&settings, origins, config_source)),
         plan,
         criteria: settings.config.criteria,
+        promises: Some(Box::new(promises)),
     });
     let socket = ControlSocket::bind(folder.path(), &folder.id()).map_err(EngineError::Socket)?;
     let (inbox_sender, inbox) = mpsc::channel(INBOX);

@@ -102,6 +102,13 @@ impl Histogram {
         self.buckets.last().map(|(lowest, _)| highest_in_bucket(*lowest))
     }
 
+    /// How many values may have been this large or larger: a bucket that holds the limit counts, so
+    /// that nothing is taken to be below a limit that it is not.
+    pub fn at_or_above(&self, limit: Duration) -> u64 {
+        let above = self.buckets.iter().filter(|(lowest, _)| highest_in_bucket(*lowest) >= limit);
+        above.map(|(_, n)| n).sum()
+    }
+
     /// Arithmetic mean over the middles of the buckets; none without data.
     pub fn mean(&self) -> Option<Duration> {
         let middle = |lowest: u64| lowest as f64 + (bucket_width(lowest) - 1) as f64 / 2.0;

@@ -18,7 +18,7 @@ use super::verdict;
 use crate::config::{Config, Environment, OnDetach, PhaseKind};
 
 /// How often the objectives are evaluated while load runs.
-const JUDGE_EVERY: Duration = Duration::from_secs(5);
+const JUDGE_EVERY: Duration = Duration::from_secs(2);
 /// A run that was not started and that nobody watches is closed after this.
 const UNWATCHED: Duration = Duration::from_secs(600);
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::event::{EVENT_VERSION, Event, EventBody};
 use super::folder::{FolderError, RunFolder};
 use super::journal::{self, Journal, JournalError};
+use super::orchestrator::Judge;
 use super::state::RunState;
 use super::verdict;
 use crate::config::PhaseKind;
@@ -36,7 +37,7 @@ pub struct RecordedRun {
 ///
 /// # Errors
 /// When the journal cannot be read, or its end not be written.
-pub fn open(folder: &RunFolder) -> Result<RecordedRun, RecoveryError> {
+pub fn open(folder: &RunFolder, judge: &dyn Judge) -> Result<RecordedRun, RecoveryError> {
     let recorded = journal::read(folder.path())?;
     if recorded.state.verdict.is_some() {
         return Ok(RecordedRun { state: recorded.state, alive: false, interrupted: false });
@@ -49,12 +50,12 @@ pub fn open(folder: &RunFolder) -> Result<RecordedRun, RecoveryError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let state = close(folder)?;
+    let state = close(folder, judge)?;
     drop(guard);
     Ok(RecordedRun { state, alive: false, interrupted: true })
 }
 
-fn close(folder: &RunFolder) -> Result<RunState, JournalError> {
+fn close(folder: &RunFolder, judge: &dyn Judge) -> Result<RunState, JournalError> {
     // Read again: the engine may have written its end between the first look and the claim.
     let mut recorded = journal::read(folder.path())?;
     if recorded.state.verdict.is_some() {
@@ -66,6 +67,9 @@ fn close(folder: &RunFolder) -> Result<RunState, JournalError> {
         let repaired = EventBody::JournalRepaired { cut_bytes: recorded.garbage_bytes };
         append(&mut journal, state, None, repaired)?;
     }
+    // The last evaluation was a live one: it knows nothing of what was measured after it.
+    let objectives = judge.objectives(state);
+    append(&mut journal, state, None, EventBody::ObjectivesEvaluated { objectives })?;
     let verdict = verdict::of_interrupted(state);
     append(&mut journal, state, None, EventBody::RunFinished { verdict })?;
     Ok(recorded.state)
@@ -114,6 +118,14 @@ mod tests {
     use crate::run::recorder::EventSink;
     use crate::run::state::RunStatus;
 
+    struct NoJudge;
+
+    impl Judge for NoJudge {
+        fn objectives(&self, _: &RunState) -> Vec<crate::run::event::Objective> {
+            Vec::new()
+        }
+    }
+
     fn recorded(folder: &RunFolder) {
         let journal = Journal::create(folder.path()).expect("new journal");
         let events = EventSink::new(RunClock::start(), journal);
@@ -131,6 +143,7 @@ mod tests {
             }),
             plan: Plan::new(&Phases::default(), &Scope::Full, &[]),
             criteria: Criteria::default(),
+            promises: None,
         });
         events.emit(EventBody::RunStarted {});
         events.for_phase(PhaseKind::Mixed).emit(EventBody::PhaseStarted { planned_us: 5 });
@@ -148,11 +161,11 @@ mod tests {
             let folder = RunFolder::create(temp.path()).expect("created");
             let file = folder.path().join(journal::JOURNAL_FILE);
             std::fs::write(&file, &bytes[..end]).expect("written");
-            let run = open(&folder).expect("readable");
+            let run = open(&folder, &NoJudge).expect("readable");
             assert!(run.interrupted && !run.alive, "cut at {end}");
             assert_eq!(run.state.status, RunStatus::Finished);
             assert_eq!(run.state.verdict.as_ref().map(|v| v.verdict), Some(Verdict::Aborted));
-            let again = open(&folder).expect("readable");
+            let again = open(&folder, &NoJudge).expect("readable");
             assert!(!again.interrupted, "ended once, cut at {end}");
             assert_eq!(again.state, run.state, "cut at {end}");
         }
@@ -168,7 +181,10 @@ mod tests {
         let garbage = b"\0\xff not json\n{\"seq\":9}\n";
         bytes.extend_from_slice(garbage);
         std::fs::write(&file, bytes).expect("written");
-        assert_eq!(open(&folder).expect("readable").state.journal_cut_bytes, garbage.len() as u64);
+        assert_eq!(
+            open(&folder, &NoJudge).expect("readable").state.journal_cut_bytes,
+            garbage.len() as u64
+        );
     }
 
     #[tokio::test]
@@ -185,7 +201,7 @@ mod tests {
             "\n"
         ));
         std::fs::write(&file, text).expect("written");
-        let state = open(&folder).expect("readable").state;
-        assert_eq!((state.journal_cut_bytes, state.seq), (0, 7));
+        let state = open(&folder, &NoJudge).expect("readable").state;
+        assert_eq!((state.journal_cut_bytes, state.seq), (0, 8));
     }
 }

@@ -72,6 +72,7 @@ pub fn config(endpoints: &Endpoints) -> Config {
         phases: Phases::default(),
         chaos: chaos(endpoints),
         criteria: Criteria::default(),
+        slo_definitions: None,
         guards: Guards::default(),
         on_detach: None,
         report: ReportSettings::default(),

@@ -3,95 +3,245 @@
 
 use std::time::Duration;
 
-use crate::config::Criteria;
+use super::budget;
+use super::confidence::{judge, needed};
+use crate::config::{PhaseKind, Slo, SloDefinitions, SloKind};
 use crate::run::event::{Measurements, Objective, Verdict};
 use crate::run::state::RunState;
 
 /// Evaluates every objective of a run.
 pub fn evaluate(state: &RunState) -> Vec<Objective> {
-    let Some(criteria) = &state.criteria else { return Vec::new() };
-    let mut totals = Measurements::default();
+    let Some(promises) = &state.promises else { return Vec::new() };
+    promises.slos.iter().map(|slo| one(slo, promises, state)).collect()
+}
+
+/// What was measured of what an objective speaks of.
+struct Seen {
+    measured: Measurements,
+    /// Time that was measured, microseconds.
+    length_us: u64,
+}
+
+fn seen(slo: &Slo, state: &RunState) -> Seen {
+    let mut seen = Seen { measured: Measurements::default(), length_us: 0 };
     for load in state.phases.iter().filter_map(|phase| phase.load.as_ref()) {
-        totals.add(&load.totals(None).measured);
+        seen.length_us += load.measured_us;
+        for (key, series) in &load.series {
+            let service = slo.service.is_none_or(|service| service == key.service);
+            let step = slo.step.as_ref().is_none_or(|step| key.step.starts_with(step.as_str()));
+            if service && step {
+                seen.measured.add(series);
+            }
+        }
     }
-    vec![availability(&totals, criteria), p99(&totals, criteria), error_rate(&totals, criteria)]
+    seen
 }
 
-fn availability(totals: &Measurements, criteria: &Criteria) -> Objective {
-    let n = totals.requests();
-    let measured = share_percent(n - totals.unavailable().min(n), n);
+fn one(slo: &Slo, promises: &SloDefinitions, state: &RunState) -> Objective {
+    if let Some(store) = &slo.store {
+        let why = format!("nothing asks {store} during load");
+        return unmeasured(slo, Verdict::Skipped, &why);
+    }
+    let seen = seen(slo, state);
+    match slo.kind {
+        SloKind::Availability | SloKind::ErrorRate | SloKind::Latency => {
+            share(slo, promises, &seen, state)
+        }
+        SloKind::Longest => longest(slo, &seen),
+        SloKind::Throughput => throughput(slo, state),
+        SloKind::DataLoss => data_loss(slo, state),
+    }
+}
+
+/// Availability, error rate and latency are all shares of bad requests.
+fn share(slo: &Slo, promises: &SloDefinitions, seen: &Seen, state: &RunState) -> Objective {
+    let Some(allowed) = slo.allowed_bad() else {
+        return unmeasured(slo, Verdict::Inconclusive, "the definition is incomplete: slo lint");
+    };
+    let n = seen.measured.requests();
+    let bad = bad(slo, &seen.measured);
+    let (verdict, bounds) = judge(bad, n, allowed, promises.confidence);
+    let percent = promises.confidence * 100.0;
+    let reason = match verdict {
+        Verdict::Inconclusive => undecided(bad, n, allowed, promises.confidence),
+        _ => String::new(),
+    };
+    let measured = match slo.kind {
+        SloKind::Latency => {
+            slo.quantile.and_then(|q| seen.measured.response.quantile(q)).map(words)
+        }
+        SloKind::ErrorRate => (n > 0).then(|| share_words(bad, n)),
+        _ => (n > 0).then(|| share_words(n - bad, n)),
+    };
     Objective {
-        id: "availability".into(),
-        objective: format!("≥ {} %", criteria.availability_percent),
-        measured: words(measured),
+        measured: measured.unwrap_or_else(|| "-".into()),
         n,
-        verdict: decide(n, criteria, measured, |value| value >= criteria.availability_percent),
-        method: format!(
-            "100 % × (n - unavailable) / n over all load phases; unavailable = connect, TLS, timeout, \
-             protocol and status 5xx: {} of {n}",
-            totals.unavailable()
+        bad,
+        verdict,
+        reason,
+        bound: format!(
+            "{:.3} to {:.3} % bad at {percent:.0} %, {:.3} % allowed",
+            bounds.lower * 100.0,
+            bounds.upper * 100.0,
+            allowed * 100.0
         ),
+        method: method(slo, percent),
+        budget: budget::of(slo, promises, bad, n, state),
+        ..named(slo)
     }
 }
 
-fn p99(totals: &Measurements, criteria: &Criteria) -> Objective {
-    let limit = criteria.p99.get();
-    let measured = totals.response.quantile(0.99);
-    let n = totals.requests();
+fn bad(slo: &Slo, measured: &Measurements) -> u64 {
+    match slo.kind {
+        SloKind::Availability => measured.unavailable(),
+        SloKind::ErrorRate => measured.failed(),
+        _ => {
+            let limit = slo.below.map_or(Duration::MAX, |below| below.get());
+            measured.response.at_or_above(limit)
+        }
+    }
+}
+
+/// Why the samples do not decide.
+fn undecided(bad: u64, n: u64, allowed: f64, confidence: f64) -> String {
+    match (n, needed(allowed, confidence)) {
+        (0, _) => "nothing was measured".into(),
+        (_, Some(needed)) if bad == 0 => format!("{n} samples: {needed} without a bad one decide"),
+        _ => format!("{bad} bad of {n}: too close to the limit for so few samples"),
+    }
+}
+
+fn longest(slo: &Slo, seen: &Seen) -> Objective {
+    let limit = slo.below.map_or(Duration::MAX, |below| below.get());
+    let (n, bad) = (seen.measured.requests(), seen.measured.response.at_or_above(limit));
+    let verdict = match (n, bad) {
+        (0, _) => Verdict::Inconclusive,
+        (_, 0) => Verdict::Pass,
+        _ => Verdict::Fail,
+    };
     Objective {
-        id: "p99".into(),
-        objective: format!("< {} ms", limit.as_millis()),
-        measured: measured.map_or_else(|| "-".into(), |value| format!("{} ms", value.as_millis())),
+        measured: seen.measured.response.max().map_or_else(|| "-".into(), words),
         n,
-        verdict: decide(n, criteria, measured, |value: Duration| value < limit),
-        method:
-            "99th percentile of response time (from the intended start) of all requests, failed \
-                 ones too, from HDR histograms with three significant digits"
-                .into(),
+        bad,
+        verdict,
+        reason: if n == 0 { "nothing was measured".into() } else { String::new() },
+        method: "the longest response time of all requests, failed ones too".into(),
+        ..named(slo)
     }
 }
 
-fn error_rate(totals: &Measurements, criteria: &Criteria) -> Objective {
-    let n = totals.requests();
-    let measured = totals.error_rate_percent();
+/// The highest rate that was kept up for as long as is asked, in steps of the recorded history.
+fn throughput(slo: &Slo, state: &RunState) -> Objective {
+    let wanted = slo.at_least_per_second.unwrap_or(0.0);
+    let sustain = slo.sustain.map_or(Duration::ZERO, |sustain| sustain.get());
+    let mut best: Option<f64> = None;
+    let mut n = 0;
+    for load in state.phases.iter().filter_map(|phase| phase.load.as_ref()) {
+        let service = slo.service.and_then(|service| load.history.get(&service));
+        let points: Vec<_> = service.into_iter().flatten().collect();
+        n += points.iter().map(|point| point.requests).sum::<u64>();
+        for from in 0..points.len() {
+            let (mut requests, mut errors, mut length) = (0, 0, Duration::ZERO);
+            for point in &points[from..] {
+                requests += point.requests;
+                errors += point.errors;
+                length += Duration::from_micros(point.length_us);
+                if length >= sustain {
+                    let good = requests.saturating_sub(errors) as f64 / length.as_secs_f64();
+                    best = Some(best.map_or(good, |best: f64| best.max(good)));
+                    break;
+                }
+            }
+        }
+    }
+    let enough = best.is_some_and(|best| best >= wanted);
+    // Less than is asked for was offered; whether more could be borne is not known.
+    let reason = match best {
+        None => format!("no {} s of load in a row", sustain.as_secs()),
+        Some(_) if !enough => "the load did not ask for more".into(),
+        Some(_) => String::new(),
+    };
     Objective {
-        id: "error_rate".into(),
-        objective: format!("< {} %", criteria.error_rate_percent),
-        measured: words(measured),
+        measured: best.map_or_else(|| "-".into(), |best| format!("{best:.1}/s")),
         n,
-        verdict: decide(n, criteria, measured, |value| value < criteria.error_rate_percent),
-        method: format!("100 % × failed / n over all load phases: {} of {n}", totals.failed()),
+        verdict: if enough { Verdict::Pass } else { Verdict::Inconclusive },
+        reason,
+        method: format!(
+            "the highest rate of good answers over {} s in a row of a load phase",
+            sustain.as_secs()
+        ),
+        ..named(slo)
     }
 }
 
-fn decide<T: Copy>(
-    n: u64,
-    criteria: &Criteria,
-    measured: Option<T>,
-    holds: impl Fn(T) -> bool,
-) -> Verdict {
-    match measured {
-        Some(_) if n < criteria.min_samples => Verdict::Inconclusive,
-        Some(value) if holds(value) => Verdict::Pass,
-        Some(_) => Verdict::Fail,
-        None => Verdict::Inconclusive,
+fn data_loss(slo: &Slo, state: &RunState) -> Objective {
+    let asked = state.phase(PhaseKind::Backup).is_some_and(|phase| !phase.skip_requested);
+    let why = if asked { "no drill has shown it" } else { "the drill was left out" };
+    let verdict = if asked { Verdict::Inconclusive } else { Verdict::Skipped };
+    unmeasured(slo, verdict, why)
+}
+
+fn unmeasured(slo: &Slo, verdict: Verdict, why: &str) -> Objective {
+    Objective { measured: "-".into(), verdict, reason: why.into(), ..named(slo) }
+}
+
+fn named(slo: &Slo) -> Objective {
+    Objective {
+        id: slo.id.clone(),
+        objective: asked(slo),
+        measured: String::new(),
+        n: 0,
+        bad: 0,
+        verdict: Verdict::Inconclusive,
+        reason: String::new(),
+        bound: String::new(),
+        method: String::new(),
+        gate: slo.gate,
+        budget: None,
     }
 }
 
-fn share_percent(part: u64, n: u64) -> Option<f64> {
-    (n > 0).then(|| part as f64 * 100.0 / n as f64)
+/// What is asked for, in words.
+pub fn asked(slo: &Slo) -> String {
+    let below = || slo.below.map_or_else(|| "?".into(), |below| words(below.get()));
+    match slo.kind {
+        SloKind::Availability => format!("≥ {} %", slo.objective_percent.unwrap_or_default()),
+        SloKind::ErrorRate => format!("< {} %", slo.below_percent.unwrap_or_default()),
+        SloKind::Latency | SloKind::Longest => format!("< {}", below()),
+        SloKind::Throughput => format!("≥ {}/s", slo.at_least_per_second.unwrap_or_default()),
+        SloKind::DataLoss => "0 records".into(),
+    }
 }
 
-fn words(percent: Option<f64>) -> String {
-    percent.map_or_else(|| "-".into(), |value| format!("{value:.2} %"))
+fn method(slo: &Slo, percent: f64) -> String {
+    let what = match slo.kind {
+        SloKind::Availability => {
+            "bad: no connection, TLS, timeout, broken protocol, status 5xx".to_owned()
+        }
+        SloKind::ErrorRate => "bad: failed in any way".to_owned(),
+        _ => format!(
+            "bad: response time from the intended start at or above the limit, failed requests too; \
+             of all requests {:.3} % may be",
+            slo.allowed_bad().unwrap_or_default() * 100.0
+        ),
+    };
+    format!("{what}. Exact binomial bounds, one-sided at {percent:.0} %, over all load phases")
+}
+
+fn share_words(part: u64, n: u64) -> String {
+    format!("{:.2} %", part as f64 * 100.0 / n as f64)
+}
+
+fn words(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{PhaseKind, ServiceKind};
+    use crate::config::{LoadedSlos, SHIPPED_SLOS, ServiceKind};
     use crate::run::event::{ErrorKind, SeriesKey};
-    use crate::run::state::{LoadState, PhaseState};
+    use crate::run::state::{HistoryPoint, LoadState, PhaseState};
 
     fn measured(n: u64, latency_us: u64, errors: &[(ErrorKind, u64)]) -> RunState {
         let mut series = Measurements::default();
@@ -103,31 +253,76 @@ mod tests {
             step: "completion".into(),
         };
         let mut phase = PhaseState::new(PhaseKind::Mixed);
-        phase.load = Some(LoadState { series: [(key, series)].into(), ..LoadState::default() });
-        RunState { criteria: Some(Criteria::default()), phases: vec![phase], ..RunState::default() }
+        let load = LoadState {
+            series: [(key, series)].into(),
+            measured_us: 600_000_000,
+            ..LoadState::default()
+        };
+        phase.load = Some(load);
+        let promises = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
+        RunState { promises: Some(Box::new(promises)), phases: vec![phase], ..RunState::default() }
     }
 
-    fn verdicts(state: &RunState) -> Vec<Verdict> {
-        evaluate(state).into_iter().map(|objective| objective.verdict).collect()
+    fn verdict(state: &RunState, id: &str) -> (Verdict, String) {
+        let all = evaluate(state);
+        let one = all.iter().find(|objective| objective.id == id).expect("defined");
+        (one.verdict, one.reason.clone())
+    }
+
+    fn primary(state: &RunState) -> [Verdict; 3] {
+        ["availability", "p99", "error_rate"].map(|id| verdict(state, id).0)
     }
 
     #[test]
-    fn a_healthy_platform_passes_and_too_few_samples_do_not_decide() {
-        assert_eq!(verdicts(&measured(10_000, 300_000, &[])), [Verdict::Pass; 3]);
-        assert_eq!(verdicts(&measured(10, 300_000, &[])), [Verdict::Inconclusive; 3]);
-        assert_eq!(verdicts(&measured(0, 1, &[])), [Verdict::Inconclusive; 3]);
+    fn a_healthy_platform_passes_and_too_few_samples_say_what_is_missing() {
+        assert_eq!(primary(&measured(10_000, 300_000, &[])), [Verdict::Pass; 3]);
+        assert_eq!(primary(&measured(100, 300_000, &[])), [Verdict::Inconclusive; 3]);
+        let (_, why) = verdict(&measured(100, 300_000, &[]), "p99");
+        assert_eq!(why, "100 samples: 299 without a bad one decide");
+        assert_eq!(verdict(&measured(0, 1, &[]), "p99").1, "nothing was measured");
     }
 
     #[test]
     fn refusals_count_as_errors_but_not_as_unavailability() {
         let refused = measured(10_000, 300_000, &[(ErrorKind::ClientStatus, 100)]);
-        assert_eq!(verdicts(&refused), [Verdict::Pass, Verdict::Pass, Verdict::Fail]);
+        assert_eq!(primary(&refused), [Verdict::Pass, Verdict::Pass, Verdict::Fail]);
         let down = measured(10_000, 300_000, &[(ErrorKind::Timeout, 100)]);
-        assert_eq!(verdicts(&down), [Verdict::Fail, Verdict::Pass, Verdict::Fail]);
+        assert_eq!(primary(&down), [Verdict::Fail, Verdict::Pass, Verdict::Fail]);
     }
 
     #[test]
     fn two_seconds_are_not_below_two_seconds() {
-        assert_eq!(verdicts(&measured(10_000, 2_000_000, &[]))[1], Verdict::Fail);
+        assert_eq!(verdict(&measured(10_000, 2_000_000, &[]), "p99").0, Verdict::Fail);
+        assert_eq!(verdict(&measured(10_000, 1_990_000, &[]), "p99").0, Verdict::Pass);
+    }
+
+    #[test]
+    fn only_the_service_that_an_objective_names_counts() {
+        let chat = measured(10_000, 5_000_000, &[]);
+        assert_eq!(verdict(&chat, "chat_p99").0, Verdict::Fail);
+        assert_eq!(
+            verdict(&chat, "mcp_p99"),
+            (Verdict::Inconclusive, "nothing was measured".into())
+        );
+        assert_eq!(verdict(&chat, "redis_p99").0, Verdict::Skipped, "no store is asked");
+    }
+
+    #[test]
+    fn throughput_has_to_be_kept_up() {
+        let with = |requests: u64, seconds: u64| {
+            let mut state = measured(10, 1, &[]);
+            let point = |at| HistoryPoint {
+                at_us: at * 1_000_000,
+                length_us: 1_000_000,
+                requests,
+                ..HistoryPoint::default()
+            };
+            let load = state.phases[0].load.as_mut().expect("load");
+            load.history = [(ServiceKind::Chat, (0..seconds).map(point).collect())].into();
+            verdict(&state, "chat_throughput").0
+        };
+        assert_eq!(with(25, 90), Verdict::Pass);
+        assert_eq!(with(25, 30), Verdict::Inconclusive, "not for long enough");
+        assert_eq!(with(10, 90), Verdict::Inconclusive, "less was offered");
     }
 }

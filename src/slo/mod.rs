@@ -1,7 +1,31 @@
-//! SLO compliance over what the load phases measured.
+//! SLO compliance: definitions, their verdicts over what the load phases measured, error budgets.
 
+mod budget;
+mod confidence;
 mod evaluation;
+mod explain;
+pub mod export;
+mod lint;
 mod phase;
 
-pub use evaluation::evaluate;
+pub use evaluation::{asked, evaluate};
+pub use explain::explain;
+pub use lint::{Finding, Weight, lint};
 pub use phase::{SloJudge, SloPhase};
+
+use crate::config::{Criteria, SloDefinitions};
+
+/// Puts what a configuration says of the three primary objectives in the place of what stands there.
+pub fn with_criteria(mut definitions: SloDefinitions, criteria: &Criteria) -> SloDefinitions {
+    for slo in &mut definitions.slos {
+        match slo.id.as_str() {
+            "availability" => {
+                slo.objective_percent = criteria.availability_percent.or(slo.objective_percent)
+            }
+            "p99" => slo.below = criteria.p99.or(slo.below),
+            "error_rate" => slo.below_percent = criteria.error_rate_percent.or(slo.below_percent),
+            _ => {}
+        }
+    }
+    definitions
+}

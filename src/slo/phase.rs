@@ -40,13 +40,19 @@ impl Phase for SloPhase {
 }
 
 fn outcome(objectives: &[Objective]) -> PhaseOutcome {
-    let verdict = objectives.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Inconclusive);
-    let missed = objectives.iter().filter(|o| o.verdict != Verdict::Pass);
+    // Of objectives that are no gates only a proven failure counts.
+    let counts =
+        |o: &&Objective| o.verdict == Verdict::Fail || (o.gate && o.verdict != Verdict::Skipped);
+    let counted: Vec<&Objective> = objectives.iter().filter(counts).collect();
+    let verdict = counted.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Inconclusive);
+    let missed = counted.iter().filter(|o| o.verdict != Verdict::Pass);
     let words: Vec<String> = missed
         .map(|o| {
-            format!("{} {} (asked {}, n {}): {}", o.id, o.measured, o.objective, o.n, o.verdict)
+            let why = if o.reason.is_empty() { &o.bound } else { &o.reason };
+            let Objective { id, measured, objective, n, verdict, .. } = o;
+            format!("{id} {measured} (asked {objective}, n {n}): {verdict}: {why}")
         })
         .collect();
-    let reason = if words.is_empty() { "every objective is met".into() } else { words.join("; ") };
+    let reason = if words.is_empty() { "every gate is met".into() } else { words.join("; ") };
     PhaseOutcome::new(verdict, reason)
 }

@@ -49,7 +49,11 @@ impl Workplace {
     pub fn headless(&self, seconds: u64, more: &[&str]) -> Child {
         let length = format!("phases.full.mixed={seconds}s");
         let mut arguments = vec!["locust", "--headless", "--set", &length];
-        arguments.extend(["--set", "criteria.min_samples=20", "--seed", "7"]);
+        // So many samples that a few seconds can prove something.
+        arguments.extend(["--set", "workloads.mixed.think_time.min=50ms"]);
+        arguments.extend(["--set", "workloads.mixed.think_time.max=200ms", "--seed", "7"]);
+        arguments.extend(["--set", "criteria.availability_percent=98"]);
+        arguments.extend(["--set", "criteria.error_rate_percent=2"]);
         arguments.extend(more);
         let mut command = self.command(&arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("program runs")

@@ -15,11 +15,11 @@ pub use load::{
     CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, LoadEvent, LoadStart, Measurements,
     SeriesInterval, SeriesKey,
 };
-pub use outcome::{Objective, PhaseOutcome, RunVerdict, Verdict};
+pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict};
 
 use super::control::{Command, CommandId};
 use super::plan::Plan;
-use crate::config::{Criteria, Environment, PhaseKind, ServiceKind};
+use crate::config::{Criteria, Environment, PhaseKind, ServiceKind, SloDefinitions};
 
 /// Version of the event format. Readers skip kinds that they do not know.
 pub const EVENT_VERSION: u16 = 1;
@@ -54,6 +54,9 @@ pub enum EventBody {
         plan: Plan,
         /// What must be reached.
         criteria: Criteria,
+        /// What the platform promises.
+        #[serde(default)]
+        promises: Option<Box<SloDefinitions>>,
     },
     /// Nothing runs until an operator says so.
     Ready {},

@@ -80,10 +80,63 @@ pub struct Objective {
     pub measured: String,
     /// Samples behind the measurement.
     pub n: u64,
+    /// Samples that count against it.
+    #[serde(default)]
+    pub bad: u64,
     /// The verdict.
     pub verdict: Verdict,
+    /// Why it is neither pass nor fail; empty otherwise.
+    #[serde(default)]
+    pub reason: String,
+    /// The bounds behind the verdict, in words; empty where there are none.
+    #[serde(default)]
+    pub bound: String,
     /// How it was computed, for the explain key.
     pub method: String,
+    /// Whether a run can only pass when it is met.
+    #[serde(default = "yes")]
+    pub gate: bool,
+    /// What is left of its error budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// An error budget as a run leaves it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// How long everything may be down in the window, seconds.
+    pub allowed_seconds: f64,
+    /// Share of bad requests over the allowed share, over the whole run.
+    pub burn_rate: f64,
+    /// What the run's load phases themselves cost of the window's budget, in percent.
+    pub run_cost_percent: f64,
+    /// How long a full budget lasts at this rate, seconds; none while nothing burns.
+    pub exhausted_after_seconds: Option<f64>,
+    /// The burn alerts on what the run measured.
+    pub alerts: Vec<BurnRate>,
+}
+
+/// A burn alert on what a run measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BurnRate {
+    /// Whether it wakes somebody.
+    pub page: bool,
+    /// Its long window.
+    pub long: String,
+    /// Its short window.
+    pub short: String,
+    /// The rate above which it fires.
+    pub factor: f64,
+    /// The rate over the long window; none when less than half of it was measured.
+    pub long_burn: Option<f64>,
+    /// The rate over the short window.
+    pub short_burn: Option<f64>,
+    /// Whether it fires.
+    pub fires: bool,
 }
 
 /// How the run ended.

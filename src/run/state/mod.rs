@@ -19,7 +19,7 @@ pub use phase::{PhaseState, PhaseStatus};
 use super::control::{Command, CommandId};
 use super::event::{Event, EventBody, LogLevel, Objective, RunIdentity, RunVerdict};
 use super::plan::Plan;
-use crate::config::{Criteria, PhaseKind, ServiceKind};
+use crate::config::{Criteria, PhaseKind, ServiceKind, SloDefinitions, SloKind};
 
 /// Log lines, annotations and acknowledgements kept; older ones stand in the journal.
 const KEPT_LINES: usize = 500;
@@ -134,6 +134,9 @@ pub struct RunState {
     pub started_us: Option<u64>,
     /// What the run must reach.
     pub criteria: Option<Criteria>,
+    /// What the platform promises.
+    #[serde(default)]
+    pub promises: Option<Box<SloDefinitions>>,
     /// The plan as it stands.
     pub plan: Option<Plan>,
     /// What the run is doing.
@@ -191,6 +194,14 @@ impl RunState {
             .or_else(|| loads().max_by_key(|phase| phase.started_us))
     }
 
+    /// The limit on the 99th percentile of all requests, for the line in histograms.
+    pub fn p99_limit(&self) -> Option<std::time::Duration> {
+        let slos = self.promises.iter().flat_map(|promises| &promises.slos);
+        let mut whole = slos.filter(|slo| slo.service.is_none() && slo.store.is_none());
+        let p99 = whole.find(|slo| slo.kind == SloKind::Latency && slo.quantile == Some(0.99))?;
+        p99.below.map(|below| below.get())
+    }
+
     /// The fault that is there now.
     pub fn active_fault(&self) -> Option<&ActiveFault> {
         self.running_phase()?.chaos.as_ref()?.current.as_ref()?.fault.as_ref()
@@ -203,10 +214,11 @@ impl RunState {
 
     fn apply_run(&mut self, event: &Event) {
         match &event.body {
-            EventBody::RunCreated { identity, plan, criteria } => {
+            EventBody::RunCreated { identity, plan, criteria, promises } => {
                 self.identity = Some((**identity).clone());
                 self.created = Some(event.wall);
                 self.criteria = Some(*criteria);
+                self.promises.clone_from(promises);
                 self.set_plan(plan);
             }
             EventBody::Ready {} => self.status = RunStatus::Ready,

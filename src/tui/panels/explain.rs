@@ -20,6 +20,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
             app.theme.accent,
         ));
         text.push(Line::raw(format!("   {} (n {})", objective.method, objective.n)));
+        for more in [&objective.bound, &objective.reason] {
+            if !more.is_empty() {
+                text.push(Line::raw(format!("   {more}")));
+            }
+        }
     }
     let n = app.load().all_now.n;
     let notes = [

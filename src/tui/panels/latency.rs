@@ -66,7 +66,7 @@ fn axis<'a>(columns: usize, app: &App) -> Line<'a> {
 pub fn columns_of<'a>(histogram: &Histogram, columns: usize, app: &App) -> Span<'a> {
     let counts = histogram.counts_between(&bounds(columns));
     let highest = counts.iter().copied().max().unwrap_or(0).max(1);
-    let limit = app.shown().criteria.map(|criteria| criteria.p99.get());
+    let limit = app.shown().p99_limit();
     let limit = limit.map(|limit| position(limit.as_micros() as f64, columns));
     let cells = counts.iter().enumerate().map(|(at, n)| match (n, limit) {
         (0, Some(limit)) if limit == at => app.glyphs.limit(),
@@ -77,7 +77,7 @@ pub fn columns_of<'a>(histogram: &Histogram, columns: usize, app: &App) -> Span<
 }
 
 fn figures_of<'a>(figures: &Figures, app: &App) -> Vec<Span<'a>> {
-    let limit = app.shown().criteria.map(|criteria| criteria.p99.get());
+    let limit = app.shown().p99_limit();
     let style = |value: Option<Duration>| -> Style {
         match (value, limit) {
             (Some(value), Some(limit)) if value >= limit => app.theme.bad,

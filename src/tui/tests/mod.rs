@@ -19,13 +19,15 @@ use super::input::{Input, Keys};
 use super::terminal::Canvas;
 use super::theme::Theme;
 use super::{Ended, event_loop, panels};
-use crate::config::{Criteria, Environment, PhaseKind, Phases, ServiceKind};
+use crate::config::{
+    Criteria, Environment, LoadedSlos, PhaseKind, Phases, SHIPPED_SLOS, ServiceKind,
+};
 use crate::run::client::{ClientUpdate, EngineClient, EngineClientPeer};
 use crate::run::control::Command;
 use crate::run::event::{
-    EVENT_VERSION, ErrorKind, Event, EventBody, GeneratorHealth, IntervalReport, LoadEvent,
-    LoadStart, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict, SeriesInterval,
-    SeriesKey, Verdict,
+    Budget, BurnRate, EVENT_VERSION, ErrorKind, Event, EventBody, GeneratorHealth, IntervalReport,
+    LoadEvent, LoadStart, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict,
+    SeriesInterval, SeriesKey, Verdict,
 };
 use crate::run::histogram::Histogram;
 use crate::run::plan::{Plan, Scope};
@@ -55,6 +57,9 @@ impl Story {
                 }),
                 plan: Plan::new(&Phases::default(), &Scope::Full, &[PhaseKind::Backup]),
                 criteria: Criteria::default(),
+                promises: LoadedSlos::parse("built-in", SHIPPED_SLOS)
+                    .ok()
+                    .map(|loaded| Box::new(loaded.definitions)),
             },
         );
         story
@@ -141,8 +146,31 @@ impl Story {
             objective: asked.into(),
             measured: measured.into(),
             n: 41_234,
+            bad: 29,
             verdict,
+            reason: if verdict == Verdict::Inconclusive {
+                "too close".into()
+            } else {
+                String::new()
+            },
+            bound: "0.051 to 0.096 % bad at 95 %, 0.500 % allowed".into(),
             method: "counted".into(),
+            gate: true,
+            budget: (id == "availability").then(|| Budget {
+                allowed_seconds: 12_960.0,
+                burn_rate: 0.14,
+                run_cost_percent: 0.002,
+                exhausted_after_seconds: Some(18_514_285.0),
+                alerts: vec![BurnRate {
+                    page: true,
+                    long: "1h".into(),
+                    short: "5m".into(),
+                    factor: 14.4,
+                    long_burn: None,
+                    short_burn: Some(0.21),
+                    fires: false,
+                }],
+            }),
         };
         self.tell(
             None,
@@ -217,6 +245,10 @@ async fn screens_look_as_they_should() {
     chaos.panel = Panel::Chaos;
     insta::assert_snapshot!("chaos_80x24", screen(&chaos, 80, 24));
     insta::assert_snapshot!("chaos_120x40", screen(&chaos, 120, 40));
+    let (mut slo, _peer) = app_with(run().state, false);
+    slo.panel = Panel::Slo;
+    insta::assert_snapshot!("slo_80x24", screen(&slo, 80, 24));
+    insta::assert_snapshot!("slo_120x40", screen(&slo, 120, 40));
     load.panel = Panel::Help;
     insta::assert_snapshot!("help_120x40", screen(&load, 120, 40));
 }
@@ -225,7 +257,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn no_size_breaks_any_panel(
-        width in 1u16..300, height in 1u16..100, panel in 0usize..5, story in 0usize..6,
+        width in 1u16..300, height in 1u16..100, panel in 0usize..6, story in 0usize..6,
         explain: bool, ascii: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

@@ -1,0 +1,91 @@
+//! `shakedown slo`: checks, explains and exports the objectives.
+
+use std::path::PathBuf;
+
+use super::exit::{CliError, Exit, say};
+use crate::config::LoadedSlos;
+use crate::slo::export::{Format, export};
+use crate::slo::{Weight, explain, lint};
+
+/// Options of `slo`.
+#[derive(clap::Args)]
+pub struct SloArgs {
+    /// The definitions; without one slo_definitions.yaml where it exists, else the built-in ones
+    #[arg(long, value_name = "FILE", global = true)]
+    definitions: Option<PathBuf>,
+    #[command(subcommand)]
+    command: SloCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum SloCommand {
+    /// Says what is wrong with the definitions, and what in them contradicts itself
+    Lint,
+    /// Says what an objective means, and how many samples can prove it
+    Explain {
+        /// The objective; all of them without one
+        id: Option<String>,
+    },
+    /// Writes the definitions for another tool
+    Export {
+        /// openslo, sloth, pyrra or prometheus-rules
+        #[arg(long, value_parser = parse_format)]
+        format: Format,
+    },
+}
+
+fn parse_format(word: &str) -> Result<Format, String> {
+    let format = Format::ALL.into_iter().find(|format| format.name() == word);
+    let names = Format::ALL.map(Format::name).join(", ");
+    format.ok_or_else(|| format!("expected one of {names}"))
+}
+
+/// Runs the command.
+pub fn run(args: &SloArgs) -> Result<Exit, CliError> {
+    let loaded = LoadedSlos::load(args.definitions.as_ref()).map_err(CliError::usage)?;
+    match &args.command {
+        SloCommand::Lint => Ok(tell_findings(&loaded)),
+        SloCommand::Explain { id } => explain_some(&loaded, id.as_deref()),
+        SloCommand::Export { format } => {
+            say(export(&loaded.definitions, *format).trim_end());
+            Ok(Exit::Pass)
+        }
+    }
+}
+
+fn tell_findings(loaded: &LoadedSlos) -> Exit {
+    let found = lint(loaded);
+    for finding in &found {
+        let word = match finding.weight {
+            Weight::Error => "error",
+            Weight::Warning => "warning",
+        };
+        let place = finding.place.map_or_else(String::new, |p| format!(":{}:{}", p.line, p.column));
+        say(format_args!("{}{place}: {word}: {}", loaded.source, finding.message));
+    }
+    let errors = found.iter().filter(|finding| finding.weight == Weight::Error).count();
+    say(format_args!(
+        "{}: {} objectives, {errors} errors, {} warnings",
+        loaded.source,
+        loaded.definitions.slos.len(),
+        found.len() - errors
+    ));
+    if errors == 0 { Exit::Pass } else { Exit::Usage }
+}
+
+fn explain_some(loaded: &LoadedSlos, id: Option<&str>) -> Result<Exit, CliError> {
+    let slos = &loaded.definitions.slos;
+    let wanted: Vec<_> = slos.iter().filter(|slo| id.is_none_or(|id| id == slo.id)).collect();
+    if wanted.is_empty() {
+        let known: Vec<&str> = slos.iter().map(|slo| slo.id.as_str()).collect();
+        return Err(CliError::usage(format!(
+            "no objective `{}`: expected one of {}",
+            id.unwrap_or_default(),
+            known.join(", ")
+        )));
+    }
+    for slo in wanted {
+        explain(slo, &loaded.definitions).into_iter().for_each(say);
+    }
+    Ok(Exit::Pass)
+}

@@ -1,0 +1,255 @@
+//! What is wrong with definitions, and what contradicts itself in them.
+
+use std::collections::BTreeSet;
+
+use super::budget;
+use crate::config::{LoadedSlos, Place, SLO_SCHEMA, Slo, SloKind, TimeSpan};
+
+/// Share by which a stated budget may differ from the computed one.
+const TOLERANCE: f64 = 0.01;
+/// Buckets of Prometheus' client libraries, in seconds: limits between them cannot be decided there.
+const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// The definitions cannot be used as they are.
+    Error,
+    /// They can, but say two things at once.
+    Warning,
+}
+
+/// Something to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad.
+    pub weight: Weight,
+    /// Where.
+    pub place: Option<Place>,
+    /// What, and what to do.
+    pub message: String,
+}
+
+/// Everything that is to be told of definitions.
+pub fn lint(loaded: &LoadedSlos) -> Vec<Finding> {
+    let mut lint = Lint { loaded, found: Vec::new() };
+    let definitions = &loaded.definitions;
+    if definitions.schema != SLO_SCHEMA {
+        lint.error("schema", format!("expected {SLO_SCHEMA}, got {}", definitions.schema));
+    }
+    if !(0.5..1.0).contains(&definitions.confidence) {
+        lint.error("confidence", "expected a number from 0.5 to below 1, such as 0.95".into());
+    }
+    let mut ids = BTreeSet::new();
+    for (at, slo) in definitions.slos.iter().enumerate() {
+        if !ids.insert(&slo.id) {
+            lint.error(&format!("slos.{at}.id"), format!("`{}` stands here twice", slo.id));
+        }
+        objective(at, slo, &mut lint);
+    }
+    channels(&mut lint);
+    contradictions(&mut lint);
+    lint.found
+}
+
+struct Lint<'a> {
+    loaded: &'a LoadedSlos,
+    found: Vec<Finding>,
+}
+
+impl Lint<'_> {
+    fn tell(&mut self, weight: Weight, path: &str, message: String) {
+        let place = self.loaded.place(path);
+        self.found.push(Finding { weight, place, message: format!("{path}: {message}") });
+    }
+
+    fn error(&mut self, path: &str, message: String) {
+        self.tell(Weight::Error, path, message);
+    }
+
+    fn warn(&mut self, path: &str, message: String) {
+        self.tell(Weight::Warning, path, message);
+    }
+}
+
+fn objective(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
+    let path = format!("slos.{at}");
+    let mut need = |there: bool, what: &str| {
+        if !there {
+            lint.error(&path, format!("`{}` needs {what}", slo.id));
+        }
+    };
+    match slo.kind {
+        SloKind::Availability => need(slo.objective_percent.is_some(), "objective_percent"),
+        SloKind::ErrorRate => need(slo.below_percent.is_some(), "below_percent"),
+        SloKind::Latency => {
+            need(slo.quantile.is_some(), "a quantile: which percentile stays below the limit?");
+            need(slo.below.is_some(), "below");
+        }
+        SloKind::Longest => need(slo.below.is_some(), "below"),
+        SloKind::Throughput => {
+            need(slo.at_least_per_second.is_some(), "at_least_per_second");
+            need(slo.sustain.is_some(), "sustain");
+            need(slo.service.is_some(), "a service");
+        }
+        SloKind::DataLoss => {}
+    }
+    if let Some(percent) = slo.objective_percent {
+        if percent > 0.0 && percent <= 1.0 {
+            let meant = percent * 100.0;
+            lint.error(
+                &format!("{path}.objective_percent"),
+                format!("{percent} is a percentage: did you mean {meant}?"),
+            );
+        } else if !(0.0..100.0).contains(&percent) {
+            lint.error(
+                &format!("{path}.objective_percent"),
+                "expected less than 100: without a budget every failure breaks it".into(),
+            );
+        }
+    }
+    if slo.quantile.is_some_and(|q| !(0.0..1.0).contains(&q)) {
+        lint.error(&format!("{path}.quantile"), "expected 0 to below 1, such as 0.99".into());
+    }
+    budgets(at, slo, lint);
+    buckets(at, slo, lint);
+    let scrapes = lint.loaded.definitions.collection.metrics_interval.get() * 4;
+    if slo.window.get() < scrapes {
+        let seconds = scrapes.as_secs();
+        lint.warn(
+            &format!("{path}.window"),
+            format!("shorter than four scrapes ({seconds} s): rates over it are noise"),
+        );
+    }
+}
+
+fn budgets(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
+    for (number, stated) in slo.budget.iter().enumerate() {
+        let Some(computed) = budget::allowed(slo, stated.window) else { continue };
+        let (computed, said) = (computed.as_secs_f64(), stated.allow.get().as_secs_f64());
+        if (computed - said).abs() > computed * TOLERANCE {
+            lint.warn(
+                &format!("slos.{at}.budget.{number}.allow"),
+                format!(
+                    "{} over {} is {:.1} min, not {:.1} min",
+                    super::evaluation::asked(slo),
+                    stated.window,
+                    computed / 60.0,
+                    said / 60.0
+                ),
+            );
+        }
+    }
+}
+
+fn buckets(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
+    let (SloKind::Latency, Some(below)) = (slo.kind, slo.below) else { return };
+    let limit = below.get().as_secs_f64();
+    if !DEFAULT_BUCKETS.iter().any(|bucket| (bucket - limit).abs() < 1e-9) {
+        lint.warn(
+            &format!("slos.{at}.below"),
+            format!(
+                "the usual Prometheus buckets have no {below}: there this can only be bracketed, \
+                 not decided (runs decide it from full histograms)"
+            ),
+        );
+    }
+}
+
+fn channels(lint: &mut Lint<'_>) {
+    let definitions = &lint.loaded.definitions;
+    for (at, level) in definitions.escalation.iter().enumerate() {
+        for name in &level.channels {
+            if !definitions.channels.contains_key(name) {
+                let known: Vec<&str> = definitions.channels.keys().map(String::as_str).collect();
+                lint.error(
+                    &format!("escalation.{at}.channels"),
+                    format!("no channel is called `{name}`: expected one of {}", known.join(", ")),
+                );
+            }
+        }
+    }
+}
+
+/// Numbers that are right each by itself and do not go together.
+fn contradictions(lint: &mut Lint<'_>) {
+    let definitions = &lint.loaded.definitions;
+    let (rto, rpo) = (definitions.recovery.rto, definitions.recovery.rpo);
+    let whole = |slo: &&Slo| slo.kind == SloKind::Availability && slo.store.is_none();
+    let tightest = definitions.slos.iter().filter(whole).filter_map(|slo| {
+        let month = TimeSpan::secs(30 * 86_400);
+        budget::allowed(slo, month).map(|allowed| (slo.id.as_str(), allowed))
+    });
+    if let Some((id, allowed)) = tightest.min_by_key(|(_, allowed)| *allowed)
+        && rto.get() > allowed
+    {
+        let share = rto.get().as_secs_f64() * 100.0 / allowed.as_secs_f64().max(1.0);
+        lint.warn(
+            "recovery.rto",
+            format!("a restore that meets it spends {share:.0} % of a month's budget of `{id}`"),
+        );
+    }
+    let no_loss = definitions.slos.iter().any(|slo| slo.kind == SloKind::DataLoss);
+    if no_loss && !rpo.get().is_zero() {
+        lint.warn(
+            "recovery.rpo",
+            format!(
+                "{rpo} of data may be lost, and none may: data_loss speaks of the drill only, of \
+                 what was acknowledged before the backup"
+            ),
+        );
+    }
+    let dependencies = definitions.slos.iter().filter(|slo| slo.store.is_some());
+    let together: f64 = dependencies.filter_map(|slo| slo.objective_percent).product::<f64>();
+    let stores =
+        definitions.slos.iter().filter(|s| s.store.is_some() && s.objective_percent.is_some());
+    let together = together / 100_f64.powi(stores.count() as i32 - 1);
+    let front = definitions.slos.iter().filter(whole).filter_map(|slo| slo.objective_percent);
+    if let Some(front) = front.reduce(f64::max)
+        && together < front
+    {
+        lint.warn(
+            "slos",
+            format!(
+                "stores that keep their promises are up {together:.2} % together: below {front} %"
+            ),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SHIPPED_SLOS;
+
+    fn of(change: impl Fn(String) -> String) -> Vec<Finding> {
+        let text = change(SHIPPED_SLOS.to_owned());
+        lint(&LoadedSlos::parse("slo.yaml", &text).expect("well-formed"))
+    }
+
+    #[test]
+    fn what_is_shipped_has_no_errors_and_its_contradictions_are_told() {
+        let found = of(|text| text);
+        assert!(found.iter().all(|finding| finding.weight == Weight::Warning), "{found:#?}");
+        for part in
+            ["recovery.rto: a restore that meets it spends 111 %", "recovery.rpo", "no 1s800ms"]
+        {
+            assert!(found.iter().any(|f| f.message.contains(part)), "{part}: {found:#?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_found_where_they_stand() {
+        for (from, to, part) in [
+            ("objective_percent: 99.5", "objective_percent: 0.995", "did you mean 99.5"),
+            ("allow: 3.6h", "allow: 43.2m", "is 216.0 min, not 43.2 min"),
+            ("quantile: 0.50, ", "", "which percentile"),
+            ("channels: [pager, slack, mail]", "channels: [paper]", "`paper`"),
+            ("id: p95", "id: p50", "twice"),
+        ] {
+            let found = of(|text| text.replacen(from, to, 1));
+            let one = found.iter().find(|finding| finding.message.contains(part));
+            assert!(one.is_some_and(|finding| finding.place.is_some()), "{part}: {found:#?}");
+        }
+    }
+}
