@@ -144,15 +144,15 @@ fn practice(place: &Workplace) -> Practice {
     let mut process = command.stdout(std::process::Stdio::piped()).spawn().expect("program runs");
     let mut stdout = process.stdout.take().expect("piped");
     let mut said = String::new();
-    while !said.contains("copy_to") {
+    while !said.contains("/sandbox/services") {
         let mut buffer = [0; 16384];
         let n = stdout.read(&mut buffer).expect("readable");
         said.push_str(&text(&buffer[..n]));
     }
-    let (head, yaml) = said.split_once("target:").expect("a configuration");
-    std::fs::write(place.path().join("shakedown.yaml"), format!("target:{yaml}")).expect("written");
-    let line = head.lines().find(|line| line.trim_start().starts_with("rag")).expect("an address");
-    let rag = line.split_whitespace().nth(1).expect("an address").to_owned();
+    // All that it says is a configuration.
+    std::fs::write(place.path().join("shakedown.yaml"), &said).expect("written");
+    let line = said.lines().find(|line| line.starts_with("#   rag")).expect("an address");
+    let rag = line.split_whitespace().nth(2).expect("an address").to_owned();
     Practice { process, rag }
 }
 
@@ -226,23 +226,23 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
     let place = Workplace::new();
     let deep = place.path().join("d".repeat(90)).join("e".repeat(60));
     std::fs::create_dir_all(&deep).expect("created");
-    let arguments = ["locust", "--headless", "--set", "phases.full.mixed=2s"];
-    let mut command =
-        place.command(&[&arguments[..], &["--set", "criteria.availability_percent=98"]].concat());
+    let mut command = place.command(&["locust", "--headless", "--set", "phases.full.mixed=2s"]);
     let output = command.current_dir(&deep).output().expect("program runs");
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    // Two seconds prove nothing; that they were measured is what is asked here.
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("mixed         pass"), "{}", text(&output.stdout));
 }
 
 #[test]
 fn missing_engines_and_wrong_usage_are_never_a_pass() {
     let place = Workplace::new();
     let (code, out) = {
-        let output = place.output(&["chaos", "--headless"]);
+        let output = place.output(&["security", "--headless"]);
         (output.status.code(), text(&output.stdout))
     };
     assert_eq!(code, Some(3), "{out}");
-    assert!(out.contains("no engine for chaos"), "{out}");
-    let mapped = place.output(&["chaos", "--headless", "--inconclusive", "fail"]);
+    assert!(out.contains("no engine for security"), "{out}");
+    let mapped = place.output(&["security", "--headless", "--inconclusive", "fail"]);
     assert_eq!(mapped.status.code(), Some(1));
     for wrong in [
         &["run", "--skip", "nonesuch"][..],

@@ -7,7 +7,7 @@ use super::exit::{CliError, Exit, say, say_error};
 use super::recover::leftovers;
 use super::runs;
 use crate::config::InconclusiveExit;
-use crate::report::{json, text};
+use crate::report::{csv, html, json, junit, markdown, text};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
@@ -18,6 +18,41 @@ use crate::slo::SloJudge;
 pub struct ReportArgs {
     /// Id of the run (or its beginning or end), or its folder; without one the latest
     id: Option<String>,
+    /// Prints the report in this format instead of a summary: json, html, junit, markdown, csv
+    #[arg(long, value_parser = parse_format)]
+    format: Option<Format>,
+}
+
+/// The formats that are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Html,
+    Junit,
+    Markdown,
+    Csv,
+}
+
+fn parse_format(word: &str) -> Result<Format, String> {
+    match word {
+        "json" => Ok(Format::Json),
+        "html" => Ok(Format::Html),
+        "junit" => Ok(Format::Junit),
+        "markdown" | "md" => Ok(Format::Markdown),
+        "csv" => Ok(Format::Csv),
+        _ => Err("expected json, html, junit, markdown or csv".into()),
+    }
+}
+
+fn written(format: Format, state: &RunState) -> Result<String, CliError> {
+    let report = json::report(state);
+    Ok(match format {
+        Format::Json => serde_json::to_string_pretty(&report).map_err(CliError::usage)?,
+        Format::Html => html::document(state),
+        Format::Junit => junit::document(&report),
+        Format::Markdown => markdown::document(&report),
+        Format::Csv => csv::document(&report),
+    })
 }
 
 /// Writes the report of a run anew from its journal, and prints it.
@@ -37,7 +72,10 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
         ));
     }
     rebuild(&folder, &recorded.state)?;
-    print_results(&folder);
+    match args.format {
+        Some(format) => say(written(format, &recorded.state)?.trim_end()),
+        None => print_results(&folder),
+    }
     Ok(exit_of(&recorded.state))
 }
 
@@ -55,7 +93,7 @@ pub fn after_engine(folder: &RunFolder) -> Result<Exit, CliError> {
 
 /// Prints the last run's results.
 pub fn results(config: &ConfigArgs) -> Result<Exit, CliError> {
-    run(config, &ReportArgs { id: None })
+    run(config, &ReportArgs { id: None, format: None })
 }
 
 /// Writes a run's report into its folder.
@@ -72,6 +110,7 @@ pub fn print_results(folder: &RunFolder) {
         Ok(report) => {
             say(text::summary(&report).trim_end());
             say(format_args!("report    {}", path.display()));
+            say(format_args!("          {}", folder.path().join(html::HTML_FILE).display()));
         }
         Err(error) => say_error(&format_args!("no report at {}: {error}", path.display())),
     }

@@ -2,11 +2,13 @@
 //! journal with the keys that Chaos Toolkit's has.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::html::escape;
 use crate::run::event::{ExperimentResult, SteadyFigures, Timeline, Verdict};
 use crate::run::state::{ChaosState, PhaseState, RunState};
 
@@ -219,4 +221,54 @@ pub fn journal(state: &RunState, phase: &PhaseState) -> Option<Value> {
 
 fn millis(us: u64) -> f64 {
     us as f64 / 1e3
+}
+
+/// The section for the HTML report: a row an experiment, its recovery as a bar against its limit.
+pub fn write_html(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result {
+    let score =
+        chaos.resilience_score.map_or_else(|| "none".into(), |score| format!("{score:.0} of 100"));
+    write!(
+        html,
+        "<p>Resilience score {score}, coverage {}; {} runtime, seed {}.</p><table><thead><tr>\
+         <th>experiment<th>verdict<th class=n>recovery<th>of its limit<th>availability before, during, \
+         after<th>evidence</tr></thead><tbody>",
+        escape(&chaos.coverage),
+        escape(&chaos.runtime),
+        chaos.seed
+    )?;
+    for row in &chaos.experiments {
+        let recovery =
+            row.recovery_ms.map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms / 1000.0));
+        let notes = [row.evidence.clone(), row.notes.clone(), row.residue.clone()].concat();
+        let notes = if row.effective.is_some() { notes.join("; ") } else { row.reason.clone() };
+        write!(
+            html,
+            "<tr><td>{}<td class=\"v {v}\">{v}<td class=n>{recovery}<td>{}<td>{}<td><small>{}</small></tr>",
+            escape(&row.title),
+            bar(row),
+            [&row.before, &row.during, &row.after].map(|rows| availability(rows)).join(" → "),
+            escape(&notes),
+            v = escape(&row.verdict),
+        )?;
+    }
+    html.write_str("</tbody></table>")?;
+    for (name, why) in &chaos.excluded {
+        write!(html, "<p><small>Untouched: {}: {}</small></p>", escape(name), escape(why))?;
+    }
+    Ok(())
+}
+
+fn bar(row: &ExperimentRow) -> String {
+    let Some(recovery) = row.recovery_ms else { return String::new() };
+    let share = (recovery / row.recovery_limit_ms.max(1.0)).clamp(0.0, 1.0) * 100.0;
+    let class = if share <= 25.0 { "ok" } else { "warn" };
+    format!(
+        "<svg viewBox=\"0 0 100 8\"><rect class=\"{class}\" width=\"{share:.1}\" height=\"8\"/>\
+         <line class=\"axis\" x1=\"0\" y1=\"8\" x2=\"100\" y2=\"8\"/></svg>"
+    )
+}
+
+fn availability(rows: &[SteadyRow]) -> String {
+    let (n, failed) = rows.iter().fold((0, 0), |(n, f), row| (n + row.n, f + row.failed));
+    if n == 0 { "-".into() } else { format!("{:.1} %", (n - failed) as f64 * 100.0 / n as f64) }
 }

@@ -229,6 +229,8 @@ pub struct Figures {
 /// A latency distribution.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
+    /// Smallest, milliseconds.
+    pub min_ms: Option<f64>,
     /// Mean, milliseconds.
     pub mean_ms: Option<f64>,
     /// Median, milliseconds.
@@ -296,6 +298,8 @@ pub fn write(run_dir: &Path, state: &RunState) -> io::Result<PathBuf> {
         };
         write_atomically(&path, &content)?;
     }
+    let html = super::html::document(state);
+    write_atomically(&run_dir.join(super::html::HTML_FILE), html.as_bytes())?;
     let path = run_dir.join(REPORT_FILE);
     write_atomically(&path, &serde_json::to_vec_pretty(&report)?)?;
     Ok(path)
@@ -437,6 +441,7 @@ fn figures(totals: &Totals) -> Figures {
 
 fn latency(histogram: &Histogram) -> Latency {
     Latency {
+        min_ms: histogram.quantile(0.0).map(millis),
         mean_ms: histogram.mean().map(millis),
         p50_ms: histogram.quantile(0.5).map(millis),
         p95_ms: histogram.quantile(0.95).map(millis),

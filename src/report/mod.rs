@@ -1,5 +1,10 @@
 //! Reports: one file per format, all from the state of a run.
 
 pub mod chaos;
+mod chart;
+pub mod csv;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod text;

@@ -1,36 +1,33 @@
 //! Containers of a Docker engine on this machine. Faults go in from the host side (signals, control
 //! groups, network namespaces), so that images need nothing in them.
 
+mod engine;
+mod pressure;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bollard::Docker;
-use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptions, StartContainerOptions, TopOptions,
-};
+use bollard::query_parameters::{ListContainersOptions, TopOptions};
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use serde_json::Value;
+
+use engine::{connect, failed, inspect, instance, name_of, no_restart, unsuitable};
+pub use engine::{start, still_down};
+use pressure::{group_of, helper_effect, helper_task, predict};
 
 use super::{
     Baseline, Effect, Fault, Injection, Instance, Prepared, Runtime, RuntimeError, Target,
 };
-use crate::chaos::cgroup::Cgroup;
-use crate::chaos::helper::{Task, Work};
 use crate::chaos::lease::Lease;
 use crate::chaos::nft;
-use crate::chaos::procfs::{Process, available_memory};
+use crate::chaos::procfs::Process;
 use crate::chaos::safety;
 use crate::chaos::undo::Undo;
 use crate::config::{Chaos, ServiceKind};
 
-/// How long the engine may take to answer.
-const PATIENCE_SECONDS: u64 = 20;
 const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
-/// A helper must have had this share of what it could get.
-const SATURATED_PERCENT: u64 = 80;
 
 /// The Docker runtime.
 pub struct DockerRuntime {
@@ -297,235 +294,8 @@ impl Runtime for DockerRuntime {
                     let evidence = if other { "its process ended" } else { "its process is alive" };
                     Effect { effective: other, evidence: evidence.into() }
                 }
-                _ => helper_effect(target, fault, injection),
+                _ => helper_effect(Self::process(target).ok(), fault, injection),
             }
         })
-    }
-}
-
-fn helper_task(fault: &Fault, target: Process, group: &Cgroup) -> Task {
-    let work = match fault {
-        Fault::Memory { bytes, .. } => Work::Fill { bytes: *bytes },
-        _ => Work::Burn { workers: workers(group) },
-    };
-    Task {
-        target,
-        length_ms: fault.length().as_millis() as u64,
-        work,
-        enter: group.entrances(),
-        pin: None,
-        group: None,
-    }
-}
-
-/// As many threads as the container may use CPUs; without a quota one CPU is left to the rest of
-/// the machine.
-fn workers(group: &Cgroup) -> usize {
-    let online = std::thread::available_parallelism().map_or(1, usize::from);
-    match group.cpu_quota() {
-        Some(quota) => (quota.ceil() as usize).clamp(1, online),
-        None => (online - 1).max(1),
-    }
-}
-
-fn helper_effect(target: &Target, fault: &Fault, injection: &Injection) -> Effect {
-    let gone = |what: &str| Effect { effective: false, evidence: format!("{what} is gone") };
-    let Some(helper) = injection.lease.as_ref().and_then(Lease::process) else {
-        return gone("the helper");
-    };
-    let Some(group) = DockerRuntime::process(target).ok().and_then(|p| group_of(p).ok()) else {
-        return gone("the target");
-    };
-    let before = &injection.baseline;
-    let kills = group.oom_kills().saturating_sub(before.oom_kills);
-    if let Fault::Memory { bytes, allow_oom, .. } = fault {
-        let used = group.memory_in_use().unwrap_or(0).saturating_sub(before.counters[2]);
-        let evidence = format!("{} MiB more in use, {kills} killed for want of memory", used >> 20);
-        return Effect { effective: used >= bytes / 10 * 9 || (*allow_oom && kills > 0), evidence };
-    }
-    let passed = injection.since.elapsed().as_micros().max(1) as u64;
-    let burned = helper.cpu_and_waiting().0.as_micros() as u64 * 100 / passed;
-    let (throttled, periods) = group.throttled();
-    let throttled = throttled.saturating_sub(before.counters[0]);
-    let periods = periods.saturating_sub(before.counters[1]);
-    let wanted = group.cpu_quota().map_or(workers(&group) as f64, |quota| quota);
-    let percent = (burned as f64 / wanted) as u64;
-    let evidence = match group.cpu_quota() {
-        Some(_) => format!(
-            "{burned} % of a CPU burned ({percent} % of the quota), throttled in {throttled} of \
-             {periods} periods"
-        ),
-        None => format!("{burned} % of a CPU burned on {wanted} threads; it has no quota"),
-    };
-    let throttling = group.cpu_quota().is_none() || throttled * 2 >= periods;
-    Effect { effective: percent >= SATURATED_PERCENT && throttling, evidence }
-}
-
-/// What the kernel is going to do about memory, in words.
-fn predict(group: &Cgroup, bytes: u64, allow_oom: bool) -> Result<String, RuntimeError> {
-    let needed = bytes + bytes / 2 + (1 << 30);
-    if available_memory().is_none_or(|available| available < needed) {
-        return Err(RuntimeError::new(format!(
-            "this machine has less than {} MiB of memory to spare",
-            needed >> 20
-        )));
-    }
-    let Some(limit) = group.memory_limit() else {
-        return Ok(
-            "it has no memory limit: it cannot run out of memory by itself, but others can \
-                   because of it"
-                .into(),
-        );
-    };
-    let room = limit.saturating_sub(group.memory_in_use().unwrap_or(0));
-    if room >= bytes + bytes / 10 {
-        return Ok(format!("{} MiB are free below its limit: nothing is killed", room >> 20));
-    }
-    if allow_oom {
-        return Ok(format!(
-            "only {} MiB are free below its limit: the kernel kills the helper first",
-            room >> 20
-        ));
-    }
-    Err(RuntimeError::new(format!(
-        "only {} MiB are free below its memory limit of {} MiB: the kernel would kill something; \
-         allow it with chaos.memory.allow_oom",
-        room >> 20,
-        limit >> 20
-    )))
-}
-
-fn group_of(process: Process) -> Result<Cgroup, RuntimeError> {
-    Cgroup::of(process).ok_or_else(|| RuntimeError::new("its control group is not to be seen"))
-}
-
-fn name_of(inspected: &Value) -> String {
-    let name = inspected.pointer("/Name").and_then(Value::as_str).unwrap_or_default();
-    name.trim_start_matches('/').to_owned()
-}
-
-fn instance(inspected: &Value) -> Instance {
-    let state = |field: &str| inspected.pointer(&format!("/State/{field}"));
-    let running = state("Running").and_then(Value::as_bool) == Some(true);
-    let started = state("StartedAt").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let since = started.parse::<Timestamp>().ok();
-    let uptime =
-        since.and_then(|since| Duration::try_from(Timestamp::now().duration_since(since)).ok());
-    let health = inspected.pointer("/State/Health/Status").and_then(Value::as_str);
-    Instance {
-        pid: state("Pid")
-            .and_then(Value::as_u64)
-            .and_then(|pid| u32::try_from(pid).ok())
-            .filter(|pid| running && *pid > 0),
-        started,
-        uptime: uptime.unwrap_or_default(),
-        restarts: inspected.pointer("/RestartCount").and_then(Value::as_u64).unwrap_or(0),
-        healthy: health.filter(|health| *health != "none").map(|health| health == "healthy"),
-    }
-}
-
-/// Why a container that is no store is left alone all the same.
-fn unsuitable(inspected: &Value, instance: &Instance) -> Option<String> {
-    let state = inspected.pointer("/State/Status").and_then(Value::as_str).unwrap_or_default();
-    if state != "running" {
-        return Some(format!("it is {state}"));
-    }
-    if instance.healthy == Some(false) {
-        return Some("its own health check does not pass".into());
-    }
-    let removed = inspected.pointer("/HostConfig/AutoRemove").and_then(Value::as_bool);
-    (removed == Some(true)).then(|| "it would be removed when it ends (--rm)".into())
-}
-
-/// Why a container's restart policy would not bring it back after a SIGKILL.
-fn no_restart(inspected: &Value) -> Option<String> {
-    let policy = inspected.pointer("/HostConfig/RestartPolicy/Name").and_then(Value::as_str);
-    match policy.unwrap_or_default() {
-        "always" | "unless-stopped" => None,
-        "on-failure" => {
-            let most = inspected.pointer("/HostConfig/RestartPolicy/MaximumRetryCount");
-            let most = most.and_then(Value::as_u64).unwrap_or(0);
-            let used = inspected.pointer("/RestartCount").and_then(Value::as_u64).unwrap_or(0);
-            (most > 0 && used >= most).then(|| "its restart policy has no tries left".into())
-        }
-        _ => Some("it has no restart policy: nothing would bring it back".into()),
-    }
-}
-
-async fn connect(host: &str) -> Result<Docker, RuntimeError> {
-    let version = bollard::API_DEFAULT_VERSION;
-    let docker = match host.split_once("://") {
-        Some(("unix", _)) => Docker::connect_with_unix(host, PATIENCE_SECONDS, version),
-        Some((scheme, _)) => {
-            return Err(RuntimeError::new(format!(
-                "Docker engine {host}: only engines on this machine (unix://) can be used, not \
-                 {scheme}://"
-            )));
-        }
-        None => {
-            return Err(RuntimeError::new(format!("Docker engine {host}: expected unix:///...")));
-        }
-    };
-    let docker = docker.map_err(failed)?;
-    docker.negotiate_version().await.map_err(|error| {
-        RuntimeError::new(format!("no Docker engine answers at {host}: {}", describe(&error)))
-    })
-}
-
-async fn inspect(docker: &Docker, id: &str) -> Result<Value, RuntimeError> {
-    let inspected = docker.inspect_container(id, None::<InspectContainerOptions>).await;
-    serde_json::to_value(inspected.map_err(failed)?).map_err(|e| RuntimeError::new(e.to_string()))
-}
-
-fn failed(error: bollard::errors::Error) -> RuntimeError {
-    RuntimeError::new(format!("Docker engine: {}", describe(&error)))
-}
-
-fn describe(error: &bollard::errors::Error) -> String {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    crate::platform::text::excerpt(&reason.to_string())
-}
-
-/// Starts a container that is not running. One that is gone needs nothing.
-///
-/// # Errors
-/// When it is there and does not start.
-pub async fn start(host: &str, container: &str) -> Result<(), RuntimeError> {
-    let docker = connect(host).await?;
-    match is_down(&docker, container).await? {
-        true => {
-            let started = docker.start_container(container, None::<StartContainerOptions>).await;
-            started.map_err(failed)
-        }
-        false => Ok(()),
-    }
-}
-
-/// Says so if a container is not running.
-pub async fn still_down(host: &str, container: &str) -> Vec<String> {
-    let down = match connect(host).await {
-        Ok(docker) => is_down(&docker, container).await,
-        Err(error) => Err(error),
-    };
-    match down {
-        Ok(false) => Vec::new(),
-        Ok(true) => vec![format!("container {container} is down")],
-        Err(error) => vec![format!("container {container} cannot be looked at: {error}")],
-    }
-}
-
-async fn is_down(docker: &Docker, container: &str) -> Result<bool, RuntimeError> {
-    match docker.inspect_container(container, None::<InspectContainerOptions>).await {
-        Ok(inspected) => {
-            let state = inspected.state.unwrap_or_default();
-            Ok(state.running != Some(true) && state.restarting != Some(true))
-        }
-        Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
-            Ok(false)
-        }
-        Err(error) => Err(failed(error)),
     }
 }

@@ -1,0 +1,233 @@
+//! One self-contained HTML file: verdict and figures first, evidence below. No script, nothing from
+//! elsewhere, every value escaped: names and answers come from the target.
+
+use std::fmt::Write as _;
+
+use super::chart;
+use super::json::{LoadSection, ObjectiveRow, PhaseSection, Report};
+use crate::run::state::RunState;
+
+/// Name of the report in the run's folder.
+pub const HTML_FILE: &str = "report.html";
+
+const STYLE: &str = include_str!("report.css");
+/// Nothing is loaded, nothing is run.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// The report as one HTML document.
+pub fn document(state: &RunState) -> String {
+    let report = super::json::report(state);
+    let mut html = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_document(&mut html, &report, state);
+    html
+}
+
+fn write_document(html: &mut String, report: &Report, state: &RunState) -> std::fmt::Result {
+    let target = report.run.as_ref().map_or("", |run| run.target.as_str());
+    write!(
+        html,
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"referrer\" content=\"no-referrer\">\
+         <title>{} · shakedown · {}</title><style>{STYLE}</style></head><body><main>",
+        escape(&report.verdict),
+        escape(target)
+    )?;
+    head(html, report)?;
+    objectives(html, &report.slo_compliance)?;
+    html.write_str("<h2>Phases</h2>")?;
+    for phase in &report.phases {
+        write_phase(html, phase, state)?;
+    }
+    timeline(html, report)?;
+    foot(html, report)?;
+    html.write_str("</main></body></html>\n")
+}
+
+fn head(html: &mut String, report: &Report) -> std::fmt::Result {
+    let run = report.run.as_ref();
+    let partial = if report.complete { "" } else { " <small>partial: the run did not end</small>" };
+    write!(
+        html,
+        "<header class=\"{class}\"><p>shakedown</p><h1>{verdict}{partial}</h1><p>{run}</p></header>",
+        class = escape(&report.overall_status),
+        verdict = escape(&report.verdict),
+        run = escape(&run.map_or_else(String::new, |run| format!(
+            "{} ({}) · {} · {} · {:.0} min",
+            run.target,
+            run.environment,
+            run.plan,
+            run.id,
+            (run.seconds / 60.0).ceil()
+        )))
+    )?;
+    if !report.reasons.is_empty() {
+        html.write_str("<h2>What decided it</h2><ul>")?;
+        for reason in &report.reasons {
+            write!(html, "<li>{}</li>", escape(reason))?;
+        }
+        html.write_str("</ul>")?;
+    }
+    Ok(())
+}
+
+fn objectives(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
+    html.write_str(
+        "<h2>Objectives</h2><table><thead><tr><th>objective<th class=n>asked<th class=n>measured\
+         <th class=n>samples<th class=n>bad<th>verdict<th>bounds or reason</tr></thead><tbody>",
+    )?;
+    for row in rows {
+        let why = if row.reason.is_empty() { &row.bound } else { &row.reason };
+        let gate = if row.gate { " <small>gate</small>" } else { "" };
+        write!(
+            html,
+            "<tr><td title=\"{}\">{}{gate}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}\
+             <td class=\"v {v}\">{v}<td><small>{}</small></tr>",
+            escape(&row.method),
+            escape(&row.id),
+            escape(&row.objective),
+            escape(&row.measured),
+            row.n,
+            row.bad,
+            escape(why),
+            v = escape(&row.verdict),
+        )?;
+    }
+    html.write_str("</tbody></table>")?;
+    for row in rows {
+        let Some(budget) = &row.budget else { continue };
+        write!(
+            html,
+            "<p>Error budget of {}: {:.1} h of full outage in its window; this run's load cost {:.3} % \
+             of it, burning {:.2} times as fast as it may.</p>",
+            escape(&row.id),
+            budget.allowed_seconds / 3600.0,
+            budget.run_cost_percent,
+            budget.burn_rate
+        )?;
+    }
+    Ok(())
+}
+
+fn write_phase(html: &mut String, phase: &PhaseSection, state: &RunState) -> std::fmt::Result {
+    write!(
+        html,
+        "<section><h3>{} <span class=\"v {v}\">{v}</span></h3><p>{}</p>",
+        phase.phase,
+        escape(&phase.reason),
+        v = escape(&phase.status)
+    )?;
+    if let Some(load) = &phase.load {
+        write_load(html, load)?;
+        html.write_str(&chart::latencies(state, phase.phase))?;
+    }
+    if let Some(chaos) = &phase.chaos {
+        super::chaos::write_html(html, chaos)?;
+    }
+    html.write_str("</section>")
+}
+
+fn write_load(html: &mut String, load: &LoadSection) -> std::fmt::Result {
+    html.write_str(
+        "<table><thead><tr><th>service<th class=n>requests<th class=n>per second<th class=n>failed\
+         <th class=n>P50 ms<th class=n>P95 ms<th class=n>P99 ms<th class=n>max ms</tr></thead><tbody>",
+    )?;
+    let millis = |value: Option<f64>| value.map_or_else(|| "-".into(), |ms| format!("{ms:.1}"));
+    for (name, figures) in &load.services {
+        write!(
+            html,
+            "<tr><td>{}<td class=n>{}<td class=n>{:.1}<td class=n>{}<td class=n>{}<td class=n>{}\
+             <td class=n>{}<td class=n>{}</tr>",
+            escape(name),
+            figures.n,
+            figures.requests_per_second.unwrap_or_default(),
+            figures.failed,
+            millis(figures.response.p50_ms),
+            millis(figures.response.p95_ms),
+            millis(figures.response.p99_ms),
+            millis(figures.response.max_ms)
+        )?;
+    }
+    write!(
+        html,
+        "</tbody></table><p><small>{} engine; response time from the intended start; generator late by \
+         {} ms at P99</small></p>",
+        escape(&load.engine),
+        millis(load.generator_lateness_p99_ms)
+    )
+}
+
+fn timeline(html: &mut String, report: &Report) -> std::fmt::Result {
+    if report.timeline.is_empty() {
+        return Ok(());
+    }
+    html.write_str("<details><summary>Timeline</summary><table><tbody>")?;
+    for mark in &report.timeline {
+        write!(
+            html,
+            "<tr><td class=n>{:.1} s<td>{}<td>{}</tr>",
+            mark.at_seconds,
+            mark.phase.map_or("", |phase| phase.name()),
+            escape(&mark.text)
+        )?;
+    }
+    html.write_str("</tbody></table></details>")
+}
+
+fn foot(html: &mut String, report: &Report) -> std::fmt::Result {
+    let Some(run) = &report.run else { return Ok(()) };
+    write!(
+        html,
+        "<footer><p>shakedown {} on {}, configuration {}, seed {}. {}</p></footer>",
+        escape(&run.shakedown_version),
+        escape(&run.host),
+        escape(&run.config_source),
+        run.seed,
+        escape(run.created.as_deref().unwrap_or_default())
+    )
+}
+
+/// A text as HTML shows it, in elements and in quoted attributes.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c if c.is_control() && c != '\n' => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PhaseKind;
+    use crate::run::event::{RunVerdict, Verdict};
+    use crate::run::state::{Mark, PhaseState};
+
+    #[test]
+    fn what_comes_from_the_target_cannot_leave_its_place() {
+        let hostile = "<script>alert(1)</script>\"' onload=x &\u{1b}[2J";
+        let mut phase = PhaseState::new(PhaseKind::Mixed);
+        phase.outcome = Some(crate::run::event::PhaseOutcome::new(Verdict::Fail, hostile));
+        let mut state = RunState { phases: vec![phase], ..RunState::default() };
+        state.marks.push_back(Mark { at_us: 1, phase: None, text: hostile.into() });
+        state.verdict = Some(RunVerdict {
+            verdict: Verdict::Fail,
+            reasons: vec![hostile.into()],
+            without: vec![],
+        });
+        let html = document(&state);
+        assert!(!html.contains("<script") && !html.contains('\u{1b}'), "{html}");
+        assert_eq!(html.matches("&lt;script&gt;").count(), 3, "{html}");
+        assert!(html.contains("default-src 'none'") && !html.contains("http://"));
+    }
+}

@@ -1,0 +1,80 @@
+//! A summary in Markdown, such as for a CI job's page.
+
+use std::fmt::Write as _;
+
+use super::json::Report;
+
+/// GitHub drops a step summary above 1 MiB altogether.
+const MAX_BYTES: usize = 900 * 1024;
+
+/// The report as Markdown, cut with a remark where it would be too long.
+pub fn document(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_document(&mut text, report);
+    if text.len() > MAX_BYTES {
+        let end = (0..=MAX_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str("\n\n... more in the report\n");
+    }
+    text
+}
+
+fn write_document(text: &mut String, report: &Report) -> std::fmt::Result {
+    let run = report.run.as_ref();
+    writeln!(text, "## shakedown: {}\n", cell(&report.verdict))?;
+    if let Some(run) = run {
+        writeln!(
+            text,
+            "{} ({}) · {} · `{}`\n",
+            cell(&run.target),
+            run.environment,
+            cell(&run.plan),
+            run.id
+        )?;
+    }
+    for reason in &report.reasons {
+        writeln!(text, "- {}", cell(reason))?;
+    }
+    writeln!(text, "\n| objective | asked | measured | n | verdict |\n|---|--:|--:|--:|---|")?;
+    for row in report.slo_compliance.iter().filter(|row| row.verdict != "skipped") {
+        let id = cell(&row.id);
+        writeln!(
+            text,
+            "| {id} | {} | {} | {} | {} |",
+            cell(&row.objective),
+            cell(&row.measured),
+            row.n,
+            row.verdict
+        )?;
+    }
+    writeln!(text, "\n| phase | verdict | why |\n|---|---|---|")?;
+    for phase in &report.phases {
+        writeln!(text, "| {} | {} | {} |", phase.phase, phase.status, cell(&phase.reason))?;
+    }
+    Ok(())
+}
+
+/// A text that cannot leave its cell, nor bring markup or HTML with it.
+fn cell(text: &str) -> String {
+    let mut cell = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' | '`' | '*' | '_' | '[' | ']' | '\\' => cell.extend(['\\', c]),
+            '<' => cell.push_str("&lt;"),
+            c if c.is_control() => cell.push(' '),
+            c => cell.push(c),
+        }
+    }
+    cell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_text_stays_in_its_cell() {
+        assert_eq!(cell("a|b\n<img> [x](y) `c`"), "a\\|b &lt;img> \\[x\\](y) \\`c\\`");
+    }
+}
