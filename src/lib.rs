@@ -11,5 +11,6 @@ pub mod platform;
 pub mod report;
 pub mod run;
 pub mod sandbox;
+pub mod security;
 pub mod slo;
 pub mod tui;

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("config", &[]),
     ("run", &["config"]),
     ("platform", &["config"]),
     ("load", &["run", "platform", "config"]),
     ("chaos", &["run", "platform", "config"]),
+    ("security", &["run", "platform", "config"]),
     ("slo", &["run", "platform", "config"]),
     ("report", &["run", "config"]),
     ("tui", &["run", "config"]),

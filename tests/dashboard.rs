@@ -100,7 +100,7 @@ fn keys_do_what_the_footer_says_and_an_abort_ends_in_good_order() {
     screen.shows("response time (c: service time");
     screen.press("c");
     screen.shows("service time (c: response time");
-    screen.press("5");
+    screen.press("6");
     screen.shows("run log: everything");
     screen.press("l");
     screen.shows("warnings and errors");

@@ -24,6 +24,7 @@ use crate::run::orchestrator::{Assembly, Engine, ReportWriter, Settings, Steady,
 use crate::run::recorder::EventSink;
 use crate::run::state::RunState;
 use crate::sandbox::{Options, Sandbox};
+use crate::security::SecurityPhase;
 use crate::slo::{SloJudge, SloPhase};
 
 /// Options of the engine.
@@ -132,9 +133,8 @@ fn engine_of(kind: PhaseKind, config: &Config) -> Engine {
         },
         PhaseKind::Slo => Ok(Arc::new(SloPhase)),
         PhaseKind::Chaos => Ok(Arc::new(ChaosPhase)),
-        PhaseKind::Security | PhaseKind::Backup => {
-            Err(format!("this version has no engine for {kind} yet"))
-        }
+        PhaseKind::Security => Ok(Arc::new(SecurityPhase)),
+        PhaseKind::Backup => Err(format!("this version has no engine for {kind} yet")),
     }
 }
 

@@ -7,6 +7,7 @@ mod plan;
 mod position;
 mod problem;
 mod secret;
+mod security;
 mod service;
 mod slo;
 mod timespan;
@@ -26,6 +27,7 @@ pub use load::{DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
 pub use problem::{ConfigError, Place, Problem};
 pub use secret::{Secret, SecretError, SecretSource};
+pub use security::{AuditedOperation, Images, Security};
 pub use service::{
     Auth, ChatService, Endpoint, McpService, Operation, RagService, Scratch, ServiceKind, Services,
     Tool,
@@ -59,6 +61,9 @@ pub struct Config {
     /// What the chaos phase may break, how, and for how long.
     #[serde(default)]
     pub chaos: Chaos,
+    /// What the security audit may ask.
+    #[serde(default)]
+    pub security: Security,
     /// What a run must reach to pass.
     #[serde(default)]
     pub criteria: Criteria,

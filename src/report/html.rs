@@ -126,6 +126,9 @@ fn write_phase(html: &mut String, phase: &PhaseSection, state: &RunState) -> std
     if let Some(chaos) = &phase.chaos {
         super::chaos::write_html(html, chaos)?;
     }
+    if let Some(security) = &phase.security {
+        super::security::write_html(html, security)?;
+    }
     html.write_str("</section>")
 }
 

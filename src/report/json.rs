@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chaos::{self, ChaosSection};
+use super::security::{self, SecuritySection};
 use crate::config::{PhaseKind, ServiceKind};
 use crate::run::event::{Budget, BurnRate, Objective, Verdict};
 use crate::run::folder::write_atomically;
@@ -153,6 +154,9 @@ pub struct PhaseSection {
     /// What it showed, for the chaos phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chaos: Option<ChaosSection>,
+    /// What it found, for the security phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<SecuritySection>,
 }
 
 /// What a load phase measured.
@@ -382,6 +386,7 @@ fn phase_section(phase: &PhaseState, now_us: u64) -> PhaseSection {
         paused_seconds: seconds(phase.paused_us),
         load: phase.load.as_ref().map(load_section),
         chaos: phase.chaos.as_ref().map(chaos::section),
+        security: phase.security.as_ref().map(security::section),
     }
 }
 

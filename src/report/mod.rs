@@ -7,4 +7,5 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod security;
 pub mod text;

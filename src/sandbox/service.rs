@@ -93,6 +93,7 @@ fn own_routes(common: Common) -> Router {
     let metrics = async |State(common): State<Common>| {
         ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], common.metrics.render())
     };
+    let description = async |State(common): State<Common>| Json(describe(common.service));
     let knobs = async |State(common): State<Common>| Json(common.knobs.settings());
     let turn = async |State(common): State<Common>, Json(settings): Json<Settings>| match common
         .knobs
@@ -106,8 +107,34 @@ fn own_routes(common: Common) -> Router {
         .route_layer(from_fn_with_state(common.clone(), misbehave));
     watched
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(description))
         .route("/sandbox/knobs", get(knobs).post(turn))
         .with_state(common)
+}
+
+/// What the service says of itself: open to everybody, and without uploads.
+fn describe(service: ServiceKind) -> serde_json::Value {
+    let paths: &[(&str, &str)] = match service {
+        ServiceKind::Chat => &[("/v1/chat/completions", "post"), ("/v1/models", "get")],
+        ServiceKind::Rag => &[
+            ("/v1/query", "post"),
+            ("/v1/collections/{collection}/documents", "post"),
+            ("/v1/collections/{collection}/documents/{id}", "get"),
+        ],
+        ServiceKind::Mcp => &[("/mcp", "post")],
+    };
+    let operation = |(path, method): &(&str, &str)| {
+        (
+            (*path).to_owned(),
+            json!({ *method: { "responses": { "200": { "description": "ok" } } } }),
+        )
+    };
+    let paths: serde_json::Map<String, serde_json::Value> = paths.iter().map(operation).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": format!("sandbox {service}"), "version": "1" },
+        "paths": paths,
+    })
 }
 
 /// Freezes, refuses and fails as the knobs say, and counts the answer.
@@ -141,7 +168,11 @@ fn refusal(status: StatusCode, message: &str) -> Response {
 async fn mark(State(common): State<Common>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let name = HeaderValue::from_static(common.service.name());
-    response.headers_mut().insert("x-shakedown-sandbox", name);
+    let headers = response.headers_mut();
+    headers.insert("x-shakedown-sandbox", name);
+    // What a well-built JSON service sends.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{
-    Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Lengths, McpService,
-    Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind, Scratch, ServiceKind,
-    Services, Stores, Target, TimeSpan, Tool, Workloads,
+    AuditedOperation, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Images,
+    Lengths, McpService, Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind,
+    Scratch, Security, ServiceKind, Services, Stores, Target, TimeSpan, Tool, Workloads,
 };
 
 /// What a sandbox is asked to be.
@@ -71,6 +71,7 @@ pub fn config(endpoints: &Endpoints) -> Config {
         workloads: Workloads::default(),
         phases: Phases::default(),
         chaos: chaos(endpoints),
+        security: security(),
         criteria: Criteria::default(),
         slo_definitions: None,
         guards: Guards::default(),
@@ -87,8 +88,8 @@ pub fn demo_config(endpoints: &Endpoints) -> Config {
         mixed: TimeSpan::secs(40),
         ramping: TimeSpan::secs(40),
         chaos: TimeSpan::secs(60),
-        security: TimeSpan::secs(15),
-        backup: TimeSpan::secs(15),
+        security: TimeSpan::secs(25),
+        backup: TimeSpan::secs(5),
         slo: TimeSpan::secs(5),
     };
     config.chaos.steady.baseline = TimeSpan::secs(3);
@@ -96,6 +97,24 @@ pub fn demo_config(endpoints: &Endpoints) -> Config {
     config.chaos.memory.length = TimeSpan::secs(5);
     config.chaos.partition.length = TimeSpan::secs(6);
     config
+}
+
+/// Its requests may be attacked, and it has no images.
+fn security() -> Security {
+    let audited = |service, path: &str, body| AuditedOperation {
+        service,
+        request: Operation { method: "POST".into(), path: path.into(), body: Some(body) },
+    };
+    let hello = json!([{ "role": "user", "content": "hello" }]);
+    let completion = json!({ "model": super::chat::MODEL, "messages": hello, "max_tokens": 4 });
+    Security {
+        operations: vec![
+            audited(ServiceKind::Rag, "/v1/query", json!({ "question": "How do we roll back?" })),
+            audited(ServiceKind::Chat, "/v1/chat/completions", completion),
+        ],
+        images: Images { none: true, ..Images::default() },
+        ..Security::default()
+    }
 }
 
 fn chaos(endpoints: &Endpoints) -> Chaos {

@@ -26,6 +26,8 @@ pub enum Panel {
     Load,
     /// What is broken on purpose, and how that is borne.
     Chaos,
+    /// The security audit.
+    Security,
     /// Every objective, and the error budgets.
     Slo,
     /// The log.
@@ -36,8 +38,8 @@ pub enum Panel {
 
 impl Panel {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Overview, Self::Load, Self::Chaos, Self::Slo, Self::Log, Self::Help];
+    pub const ALL: [Self; 7] =
+        [Self::Overview, Self::Load, Self::Chaos, Self::Security, Self::Slo, Self::Log, Self::Help];
 }
 
 /// How the dashboard reaches the engine.

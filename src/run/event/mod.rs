@@ -3,6 +3,7 @@
 mod chaos;
 mod load;
 mod outcome;
+mod security;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,10 @@ pub use load::{
     SeriesInterval, SeriesKey,
 };
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict};
+
+pub use security::{
+    CheckReport, CheckStatus, Confidence, Finding, SecurityEvent, SecurityScore, Severity,
+};
 
 use super::control::{Command, CommandId};
 use super::plan::Plan;
@@ -165,6 +170,8 @@ pub enum EventBody {
     Load(LoadEvent),
     /// Something of the chaos phase.
     Chaos(ChaosEvent),
+    /// Something of the security audit.
+    Security(SecurityEvent),
     /// The objectives were evaluated.
     ObjectivesEvaluated {
         /// One row an objective.

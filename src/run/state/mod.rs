@@ -5,6 +5,7 @@ mod chaos;
 mod load;
 mod narrative;
 mod phase;
+mod security;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,6 +16,7 @@ pub use chaos::{ActiveFault, ChaosState, CurrentExperiment};
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};
 pub use narrative::narrate;
 pub use phase::{PhaseState, PhaseStatus};
+pub use security::SecurityState;
 
 use super::control::{Command, CommandId};
 use super::event::{Event, EventBody, LogLevel, Objective, RunIdentity, RunVerdict};

@@ -1,6 +1,8 @@
 //! What happened, in words: one line an event, for the log, line mode and screen readers.
 
-use crate::run::event::{ChaosEvent, EventBody, LoadEvent, LogLevel, Verdict};
+use crate::run::event::{
+    ChaosEvent, EventBody, LoadEvent, LogLevel, SecurityEvent, Severity, Verdict,
+};
 
 /// The line for an event and how serious it is; none for events that need no line.
 pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
@@ -29,6 +31,7 @@ pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
         EventBody::Log { level, message, .. } => (*level, message.clone()),
         EventBody::Load(load) => narrate_load(load)?,
         EventBody::Chaos(chaos) => narrate_chaos(chaos)?,
+        EventBody::Security(security) => narrate_security(security)?,
         EventBody::JournalRepaired { cut_bytes } => {
             (LogLevel::Warn, format!("{cut_bytes} bytes of the journal were torn and cut"))
         }
@@ -92,6 +95,24 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
         ChaosEvent::Injected {} | ChaosEvent::Probed { .. } | ChaosEvent::Unknown => return None,
     };
     Some((LogLevel::Info, line))
+}
+
+fn narrate_security(security: &SecurityEvent) -> Option<(LogLevel, String)> {
+    match security {
+        SecurityEvent::Found(finding) => {
+            let level =
+                if finding.severity >= Severity::High { LogLevel::Error } else { LogLevel::Warn };
+            let (severity, title) = (finding.severity.word(), &finding.title);
+            Some((level, format!("{severity}: {title} at {}: {}", finding.place, finding.evidence)))
+        }
+        SecurityEvent::CheckFinished(report) => {
+            let words = format!("{}: {}: {}", report.check, report.status.words(), report.coverage);
+            Some((if report.status.is_open() { LogLevel::Warn } else { LogLevel::Info }, words))
+        }
+        SecurityEvent::CheckStarted { .. } | SecurityEvent::Scored(_) | SecurityEvent::Unknown => {
+            None
+        }
+    }
 }
 
 fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {

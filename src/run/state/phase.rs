@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chaos::ChaosState;
 use super::load::LoadState;
+use super::security::SecurityState;
 use crate::config::PhaseKind;
 use crate::run::event::{EventBody, PhaseOutcome};
 
@@ -46,6 +47,9 @@ pub struct PhaseState {
     /// What it broke and how that was borne, for the chaos phase.
     #[serde(default)]
     pub chaos: Option<ChaosState>,
+    /// What the security audit found.
+    #[serde(default)]
+    pub security: Option<SecurityState>,
 }
 
 impl PhaseState {
@@ -63,6 +67,7 @@ impl PhaseState {
             outcome: None,
             load: None,
             chaos: None,
+            security: None,
         }
     }
 
@@ -90,6 +95,9 @@ impl PhaseState {
             EventBody::Resumed {} => self.end_pause(at_us),
             EventBody::Load(load) => {
                 self.load.get_or_insert_with(LoadState::default).apply(at_us, load);
+            }
+            EventBody::Security(security) => {
+                self.security.get_or_insert_with(SecurityState::default).apply(security);
             }
             EventBody::Chaos(chaos) => {
                 self.chaos.get_or_insert_with(ChaosState::default).apply(at_us, chaos);

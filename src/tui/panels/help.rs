@@ -31,7 +31,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 
 /// The digits after the first are explained with it.
 fn is_panel_digit(binding: &Binding) -> bool {
-    matches!(binding.shown, "2" | "3" | "4" | "5")
+    matches!(binding.shown, "2" | "3" | "4" | "5" | "6")
 }
 
 fn row<'a>(binding: &Binding, now: bool, app: &App) -> Line<'a> {

@@ -5,7 +5,7 @@
 //! rule
 //! phases      a bar per phase
 //! attention   what needs the operator, never scrolled away
-//! body        overview | load | chaos | SLO | log | help
+//! body        overview | load | chaos | security | SLO | log | help
 //! footer      keys, or a question
 //! ```
 
@@ -24,6 +24,7 @@ mod objectives;
 mod overview;
 mod phases;
 mod plan;
+mod security;
 mod slo;
 mod verdict;
 
@@ -60,6 +61,7 @@ pub fn render(frame: &mut Frame<'_>, app: &App) {
         Panel::Overview => overview::render(frame, body, app),
         Panel::Load => load::render(frame, body, app),
         Panel::Chaos => chaos::render(frame, body, app),
+        Panel::Security => security::render(frame, body, app),
         Panel::Slo => slo::render(frame, body, app),
         Panel::Log => log::render(frame, body, app),
         Panel::Help => help::render(frame, body, app),

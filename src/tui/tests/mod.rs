@@ -257,7 +257,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn no_size_breaks_any_panel(
-        width in 1u16..300, height in 1u16..100, panel in 0usize..6, story in 0usize..6,
+        width in 1u16..300, height in 1u16..100, panel in 0usize..7, story in 0usize..6,
         explain: bool, ascii: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
