@@ -128,7 +128,7 @@ fn keys_do_what_the_footer_says_and_an_abort_ends_in_good_order() {
     screen.press("A");
     screen.shows("abort the run?");
     screen.press("y");
-    screen.shows("verdict");
+    screen.shows("finished");
     screen.shows("aborted");
     screen.press("q");
     assert_eq!(screen.ended(), 130);
@@ -149,7 +149,7 @@ fn alone_it_opens_the_plan_and_nothing_runs_until_enter() {
     screen.shows("left out");
     screen.press("kk\r");
     screen.shows("running");
-    screen.shows("verdict");
+    screen.shows("finished");
     screen.shows("without ramping");
     screen.press("q");
     assert_eq!(screen.ended(), 3);
@@ -178,12 +178,13 @@ fn a_hang_up_ends_the_dashboard_and_not_the_run() {
     watcher.press("p");
     watcher.shows("only watches");
     again.press("q");
-    again.shows("d detach");
+    again.shows("leave?");
     again.press("d");
     assert_eq!(again.ended(), 0);
     again.is_given_back();
     signal(engine_pid(&run), Signal::TERM);
-    watcher.shows("aborted");
+    // Not before the end: until then `q` asks a question.
+    watcher.shows("finished");
     watcher.press("q");
     watcher.ended();
     place.wait_until_nothing_runs();
@@ -224,7 +225,7 @@ fn a_dashboard_of_a_killed_engine_says_what_to_do() {
     screen.ended();
     place.wait_until_nothing_runs();
     let mut attached = Screen::open(&place, &["attach", &run.id()]);
-    attached.shows("verdict");
+    attached.shows("finished");
     attached.shows("aborted");
     attached.press("q");
     assert_eq!(attached.ended(), 130);

@@ -237,12 +237,12 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
 fn missing_engines_and_wrong_usage_are_never_a_pass() {
     let place = Workplace::new();
     let (code, out) = {
-        let output = place.output(&["security", "--headless"]);
+        let output = place.output(&["backup", "--headless"]);
         (output.status.code(), text(&output.stdout))
     };
     assert_eq!(code, Some(3), "{out}");
-    assert!(out.contains("no engine for security"), "{out}");
-    let mapped = place.output(&["security", "--headless", "--inconclusive", "fail"]);
+    assert!(out.contains("no engine for backup"), "{out}");
+    let mapped = place.output(&["backup", "--headless", "--inconclusive", "fail"]);
     assert_eq!(mapped.status.code(), Some(1));
     for wrong in [
         &["run", "--skip", "nonesuch"][..],

@@ -182,11 +182,11 @@ fn details(result: &ExperimentResult) -> String {
         return result.reason.clone();
     }
     format!(
-        "before {}, during {}, after {}; {}",
+        "before {}, during {}, after {}{}",
         availability(&result.before),
         availability(&result.during),
         availability(&result.after),
-        result.notes.join(", ")
+        result.notes.iter().map(|note| format!("; {note}")).collect::<String>()
     )
 }
 
