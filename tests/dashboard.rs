@@ -81,9 +81,12 @@ impl Screen {
     }
 
     fn is_given_back(&self) {
-        let written = self.written.lock().expect("not poisoned");
-        let written = String::from_utf8_lossy(&written);
-        assert!(written.contains("\x1b[?1049l") && written.contains("\x1b[?25h"), "not given back");
+        // What the program wrote last may still be on its way through the terminal.
+        wait_for("the terminal to be given back", || {
+            let written = self.written.lock().expect("not poisoned");
+            let written = String::from_utf8_lossy(&written);
+            (written.contains("\x1b[?1049l") && written.contains("\x1b[?25h")).then_some(())
+        });
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::{PhaseKind, ServiceKind};
 use crate::run::client::{ClientUpdate, EngineClient};
 use crate::run::control::CommandId;
 use crate::run::event::{Event, EventBody, LoadEvent};
-use crate::run::state::{RunState, RunStatus};
+use crate::run::state::{PhaseState, RunState, RunStatus};
 
 /// How long a notice stands.
 const NOTICE_FOR: Duration = Duration::from_secs(6);
@@ -92,6 +92,8 @@ pub struct App {
     pub selected_phase: usize,
     pub service: usize,
     pub service_time: bool,
+    /// Whether the load phase before the latest one is looked at.
+    pub earlier_load: bool,
     pub warnings_only: bool,
     /// Seconds of history shown; none for all.
     pub zoom: Option<u64>,
@@ -119,6 +121,7 @@ impl App {
             selected_phase: 0,
             service: 0,
             service_time: false,
+            earlier_load: false,
             warnings_only: false,
             zoom: None,
             prompt: None,
@@ -228,8 +231,15 @@ impl App {
         }
     }
 
-    fn refresh_load(&mut self) {
-        self.live_load = self.state.latest_load().map(LoadView::of).unwrap_or_default();
+    /// Computes the figures of the load phase that is looked at.
+    pub fn refresh_load(&mut self) {
+        self.live_load =
+            load_phase(&self.state, self.earlier_load).map(LoadView::of).unwrap_or_default();
+    }
+
+    /// The load phase that is looked at.
+    pub fn load_phase(&self) -> Option<&PhaseState> {
+        load_phase(self.shown(), self.earlier_load)
     }
 
     /// Sends a command, or says why it cannot be sent.
@@ -284,4 +294,12 @@ impl App {
         let services = &self.load().services;
         (!services.is_empty()).then(|| services[self.service % services.len()].service)
     }
+}
+
+/// The latest load phase, or the one before it where there is one.
+fn load_phase(state: &RunState, earlier: bool) -> Option<&PhaseState> {
+    let latest = state.latest_load()?;
+    let before =
+        state.phases.iter().find(|phase| phase.load.is_some() && phase.kind != latest.kind);
+    before.filter(|_| earlier).or(Some(latest))
 }

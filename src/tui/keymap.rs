@@ -39,6 +39,8 @@ pub enum Action {
     Panel(u8),
     /// Next service in the load panel.
     NextService,
+    /// The other load phase.
+    OtherLoad,
     /// Response time or service time.
     SwitchClock,
     /// Shorter time range.
@@ -161,6 +163,7 @@ bindings! {
     "6" &[c('6')] => Action::Panel(5), "", "log", Always;
     "Tab" &[(KeyCode::Tab, NONE)] => Action::NextPanel, "", "next panel", Always;
     "v" &[c('v')] => Action::NextService, "", "load panel: next service", Always;
+    "b" &[c('b')] => Action::OtherLoad, "", "load panel: the load phase before, and back", Always;
     "c" &[c('c')] => Action::SwitchClock, "", "load panel: response time or service time", Always;
     "[" &[c('[')] => Action::ZoomIn, "", "shorter time range", Always;
     "]" &[c(']')] => Action::ZoomOut, "", "longer time range", Always;

@@ -132,6 +132,10 @@ fn change_view(app: &mut App, action: Action) {
             app.panel = Panel::Help;
         }
         Action::NextService => app.service = app.service.wrapping_add(1),
+        Action::OtherLoad => {
+            app.earlier_load = !app.earlier_load;
+            app.refresh_load();
+        }
         Action::SwitchClock => app.service_time = !app.service_time,
         Action::Freeze => app.toggle_freeze(),
         Action::LogLevel => app.warnings_only = !app.warnings_only,

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::lines;
 use crate::config::ServiceKind;
-use crate::run::state::{HistoryPoint, RunState};
+use crate::run::state::{HistoryPoint, PhaseState, RunState};
 use crate::tui::app::App;
 
 /// The axis, in microseconds: 1 ms to 30 s.
@@ -26,11 +26,12 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App, service: ServiceKind
     if rows < 3 || columns < 10 {
         return;
     }
-    let window = window(state, app.zoom, app.now_us());
+    let Some(phase) = app.load_phase() else { return };
+    let window = window(phase, app.zoom, app.now_us());
     let mut grid = vec![vec![' '; columns]; rows];
-    let load = state.latest_load().and_then(|phase| phase.load.as_ref());
+    let load = phase.load.as_ref();
     let between = load.map_or(1, |load| u64::from(load.intervals_per_point)) * LONGEST_US;
-    let points: Vec<&HistoryPoint> = points(state, service, window).collect();
+    let points: Vec<&HistoryPoint> = points(phase, service, window).collect();
     for (at, point) in points.iter().enumerate() {
         let column = scale(point.at_us, window, columns);
         // A point stands until the next one, but not over a stretch in which nothing was measured.
@@ -46,7 +47,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App, service: ServiceKind
         }
     }
     let span = format_span((window.1 - window.0) / 1_000_000);
-    let whose = state.latest_load().map_or("", |phase| phase.kind.name());
+    let whose = phase.kind.name();
     let title = format!(
         " {service} in {whose}, {span}   . P50  + P95  * P99   ([ ] zooms)   \
          P paused R resumed U users G guard ! other"
@@ -62,9 +63,9 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App, service: ServiceKind
     lines(frame, area, app, text);
 }
 
-fn window(state: &RunState, zoom: Option<u64>, now_us: u64) -> (u64, u64) {
-    let begin = state.latest_load().and_then(|phase| phase.started_us).unwrap_or(0);
-    let end = state.latest_load().and_then(|phase| phase.finished_us).unwrap_or(now_us);
+fn window(phase: &PhaseState, zoom: Option<u64>, now_us: u64) -> (u64, u64) {
+    let begin = phase.started_us.unwrap_or(0);
+    let end = phase.finished_us.unwrap_or(now_us);
     // Quantised, so that the picture does not creep by a fraction of a column every second.
     let end = end.max(begin + 60_000_000).next_multiple_of(5_000_000);
     let from = zoom.map_or(begin, |seconds| begin.max(end.saturating_sub(seconds * 1_000_000)));
@@ -72,12 +73,11 @@ fn window(state: &RunState, zoom: Option<u64>, now_us: u64) -> (u64, u64) {
 }
 
 fn points(
-    state: &RunState,
+    phase: &PhaseState,
     service: ServiceKind,
     window: (u64, u64),
 ) -> impl Iterator<Item = &HistoryPoint> {
-    let load = state.latest_load().and_then(|phase| phase.load.as_ref());
-    let history = load.and_then(|load| load.history.get(&service));
+    let history = phase.load.as_ref().and_then(|load| load.history.get(&service));
     history.into_iter().flatten().filter(move |p| p.at_us >= window.0 && p.at_us <= window.1)
 }
 

@@ -15,7 +15,7 @@ const WIDE: u16 = 100;
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let Some(phase) = app.shown().latest_load() else {
+    let Some(phase) = app.load_phase() else {
         let text = vec![
             Line::raw(""),
             Line::styled(
@@ -43,7 +43,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 fn selected(frame: &mut Frame<'_>, area: Rect, app: &App, title: &str) {
     let (clock, other) = clock_names(app);
     let mut text = vec![Line::styled(
-        format!("{title}, {clock} (c: {other}, v: next service)"),
+        format!("{title}, {clock} (c: {other}, v: next service, b: other phase)"),
         app.theme.title,
     )];
     let columns = usize::from(area.width).saturating_sub(9);
@@ -121,7 +121,7 @@ fn errors(figures: &Figures) -> String {
 }
 
 fn generator(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let Some(load) = app.shown().latest_load().and_then(|phase| phase.load.as_ref()) else {
+    let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
         return;
     };
     let late = load.lateness.quantile(0.99);
