@@ -7,7 +7,7 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
 use super::runtime;
 use super::tools::TOOLS;
-use crate::config::{self, Config, LoadOptions, Loaded};
+use crate::config::{self, Config, LoadOptions, Loaded, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
 
@@ -92,17 +92,10 @@ fn check_stores(config: &Config) -> bool {
     all
 }
 
-fn reach(name: &str, url: &str) -> Result<(), String> {
+fn reach(kind: StoreKind, url: &str) -> Result<(), String> {
     let uri: hyper::Uri = url.parse().map_err(|_| format!("`{url}` is no URL"))?;
     let host = uri.host().ok_or_else(|| format!("`{url}` names no host"))?;
-    let default_port = match name {
-        "postgres" => 5432,
-        "redis" => 6379,
-        "qdrant" => 6334,
-        "neo4j" => 7687,
-        _ => 9000,
-    };
-    let port = uri.port_u16().unwrap_or(default_port);
+    let port = uri.port_u16().unwrap_or(kind.default_port());
     let addresses = (host.trim_matches(['[', ']']), port).to_socket_addrs();
     let mut failure = "the name has no address".to_owned();
     for address in addresses.map_err(|error| error.to_string())? {

@@ -10,6 +10,7 @@ mod secret;
 mod security;
 mod service;
 mod slo;
+mod store;
 mod timespan;
 mod validate;
 mod workload;
@@ -37,6 +38,7 @@ pub use slo::{
     DEFAULT_SLO_FILE, EscalationLevel, LoadedSlos, RecoveryRules, Required, SHIPPED_SLOS,
     SLO_SCHEMA, Slo, SloDefinitions, SloKind, SloMetadata,
 };
+pub use store::{Store, StoreKind, Stores};
 pub use timespan::{TimeSpan, TimeSpanError};
 pub use workload::{Flow, Scenario, Stage, Stages, Step, ThinkTime, Thresholds, Workload};
 
@@ -115,56 +117,6 @@ impl Environment {
             Self::Production => "production",
         }
     }
-}
-
-/// The five stores. One that is left out is not drilled, and the report says so.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Stores {
-    /// PostgreSQL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub postgres: Option<Store>,
-    /// Redis.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub redis: Option<Store>,
-    /// Qdrant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub qdrant: Option<Store>,
-    /// Neo4j.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub neo4j: Option<Store>,
-    /// MinIO or another S3.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub minio: Option<Store>,
-}
-
-impl Stores {
-    /// The configured stores by name.
-    pub fn configured(&self) -> impl Iterator<Item = (&'static str, &Store)> {
-        [
-            ("postgres", &self.postgres),
-            ("redis", &self.redis),
-            ("qdrant", &self.qdrant),
-            ("neo4j", &self.neo4j),
-            ("minio", &self.minio),
-        ]
-        .into_iter()
-        .filter_map(|(name, store)| store.as_ref().map(|store| (name, store)))
-    }
-}
-
-/// Where a store is and how one gets in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Store {
-    /// Address such as `postgres://db.example.com:5432/app`, without credentials.
-    pub url: String,
-    /// User or access key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<SecretSource>,
-    /// Password or secret key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<SecretSource>,
 }
 
 /// Workload of each load phase. One that is left out is the shipped one.
