@@ -5,5 +5,6 @@ pub mod endpoint;
 pub mod health;
 pub mod probe;
 pub mod steady;
+pub mod store;
 pub mod text;
 pub mod tls;
