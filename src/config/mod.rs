@@ -11,6 +11,7 @@ mod security;
 mod service;
 mod slo;
 mod store;
+mod threshold;
 mod timespan;
 mod validate;
 mod workload;
@@ -39,6 +40,7 @@ pub use slo::{
     SLO_SCHEMA, Slo, SloDefinitions, SloKind, SloMetadata,
 };
 pub use store::{Store, StoreKind, Stores};
+pub use threshold::{Aggregation, Comparison, Threshold, ThresholdError};
 pub use timespan::{TimeSpan, TimeSpanError};
 pub use workload::{Flow, Scenario, Stage, Stages, Step, ThinkTime, Thresholds, Workload};
 

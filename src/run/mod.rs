@@ -22,6 +22,7 @@ pub mod socket;
 pub mod state;
 pub mod state_dir;
 pub mod target_lock;
+pub mod threshold;
 pub mod undo;
 pub mod verdict;
 mod watch_phase;
