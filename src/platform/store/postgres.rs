@@ -53,8 +53,8 @@ pub async fn connect(store: &Store, timeout: Duration) -> Result<Client, StoreEr
 }
 
 fn ssl_mode(query: &str) -> Result<SslMode, StoreError> {
-    let modes = query.split('&').filter_map(|pair| pair.strip_prefix("sslmode="));
-    match modes.last() {
+    let mut modes = query.split('&').filter_map(|pair| pair.strip_prefix("sslmode="));
+    match modes.next_back() {
         None | Some("prefer") => Ok(SslMode::Prefer),
         Some("disable") => Ok(SslMode::Disable),
         // Certificates are always checked.
