@@ -3,6 +3,7 @@
 //! The rooms and the arrows between them are described in `docs/architecture.md`; a test asserts them.
 #![deny(unsafe_code)]
 
+pub mod backup;
 pub mod chaos;
 pub mod cli;
 pub mod config;

@@ -258,7 +258,11 @@ pub fn compare(
         }
         match (order, left.clone(), right.clone()) {
             (Ordering::Less, Some(entry), _) => {
-                Difference::note(&mut difference.missing_count, &mut difference.missing, entry.name);
+                Difference::note(
+                    &mut difference.missing_count,
+                    &mut difference.missing,
+                    entry.name,
+                );
             }
             (Ordering::Greater, _, Some(entry)) => {
                 Difference::note(&mut difference.extra_count, &mut difference.extra, entry.name);

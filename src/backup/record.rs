@@ -243,8 +243,7 @@ pub(super) mod tests {
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-                proptest::collection::btree_map(".{0,4}", inner.clone(), 0..4)
-                    .prop_map(Value::Map),
+                proptest::collection::btree_map(".{0,4}", inner.clone(), 0..4).prop_map(Value::Map),
                 (".{1,6}", inner).prop_map(|(kind, v)| Value::Typed(kind, Box::new(v))),
             ]
         })
@@ -252,8 +251,12 @@ pub(super) mod tests {
 
     pub fn any_record() -> impl Strategy<Value = Record> {
         let payload = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20));
-        (".{1,6}", ".{0,10}", any_value(), payload)
-            .prop_map(|(kind, key, value, payload)| Record { kind, key, value, payload })
+        (".{1,6}", ".{0,10}", any_value(), payload).prop_map(|(kind, key, value, payload)| Record {
+            kind,
+            key,
+            value,
+            payload,
+        })
     }
 
     proptest! {

@@ -123,6 +123,11 @@ pub trait DrillStore: Send + Sync {
     /// Reads the marker back; none when there is none.
     async fn marker(&self) -> Result<Option<String>, DrillError>;
 
+    /// Whether this server can hold a record; what it cannot is among [`Identity::not_covered`].
+    fn takes(&self, _identity: &Identity, _record: &Record) -> bool {
+        true
+    }
+
     /// Writes records of one kind, as the platform itself would.
     async fn write(&self, records: &[Record]) -> Result<(), DrillError>;
 
@@ -140,7 +145,7 @@ pub trait DrillStore: Send + Sync {
     async fn residue(&self) -> Result<Vec<String>, DrillError>;
 
     /// Uses restored data as the platform would: finds one document by what is in it.
-    async fn smoke(&self, document: u64) -> Result<String, DrillError>;
+    async fn smoke(&self, document: &str) -> Result<String, DrillError>;
 }
 
 /// Opens a store for a drill.
@@ -157,17 +162,14 @@ pub async fn open(
     Ok(match kind {
         StoreKind::Postgres => Arc::new(postgres::Postgres::open(store, names, timeout).await?),
         StoreKind::Redis => Arc::new(redis::Redis::open(store, names, timeout).await?),
-        StoreKind::Qdrant => Arc::new(qdrant::QdrantStore::open(store, names, timeout).await?),
+        StoreKind::Qdrant => Arc::new(qdrant::QdrantStore::open(store, names, timeout)?),
         StoreKind::Neo4j => Arc::new(neo4j::Neo4j::open(store, names, timeout).await?),
-        StoreKind::Minio => Arc::new(minio::Minio::open(store, names, timeout).await?),
+        StoreKind::Minio => Arc::new(minio::Minio::open(store, names, timeout)?),
     })
 }
 
 /// Whether a record only describes the form of the others: what the first read says is the measure,
 /// because each server words it in its own way.
 pub fn is_definition(kind: &str) -> bool {
-    matches!(
-        kind,
-        "type" | "table" | "sequence" | "index" | "constraint" | "collection" | "bucket"
-    )
+    matches!(kind, "type" | "table" | "sequence" | "index" | "constraint" | "collection" | "bucket")
 }
