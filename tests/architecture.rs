@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("config", &[]),
     ("run", &["config"]),
     ("platform", &["config"]),
     ("load", &["run", "platform", "config"]),
     ("chaos", &["run", "platform", "config"]),
     ("security", &["run", "platform", "config"]),
+    ("backup", &["run", "platform", "config"]),
     ("slo", &["run", "platform", "config"]),
     ("report", &["run", "config"]),
     ("tui", &["run", "config"]),

@@ -400,7 +400,9 @@ mod tests {
     fn written(folder: &Path, records: &[Record], file_bytes: u64) -> Archive {
         let mut writer = ArchiveWriter::create(&folder.join("backup")).expect("folder");
         writer.file_bytes = file_bytes;
-        records.iter().for_each(|record| drop(writer.add(record).expect("written")));
+        for record in records {
+            writer.add(record).expect("written");
+        }
         writer.finish("r1", StoreKind::Redis, "a server").expect("finished")
     }
 

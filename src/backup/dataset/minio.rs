@@ -34,6 +34,7 @@ fn object<const M: usize, const T: usize>(
         ("size", Value::Int(body.len() as i64)),
         ("sha256", Value::Text(hex(&Sha256::digest(&body)))),
         ("content_type", Value::text(content_type)),
+        ("headers", Value::Map(Default::default())),
         ("metadata", Value::map(metadata.map(pairs))),
         ("tags", Value::map(tags.map(pairs))),
     ]);
@@ -78,7 +79,18 @@ fn hard(dataset: Dataset) -> impl Iterator<Item = Record> + Send {
     let long = std::iter::once_with(|| {
         let key = format!("hard/{}", ["long"; 45].join("/"));
         let metadata = [("note", "several words"), ("empty-ish", "-")];
-        object(&key, b"x".to_vec(), "application/json", metadata, [("a", "1"), ("b", "two words")])
+        let tags = [("a", "1"), ("b", "two words")];
+        let mut record = object(&key, b"x".to_vec(), "application/json", metadata, tags);
+        // An encoding that the body does not have: a client that decodes on its own would fail here.
+        let headers = texts([
+            ("cache-control", "private, max-age=60".into()),
+            ("content-disposition", r#"attachment; filename="x y.json""#.into()),
+            ("content-encoding", "gzip".into()),
+        ]);
+        if let Value::Map(fields) = &mut record.value {
+            fields.insert("headers".into(), headers);
+        }
+        record
     });
     sized.chain(named).chain(long)
 }

@@ -42,7 +42,14 @@ fn collection<const N: usize, const M: usize>(
 
 fn collections() -> [Record; 3] {
     let embeddings = [("", vector(EMBEDDING, "cosine"))];
-    let hard = [("near", vector(4, "euclid")), ("dot", vector(3, "dot"))];
+    let mut small = vector(2, "manhattan");
+    let mut multi = vector(2, "cosine");
+    if let (Value::Map(small), Value::Map(multi)) = (&mut small, &mut multi) {
+        small.insert("datatype".into(), Value::text("uint8"));
+        multi.insert("multi".into(), Value::Bool(true));
+    }
+    let near = vector(4, "euclid");
+    let hard = [("near", near), ("dot", vector(3, "dot")), ("small", small), ("multi", multi)];
     [
         collection("embeddings", embeddings, &[], [("topic", "keyword"), ("number", "integer")]),
         collection("hard", hard, &["words"], []),
@@ -100,11 +107,14 @@ fn hard(dataset: Dataset) -> Vec<Record> {
             "nested",
             Value::map([("a", Value::List(vec![Value::Int(1), Value::Null, Value::text("ü")]))]),
         ),
+        ("moment", Value::text("2026-02-28T23:59:59.999999Z")),
         ("place", Value::map([("lon", Value::Float(13.4)), ("lat", Value::Float(52.5))])),
         ("unicode 🙂", Value::text("✓ 数据")),
     ]);
     let near = dense(&direction(&mut random, 4));
     let odd = dense(&[0.0, -1.5, f32::MIN_POSITIVE, 1e30]);
+    let multi = Value::List(vec![dense(&[1.0, 0.0]), dense(&[0.0, -1.0]), dense(&[1.0, 0.0])]);
+    let multi = Value::Typed("multi".into(), Box::new(multi));
     let hard = "point hard";
     vec![
         point(hard, "0", payload, [("near", near), ("dot", dense(&[1.0, 2.0, 3.0]))]),
@@ -113,7 +123,11 @@ fn hard(dataset: Dataset) -> Vec<Record> {
             hard,
             "0190a5b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
             Value::map([("kind", Value::text("uuid"))]),
-            [("words", sparse(&[(0, 0.5), (7, 1.25), (4_294_967_295, -3.0)]))],
+            [
+                ("words", sparse(&[(0, 0.5), (7, 1.25), (4_294_967_295, -3.0)])),
+                ("small", dense(&[0.0, 255.0])),
+                ("multi", multi),
+            ],
         ),
     ]
 }

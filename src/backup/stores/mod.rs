@@ -53,6 +53,29 @@ impl Namespace {
     pub fn marker(&self) -> String {
         format!("shakedown drill {} {}", self.run, self.nonce)
     }
+
+    /// Whether what was read as a marker is this drill's; false when there was none.
+    fn check(&self, marker: Option<&str>) -> Result<bool, DrillError> {
+        match marker {
+            None => Ok(false),
+            Some(marker) if marker == self.marker() => Ok(true),
+            Some(_) => Err(DrillError::Refused(format!(
+                "{} is there, but marked by another drill: it is left alone",
+                self.name()
+            ))),
+        }
+    }
+
+    fn unmarked(&self) -> DrillError {
+        DrillError::Refused(format!(
+            "{} is there, but without this drill's marker: it is left alone",
+            self.name()
+        ))
+    }
+
+    fn exists(&self) -> DrillError {
+        DrillError::Refused(format!("{} exists already", self.name()))
+    }
 }
 
 /// What a server says of itself.
@@ -117,7 +140,8 @@ pub trait DrillStore: Send + Sync {
     /// Counts what is not ours, by metadata and estimates, as `(what, how many)`.
     async fn bystanders(&self) -> Result<Vec<(String, u64)>, DrillError>;
 
-    /// Makes the namespace with its marker in it; refuses when there is one already.
+    /// Makes the namespace with its marker in it; refuses when there is one already. Comes before
+    /// the first [`Self::write`] of a drill and before that of its restore.
     async fn prepare(&self) -> Result<(), DrillError>;
 
     /// Reads the marker back; none when there is none.
@@ -138,7 +162,9 @@ pub trait DrillStore: Send + Sync {
     /// counts, without its definitions).
     async fn count(&self) -> Result<u64, DrillError>;
 
-    /// Destroys the namespace, the marker with it.
+    /// Destroys the namespace, the marker with it and last of all; nothing when it is not there.
+    /// Refuses when the marker that it reads first is not this drill's, and when what is there has
+    /// none. Takes up again what an interruption left half done.
     async fn destroy(&self) -> Result<(), DrillError>;
 
     /// What of the namespace is still there, in words.

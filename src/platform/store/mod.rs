@@ -50,6 +50,33 @@ pub async fn within<T, E: Display>(
     }
 }
 
+/// Most attempts at the same thing.
+const ATTEMPTS: u32 = 3;
+/// Pause after the first attempt; each further one is four times as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Does something that may be done twice without harm, up to three times while its failure is
+/// `transient`.
+///
+/// # Errors
+/// What the last attempt said.
+pub async fn retried<T, E, W: Future<Output = Result<T, E>>>(
+    transient: impl Fn(&E) -> bool,
+    mut attempt: impl FnMut() -> W,
+) -> Result<T, E> {
+    let (mut left, mut pause) = (ATTEMPTS, FIRST_PAUSE);
+    loop {
+        left -= 1;
+        match attempt().await {
+            Err(error) if left > 0 && transient(&error) => {
+                tokio::time::sleep(pause).await;
+                pause *= 4;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Credentials of a store, read from where the configuration names them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Credentials {
@@ -129,6 +156,24 @@ mod tests {
             Address::parse(StoreKind::Redis, "redis://:hunter2@cache").expect_err("secret");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
         assert!(Address::parse(StoreKind::Redis, "cache").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_tried_three_times_and_what_may_not_once() {
+        let tries = std::cell::Cell::new(0);
+        let fail = || async {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(tries.get())
+        };
+        assert_eq!(retried(|_| true, fail).await, Err(3));
+        tries.set(0);
+        assert_eq!(retried(|_| false, fail).await, Err(1));
+        tries.set(0);
+        let third = || async {
+            tries.set(tries.get() + 1);
+            if tries.get() < 3 { Err(()) } else { Ok(tries.get()) }
+        };
+        assert_eq!(retried(|()| true, third).await, Ok(3));
     }
 
     #[tokio::test(start_paused = true)]

@@ -228,11 +228,15 @@ impl DrillStore for Neo4j {
     }
 
     async fn identify(&self) -> Result<Identity, DrillError> {
-        let components = query("CALL dbms.components() YIELD versions, edition RETURN versions[0] AS version, edition");
+        let components = query(
+            "CALL dbms.components() YIELD versions, edition RETURN versions[0] AS version, edition",
+        );
         let rows = self.rows("version", components).await?;
         let row = rows.first().ok_or_else(|| DrillError::Wrong("it has no version".into()))?;
-        let server = format!("Neo4j {} {}", text_column(row, "version")?, text_column(row, "edition")?);
-        let rows = self.rows("identity", query("CALL db.info() YIELD id, name RETURN id, name")).await?;
+        let server =
+            format!("Neo4j {} {}", text_column(row, "version")?, text_column(row, "edition")?);
+        let rows =
+            self.rows("identity", query("CALL db.info() YIELD id, name RETURN id, name")).await?;
         let row = rows.first().ok_or_else(|| DrillError::Wrong("it has no identity".into()))?;
         let id = format!("{}/{}", text_column(row, "id")?, text_column(row, "name")?);
         Ok(Identity { server, id, not_covered: vec!["users, roles and foreign indexes".into()] })
@@ -257,7 +261,8 @@ impl DrillStore for Neo4j {
         if self.marker().await?.is_some() {
             return Err(DrillError::Refused(format!("{} exists already", self.names.name())));
         }
-        let create = "CREATE (:ShakedownDrill {_sd_run: $run, _sd_id: $id, _sd_key: $key, marker: $marker})";
+        let create =
+            "CREATE (:ShakedownDrill {_sd_run: $run, _sd_id: $id, _sd_key: $key, marker: $marker})";
         let create = query(create)
             .param("run", self.names.run())
             .param("id", MARKER)
@@ -291,7 +296,8 @@ impl DrillStore for Neo4j {
     async fn count(&self) -> Result<u64, DrillError> {
         let nodes = "MATCH (n:ShakedownDrill) WHERE n._sd_run = $run AND n._sd_id <> $marker RETURN count(n) AS n";
         let links = "MATCH (a:ShakedownDrill)-[r]->() WHERE a._sd_run = $run RETURN count(r) AS n";
-        let of_run = |text: &str| query(text).param("run", self.names.run()).param("marker", MARKER);
+        let of_run =
+            |text: &str| query(text).param("run", self.names.run()).param("marker", MARKER);
         Ok(self.number("count nodes", of_run(nodes)).await?
             + self.number("count relationships", of_run(links)).await?)
     }
@@ -326,7 +332,10 @@ impl DrillStore for Neo4j {
             RETURN t.name AS topic";
         let rows = self.rows("smoke query", query(find).param("key", self.key(document))).await?;
         let [row] = rows.as_slice() else {
-            return Err(DrillError::Wrong(format!("expected one path through {document}, got {}", rows.len())));
+            return Err(DrillError::Wrong(format!(
+                "expected one path through {document}, got {}",
+                rows.len()
+            )));
         };
         let topic = text_column(row, "topic")?;
         Ok(format!("{document} is about {topic} (a path of two relationships)"))

@@ -40,7 +40,11 @@ fn read(value: &BoltType, printed: &BoltType) -> Result<Value, DrillError> {
         BoltType::String(value) => Value::Text(value.value.clone()),
         BoltType::Bytes(value) => Value::Bytes(value.value.to_vec()),
         BoltType::List(items) => Value::List(
-            items.value.iter().map(|item| read(item, &BoltType::Null(neo4rs::BoltNull))).collect::<Result<_, _>>()?,
+            items
+                .value
+                .iter()
+                .map(|item| read(item, &BoltType::Null(neo4rs::BoltNull)))
+                .collect::<Result<_, _>>()?,
         ),
         BoltType::Point2D(p) => point(p.sr_id.value, &[p.x.value, p.y.value]),
         BoltType::Point3D(p) => point(p.sr_id.value, &[p.x.value, p.y.value, p.z.value]),
@@ -122,7 +126,10 @@ pub(super) fn by_function(record: &Value) -> Vec<(&str, &str, &str)> {
     // The name of a function goes into a query: nothing but these.
     typed
         .filter(|(_, kind, _)| {
-            matches!(*kind, "date" | "time" | "localtime" | "datetime" | "localdatetime" | "duration")
+            matches!(
+                *kind,
+                "date" | "time" | "localtime" | "datetime" | "localdatetime" | "duration"
+            )
         })
         .collect()
 }

@@ -106,9 +106,8 @@ impl Postgres {
             }
         }
         // Without its end the server takes the whole copy back.
-        let rows = within(self.timeout, &doing, async {
-            sink.finish().await.map_err(said(&doing))
-        });
+        let rows =
+            within(self.timeout, &doing, async { sink.finish().await.map_err(said(&doing)) });
         let rows = rows.await?;
         if rows == records.len() as u64 {
             return Ok(());

@@ -52,7 +52,8 @@ fn read_field(field: &[u8]) -> Result<Value, String> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field.iter();
     while let Some(byte) = rest.next() {
-        let byte = if *byte == b'\\' { rest.next().map(|escaped| meant(*escaped)) } else { Some(*byte) };
+        let byte =
+            if *byte == b'\\' { rest.next().map(|escaped| meant(*escaped)) } else { Some(*byte) };
         bytes.push(byte.ok_or("a field ends in a backslash")?);
     }
     String::from_utf8(bytes).map(Value::Text).map_err(|_| "a field is not UTF-8".into())

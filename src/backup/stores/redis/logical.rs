@@ -15,7 +15,9 @@ pub(super) fn ask(pipeline: &mut Pipeline, kind: &str, key: &[u8]) -> Result<(),
     let mut add = |name: &str, more: &[&str]| {
         let mut command = cmd(name);
         command.arg(key);
-        more.iter().for_each(|argument| drop(command.arg(*argument)));
+        for argument in more {
+            command.arg(*argument);
+        }
         pipeline.add_command(command);
     };
     match kind {
@@ -88,21 +90,34 @@ fn text(answer: &Answer) -> String {
 /// Pairs of a map, which older protocols give as one flat array.
 fn pairs(answer: &Answer) -> Vec<(Vec<u8>, Vec<u8>)> {
     match answer {
-        Answer::Map(pairs) => pairs.iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
-        other => items(other).chunks_exact(2).map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect(),
+        Answer::Map(pairs) => {
+            pairs.iter().map(|(name, value)| (bytes(name), bytes(value))).collect()
+        }
+        other => {
+            items(other).chunks_exact(2).map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect()
+        }
     }
 }
 
 /// A field of a map.
 fn named<'a>(map: &'a Answer, name: &str) -> Option<&'a Answer> {
     match map {
-        Answer::Map(pairs) => pairs.iter().find(|(key, _)| bytes(key) == name.as_bytes()).map(|(_, v)| v),
-        other => items(other).chunks_exact(2).find(|pair| bytes(&pair[0]) == name.as_bytes()).map(|pair| &pair[1]),
+        Answer::Map(pairs) => {
+            pairs.iter().find(|(key, _)| bytes(key) == name.as_bytes()).map(|(_, v)| v)
+        }
+        other => items(other)
+            .chunks_exact(2)
+            .find(|pair| bytes(&pair[0]) == name.as_bytes())
+            .map(|pair| &pair[1]),
     }
 }
 
 /// A key's value in its canonical form.
-pub(super) fn value(kind: &str, answers: Vec<Answer>, more: Vec<Answer>) -> Result<Value, DrillError> {
+pub(super) fn value(
+    kind: &str,
+    answers: Vec<Answer>,
+    more: Vec<Answer>,
+) -> Result<Value, DrillError> {
     let blob = |answer: &Answer| Value::Bytes(bytes(answer));
     Ok(match (kind, answers.as_slice()) {
         ("string", [string]) => blob(string),
@@ -132,13 +147,17 @@ fn scored(zset: &Answer) -> Result<Vec<Value>, DrillError> {
 
 fn fields(hash: &Answer, lifetimes: Option<&Answer>) -> Value {
     let lifetimes = lifetimes.map(items).unwrap_or_default();
-    let mut fields: Vec<_> = pairs(hash).into_iter().enumerate().map(|(at, (name, value))| {
-        let expires = match lifetimes.get(at) {
-            Some(Answer::Int(at_ms)) if *at_ms >= 0 => Value::Int(*at_ms),
-            _ => Value::Null,
-        };
-        (name, value, expires)
-    }).collect();
+    let mut fields: Vec<_> = pairs(hash)
+        .into_iter()
+        .enumerate()
+        .map(|(at, (name, value))| {
+            let expires = match lifetimes.get(at) {
+                Some(Answer::Int(at_ms)) if *at_ms >= 0 => Value::Int(*at_ms),
+                _ => Value::Null,
+            };
+            (name, value, expires)
+        })
+        .collect();
     fields.sort_by(|a, b| a.0.cmp(&b.0));
     let field = |(name, value, expires)| {
         Value::List(vec![Value::Bytes(name), Value::Bytes(value), expires])
@@ -151,10 +170,12 @@ fn stream(entries: &Answer, info: &Answer, groups: &Answer, pending: &[Answer]) 
         let parts = items(entry);
         let id = parts.first().map(text).unwrap_or_default();
         let fields = parts.get(1).map(pairs).unwrap_or_default();
-        let flat = fields.into_iter().flat_map(|(name, value)| [Value::Bytes(name), Value::Bytes(value)]);
+        let flat =
+            fields.into_iter().flat_map(|(name, value)| [Value::Bytes(name), Value::Bytes(value)]);
         Value::List(std::iter::once(Value::Text(id)).chain(flat).collect())
     };
-    let field = |map: &Answer, name: &str| Value::Text(named(map, name).map(text).unwrap_or_default());
+    let field =
+        |map: &Answer, name: &str| Value::Text(named(map, name).map(text).unwrap_or_default());
     let waiting = |answer: &Answer| {
         let parts = items(answer);
         let part = |at: usize| Value::Text(parts.get(at).map(text).unwrap_or_default());
@@ -245,7 +266,10 @@ fn write_hash(to: &mut Pipeline, key: &[u8], value: &Value) {
     add(to, &set);
     for field in value.items() {
         if let [Value::Bytes(name), _, Value::Int(at_ms)] = field.items() {
-            add(to, command("HPEXPIREAT", key).arg(*at_ms).arg("FIELDS").arg(1).arg(name.as_slice()));
+            add(
+                to,
+                command("HPEXPIREAT", key).arg(*at_ms).arg("FIELDS").arg(1).arg(name.as_slice()),
+            );
         }
     }
 }
@@ -258,7 +282,9 @@ fn write_stream(to: &mut Pipeline, key: &[u8], value: &Value) {
         let Some((Value::Text(id), fields)) = entry.items().split_first() else { continue };
         let mut add_entry = command("XADD", key);
         add_entry.arg(id);
-        fields.iter().filter_map(Value::as_bytes).for_each(|part| drop(add_entry.arg(part)));
+        for part in fields.iter().filter_map(Value::as_bytes) {
+            add_entry.arg(part);
+        }
         add(to, &add_entry);
     }
     for group in value.get("groups").map(Value::items).unwrap_or_default() {

@@ -56,8 +56,9 @@ impl Redis {
 
     fn full_key(&self, key: &str) -> Result<Vec<u8>, DrillError> {
         let name = match key.strip_prefix(HEX).filter(|digits| !digits.is_empty()) {
-            Some(digits) => bytes_of_hex(digits)
-                .ok_or_else(|| DrillError::Wrong(format!("`{key}`: expected hexadecimal digits")))?,
+            Some(digits) => bytes_of_hex(digits).ok_or_else(|| {
+                DrillError::Wrong(format!("`{key}`: expected hexadecimal digits"))
+            })?,
             None => key.as_bytes().to_vec(),
         };
         Ok([self.prefix.as_slice(), &name].concat())
@@ -108,7 +109,8 @@ impl Redis {
         let mut answers: Vec<redis::Value> =
             asked.query_async(&mut connection).await.map_err(StoreError::when("read a key"))?;
         let rest = answers.split_off(2.min(answers.len()));
-        let [redis::Value::Int(expires), redis::Value::BulkString(dump)] = answers.as_slice() else {
+        let [redis::Value::Int(expires), redis::Value::BulkString(dump)] = answers.as_slice()
+        else {
             return Ok(None);
         };
         let more = logical::follow_up(self, &kind, key, &rest).await?;
@@ -140,7 +142,7 @@ fn is_hex_name(name: &str) -> bool {
 }
 
 fn bytes_of_hex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return None;
     }
     let pairs = (0..digits.len()).step_by(2).map(|at| &digits[at..at + 2]);
@@ -174,7 +176,8 @@ impl DrillStore for Redis {
                 "Redis {version}: expected 7.0 or later, which tells when a key ends (PEXPIRETIME)"
             )));
         }
-        let not_covered = (known < (7, 4)).then(|| "lifetimes of hash fields (Redis 7.4)".to_owned());
+        let not_covered =
+            (known < (7, 4)).then(|| "lifetimes of hash fields (Redis 7.4)".to_owned());
         let not_covered = not_covered.into_iter().collect();
         Ok(Identity { server: format!("Redis {version}"), id: get("run_id"), not_covered })
     }
@@ -184,7 +187,8 @@ impl DrillStore for Redis {
         let get = |name: &str| -> Option<u64> {
             memory.iter().find(|(field, _)| field == name).and_then(|(_, value)| value.parse().ok())
         };
-        let limit = get("maxmemory").filter(|limit| *limit > 0).or_else(|| get("total_system_memory"));
+        let limit =
+            get("maxmemory").filter(|limit| *limit > 0).or_else(|| get("total_system_memory"));
         let free = limit.zip(get("used_memory")).map(|(limit, used)| limit.saturating_sub(used));
         Ok(Room { free_bytes: free })
     }

@@ -1,0 +1,341 @@
+//! MinIO or another S3: a bucket of its own. `ETag`s are no checksums and are not looked at: bodies are
+//! read back and hashed here.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use s3::error::S3Error;
+use s3::serde_types::{ListBucketResult, ObjectIdentifier};
+use s3::{Bucket, BucketConfiguration};
+use sha2::{Digest, Sha256};
+
+use super::{DrillError, DrillStore, Identity, Namespace, RecordSink, Room};
+use crate::backup::ledger::hex;
+use crate::backup::record::{Record, Value};
+use crate::config::{Store, StoreKind};
+use crate::platform::store::{StoreError, minio, retried, within};
+
+/// Not a name that the dataset uses.
+const MARKER: &str = ".shakedown-marker";
+/// Objects on their way at once.
+const AT_ONCE: usize = 4;
+/// Larger bodies go in parts of this size.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+const METADATA: &str = "x-amz-meta-";
+/// Headers that an object keeps beside its type.
+const KEPT: [&str; 4] =
+    ["cache-control", "content-disposition", "content-encoding", "content-language"];
+
+pub(super) struct Minio {
+    server: minio::Connection,
+    bucket: Box<Bucket>,
+    names: Namespace,
+    timeout: Duration,
+}
+
+/// What a server says in XML, in one line.
+fn said(doing: &str) -> impl FnOnce(S3Error) -> StoreError + '_ {
+    move |error| match &error {
+        S3Error::HttpFailWithBody(status, body) => {
+            let part = |name: &str| {
+                let (_, rest) = body.split_once(&format!("<{name}>"))?;
+                rest.split_once(&format!("</{name}>")).map(|(text, _)| text.to_owned())
+            };
+            let code = part("Code").unwrap_or_default();
+            let message = part("Message").unwrap_or_else(|| body.clone());
+            StoreError::new(doing, format!("HTTP {status} {code} {message}"))
+        }
+        _ => StoreError::new(doing, error),
+    }
+}
+
+const fn status(error: &S3Error) -> Option<u16> {
+    match error {
+        S3Error::HttpFailWithBody(status, _) => Some(*status),
+        _ => None,
+    }
+}
+
+fn is_missing(error: &S3Error) -> bool {
+    status(error) == Some(404)
+}
+
+/// Whether the same request may well succeed in a moment.
+fn is_transient(error: &S3Error) -> bool {
+    match error {
+        S3Error::HttpFailWithBody(status, _) => matches!(status, 408 | 429 | 500 | 502..=504),
+        S3Error::Reqwest(_) => true,
+        _ => false,
+    }
+}
+
+impl Minio {
+    pub(super) fn open(
+        store: &Store,
+        names: Namespace,
+        timeout: Duration,
+    ) -> Result<Self, DrillError> {
+        let server = minio::connect(store, timeout)?;
+        let bucket = server.bucket(&names.dashed())?;
+        Ok(Self { server, bucket, names, timeout })
+    }
+
+    /// A page of keys, the marker's among them; none when there is no bucket.
+    async fn page(&self, after: Option<String>) -> Result<Option<ListBucketResult>, StoreError> {
+        match self.bucket.list_page(String::new(), None, after, None, None).await {
+            Ok((page, _)) => Ok(Some(page)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(said("list objects")(error)),
+        }
+    }
+
+    /// Keys of ours in a page.
+    fn keys(page: &ListBucketResult) -> impl Iterator<Item = String> + '_ {
+        page.contents.iter().map(|object| object.key.clone()).filter(|key| key != MARKER)
+    }
+
+    async fn read_object(&self, key: String) -> Result<Record, DrillError> {
+        let doing = format!("read {key}");
+        let data = self.bucket.get_object(&key).await.map_err(said(&doing))?;
+        // Not every server says with an object whether it has tags.
+        let (tags, _) = self.bucket.get_object_tagging(&key).await.map_err(said(&doing))?;
+        let (headers, body) = (data.headers(), data.into_bytes());
+        let get = |name: &str| headers.get(name).map(Value::text);
+        let metadata = headers.iter().filter_map(|(name, value)| {
+            Some((name.strip_prefix(METADATA)?.to_owned(), Value::text(value)))
+        });
+        let kept = KEPT.into_iter().filter_map(|name| Some((name, get(name)?)));
+        let value = Value::map([
+            ("size", Value::Int(body.len() as i64)),
+            ("sha256", Value::Text(hex(&Sha256::digest(&body)))),
+            ("content_type", get("content-type").unwrap_or(Value::Null)),
+            ("headers", Value::map(kept)),
+            ("metadata", Value::map(metadata)),
+            ("tags", Value::map(tags.into_iter().map(|tag| (tag.key(), Value::Text(tag.value()))))),
+        ]);
+        Ok(Record::new("object", key, value).with_payload(body.to_vec()))
+    }
+
+    /// Writes an object; the same again does no harm, so that it may be tried again.
+    async fn write_object(&self, record: &Record) -> Result<(), DrillError> {
+        let doing = format!("write {}", record.key);
+        let wrong = |what: &str| DrillError::Wrong(format!("{}: {what}", record.key));
+        let body = record.payload.as_deref().ok_or_else(|| wrong("an object without a body"))?;
+        let content_type = record.value.get("content_type").and_then(Value::as_text);
+        let content_type = content_type.unwrap_or("application/octet-stream");
+        let headers = headers(&record.value).ok_or_else(|| wrong("not a header"))?;
+        retried(is_transient, || self.put(&record.key, body, content_type, headers.clone()))
+            .await
+            .map_err(said(&doing))?;
+        let tags = pairs(record.value.get("tags"));
+        if !tags.is_empty() {
+            retried(is_transient, || self.bucket.put_object_tagging(&record.key, &tags))
+                .await
+                .map_err(said(&doing))?;
+        }
+        Ok(())
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        mut body: &[u8],
+        content_type: &str,
+        headers: HeaderMap,
+    ) -> Result<(), S3Error> {
+        if body.len() <= PART_BYTES {
+            let put = self.bucket.put_object_builder(key, body).with_content_type(content_type);
+            put.with_headers(headers).execute().await.map(drop)
+        } else {
+            let put = self.bucket.put_object_stream_builder(key).with_content_type(content_type);
+            let put = put.with_headers(headers).with_max_concurrent_chunks(2);
+            put.execute_stream(&mut body).await.map(drop)
+        }
+    }
+
+    async fn delete_all(&self) -> Result<(), DrillError> {
+        while let Some(page) = self.page(None).await? {
+            let doomed: Vec<_> = Self::keys(&page).map(ObjectIdentifier::new).collect();
+            if doomed.is_empty() {
+                break;
+            }
+            let deleted =
+                self.bucket.delete_objects(doomed).await.map_err(said("delete objects"))?;
+            if let Some(error) = deleted.errors.first() {
+                return Err(DrillError::Wrong(format!("delete objects: {error:?}")));
+            }
+        }
+        let unfinished = self.bucket.list_multiparts_uploads(None, None).await;
+        for page in unfinished.map_err(said("list unfinished uploads"))? {
+            for upload in page.uploads {
+                let aborted = self.bucket.abort_upload(&upload.key, &upload.id).await;
+                aborted.map_err(said("abort an unfinished upload"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of all buckets; none when the user may not ask.
+    async fn buckets(&self) -> Result<Option<Vec<String>>, StoreError> {
+        let (region, credentials) = (self.server.region.clone(), self.server.credentials.clone());
+        let list = async { Ok::<_, StoreError>(Bucket::list_buckets(region, credentials).await) };
+        match within(self.timeout, "list buckets", list).await? {
+            Ok(found) => Ok(Some(found.bucket_names().collect())),
+            Err(error) if status(&error) == Some(403) => Ok(None),
+            Err(error) => Err(said("list buckets")(error)),
+        }
+    }
+}
+
+fn pairs(map: Option<&Value>) -> Vec<(&str, &str)> {
+    match map {
+        Some(Value::Map(entries)) => entries
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_text()?)))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The headers that an object keeps, its metadata among them; none when one is no header.
+fn headers(value: &Value) -> Option<HeaderMap> {
+    let kept = pairs(value.get("headers")).into_iter().map(|(name, text)| (name.to_owned(), text));
+    let metadata = pairs(value.get("metadata")).into_iter();
+    let metadata = metadata.map(|(name, text)| (format!("{METADATA}{name}"), text));
+    kept.chain(metadata)
+        .map(|(name, text)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_str(text).ok()?))
+        })
+        .collect()
+}
+
+#[async_trait]
+impl DrillStore for Minio {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Minio
+    }
+
+    async fn identify(&self) -> Result<Identity, DrillError> {
+        // Unsigned, so that the answer is a refusal; but its headers say who refuses.
+        let endpoint = self.server.region.endpoint();
+        let ask = self.bucket.http_client().get(format!("{}://{endpoint}/", self.bucket.scheme()));
+        let answer = within(self.timeout, "identity", ask.send()).await?;
+        let header = |name: &str| {
+            let text = answer.headers().get(name)?.to_str().ok()?;
+            Some(crate::platform::text::excerpt(text))
+        };
+        let server = header("server").unwrap_or_else(|| "S3".into());
+        let id = header("x-minio-deployment-id").unwrap_or_else(|| endpoint.clone());
+        let mut not_covered =
+            vec!["earlier versions, times of change and bucket policies".to_owned()];
+        if self.buckets().await?.is_none() {
+            not_covered.push("a count of other buckets (the user may not list them)".into());
+        }
+        Ok(Identity { server, id, not_covered })
+    }
+
+    async fn room(&self) -> Result<Room, DrillError> {
+        Ok(Room { free_bytes: None })
+    }
+
+    async fn bystanders(&self) -> Result<Vec<(String, u64)>, DrillError> {
+        let others =
+            |names: Vec<String>| names.iter().filter(|name| *name != &self.bucket.name).count();
+        let count = self.buckets().await?.map(|names| ("buckets".to_owned(), others(names) as u64));
+        Ok(count.into_iter().collect())
+    }
+
+    async fn prepare(&self) -> Result<(), DrillError> {
+        // A server may answer a second creation as the first.
+        if self.page(None).await?.is_some() {
+            return Err(self.names.exists());
+        }
+        let (region, credentials) = (self.server.region.clone(), self.server.credentials.clone());
+        let (name, form) = (self.names.dashed(), BucketConfiguration::default());
+        let create = async {
+            let made = Bucket::create_with_path_style(&name, region, credentials, form).await;
+            made.map_err(said("create the bucket"))
+        };
+        within(self.timeout, "create the bucket", create).await?;
+        let put = self.bucket.put_object(MARKER, self.names.marker().as_bytes()).await;
+        put.map(drop).map_err(|error| said("write the marker")(error).into())
+    }
+
+    async fn marker(&self) -> Result<Option<String>, DrillError> {
+        match self.bucket.get_object(MARKER).await {
+            Ok(data) => Ok(Some(String::from_utf8_lossy(data.as_slice()).into_owned())),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(said("read the marker")(error).into()),
+        }
+    }
+
+    async fn write(&self, records: &[Record]) -> Result<(), DrillError> {
+        let written: Vec<_> = records.iter().map(|record| self.write_object(record)).collect();
+        stream::iter(written).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn read(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
+        let mut after = None;
+        while let Some(page) = self.page(after).await? {
+            let objects = stream::iter(Self::keys(&page)).map(|key| self.read_object(key));
+            let mut objects = objects.buffered(AT_ONCE);
+            while let Some(record) = objects.try_next().await? {
+                sink.take(record)?;
+            }
+            after = page.next_continuation_token.clone();
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<u64, DrillError> {
+        let (mut count, mut after) = (0, None);
+        while let Some(page) = self.page(after).await? {
+            count += Self::keys(&page).count() as u64;
+            after = page.next_continuation_token;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    async fn destroy(&self) -> Result<(), DrillError> {
+        let Some(page) = self.page(None).await? else { return Ok(()) };
+        let marked = self.names.check(self.marker().await?.as_deref())?;
+        // An interruption between the bucket and its marker leaves a bucket with nothing to lose.
+        if !marked && Self::keys(&page).next().is_some() {
+            return Err(self.names.unmarked());
+        }
+        self.delete_all().await?;
+        // Last, so that what an interruption leaves is still known as ours.
+        self.bucket.delete_object(MARKER).await.map_err(said("delete the marker"))?;
+        self.bucket.delete().await.map_err(said("delete the bucket"))?;
+        Ok(())
+    }
+
+    async fn residue(&self) -> Result<Vec<String>, DrillError> {
+        let there = self.page(None).await?.is_some();
+        Ok(there.then(|| format!("bucket {}", self.names.dashed())).into_iter().collect())
+    }
+
+    async fn smoke(&self, document: &str) -> Result<String, DrillError> {
+        let record = self.read_object(format!("documents/{document}.md")).await?;
+        let get = |map: &str, name: &str| {
+            record.value.get(map).and_then(|map| map.get(name)).and_then(Value::as_text)
+        };
+        let topic = get("tags", "topic").unwrap_or("nothing");
+        match get("metadata", "document") {
+            Some(name) if name == document => {
+                let size = record.value.get("size").and_then(Value::as_int).unwrap_or(0);
+                Ok(format!("{document} is about {topic}, {size} bytes (by its tags and metadata)"))
+            }
+            other => Err(DrillError::Wrong(format!("{document}: its metadata names {other:?}"))),
+        }
+    }
+}
