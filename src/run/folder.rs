@@ -6,9 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::file_lock;
 use super::journal::JOURNAL_FILE;
 use super::state_dir::private_dir;
 
@@ -29,6 +29,14 @@ pub enum FolderError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Several runs of that name.
+    #[error("`{name}` could be any of {}: write more of it", found.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// The ids that match.
+        found: Vec<String>,
     },
     /// No run of that name.
     #[error("no run `{name}` in {}: `shakedown runs` lists what is there", runs.display())]
@@ -78,10 +86,14 @@ impl RunFolder {
             return Ok(Self(std::path::absolute(name).map_err(io_error("find", &direct.0))?));
         }
         let matches = |run: &&Self| run.id().starts_with(name) || run.id().ends_with(name);
-        let mut found = all.iter().filter(matches);
-        match (found.next(), found.next()) {
-            (Some(one), None) => Ok(one.clone()),
-            _ => Err(not_found(name)),
+        let found: Vec<&Self> = all.iter().filter(matches).collect();
+        match found.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => Err(not_found(name)),
+            several => Err(FolderError::Ambiguous {
+                name: name.into(),
+                found: several.iter().map(|run| run.id()).collect(),
+            }),
         }
     }
 
@@ -120,20 +132,15 @@ impl RunFolder {
     pub fn claim(&self) -> Result<EngineGuard, FolderError> {
         let path = self.0.join(ALIVE_FILE);
         let file = open_private(&path).map_err(io_error("open", &path))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(EngineGuard { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(FolderError::Busy(self.0.clone())),
-            Err(errno) => Err(io_error("lock", &path)(errno.into())),
+        match file_lock::own(&file).map_err(io_error("lock", &path))? {
+            true => Ok(EngineGuard { _file: file }),
+            false => Err(FolderError::Busy(self.0.clone())),
         }
     }
 
     /// Whether an engine is at work in the folder.
     pub fn has_live_engine(&self) -> bool {
-        let file = File::open(self.0.join(ALIVE_FILE));
-        file.is_ok_and(|file| {
-            flock(&file, FlockOperation::NonBlockingLockShared)
-                == Err(rustix::io::Errno::WOULDBLOCK)
-        })
+        file_lock::is_owned(&self.0.join(ALIVE_FILE))
     }
 
     /// Removes the folder of a run that has no journal and no engine: it never began.
@@ -180,9 +187,12 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = PathBuf::from(temporary);
+    // Left by a process of the same number that was killed.
+    let _ = fs::remove_file(&temporary);
     let write = || -> io::Result<()> {
-        let mut file = open_private(&temporary)?;
-        file.set_len(0)?;
+        // Never through a link that somebody else has put there.
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
         io::Write::write_all(&mut file, content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)
@@ -216,10 +226,18 @@ mod tests {
         assert!(RunFolder::find(&runs, None).is_err(), "a folder without journal is no run");
         fs::write(run.journal(), "").expect("written");
         let id = run.id();
+        let again = run.path().join("file");
+        write_atomically(&again, b"one").expect("written");
+        write_atomically(&again, b"two").expect("written");
+        assert_eq!((fs::read(&again).expect("there"), mode(&again)), (b"two".to_vec(), 0o600));
         for name in [None, Some(id.as_str()), Some(&id[id.len() - 6..])] {
             assert_eq!(RunFolder::find(&runs, name).expect("found"), run);
         }
         assert!(RunFolder::find(&runs, Some("nonesuch")).is_err());
+        let second = RunFolder::create(&runs).expect("created");
+        fs::write(second.journal(), "").expect("written");
+        let either = RunFolder::find(&runs, Some("20")).expect_err("two runs of this century");
+        assert!(either.to_string().contains(&second.id()), "{either}");
     }
 
     #[test]

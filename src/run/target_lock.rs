@@ -1,17 +1,15 @@
 //! One run per target at a time, whatever the working directory.
 //!
-//! Each service origin has a lock file in the state directory, held with `flock(2)` by the engine.
-//! The kernel drops the lock when its owner dies, so a dead owner's lock is free and a live one's
-//! is never taken.
+//! Each service origin has a lock file in the state directory, held by the engine.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::file_lock;
 use super::state_dir::StateDir;
 
 /// Who holds a lock.
@@ -86,12 +84,10 @@ pub fn live_holders(state_dir: &StateDir) -> Vec<LockHolder> {
     let folder = state_dir.folder("locks").ok().and_then(|folder| std::fs::read_dir(folder).ok());
     let mut holders = Vec::new();
     for entry in folder.into_iter().flatten().flatten() {
-        let Ok(file) = File::open(entry.path()) else { continue };
-        if flock(&file, FlockOperation::NonBlockingLockShared) != Err(rustix::io::Errno::WOULDBLOCK)
-        {
-            continue;
-        }
-        if let Ok(holder) = serde_json::from_reader(file)
+        let path = entry.path();
+        if file_lock::is_owned(&path)
+            && let Ok(file) = File::open(&path)
+            && let Ok(holder) = serde_json::from_reader(file)
             && !holders.contains(&holder)
         {
             holders.push(holder);
@@ -112,14 +108,11 @@ fn lock_one(state_dir: &StateDir, origin: &str, holder: &LockHolder) -> Result<F
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let mut file = options.open(&path).map_err(fail)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {
-            write_holder(&mut file, holder).map_err(fail)?;
-            Ok(file)
-        }
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(held_by(&mut file, origin)),
-        Err(errno) => Err(fail(errno.into())),
+    if !file_lock::own(&file).map_err(fail)? {
+        return Err(held_by(&mut file, origin));
     }
+    write_holder(&mut file, holder).map_err(fail)?;
+    Ok(file)
 }
 
 fn write_holder(file: &mut File, holder: &LockHolder) -> io::Result<()> {

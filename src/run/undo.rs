@@ -4,13 +4,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::file_lock;
 use super::state_dir::StateDir;
 
 const FOLDER: &str = "undo";
@@ -29,6 +29,8 @@ pub struct UndoJournal {
     path: PathBuf,
     last_id: u64,
     open: Vec<u64>,
+    /// Whether the last line is torn: then the next record must not be appended to it.
+    torn: bool,
 }
 
 impl UndoJournal {
@@ -38,12 +40,34 @@ impl UndoJournal {
     /// When it cannot be written, or another process owns it.
     pub fn open(state: &StateDir, run_id: &str) -> io::Result<Self> {
         let path = state.folder(FOLDER)?.join(format!("{run_id}.jsonl"));
-        let file =
-            OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(&path)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        let left = open_records(&path)?;
-        let last_id = left.iter().map(|(id, _)| *id).max().unwrap_or(0);
-        Ok(Self { file, path, last_id, open: left.into_iter().map(|(id, _)| id).collect() })
+        loop {
+            let mut options = OpenOptions::new();
+            let file = options.create(true).append(true).read(true).mode(0o600).open(&path)?;
+            if !file_lock::own(&file)? {
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, "held by another process"));
+            }
+            // Whoever looked for what dead owners left may have removed the file before it was locked.
+            if is_still_there(&file, &path) {
+                return Self::take_over(file, path);
+            }
+        }
+    }
+
+    /// A journal whose owner is dead; none when it has one, or is gone.
+    fn of_dead_owner(path: PathBuf) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new().append(true).read(true).open(&path)?;
+        if !file_lock::try_own(&file)? || !is_still_there(&file, &path) {
+            return Ok(None);
+        }
+        Self::take_over(file, path).map(Some)
+    }
+
+    fn take_over(file: File, path: PathBuf) -> io::Result<Self> {
+        let text = fs::read(&path)?;
+        let open: Vec<u64> = open_records(&text).into_iter().map(|(id, _)| id).collect();
+        let last_id = open.iter().copied().max().unwrap_or(0);
+        let torn = text.last().is_some_and(|byte| *byte != b'\n');
+        Ok(Self { file, path, last_id, open, torn })
     }
 
     /// Puts an undo on disk. When this returns, the deed may be done.
@@ -69,10 +93,12 @@ impl UndoJournal {
     }
 
     fn write(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
+        let mut line = if self.torn { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut line, record)?;
         line.push(b'\n');
-        self.file.write_all(&line)?;
-        self.file.sync_all()?;
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_all());
+        self.torn = written.is_err();
+        written?;
         if let Some(folder) = self.path.parent() {
             File::open(folder)?.sync_all()?;
         }
@@ -100,8 +126,8 @@ pub fn left_behind(state: &StateDir) -> io::Result<Vec<LeftBehind>> {
         else {
             continue;
         };
-        let Ok(journal) = UndoJournal::open(state, &run_id) else { continue };
-        let entries = open_records(&path)?;
+        let Ok(Some(journal)) = UndoJournal::of_dead_owner(path.clone()) else { continue };
+        let entries = open_records(&fs::read(&path)?);
         if !entries.is_empty() {
             left.push(LeftBehind { run_id, journal, entries });
         }
@@ -112,7 +138,7 @@ pub fn left_behind(state: &StateDir) -> io::Result<Vec<LeftBehind>> {
 /// Whether a run has something on record that was not undone yet, by its owner or by anybody else.
 pub fn has_open(state: &StateDir, run_id: &str) -> bool {
     let path = state.folder(FOLDER).map(|folder| folder.join(format!("{run_id}.jsonl")));
-    path.and_then(|path| open_records(&path)).is_ok_and(|open| !open.is_empty())
+    path.and_then(fs::read).is_ok_and(|text| !open_records(&text).is_empty())
 }
 
 /// What a dead owner left to undo. Nobody else undoes it while this value lives.
@@ -126,17 +152,24 @@ pub struct LeftBehind {
     pub entries: Vec<(u64, Value)>,
 }
 
-/// A torn last line is one whose deed was never done.
-fn open_records(path: &Path) -> io::Result<Vec<(u64, Value)>> {
+/// Whether a path still leads to the file that was opened through it.
+fn is_still_there(file: &File, path: &Path) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (opened, named) = (file.metadata().map(identity), fs::metadata(path).map(identity));
+    matches!((opened, named), (Ok(opened), Ok(named)) if opened == named)
+}
+
+/// A torn line is one whose deed was never done.
+fn open_records(text: &[u8]) -> Vec<(u64, Value)> {
     let mut open: Vec<(u64, Value)> = Vec::new();
-    for line in fs::read(path)?.split(|byte| *byte == b'\n') {
+    for line in text.split(|byte| *byte == b'\n') {
         match serde_json::from_slice(line) {
             Ok(Record::Intended { id, undo }) => open.push((id, undo)),
             Ok(Record::Done { id }) => open.retain(|(of, _)| *of != id),
             Err(_) => {}
         }
     }
-    Ok(open)
+    open
 }
 
 #[cfg(test)]
@@ -176,6 +209,31 @@ mod tests {
         let mut bytes = fs::read(&path).expect("there");
         bytes.extend_from_slice(br#"{"record":"intended","id":2,"un"#);
         fs::write(&path, bytes).expect("written");
-        assert_eq!(left_behind(&state).expect("readable")[0].entries.len(), 1);
+        let mut left = left_behind(&state).expect("readable");
+        assert_eq!(left[0].entries.len(), 1);
+        // What is written after it is not swallowed by it.
+        left[0].journal.intend(&"later").expect("written");
+        drop(left);
+        let left = left_behind(&state).expect("readable");
+        assert_eq!(left[0].entries.len(), 2, "{:?}", left[0].entries);
+    }
+
+    #[test]
+    fn a_journal_that_is_removed_before_it_is_locked_is_made_anew() {
+        let (temp, state) = state();
+        let path = temp.path().join("state/undo/r1.jsonl");
+        fs::create_dir_all(temp.path().join("state/undo")).expect("made");
+        // Somebody who looks for leftovers holds the file that its owner is about to lock ...
+        fs::write(&path, "").expect("written");
+        let looking = UndoJournal::of_dead_owner(path.clone()).expect("readable").expect("free");
+        let looker = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            // ... finds nothing in it, and removes it.
+            drop(looking);
+        });
+        let mut journal = UndoJournal::open(&state, "r1").expect("open");
+        looker.join().expect("ended");
+        journal.intend(&"deed").expect("written");
+        assert!(has_open(&state, "r1"), "the record is in no file that anybody will find");
     }
 }
