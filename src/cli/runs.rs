@@ -6,9 +6,8 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
 use super::run::resolve_config;
 use crate::run::folder::RunFolder;
-use crate::run::journal;
-use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
+use crate::run::summary::RunSummary;
 use crate::run::target_lock::live_holders;
 
 /// Runs the command.
@@ -40,20 +39,17 @@ pub fn live_elsewhere() -> Option<RunFolder> {
 }
 
 fn row(run: &RunFolder) -> String {
-    let state = journal::read(run.path()).map(|recorded| recorded.state).unwrap_or_default();
-    let target = state.identity.as_ref().map_or("?", |identity| identity.target.as_str());
-    let plan = state.plan.as_ref().map_or("?", |plan| plan.name.as_str());
-    let seconds = state.now_us / 1_000_000;
+    let summary = RunSummary::of(run);
+    let (target, plan, seconds) =
+        summary.as_ref().map_or(("?", "?", 0), |s| (s.target.as_str(), s.plan.as_str(), s.seconds));
     let length = format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{:<24} {target:<16} {plan:<10} {length:>9}  {}", run.id(), standing(run, &state))
-}
-
-fn standing(run: &RunFolder, state: &RunState) -> String {
-    match (&state.verdict, run.has_live_engine()) {
+    let standing = match (summary.as_ref().and_then(|s| s.verdict.as_ref()), run.has_live_engine())
+    {
         (Some(verdict), _) => verdict.to_string(),
         (None, true) => "running".into(),
         (None, false) => {
             "aborted: its engine is gone (`shakedown report` builds the report)".into()
         }
-    }
+    };
+    format!("{:<24} {target:<16} {plan:<10} {length:>9}  {standing}", run.id())
 }

@@ -5,11 +5,8 @@ use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use super::event::{Event, EventBody};
+use super::event::Event;
 use super::state::RunState;
-use crate::config::PhaseKind;
 
 /// Name of the journal in a run's folder.
 pub const JOURNAL_FILE: &str = "events.jsonl";
@@ -39,8 +36,13 @@ impl Journal {
     /// When the file exists already or cannot be created.
     pub fn create(run_dir: &Path) -> Result<Self, JournalError> {
         let path = run_dir.join(JOURNAL_FILE);
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
-        match file {
+        let create = || {
+            let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
+            // Otherwise a machine that fails now has events on disk, and no file that holds them.
+            File::open(run_dir)?.sync_all()?;
+            Ok(file)
+        };
+        match create() {
             Ok(file) => Ok(Self { file, path }),
             Err(source) => Err(JournalError { action: "cannot create journal", path, source }),
         }
@@ -148,30 +150,14 @@ pub fn for_each_event(
     Ok((good, length.saturating_sub(good)))
 }
 
-/// The part of an event that every version has.
-#[derive(Deserialize)]
-struct Envelope {
-    v: u16,
-    seq: u64,
-    at_us: u64,
-    wall: jiff::Timestamp,
-    #[serde(default)]
-    phase: Option<PhaseKind>,
+/// The first event of a run; none before it is whole.
+pub fn first_event(run_dir: &Path) -> Option<Event> {
+    let file = File::open(run_dir.join(JOURNAL_FILE)).ok()?;
+    let mut line = Vec::new();
+    BufReader::new(file).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()?;
+    parse_line(&line)
 }
 
 fn parse_line(line: &[u8]) -> Option<Event> {
-    let text = line.strip_suffix(b"\n")?;
-    if let Ok(event) = serde_json::from_slice(text) {
-        return Some(event);
-    }
-    // A newer version's event: its place in the order counts, its content is unknown to us.
-    let envelope: Envelope = serde_json::from_slice(text).ok()?;
-    Some(Event {
-        v: envelope.v,
-        seq: envelope.seq,
-        at_us: envelope.at_us,
-        wall: envelope.wall,
-        phase: envelope.phase,
-        body: EventBody::Unknown,
-    })
+    serde_json::from_slice(line.strip_suffix(b"\n")?).ok()
 }

@@ -7,6 +7,7 @@ use super::event::{EVENT_VERSION, Event, EventBody};
 use super::folder::{FolderError, RunFolder};
 use super::journal::{self, Journal, JournalError};
 use super::orchestrator::Judge;
+use super::socket;
 use super::state::RunState;
 use super::verdict;
 use crate::config::PhaseKind;
@@ -61,6 +62,7 @@ fn close(folder: &RunFolder, judge: &dyn Judge) -> Result<RunState, JournalError
     if recorded.state.verdict.is_some() {
         return Ok(recorded.state);
     }
+    socket::remove(folder.path());
     let state = &mut recorded.state;
     let mut journal = Journal::reopen(folder.path(), recorded.good_bytes)?;
     if recorded.garbage_bytes > 0 {

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 
@@ -14,6 +15,8 @@ use super::state_dir::private_dir;
 
 /// Longest path of a socket (`sun_path` less its zero byte).
 const MAX_PATH_BYTES: usize = 107;
+/// A socket of this age is bound and listens, if its engine lives.
+const FRESH: Duration = Duration::from_secs(60);
 /// Name in the run's folder.
 const SOCKET_NAME: &str = "control.sock";
 
@@ -32,6 +35,9 @@ impl ControlSocket {
     pub fn bind(run_dir: &Path, run_id: &str) -> io::Result<Self> {
         let in_run = run_dir.join(SOCKET_NAME);
         let path = choose_path(&in_run, run_id)?;
+        if path != in_run {
+            path.parent().into_iter().for_each(remove_dead);
+        }
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
@@ -64,6 +70,31 @@ pub async fn connect(run_dir: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(path).await
 }
 
+/// Removes the socket of a run whose engine is dead.
+pub(super) fn remove(run_dir: &Path) {
+    let in_run = run_dir.join(SOCKET_NAME);
+    if let Ok(path) = fs::read_link(&in_run) {
+        let _ = fs::remove_file(path);
+    }
+    let _ = fs::remove_file(in_run);
+}
+
+/// Removes the sockets that killed engines left in a folder of ours.
+fn remove_dead(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > FRESH));
+        let refused = || {
+            let connected = std::os::unix::net::UnixStream::connect(&path);
+            connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        };
+        if path.extension().is_some_and(|extension| extension == "sock") && old && refused() {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 fn choose_path(in_run: &Path, run_id: &str) -> io::Result<PathBuf> {
     if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
         let folder = runtime.join("shakedown");
@@ -77,15 +108,70 @@ fn choose_path(in_run: &Path, run_id: &str) -> io::Result<PathBuf> {
     }
     let uid = rustix::process::getuid().as_raw();
     let folder = PathBuf::from(format!("/tmp/shakedown-{uid}"));
+    // Somebody else may have made something of that name in a place that everybody can write to: it is
+    // looked at before it is touched, and again when it is there.
+    is_ours(&folder, uid)?;
     private_dir(&folder)?;
-    // Somebody else may have made a folder of that name in a place that everybody can write to.
-    let metadata = fs::symlink_metadata(&folder)?;
-    if metadata.uid() != uid || !metadata.is_dir() {
-        return Err(io::Error::other(format!("{} is not ours: remove it", folder.display())));
-    }
+    is_ours(&folder, uid)?;
     Ok(folder.join(format!("{run_id}.sock")))
+}
+
+fn is_ours(folder: &Path, uid: u32) -> io::Result<()> {
+    match fs::symlink_metadata(folder) {
+        Ok(metadata) if metadata.uid() != uid || !metadata.is_dir() => {
+            Err(io::Error::other(format!("{} is not ours: remove it", folder.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn fits(path: &Path) -> bool {
     path.as_os_str().as_bytes().len() <= MAX_PATH_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener as StdListener;
+    use std::time::SystemTime;
+
+    #[test]
+    fn dead_sockets_go_and_live_or_fresh_ones_stay() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let at = |name: &str| temp.path().join(name);
+        let aged = |name: &str| {
+            let listener = StdListener::bind(at(name)).expect("bound");
+            let touched = std::process::Command::new("touch")
+                .args(["-d", "1 hour ago"])
+                .arg(at(name))
+                .status();
+            assert!(touched.expect("touch runs").success());
+            listener
+        };
+        let _live = aged("live.sock");
+        drop(aged("dead.sock"));
+        drop(StdListener::bind(at("fresh.sock")).expect("bound"));
+        fs::write(at("other.txt"), "").expect("written");
+        let file = fs::File::open(at("other.txt")).expect("there");
+        file.set_modified(SystemTime::UNIX_EPOCH).expect("aged");
+        remove_dead(temp.path());
+        let mut left: Vec<_> = fs::read_dir(temp.path())
+            .expect("readable")
+            .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+            .collect();
+        left.sort();
+        assert_eq!(left, ["fresh.sock", "live.sock", "other.txt"]);
+    }
+
+    #[test]
+    fn what_is_not_a_folder_of_ours_is_not_touched() {
+        use std::os::unix::fs::symlink;
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let uid = rustix::process::getuid().as_raw();
+        symlink(temp.path(), temp.path().join("link")).expect("made");
+        assert!(is_ours(&temp.path().join("link"), uid).is_err());
+        assert!(is_ours(temp.path(), uid + 1).is_err());
+        is_ours(temp.path(), uid).expect("ours");
+        is_ours(&temp.path().join("nothing"), uid).expect("nobody's");
+    }
 }

@@ -1,0 +1,152 @@
+//! What a list of runs says of one, kept beside the journal so that a list need not read journals of
+//! many megabytes. It can be made again at any time: the journal is the truth.
+
+use std::fs;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, EventBody, RunVerdict};
+use super::folder::{RunFolder, write_atomically};
+use super::journal::{self, JOURNAL_FILE};
+use super::state::RunState;
+
+const SUMMARY_FILE: &str = "summary.json";
+
+/// What a list says of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Name of the target.
+    pub target: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// From its creation to its last event, seconds.
+    pub seconds: u64,
+    /// How it ended; none before.
+    pub verdict: Option<RunVerdict>,
+}
+
+/// A summary as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Length of the journal that it sums up. One of another length has been written to since.
+    journal_bytes: u64,
+    summary: RunSummary,
+}
+
+impl RunSummary {
+    /// Sums up a run: from what was kept, else, while it goes on, from the first event of its journal,
+    /// else from all of it. None without a journal.
+    pub fn of(run: &RunFolder) -> Option<Self> {
+        let (bytes, modified) = journal_file(run)?;
+        let kept = fs::read(run.path().join(SUMMARY_FILE)).ok();
+        let kept = kept.and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
+        if let Some(kept) = kept.filter(|kept| kept.journal_bytes == bytes) {
+            return Some(kept.summary);
+        }
+        if run.has_live_engine() {
+            return Self::of_first_event(journal::first_event(run.path())?, modified);
+        }
+        let state = journal::read(run.path()).ok()?.state;
+        Self::keep(run, &state);
+        Some(Self::of_state(&state))
+    }
+
+    /// Keeps the summary of a run, to be found by [`Self::of`]. Without it lists are slower, so an
+    /// error is nobody's concern.
+    pub fn keep(run: &RunFolder, state: &RunState) {
+        let Some((journal_bytes, _)) = journal_file(run) else { return };
+        let kept = Kept { journal_bytes, summary: Self::of_state(state) };
+        if let Ok(text) = serde_json::to_vec_pretty(&kept) {
+            let _ = write_atomically(&run.path().join(SUMMARY_FILE), &text);
+        }
+    }
+
+    fn of_state(state: &RunState) -> Self {
+        Self {
+            target: state.identity.as_ref().map_or_else(unknown, |i| i.target.clone()),
+            plan: state.plan.as_ref().map_or_else(unknown, |plan| plan.name.clone()),
+            seconds: state.now_us / 1_000_000,
+            verdict: state.verdict.clone(),
+        }
+    }
+
+    fn of_first_event(event: Event, modified: SystemTime) -> Option<Self> {
+        let EventBody::RunCreated { identity, plan, .. } = event.body else { return None };
+        let last = Timestamp::try_from(modified).ok()?;
+        let seconds = last.duration_since(event.wall).as_secs();
+        Some(Self {
+            target: identity.target,
+            plan: plan.name,
+            seconds: u64::try_from(seconds).unwrap_or(0),
+            verdict: None,
+        })
+    }
+}
+
+fn unknown() -> String {
+    "?".to_owned()
+}
+
+fn journal_file(run: &RunFolder) -> Option<(u64, SystemTime)> {
+    let metadata = fs::metadata(run.path().join(JOURNAL_FILE)).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Criteria, Environment, Phases};
+    use crate::run::clock::RunClock;
+    use crate::run::event::{LogLevel, RunIdentity, Verdict};
+    use crate::run::plan::{Plan, Scope};
+    use crate::run::recorder::EventSink;
+
+    fn begun(run: &RunFolder) -> EventSink {
+        let journal = journal::Journal::create(run.path()).expect("new journal");
+        let events = EventSink::new(RunClock::start(), journal);
+        events.emit(EventBody::RunCreated {
+            identity: Box::new(RunIdentity {
+                id: run.id(),
+                version: "0".into(),
+                target: "staging".into(),
+                environment: Environment::Staging,
+                origins: vec![],
+                host: "h".into(),
+                pid: 1,
+                seed: 7,
+                config_source: "test".into(),
+            }),
+            plan: Plan::new(&Phases::default(), &Scope::Quick, &[]),
+            criteria: Criteria::default(),
+            promises: None,
+        });
+        events
+    }
+
+    #[tokio::test]
+    async fn a_run_is_summed_up_while_it_goes_on_and_after_its_end() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let run = RunFolder::create(temp.path()).expect("created");
+        assert_eq!(RunSummary::of(&run), None, "there is no journal yet");
+        let engine = run.claim().expect("free");
+        let events = begun(&run);
+        let summary = RunSummary::of(&run).expect("there");
+        assert_eq!((summary.target.as_str(), summary.plan.as_str()), ("staging", "quick"));
+        assert_eq!(summary.verdict, None);
+        let verdict = RunVerdict { verdict: Verdict::Pass, reasons: vec![], without: vec![] };
+        events.emit(EventBody::RunFinished { verdict: verdict.clone() });
+        drop(engine);
+        assert_eq!(RunSummary::of(&run).expect("there").verdict, Some(verdict.clone()));
+
+        // What was kept is taken, as long as it is about this journal.
+        let file = run.path().join(SUMMARY_FILE);
+        let kept = fs::read_to_string(&file).expect("kept").replace("quick", "another");
+        fs::write(&file, kept).expect("written");
+        assert_eq!(RunSummary::of(&run).expect("there").plan, "another");
+        let message = "later".into();
+        events.emit(EventBody::Log { level: LogLevel::Info, target: "t".into(), message });
+        assert_eq!(RunSummary::of(&run).expect("there").plan, "quick");
+    }
+}
