@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use shakedown::run::clock::RunClock;
 use shakedown::run::control::Command;
 use shakedown::run::event::{EventBody, Objective, PhaseOutcome, RunIdentity, RunVerdict, Verdict};
 use shakedown::run::orchestrator::{
-    Assembly, Inbound, Judge, Orchestrator, ReportWriter, Settings, Steady, SteadyWatch,
+    Assembly, Healer, Inbound, Judge, Orchestrator, ReportWriter, Settings, Steady, SteadyWatch,
 };
 use shakedown::run::phase::{ControlChange, Phase, PhaseContext, Wish};
 use shakedown::run::plan::{Plan, Scope};
@@ -99,6 +100,17 @@ impl ReportWriter for Reports {
     }
 }
 
+/// Counts how often it was asked to heal, and leaves something.
+#[derive(Default)]
+struct Healed(AtomicU32);
+
+impl Healer for Healed {
+    fn heal(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { vec!["a table of ours".to_owned()] })
+    }
+}
+
 struct NoJudge;
 
 impl Judge for NoJudge {
@@ -112,6 +124,7 @@ struct Bench {
     inbox: mpsc::Sender<Inbound>,
     operators: watch::Sender<u32>,
     reports: Arc<Reports>,
+    healer: Arc<Healed>,
     run: tokio::task::JoinHandle<RunVerdict>,
 }
 
@@ -164,12 +177,14 @@ impl Bench {
             promises: None,
         });
         let reports = Arc::new(Reports::default());
+        let healer = Arc::new(Healed::default());
         let phase = |kind| (kind, Ok(Arc::new(TestPhase(kind, setup.behaviour)) as Arc<dyn Phase>));
         let assembly = Assembly {
             phases: setup.kinds.iter().copied().map(phase).collect(),
             steady: Arc::new(Calm),
             reports: Arc::clone(&reports) as Arc<dyn ReportWriter>,
             judge: Arc::new(NoJudge),
+            healer: Arc::clone(&healer) as Arc<dyn Healer>,
         };
         let settings = Settings {
             config: Arc::new(config),
@@ -184,7 +199,7 @@ impl Bench {
         let orchestrator =
             Orchestrator::new(assembly, settings, events.clone(), inbox_receiver, operators_seen);
         let run = tokio::spawn(orchestrator.run());
-        Self { events, inbox, operators, reports, run }
+        Self { events, inbox, operators, reports, healer, run }
     }
 
     async fn ask(&self, command: Command) {
@@ -276,6 +291,7 @@ async fn a_phase_that_is_skipped_while_paused_takes_its_pause_with_it() {
 async fn a_signal_aborts_and_a_second_one_hurries() {
     let setup = Setup { behaviour: Behaviour::Deaf, ..Setup::default() };
     let bench = Bench::start(setup);
+    let healer = Arc::clone(&bench.healer);
     minutes(1).await;
     let began = tokio::time::Instant::now();
     for _ in 0..2 {
@@ -286,12 +302,16 @@ async fn a_signal_aborts_and_a_second_one_hurries() {
     assert_eq!(verdict.verdict, Verdict::Aborted);
     assert!(verdict.reasons[0].contains("SIGTERM"), "{:?}", verdict.reasons);
     assert_eq!(began.elapsed().as_secs(), 30, "a phase that hears nothing is given up");
+    assert_eq!(healer.0.load(Ordering::SeqCst), 1, "what it left is healed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_phase_that_crashes_is_invalid_and_the_plan_goes_on() {
     let bench = Bench::start(Setup { behaviour: Behaviour::Crash, ..Setup::default() });
+    let healer = Arc::clone(&bench.healer);
     let verdict = bench.verdict().await;
+    assert_eq!(healer.0.load(Ordering::SeqCst), 2, "what a crashed phase left is healed at once");
+    assert!(verdict.reasons[0].contains("STILL BROKEN: a table"), "{:?}", verdict.reasons);
     assert_eq!(verdict.verdict, Verdict::Invalid);
     assert_eq!(verdict.reasons.len(), 2, "both phases were tried: {:?}", verdict.reasons);
 }
@@ -316,6 +336,27 @@ async fn unwatched_it_aborts_where_it_was_told_to() {
     minutes(1).await;
     bench.operators.send_replace(0);
     assert_eq!(bench.verdict().await.verdict, Verdict::Aborted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_is_never_taken_back_and_who_leaves_does_not_hurry_it() {
+    let setup = Setup {
+        behaviour: Behaviour::Deaf,
+        on_detach: OnDetach::Abort,
+        kinds: vec![PhaseKind::Mixed],
+        ..Setup::default()
+    };
+    let bench = Bench::start(setup);
+    minutes(1).await;
+    let began = tokio::time::Instant::now();
+    bench.ask(Command::Pause {}).await;
+    bench.ask(Command::AbortRun {}).await;
+    // The phase acknowledges what was asked for before the abort.
+    bench.events.for_phase(PhaseKind::Mixed).emit(EventBody::Paused {});
+    assert!(matches!(bench.status(), RunStatus::Aborting(_)), "{:?}", bench.status());
+    bench.operators.send_replace(0);
+    assert_eq!(bench.verdict().await.verdict, Verdict::Aborted);
+    assert_eq!(began.elapsed().as_secs(), 120, "it was hurried");
 }
 
 #[tokio::test(start_paused = true)]

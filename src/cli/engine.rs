@@ -19,10 +19,13 @@ use crate::report;
 use crate::run::connection::write_refusal;
 use crate::run::engine::{self, EngineParts};
 use crate::run::event::EventBody;
-use crate::run::folder::{RunFolder, write_atomically};
-use crate::run::orchestrator::{Assembly, Engine, ReportWriter, Settings, Steady, SteadyWatch};
+use crate::run::folder::{EngineGuard, RunFolder, write_atomically};
+use crate::run::orchestrator::{
+    Assembly, Engine, Healer, ReportWriter, Settings, Steady, SteadyWatch,
+};
 use crate::run::recorder::EventSink;
 use crate::run::state::RunState;
+use crate::run::summary::RunSummary;
 use crate::sandbox::{Options, Sandbox};
 use crate::security::SecurityPhase;
 use crate::slo::{SloJudge, SloPhase};
@@ -46,10 +49,14 @@ pub fn run(args: &EngineArgs) -> Result<Exit, CliError> {
 }
 
 async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
+    // First of all, so that whoever waits for this engine knows that it is there.
+    let alive = folder.claim().map_err(CliError::usage)?;
     let mut order: EngineOrder = folder.read_order().map_err(CliError::usage)?;
-    recover::heal_faults().await?;
+    let healed = recover::heal_faults().await?;
     let sandbox = start_sandbox(&mut order).await?;
-    let ended = engine::run(parts(folder, order)?).await;
+    let mut parts = parts(folder, alive, order)?;
+    parts.warnings.extend(healed.lines());
+    let ended = engine::run(parts).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
@@ -82,7 +89,11 @@ async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliEr
     Ok(Some(sandbox))
 }
 
-fn parts(folder: &RunFolder, order: EngineOrder) -> Result<EngineParts, CliError> {
+fn parts(
+    folder: &RunFolder,
+    alive: EngineGuard,
+    order: EngineOrder,
+) -> Result<EngineParts, CliError> {
     let config = Arc::new(order.config);
     let origins = origins(&config)?;
     let probe = HealthProbe::new(&config.services).map_err(CliError::usage)?;
@@ -94,6 +105,7 @@ fn parts(folder: &RunFolder, order: EngineOrder) -> Result<EngineParts, CliError
             copy_to: config.report.copy_to.clone(),
         }),
         judge: Arc::new(SloJudge),
+        healer: Arc::new(FaultHealer),
     };
     let settings = Settings {
         config,
@@ -105,6 +117,8 @@ fn parts(folder: &RunFolder, order: EngineOrder) -> Result<EngineParts, CliError
     };
     Ok(EngineParts {
         folder: folder.clone(),
+        alive,
+        warnings: Vec::new(),
         assembly,
         settings,
         plan: order.plan,
@@ -135,6 +149,23 @@ fn engine_of(kind: PhaseKind, config: &Config) -> Engine {
         PhaseKind::Chaos => Ok(Arc::new(ChaosPhase)),
         PhaseKind::Security => Ok(Arc::new(SecurityPhase)),
         PhaseKind::Backup => Err(format!("this version has no engine for {kind} yet")),
+    }
+}
+
+/// Undoes the faults that a phase left which crashed or was given up, as if its engine had died.
+struct FaultHealer;
+
+impl Healer for FaultHealer {
+    fn heal(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
+        Box::pin(async {
+            match recover::heal_faults().await {
+                Ok(healed) => {
+                    healed.healed.iter().for_each(|line| log::warn!("{line}"));
+                    healed.unhealed
+                }
+                Err(error) => vec![format!("what is on record cannot be read: {error}")],
+            }
+        })
     }
 }
 
@@ -175,6 +206,7 @@ impl ReportWriter for JsonReports {
         let path =
             report::json::write(self.folder.path(), state).map_err(|error| error.to_string())?;
         if state.verdict.is_some() {
+            RunSummary::keep(&self.folder, state);
             let copy = self.copy_to.join(report::json::REPORT_FILE);
             let content = std::fs::read(&path);
             content

@@ -22,14 +22,15 @@ pub struct RecoverArgs {
 
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
-    let unhealed = runtime(1)?.block_on(heal_faults())?;
+    let faults = runtime(1)?.block_on(heal_faults())?;
+    faults.lines().for_each(|line| say_error(&line));
     let folder = runs::folder(config)?;
     let chosen = match &args.id {
         Some(id) => vec![RunFolder::find(&folder, Some(id)).map_err(CliError::usage)?],
         None => RunFolder::list(&folder),
     };
-    let mut left = unhealed.left;
-    let mut found = unhealed.found;
+    let mut left = faults.unhealed.len() as u64;
+    let mut found = faults.lines().next().is_some();
     for run in chosen.iter().filter(|run| !run.has_live_engine()) {
         let mut state = recovery::open(run, &SloJudge).map_err(CliError::usage)?.state;
         for (phase, last) in leftovers(&state) {
@@ -43,35 +44,45 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
     Ok(if left == 0 { Exit::Pass } else { Exit::Fail })
 }
 
-/// What became of faults that engines left which were killed.
-#[derive(Clone, Copy, Debug, Default)]
+/// What became of faults that engines left which were killed, a line for each run.
+#[derive(Clone, Debug, Default)]
 pub struct HealedFaults {
-    /// Whether there were any.
-    pub found: bool,
-    /// How many could not be undone; they stay on record.
-    pub left: u64,
+    /// Those of which nothing is left.
+    pub healed: Vec<String>,
+    /// Those that could not be undone; they stay on record.
+    pub unhealed: Vec<String>,
+}
+
+impl HealedFaults {
+    /// All of it.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.healed.iter().chain(&self.unhealed).cloned()
+    }
 }
 
 /// Undoes the faults of engines that were killed, whatever directory they were started from.
 pub async fn heal_faults() -> Result<HealedFaults, CliError> {
     let state = StateDir::open().map_err(CliError::usage)?;
-    let healed = chaos::heal_leftovers(&state).await.map_err(CliError::usage)?;
     let mut all = HealedFaults::default();
-    for one in healed {
-        all.found = true;
-        if one.residue.is_empty() {
-            say_error(&format_args!("run {}: a fault that it left is healed", one.run_id));
-        } else {
-            all.left += 1;
-            let residue = one.residue.join(", ");
-            say_error(&format_args!("run {}: cannot be healed: {residue}", one.run_id));
+    for one in chaos::heal_leftovers(&state).await.map_err(CliError::usage)? {
+        let (run, residue) = (one.run_id, one.residue.join(", "));
+        match one.residue.is_empty() {
+            true => all.healed.push(format!("run {run}: a fault that it left is healed")),
+            false => all.unhealed.push(format!("run {run}: cannot be healed: {residue}")),
         }
     }
     Ok(all)
 }
 
+/// Whether a run that is over left documents that `recover` can still remove. Those of a practice
+/// platform of its own went with it.
+pub fn left_documents(run: &RunFolder, state: &RunState) -> bool {
+    let sandbox = run.read_order::<EngineOrder>().is_ok_and(|order| order.sandbox);
+    !sandbox && !leftovers(state).is_empty()
+}
+
 /// Phases that announced documents and did not come to remove all of them.
-pub fn leftovers(state: &RunState) -> Vec<(PhaseKind, u64)> {
+fn leftovers(state: &RunState) -> Vec<(PhaseKind, u64)> {
     let loads = state.phases.iter().filter_map(|phase| Some((phase.kind, phase.load.as_ref()?)));
     let unclean =
         loads.filter(|(_, load)| load.cleanup.as_ref().is_none_or(|c| c.remaining_count > 0));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_error};
-use super::recover::leftovers;
+use super::recover::left_documents;
 use super::runs;
 use crate::config::InconclusiveExit;
 use crate::report::{csv, html, json, junit, markdown, text};
@@ -65,7 +65,7 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
     } else if recorded.interrupted {
         say_error(&"the engine ended without finishing the run: its journal tells what happened");
     }
-    if !recorded.alive && !leftovers(&recorded.state).is_empty() {
+    if !recorded.alive && left_documents(&folder, &recorded.state) {
         let id = folder.id();
         say_error(&format_args!(
             "it may have left documents: `shakedown recover {id}` removes them"

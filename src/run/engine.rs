@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::clock::RunClock;
 use super::event::{EventBody, RunIdentity, RunVerdict};
-use super::folder::{FolderError, RunFolder};
+use super::folder::{EngineGuard, RunFolder};
 use super::journal::{Journal, JournalError};
 use super::logger;
 use super::orchestrator::{Assembly, Inbound, Orchestrator, Settings};
@@ -30,6 +30,10 @@ const INBOX: usize = 64;
 pub struct EngineParts {
     /// The run's folder.
     pub folder: RunFolder,
+    /// Held as long as this process works in it.
+    pub alive: EngineGuard,
+    /// What an operator has to know before anything begins.
+    pub warnings: Vec<String>,
     /// What it is put together from.
     pub assembly: Assembly,
     /// Its settings.
@@ -57,9 +61,6 @@ pub enum EngineError {
     /// The target is taken.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The run's folder cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -84,6 +85,8 @@ pub fn leave_terminal() {
 pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
     let EngineParts {
         folder,
+        alive: _alive,
+        warnings,
         assembly,
         settings,
         plan,
@@ -93,7 +96,6 @@ pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
         owned,
         exclusive,
     } = parts;
-    let _engine = folder.claim()?;
     let shared = origins.iter().filter(|_| exclusive);
     let names: Vec<String> = shared.map(|(_, origin)| origin.clone()).collect();
     let _lock = TargetLock::acquire(&StateDir::open()?, &names, &holder(&folder))?;
@@ -105,6 +107,7 @@ pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
         criteria: settings.config.criteria,
         promises: Some(Box::new(promises)),
     });
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let socket = ControlSocket::bind(folder.path(), &folder.id()).map_err(EngineError::Socket)?;
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
     let (operators_sender, operators) = watch::channel(0);

@@ -60,6 +60,12 @@ pub trait SteadyWatch: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Steady> + Send + 'a>>;
 }
 
+/// Undoes what a phase left that did not come to its own end.
+pub trait Healer: Send + Sync {
+    /// What could not be undone, in words; empty when nothing is left.
+    fn heal(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>>;
+}
+
 /// Writes reports on request and at the end.
 pub trait ReportWriter: Send + Sync {
     /// Writes the report of what is known, and says where.
@@ -88,6 +94,8 @@ pub struct Assembly {
     pub reports: Arc<dyn ReportWriter>,
     /// Evaluates the objectives while load runs.
     pub judge: Arc<dyn Judge>,
+    /// Undoes what a phase left that crashed, or that did not stop when it was told to.
+    pub healer: Arc<dyn Healer>,
 }
 
 /// Settings of one run.
@@ -141,14 +149,18 @@ impl Orchestrator {
 
     /// Runs the plan to its end and returns the verdict. The last event and the report are written.
     pub async fn run(mut self) -> RunVerdict {
+        if self.settings.armed && self.settings.config.target.environment == Environment::Production
+        {
+            self.arm("--arm".to_owned());
+        }
         if self.settings.autostart && !self.must_be_armed() {
             self.events.emit(EventBody::RunStarted {});
         } else {
             self.wait_for_start().await;
         }
-        while self.abort.is_none()
-            && let Some(kind) = self.next_phase()
-        {
+        loop {
+            self.heed_the_journal();
+            let Some(kind) = self.next_phase().filter(|_| self.abort.is_none()) else { break };
             if let Some(reason) = self.reason_to_hold(kind) {
                 match self.hold(reason).await {
                     Wait::Go => {}
@@ -233,6 +245,11 @@ impl Orchestrator {
         self.settings.config.target.environment == Environment::Production && !self.settings.armed
     }
 
+    fn arm(&mut self, by: String) {
+        self.settings.armed = true;
+        self.events.emit(EventBody::Armed { by });
+    }
+
     /// Waits for whatever comes next from outside; none when only the number of operators changed.
     pub(super) async fn hear(&mut self) -> Option<Inbound> {
         tokio::select! {
@@ -250,7 +267,9 @@ impl Orchestrator {
     fn operators_changed(&mut self) {
         let attached = *self.operators.borrow_and_update();
         self.events.emit(EventBody::Operators { attached });
-        if attached == 0 && self.settings.on_detach == OnDetach::Abort {
+        // Who has asked for an abort and leaves does not ask for it again, which would hurry it.
+        let abort = self.settings.on_detach == OnDetach::Abort && self.abort.is_none();
+        if attached == 0 && abort {
             self.abort_run("the last operator went, and the run was told to abort then");
         }
     }
@@ -263,14 +282,19 @@ impl Orchestrator {
         }
     }
 
-    /// Decides about what was heard, acknowledges it, and carries out what is the same everywhere.
-    /// Returns what is left to do for the caller.
-    pub(super) fn take_in(&mut self, inbound: Option<Inbound>, now: Situation) -> Option<Effect> {
+    /// A run that leaves no record does not go on.
+    fn heed_the_journal(&mut self) {
         if let Some(error) = self.events.journal_error()
             && self.abort.is_none()
         {
             self.abort_run(&format!("the journal is lost: {error}"));
         }
+    }
+
+    /// Decides about what was heard, acknowledges it, and carries out what is the same everywhere.
+    /// Returns what is left to do for the caller.
+    pub(super) fn take_in(&mut self, inbound: Option<Inbound>, now: Situation) -> Option<Effect> {
+        self.heed_the_journal();
         let (id, client, command) = match inbound? {
             Inbound::Stop { reason } => {
                 self.abort_run(&reason);
@@ -303,7 +327,7 @@ impl Orchestrator {
             Effect::AbortRun => self.abort_run(&format!("asked for by {client}")),
             Effect::Annotate(text) => self.events.emit(EventBody::Annotation { client, text }),
             Effect::ChangePlan(plan) => self.events.emit(EventBody::PlanChanged { plan }),
-            Effect::Arm => self.settings.armed = true,
+            Effect::Arm => self.arm(client),
             Effect::WriteReport => match self.write_report() {
                 Ok(path) => {
                     let path = path.display().to_string();

@@ -16,6 +16,8 @@ use crate::config::PhaseKind;
 const STOP_PATIENCE: Duration = Duration::from_secs(90);
 /// How long it may take then, before it is given up.
 const STOP_NOW_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a phase that was given up may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What has been asked of the running phase.
 struct Watched {
@@ -59,14 +61,27 @@ impl Orchestrator {
                     None
                 }
                 () = sleep_until(patience_ends) => {
-                    if watched.lose_patience() { work.abort(); break None; }
+                    if watched.lose_patience() {
+                        work.abort();
+                        // Until it is gone it holds on to what it was doing.
+                        let _ = tokio::time::timeout(GONE_WITHIN, &mut work).await;
+                        break None;
+                    }
                     None
                 }
             };
             let effect = self.take_in(inbound, watched.situation());
             self.carry_to_phase(effect, &mut watched);
         };
-        let outcome = watched.outcome(measured);
+        let by_itself = matches!(measured, Some(Ok(_)));
+        let mut outcome = watched.outcome(measured);
+        if !by_itself {
+            let residue = self.assembly.healer.heal().await;
+            if !residue.is_empty() {
+                outcome.reason =
+                    format!("{}; STILL BROKEN: {}", outcome.reason, residue.join(", "));
+            }
+        }
         events.emit(EventBody::PhaseFinished { outcome });
         if kind.is_load() {
             self.judge();

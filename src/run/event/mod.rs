@@ -44,7 +44,14 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<PhaseKind>,
     /// What happened.
+    #[serde(deserialize_with = "known_or_unknown")]
     pub body: EventBody,
+}
+
+/// A newer version's event: its place in the order counts, its content is unknown to us.
+fn known_or_unknown<'de, D: serde::Deserializer<'de>>(json: D) -> Result<EventBody, D::Error> {
+    let content = serde_json::Value::deserialize(json)?;
+    Ok(EventBody::deserialize(content).unwrap_or(EventBody::Unknown))
 }
 
 /// What happened.
@@ -62,6 +69,11 @@ pub enum EventBody {
         /// What the platform promises.
         #[serde(default)]
         promises: Option<Box<SloDefinitions>>,
+    },
+    /// The run may work on its production target.
+    Armed {
+        /// Who named the target: an operator, or `--arm`.
+        by: String,
     },
     /// Nothing runs until an operator says so.
     Ready {},

@@ -139,6 +139,9 @@ pub struct RunState {
     /// What the platform promises.
     #[serde(default)]
     pub promises: Option<Box<SloDefinitions>>,
+    /// Whether it may work on a production target.
+    #[serde(default)]
+    pub armed: bool,
     /// The plan as it stands.
     pub plan: Option<Plan>,
     /// What the run is doing.
@@ -223,13 +226,14 @@ impl RunState {
                 self.promises.clone_from(promises);
                 self.set_plan(plan);
             }
-            EventBody::Ready {} => self.status = RunStatus::Ready,
+            EventBody::Armed { .. } => self.armed = true,
+            EventBody::Ready {} => self.enter(RunStatus::Ready),
             EventBody::RunStarted {} => {
-                self.status = RunStatus::Running;
+                self.enter(RunStatus::Running);
                 self.started_us = Some(event.at_us);
             }
             EventBody::PlanChanged { plan } => self.set_plan(plan),
-            EventBody::Aborting { reason } => self.status = RunStatus::Aborting(reason.clone()),
+            EventBody::Aborting { reason } => self.enter(RunStatus::Aborting(reason.clone())),
             EventBody::RunFinished { verdict } => {
                 self.status = RunStatus::Finished;
                 self.cooldown = None;
@@ -275,24 +279,24 @@ impl RunState {
             EventBody::CommandRefused { id, client, command, reason } => {
                 acknowledge(id, client, command, Some(reason.clone()));
             }
-            EventBody::Pausing {} => self.status = RunStatus::Pausing,
+            EventBody::Pausing {} => self.enter(RunStatus::Pausing),
             EventBody::Paused {} => {
-                self.status = RunStatus::Paused;
+                self.enter(RunStatus::Paused);
                 self.mark(event, "paused");
             }
-            EventBody::Resuming {} => self.status = RunStatus::Resuming,
+            EventBody::Resuming {} => self.enter(RunStatus::Resuming),
             EventBody::Resumed {} => {
-                self.status = RunStatus::Running;
+                self.enter(RunStatus::Running);
                 self.mark(event, "resumed");
             }
             EventBody::Held { reason } => {
-                self.status = RunStatus::Held(reason.clone());
+                self.enter(RunStatus::Held(reason.clone()));
                 self.mark(event, "held");
             }
-            EventBody::Released {} => self.status = RunStatus::Running,
+            EventBody::Released {} => self.enter(RunStatus::Running),
             // A phase that is ended while it is paused takes its pause with it.
             EventBody::PhaseFinished { .. } if self.status.is_pause() => {
-                self.status = RunStatus::Running;
+                self.enter(RunStatus::Running);
             }
             EventBody::Operators { attached } => self.operators = *attached,
             _ => {}
@@ -328,7 +332,9 @@ impl RunState {
             EventBody::ObjectivesEvaluated { objectives } => {
                 self.objectives.clone_from(objectives);
             }
-            EventBody::ReportWritten { path } => self.reports.push(path.clone()),
+            EventBody::ReportWritten { path } if !self.reports.contains(path) => {
+                self.reports.push(path.clone());
+            }
             _ => {}
         }
     }
@@ -353,6 +359,13 @@ impl RunState {
             self.phases.push(phase);
         }
         self.plan = Some(plan.clone());
+    }
+
+    /// An abort is never taken back: what is acknowledged while it lasts was asked for before it.
+    fn enter(&mut self, status: RunStatus) {
+        if !matches!(self.status, RunStatus::Aborting(_) | RunStatus::Finished) {
+            self.status = status;
+        }
     }
 
     fn mark(&mut self, event: &Event, text: &str) {

@@ -7,6 +7,9 @@ use crate::run::event::{
 /// The line for an event and how serious it is; none for events that need no line.
 pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
     let (level, line) = match body {
+        EventBody::Armed { by } => {
+            (LogLevel::Warn, format!("armed by {by}: it may work on the production target"))
+        }
         EventBody::Ready {} => (LogLevel::Info, "ready: nothing runs until it is started".into()),
         EventBody::RunStarted {} => (LogLevel::Info, "the run begins".into()),
         EventBody::PhaseStarted { planned_us } => {
