@@ -124,6 +124,57 @@ fn a_client_that_never_reads_and_one_that_talks_rubbish_hold_nobody_up() {
     place.wait_until_nothing_runs();
 }
 
+#[tokio::test]
+async fn an_engine_of_another_version_is_left_alone() {
+    let temp = tempfile::tempdir().expect("temporary folder");
+    let run = shakedown::run::folder::RunFolder::at(temp.path().to_owned());
+    let _alive = run.claim().expect("free");
+    let listener = tokio::net::UnixListener::bind(temp.path().join("control.sock"));
+    let listener = listener.expect("bound");
+    let attempts = tokio::spawn(async move {
+        let mut attempts = 0;
+        loop {
+            let accepted = tokio::time::timeout(Duration::from_secs(1), listener.accept()).await;
+            let Ok(Ok((mut stream, _))) = accepted else { return attempts };
+            attempts += 1;
+            let mut hello = [0; 1024];
+            tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await.expect("a greeting");
+            let snapshot = b"{\"from_engine\":\"snapshot\",\"state\":{\"from\":\"the future\"}}\n";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, snapshot).await.expect("written");
+        }
+    });
+    let mut client = connection::connect(&run, "old".into(), true);
+    let reason = async {
+        loop {
+            match client.updates.recv().await.expect("an end that says why") {
+                ClientUpdate::Disconnected(reason) => return reason,
+                update => assert!(matches!(update, ClientUpdate::Connecting(_)), "{update:?}"),
+            }
+        }
+    };
+    let reason = tokio::time::timeout(support::PATIENCE, reason).await.expect("in time");
+    assert!(reason.contains("version"), "{reason}");
+    assert_eq!(attempts.await.expect("ended"), 1, "it was asked again and again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_told_to_who_asked_and_not_to_everybody() {
+    let place = Workplace::new();
+    let child = place.headless(600, &[]);
+    let run = place.run();
+    let (mut one, mut other) = (RunState::default(), RunState::default());
+    let mut asks = connection::connect(&run, "operator".into(), false);
+    let mut looks = connection::connect(&run, "operator".into(), false);
+    follow(&mut asks, &mut one, |state| state.seq > 5).await;
+    follow(&mut looks, &mut other, |state| state.seq > 5).await;
+    let mine = asks.send(Command::Resume {}).expect("sent");
+    let theirs = looks.send(Command::Resume {}).expect("sent");
+    assert_ne!(mine, theirs, "one client would take the other's refusal for its own");
+    asks.send(Command::AbortRun {});
+    follow(&mut asks, &mut one, |_| false).await;
+    ended(child);
+}
+
 #[test]
 fn what_a_run_writes_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;

@@ -47,7 +47,9 @@ impl EngineClient {
     pub fn pair(read_only: bool) -> (Self, EngineClientPeer) {
         let (update_sender, updates) = mpsc::channel(256);
         let (commands, command_receiver) = mpsc::channel(64);
-        let client = Self { updates, read_only, commands, next_id: 1 };
+        // Acknowledgements go to every client: two of them must not use the same numbers.
+        let next_id = u64::from(rand::random::<u32>()) << 16;
+        let client = Self { updates, read_only, commands, next_id };
         (client, EngineClientPeer { updates: update_sender, commands: command_receiver })
     }
 

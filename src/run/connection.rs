@@ -1,5 +1,6 @@
 //! A client's connection to the engine of a run, made anew when it is lost while the engine lives.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,10 +20,11 @@ use super::socket;
 
 /// Longest line of the engine: a snapshot of a long run.
 const MAX_REPLY_BYTES: u64 = 64 * 1024 * 1024;
-/// How long a fresh engine may take until it listens.
+/// How long a fresh engine may take until it is alive.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// Between two attempts to connect.
+/// Between two attempts to connect; between two connections that were lost it doubles up to the second.
 const RETRY: Duration = Duration::from_millis(20);
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
 
 /// Connects to the engine of a run in the background; `name` stands in acknowledgements.
 pub fn connect(run: &RunFolder, name: String, read_only: bool) -> EngineClient {
@@ -53,12 +55,15 @@ enum Lost {
     Finished,
     /// The client is gone.
     NoClient,
+    /// The engine speaks another language; another attempt would end the same way.
+    NotUnderstood(String),
     /// Anything else; it may be worth another attempt.
     Dropped,
 }
 
 impl Connection {
     async fn run(mut self) {
+        let mut pause = RETRY;
         loop {
             let stream = match self.reach().await {
                 Reached::Engine(stream) => stream,
@@ -70,8 +75,19 @@ impl Connection {
             log::info!("connected to the engine");
             match self.converse(stream).await {
                 Lost::Finished | Lost::NoClient => return,
+                Lost::NotUnderstood(reason) => {
+                    let reason = format!(
+                        "the engine of this run says what this program does not understand \
+                         ({reason}): attach with the version of shakedown that started it"
+                    );
+                    let _ = self.peer.updates.send(ClientUpdate::Disconnected(reason)).await;
+                    return;
+                }
                 Lost::Dropped => log::warn!("the connection was lost; connecting again"),
             }
+            // A connection that never works must not keep the engine busy.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_RETRY);
         }
     }
 
@@ -89,7 +105,7 @@ impl Connection {
             if let Some(reason) = read_refusal(&self.run_dir) {
                 return Reached::End(ClientUpdate::Disconnected(reason));
             }
-            if (!alive && began) || Instant::now() >= deadline {
+            if !alive && (began || Instant::now() >= deadline) {
                 return Reached::End(self.last_words(&run));
             }
             began |= alive || journal::exists(&self.run_dir);
@@ -146,7 +162,14 @@ async fn forward_replies(
     updates: mpsc::Sender<ClientUpdate>,
 ) -> Lost {
     let mut finished = false;
-    while let Ok(Some(reply)) = read_line(&mut reader, MAX_REPLY_BYTES).await {
+    loop {
+        let reply = match read_line(&mut reader, MAX_REPLY_BYTES).await {
+            Ok(Some(reply)) => reply,
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Lost::NotUnderstood(error.to_string());
+            }
+            Ok(None) | Err(_) => break,
+        };
         let update = match reply {
             Reply::Snapshot { state } => {
                 finished |= state.verdict.is_some();

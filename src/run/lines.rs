@@ -16,7 +16,8 @@ pub(super) async fn write_line<T: Serialize>(
     writer.write_all(&line).await
 }
 
-/// Reads one line of at most `max_bytes`; none at the end of the stream. Not cancel-safe: a line
+/// Reads one line of at most `max_bytes`; none at the end of the stream. A whole line that cannot be
+/// understood is `InvalidData`. Not cancel-safe: a line
 /// that was read in part is lost with the future.
 pub(super) async fn read_line<T: DeserializeOwned>(
     reader: &mut (impl AsyncBufRead + Unpin),
@@ -28,7 +29,11 @@ pub(super) async fn read_line<T: DeserializeOwned>(
         return Ok(None);
     }
     if line.last() != Some(&b'\n') {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long or cut"));
+        return Err(match n as u64 == max_bytes {
+            true => io::Error::new(io::ErrorKind::InvalidData, "the line is too long"),
+            false => io::Error::new(io::ErrorKind::UnexpectedEof, "the line is cut"),
+        });
     }
-    Ok(Some(serde_json::from_slice(&line)?))
+    let value = serde_json::from_slice(&line);
+    value.map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

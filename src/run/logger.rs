@@ -32,6 +32,11 @@ impl Log for EventLogger {
 
     fn log(&self, record: &Record<'_>) {
         let Some(events) = self.0.get().filter(|_| self.enabled(record.metadata())) else { return };
+        if super::recorder::reads_just_now() {
+            // It would wait for itself; the engine's own log takes it.
+            eprintln!("{}: {}", record.level(), record.args());
+            return;
+        }
         let level = match record.level() {
             Level::Error => LogLevel::Error,
             Level::Warn => LogLevel::Warn,

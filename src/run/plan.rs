@@ -85,10 +85,13 @@ impl Plan {
             Scope::Quick => phases.quick,
             Scope::Full | Scope::Only(_) | Scope::Demo => phases.full,
         };
-        let left_out = |kind| !asked(kind) || skip.contains(&kind) || phases.skip.contains(&kind);
+        // What is asked for by name runs, whatever the configuration leaves out of its plans.
+        let named = |kind: PhaseKind| matches!(scope, Scope::Only(only) if only.contains(&kind));
+        let configured = |kind| phases.order.contains(&kind) && !phases.skip.contains(&kind);
+        let left_out =
+            |kind| !asked(kind) || skip.contains(&kind) || !(named(kind) || configured(kind));
         let missing = PhaseKind::ALL.into_iter().filter(|kind| !phases.order.contains(kind));
-        let planned = phases.order.iter().map(|kind| (*kind, left_out(*kind)));
-        let planned = planned.chain(missing.map(|kind| (kind, true)));
+        let planned = phases.order.iter().copied().chain(missing).map(|k| (k, left_out(k)));
         Self {
             name: scope.name(),
             note: (*scope == Scope::Demo).then(|| {
@@ -140,5 +143,19 @@ mod tests {
         assert_eq!(run_kinds(&Scope::Only(vec![Mixed]), &[]), [Mixed, Slo]);
         assert_eq!(run_kinds(&Scope::Only(vec![Chaos]), &[]), [Chaos]);
         assert_eq!(run_kinds(&Scope::Quick, &[Mixed, Backup]), [Security, Slo]);
+    }
+
+    #[test]
+    fn a_phase_that_is_asked_for_by_name_runs_whatever_is_configured() {
+        use PhaseKind::{Backup, Chaos, Mixed, Slo};
+        let phases =
+            Phases { order: vec![Mixed, Chaos, Slo], skip: vec![Chaos], ..Phases::default() };
+        let kinds = |scope: &Scope, skip: &[PhaseKind]| -> Vec<PhaseKind> {
+            let plan = Plan::new(&phases, scope, skip);
+            plan.phases.iter().filter(|phase| !phase.skip).map(|phase| phase.kind).collect()
+        };
+        assert_eq!(kinds(&Scope::Full, &[]), [Mixed, Slo]);
+        assert_eq!(kinds(&Scope::Only(vec![Chaos, Backup]), &[]), [Chaos, Backup]);
+        assert_eq!(kinds(&Scope::Only(vec![Chaos, Backup]), &[Backup]), [Chaos]);
     }
 }

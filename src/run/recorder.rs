@@ -1,6 +1,7 @@
 //! The recorder: gives every event its place and time, writes it to the journal, folds it into the
 //! state, and hands it to everybody who watches.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -11,6 +12,16 @@ use super::event::{EVENT_VERSION, Event, EventBody};
 use super::journal::{Journal, JournalError};
 use super::state::RunState;
 use crate::config::PhaseKind;
+
+thread_local! {
+    /// Whether this thread reads the state just now, and so holds the recorder.
+    static READS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread would wait for itself if it recorded something now.
+pub(super) fn reads_just_now() -> bool {
+    READS.get()
+}
 
 /// Events that a subscriber may lag behind before it is dropped.
 const SUBSCRIBER_QUEUE: usize = 1024;
@@ -73,9 +84,13 @@ impl EventSink {
         self.lock().record(self.phase, body);
     }
 
-    /// Reads the state as it is now.
+    /// Reads the state as it is now. Nothing can be recorded meanwhile.
     pub fn with_state<T>(&self, read: impl FnOnce(&RunState) -> T) -> T {
-        read(&self.lock().state)
+        let recorder = self.lock();
+        READS.set(true);
+        let answer = read(&recorder.state);
+        READS.set(false);
+        answer
     }
 
     /// Subscribes to everything after this moment.
@@ -131,5 +146,22 @@ impl Recorder {
         self.state.apply(&event);
         let event = Arc::new(event);
         self.subscribers.retain(|subscriber| subscriber.try_send(Arc::clone(&event)).is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_line_from_whoever_reads_the_state_waits_for_nobody() {
+        let events = EventSink::in_memory(RunClock::start());
+        super::super::logger::install(&events);
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            events.with_state(|_| log::warn!("from inside"));
+            done.send(()).expect("listening");
+        });
+        is_done.recv_timeout(std::time::Duration::from_secs(20)).expect("it waits for itself");
     }
 }
