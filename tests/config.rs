@@ -43,6 +43,27 @@ fn a_duration_without_a_unit_is_refused_where_it_stands() {
 }
 
 #[test]
+fn a_password_in_an_address_is_refused_and_not_repeated() {
+    let text = "target: { name: x, environment: staging }\nstores:\n  redis: { url: \"redis://me:hunter2@cache:6379\" }\n";
+    let in_file = message(text);
+    assert!(in_file.contains("stores.redis.url") && in_file.contains("credentials"), "{in_file}");
+    let set = with(&["services.chat.endpoint.base_url=http://me:hunter2@x"], &[]);
+    let set = set.expect_err("accepted");
+    for told in [in_file, set] {
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn endless_files_and_endless_durations_are_refused() {
+    let options = LoadOptions { file: Some("/dev/zero".into()), ..LoadOptions::default() };
+    let endless = shakedown::config::load(&options).expect_err("accepted").to_string();
+    assert!(endless.contains("at most"), "{endless}");
+    let long = with(&["phases.cooldown=99999999999d"], &[]).expect_err("accepted");
+    assert!(long.contains("at most 3660d"), "{long}");
+}
+
+#[test]
 fn contradictions_are_listed_together_with_their_lines() {
     let text = "target:\n  name: x\n  environment: production\ncriteria:\n  availability_percent: 101\n\
                 phases:\n  order: [mixed, mixed]\n";

@@ -1,13 +1,15 @@
 //! Reading a configuration: the file, then the environment, then the command line.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::overrides::{self, Override};
 use super::position::Positions;
-use super::problem::{ConfigError, Place, Problem, in_our_words, nearest_key};
+use super::problem::{ConfigError, Place, Problem, in_our_words, nearest_key, without_credentials};
 use super::validate::contradictions;
 use super::{Config, Workloads};
 
@@ -73,13 +75,27 @@ pub fn load(options: &LoadOptions) -> Result<Option<Loaded>, ConfigError> {
         None => return Ok(None),
     };
     let name = file.display().to_string();
-    let read = |reason: String| ConfigError::Read { file: name.clone(), reason };
-    let length = std::fs::metadata(&file).map_err(|error| read(error.to_string()))?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(read(format!("expected at most {MAX_FILE_BYTES} bytes, got {length}")));
-    }
-    let text = std::fs::read_to_string(&file).map_err(|error| read(error.to_string()))?;
-    parse(&name, &text, options).map(Some)
+    parse(&name, &read_text(&file)?, options).map(Some)
+}
+
+/// Reads one of our documents, which are written by hand: what is larger is something else.
+///
+/// # Errors
+/// When it cannot be read, is no text, or is too large.
+pub fn read_text(file: &Path) -> Result<String, ConfigError> {
+    let read = || -> io::Result<String> {
+        let mut text = String::new();
+        File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(io::Error::other(format!("expected at most {MAX_FILE_BYTES} bytes")));
+        }
+        Ok(text)
+    };
+    let fail = |error: io::Error| ConfigError::Read {
+        file: file.display().to_string(),
+        reason: error.to_string(),
+    };
+    read().map_err(fail)
 }
 
 /// Reads a configuration from a text; `name` stands in messages.
@@ -88,7 +104,7 @@ pub fn load(options: &LoadOptions) -> Result<Option<Loaded>, ConfigError> {
 /// As [`load`].
 pub fn parse(name: &str, text: &str, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     let (config, positions): (Config, Positions) = read_yaml(name, text)?;
-    let source = File { name, text, positions: &positions };
+    let source = Source { name, text, positions: &positions };
     let mut origins: BTreeMap<String, String> = positions
         .leaves()
         .map(|(path, place)| (path.to_owned(), format!("{name}:{}", place.line)))
@@ -107,11 +123,11 @@ pub fn apply_overrides(config: Config, options: &LoadOptions) -> Result<Loaded, 
     Ok(Loaded { config, source: "built-in".into(), origins })
 }
 
-/// Reads any of our YAML documents, with the places of its values.
+/// Reads any of our YAML documents, with the places of its values; `name` stands in messages.
 ///
 /// # Errors
 /// With file, line, column and hint.
-pub(super) fn read_yaml<T: serde::de::DeserializeOwned>(
+pub fn read_yaml<T: serde::de::DeserializeOwned>(
     name: &str,
     text: &str,
 ) -> Result<(T, Positions), ConfigError> {
@@ -120,7 +136,7 @@ pub(super) fn read_yaml<T: serde::de::DeserializeOwned>(
     Ok((document, Positions::read(text)))
 }
 
-struct File<'a> {
+struct Source<'a> {
     name: &'a str,
     text: &'a str,
     positions: &'a Positions,
@@ -130,7 +146,7 @@ fn finish(
     mut config: Config,
     options: &LoadOptions,
     origins: &mut BTreeMap<String, String>,
-    file: Option<&File<'_>>,
+    file: Option<&Source<'_>>,
 ) -> Result<Config, ConfigError> {
     add_shipped_workloads(&mut config)?;
     let one = |problem| ConfigError::Problems(vec![problem]);
@@ -164,7 +180,7 @@ fn locate(
     path: &str,
     message: &str,
     origins: &BTreeMap<String, String>,
-    file: Option<&File<'_>>,
+    file: Option<&Source<'_>>,
 ) -> Problem {
     let message = format!("{path}: {message}");
     let overridden =
@@ -209,7 +225,7 @@ fn yaml_problem(name: &str, text: &str, error: &serde_yaml::Error) -> Problem {
 
 fn line_of(text: &str, place: Place) -> Option<String> {
     let line = text.lines().nth(place.line.checked_sub(1)?)?;
-    Some(
-        line.chars().take(160).map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect(),
-    )
+    let line: String =
+        line.chars().take(160).map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
+    Some(without_credentials(&line))
 }

@@ -25,8 +25,11 @@ pub use chaos::{
     Chaos, Cpu, CutKind, Docker, ExperimentKind, Kill, Memory, Partition, Probe, RuntimeKind,
     SteadyRules,
 };
-pub use load::{DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse};
+pub use load::{
+    DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse, read_text, read_yaml,
+};
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
+pub use position::Positions;
 pub use problem::{ConfigError, Place, Problem};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use security::{AuditedOperation, Images, Security};

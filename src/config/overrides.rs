@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Config;
-use super::problem::{Problem, nearest_key};
+use super::problem::{Problem, nearest_key, without_credentials};
 
 /// Environment variables that begin like overrides and are none.
 const RESERVED: [&str; 1] = ["SHAKEDOWN_LOG"];
@@ -25,7 +25,7 @@ impl Override {
     pub(super) fn from_set(text: &str) -> Result<Self, Problem> {
         match text.split_once('=') {
             Some((path, value)) if !path.trim().is_empty() => Ok(Self {
-                source: format!("--set {text}"),
+                source: format!("--set {}", without_credentials(text)),
                 path: path.trim().to_owned(),
                 value: value.to_owned(),
             }),

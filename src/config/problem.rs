@@ -102,6 +102,18 @@ pub(super) fn nearest_key(message: &str) -> Option<String> {
     best.map(|(_, known)| format!("did you mean `{known}`?"))
 }
 
+/// A line that is quoted to say what is wrong with it must not repeat a password that stands in an
+/// address: where it does not belong, which may be what is wrong.
+pub(super) fn without_credentials(line: &str) -> String {
+    let Some((before, address)) = line.split_once("://") else { return line.to_owned() };
+    match address.rsplit_once('@') {
+        Some((credentials, after)) => {
+            format!("{before}://{}@{after}", "*".repeat(credentials.chars().count()))
+        }
+        None => line.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::load::read_yaml;
+use super::load::{read_text, read_yaml};
 use super::problem::{ConfigError, Place};
 use super::service::ServiceKind;
 use super::timespan::TimeSpan;
@@ -285,10 +285,7 @@ impl LoadedSlos {
         let default = PathBuf::from(DEFAULT_SLO_FILE);
         let file = file.or_else(|| default.is_file().then_some(&default));
         let Some(file) = file else { return Self::parse("built-in", SHIPPED_SLOS) };
-        let name = file.display().to_string();
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| ConfigError::Read { file: name.clone(), reason: error.to_string() })?;
-        Self::parse(&name, &text)
+        Self::parse(&file.display().to_string(), &read_text(file)?)
     }
 
     /// Reads definitions from a text; `name` stands in messages.

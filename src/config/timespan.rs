@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A length of time written as `500ms`, `30s`, `10m`, `1h30m` or `2d`. A bare number is refused.
+/// A length of time written as `500ms`, `30s`, `10m`, `1h30m` or `2d`, at most ten years. A bare number
+/// is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeSpan(pub Duration);
@@ -32,16 +33,26 @@ impl TimeSpan {
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
+/// The longest: nothing here lasts longer, and sums of spans stay far from the end of numbers.
+const LONGEST_MILLIS: u64 = 3660 * 86_400_000;
+
 /// Why a text is no length of time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("expected a duration with a unit such as 500ms, 30s, 10m or 1h30m, got `{0}`")]
-pub struct TimeSpanError(String);
+pub enum TimeSpanError {
+    /// It has no unit, or another form.
+    #[error("expected a duration with a unit such as 500ms, 30s, 10m or 1h30m, got `{0}`")]
+    Form(String),
+    /// It is out of range.
+    #[error("expected a duration of at most 3660d, got `{0}`")]
+    TooLong(String),
+}
 
 impl FromStr for TimeSpan {
     type Err = TimeSpanError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = || TimeSpanError(text.chars().take(40).collect());
+        let got = || text.chars().take(40).collect();
+        let refuse = || TimeSpanError::Form(got());
         let mut rest = text.trim();
         let mut total: u64 = 0;
         if rest.is_empty() {
@@ -60,7 +71,8 @@ impl FromStr for TimeSpan {
             total = amount
                 .checked_mul(*millis)
                 .and_then(|add| total.checked_add(add)?.checked_add(part))
-                .ok_or_else(refuse)?;
+                .filter(|total| *total <= LONGEST_MILLIS)
+                .ok_or_else(|| TimeSpanError::TooLong(got()))?;
         }
         Ok(Self(Duration::from_millis(total)))
     }
@@ -139,6 +151,8 @@ mod tests {
             "1..5s",
             "-3s",
             "99999999999999999999s",
+            "9999999999999999s",
+            "3661d",
         ] {
             assert!(text.parse::<TimeSpan>().is_err(), "{text:?} was accepted");
         }

@@ -12,6 +12,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     let mut found = Found::default();
     found.check(!config.target.name.trim().is_empty(), "target.name", "expected a name");
     services(config, &mut found);
+    stores(config, &mut found);
     for kind in [PhaseKind::Mixed, PhaseKind::Ramping] {
         if let Some(of) = config.workloads.of(kind) {
             workload(&format!("workloads.{kind}"), of, &mut found);
@@ -59,6 +60,23 @@ fn services(config: &Config, found: &mut Found) {
             endpoint.health.starts_with('/'),
             &format!("{path}.health"),
             "expected a path that begins with /",
+        );
+    }
+}
+
+fn stores(config: &Config, found: &mut Found) {
+    for (store, of) in config.stores.configured() {
+        let url: Option<hyper::Uri> = of.url.parse().ok();
+        let good = url.is_some_and(|url| {
+            url.scheme().is_some()
+                && url
+                    .authority()
+                    .is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty())
+        });
+        found.check(
+            good,
+            &format!("stores.{store}.url"),
+            "expected something like redis://cache:6379; credentials belong in `user` and `password`",
         );
     }
 }
@@ -175,6 +193,8 @@ fn criteria(config: &Config, found: &mut Found) {
 
 fn guards(config: &Config, found: &mut Found) {
     found.percent(config.guards.error_rate_percent, "guards.error_rate_percent");
+    let window = !config.guards.error_window.get().is_zero();
+    found.check(window, "guards.error_window", "expected more than 0s");
     if config.target.environment == Environment::Production {
         let needed = "a production target needs this cap: expected a number";
         found.check(config.guards.max_requests.is_some(), "guards.max_requests", needed);
