@@ -160,6 +160,19 @@ fn alone_it_opens_the_plan_and_nothing_runs_until_enter() {
 }
 
 #[test]
+fn a_plan_that_is_closed_before_it_began_leaves_no_engine() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &[]);
+    screen.shows("ready");
+    screen.press("q");
+    screen.shows("a close it");
+    screen.press("a");
+    assert_eq!(screen.ended(), 130);
+    screen.is_given_back();
+    place.wait_until_nothing_runs();
+}
+
+#[test]
 fn a_hang_up_ends_the_dashboard_and_not_the_run() {
     let place = Workplace::new();
     let mut screen = Screen::open(&place, &LONG);

@@ -127,6 +127,16 @@ fn one_run_at_a_time_per_target_whatever_the_working_directory() {
     assert!(text(&refused.stderr).contains(&run.id()), "{}", text(&refused.stderr));
     assert!(!elsewhere.join("runs").read_dir().is_ok_and(|mut dir| dir.next().is_some()));
 
+    // Who only looks on may go; the run is not his.
+    let looker = place.command(&["attach"]).stdout(std::process::Stdio::null()).spawn();
+    let mut looker = looker.expect("program runs");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(looker.id(), Signal::INT);
+    assert_eq!(looker.wait().expect("ended").code(), Some(0));
+    assert!(run.has_live_engine());
+    let state = shakedown::run::journal::read(run.path()).expect("readable").state;
+    assert_eq!(state.status, shakedown::run::state::RunStatus::Running);
+
     signal(engine_pid(&run), Signal::INT);
     wait_for("the end", || (!run.has_live_engine()).then_some(()));
     assert_eq!(report(&run)["overall_status"], "aborted");
@@ -194,6 +204,8 @@ fn what_a_killed_engine_wrote_is_removed_by_recover() {
     signal(engine_pid(&run), Signal::KILL);
     ended(child);
     assert!(practice.ask(&first, "").contains("200 OK"), "the crash left a document");
+    let clean = place.output(&["clean", "--keep", "0", "--yes"]);
+    assert!(text(&clean.stdout).contains("kept"), "{}", text(&clean.stdout));
     let told = place.output(&["report"]);
     assert!(text(&told.stderr).contains("shakedown recover"), "{}", text(&told.stderr));
     let recovered = place.output(&["recover"]);
@@ -202,6 +214,8 @@ fn what_a_killed_engine_wrote_is_removed_by_recover() {
     let again = place.output(&["recover"]);
     assert!(text(&again.stdout).contains("nothing to recover"), "{}", text(&again.stdout));
     assert_eq!(report(&run)["phases"][0]["load"]["documents"]["remaining"], 0);
+    place.output(&["clean", "--keep", "0", "--yes"]);
+    assert!(!run.path().exists(), "nothing keeps it any more");
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! `shakedown attach`: watches a run that goes on, or looks at one that is over.
 
-use std::io::IsTerminal;
-
 use super::exit::{CliError, Exit, say, say_error};
-use super::{ConfigArgs, DisplayArgs, dashboard, headless, report, runs, runtime};
+use super::{ConfigArgs, DisplayArgs, dashboard, has_terminal, headless, report, runs, runtime};
 use crate::config::InconclusiveExit;
 use crate::run::client::{ClientUpdate, EngineClient};
 use crate::run::folder::RunFolder;
@@ -28,7 +26,7 @@ pub fn run(
 ) -> Result<Exit, CliError> {
     let folder = find(config, args.id.as_deref())?;
     let recorded = recovery::open(&folder, &SloJudge).map_err(CliError::usage)?;
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+    if !has_terminal() {
         if recorded.alive {
             return headless::look_on(&folder);
         }

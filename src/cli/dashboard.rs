@@ -1,12 +1,19 @@
 //! The dashboard as a client of a run, and what is said when it closes.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use super::DisplayArgs;
 use super::exit::{CliError, Exit, say, say_error};
 use crate::config::InconclusiveExit;
+use crate::report::json::REPORT_FILE;
 use crate::run::client::EngineClient;
 use crate::run::connection;
 use crate::run::folder::RunFolder;
 use crate::tui::{self, Ended};
+
+/// How long an engine whose run is over may take to write its report and end.
+const REPORT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Attaches the dashboard to a run whose engine is alive or about to be.
 pub async fn watch(
@@ -31,6 +38,7 @@ pub async fn show(
         ascii: display.ascii,
         no_color: display.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
         theme: display.theme.clone(),
+        report: as_seen_from_here(&folder.path().join(REPORT_FILE)),
     };
     let id = folder.id();
     match tui::run(client, options).await.map_err(CliError::usage)? {
@@ -39,6 +47,7 @@ pub async fn show(
             Ok(Exit::Pass)
         }
         Ended::Finished(Some(verdict)) => {
+            wait_for_report(folder).await;
             super::report::print_results(folder);
             Ok(Exit::of(verdict.verdict, inconclusive))
         }
@@ -53,6 +62,22 @@ pub async fn show(
             super::report::after_engine(folder)
         }
     }
+}
+
+/// The report is written after the last event, and its reader may be quicker.
+async fn wait_for_report(folder: &RunFolder) {
+    let written = async {
+        while folder.has_live_engine() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(REPORT_WITHIN, written).await;
+}
+
+/// A path below the working directory without it: it fits a line.
+fn as_seen_from_here(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).to_owned()
 }
 
 /// How this operator is called in acknowledgements: user and terminal.

@@ -13,11 +13,11 @@ use crate::run::folder::RunFolder;
 use crate::run::state::RunState;
 use crate::tui::lines;
 
-/// Watches a run to its end.
+/// Watches a run to its end; signals abort it.
 pub fn watch(folder: &RunFolder, inconclusive: InconclusiveExit) -> Result<Exit, CliError> {
     runtime(1)?.block_on(async {
-        let mut client = connection::connect(folder, "headless".into(), false);
-        let state = follow(&mut client, |_| false).await?;
+        let client = connection::connect(folder, "headless".into(), false);
+        let state = Follower::new(client)?.abort_on_signals().await?;
         super::report::print_results(folder);
         match &state.verdict {
             Some(verdict) => Ok(Exit::of(verdict.verdict, inconclusive)),
@@ -26,11 +26,14 @@ pub fn watch(folder: &RunFolder, inconclusive: InconclusiveExit) -> Result<Exit,
     })
 }
 
-/// Prints what happens in a run that is not ours, until it is over.
+/// Prints what happens in a run that is not ours, until it is over or a signal ends this process.
 pub fn look_on(folder: &RunFolder) -> Result<Exit, CliError> {
     runtime(1)?.block_on(async {
-        let mut client = connection::connect(folder, dashboard::client_name(), true);
-        let state = follow(&mut client, |_| false).await?;
+        let client = connection::connect(folder, dashboard::client_name(), true);
+        let Some(state) = Follower::new(client)?.until(|_| false).await? else {
+            say_error(&format_args!("run {} goes on by itself", folder.id()));
+            return Ok(Exit::Pass);
+        };
         super::report::print_results(folder);
         let verdict = state.verdict.as_ref();
         Ok(verdict.map_or(Exit::Aborted, |v| Exit::of(v.verdict, InconclusiveExit::Own)))
@@ -40,58 +43,89 @@ pub fn look_on(folder: &RunFolder) -> Result<Exit, CliError> {
 /// Returns as soon as the run has begun, and says how to watch it.
 pub fn start_and_leave(folder: &RunFolder) -> Result<Exit, CliError> {
     runtime(1)?.block_on(async {
-        let mut client = connection::connect(folder, dashboard::client_name(), true);
-        follow(&mut client, |state| state.identity.is_some()).await?;
+        let client = connection::connect(folder, dashboard::client_name(), true);
+        Follower::new(client)?.until(|state| state.identity.is_some()).await?;
         let id = folder.id();
         say(format_args!("run {id} goes on by itself: `shakedown attach {id}` watches it"));
         Ok(Exit::Pass)
     })
 }
 
-/// Prints what happens until the run is over or `enough` says so; signals abort the run.
-async fn follow(
-    client: &mut EngineClient,
-    enough: impl Fn(&RunState) -> bool,
-) -> Result<RunState, CliError> {
-    let mut state = RunState::default();
-    let mut signals = AbortSignals::catch()?;
-    loop {
-        let update = tokio::select! {
-            update = client.updates.recv() => update,
-            name = signals.next() => {
-                say_error(&format_args!("{name}: aborting the run, healing first; again to hurry"));
-                client.send(Command::AbortRun {});
-                continue;
+/// Prints what happens in a run.
+struct Follower {
+    client: EngineClient,
+    state: RunState,
+    signals: EndSignals,
+}
+
+impl Follower {
+    fn new(client: EngineClient) -> Result<Self, CliError> {
+        Ok(Self { client, state: RunState::default(), signals: EndSignals::catch()? })
+    }
+
+    /// To the end of the run; signals abort it.
+    async fn abort_on_signals(mut self) -> Result<RunState, CliError> {
+        loop {
+            tokio::select! {
+                update = self.client.updates.recv() => match update {
+                    Some(update) => self.hear(update)?,
+                    None => return Ok(self.state),
+                },
+                name = self.signals.next() => {
+                    say_error(&format_args!(
+                        "{name}: aborting the run, healing first; again to hurry"
+                    ));
+                    self.client.send(Command::AbortRun {});
+                }
             }
-        };
+        }
+    }
+
+    /// Until something holds, or to the end of the run; none when a signal came before.
+    async fn until(
+        mut self,
+        enough: impl Fn(&RunState) -> bool,
+    ) -> Result<Option<RunState>, CliError> {
+        while !enough(&self.state) {
+            tokio::select! {
+                update = self.client.updates.recv() => match update {
+                    Some(update) => self.hear(update)?,
+                    None => break,
+                },
+                _ = self.signals.next() => return Ok(None),
+            }
+        }
+        Ok(Some(self.state))
+    }
+
+    fn hear(&mut self, update: ClientUpdate) -> Result<(), CliError> {
         match update {
-            Some(ClientUpdate::Snapshot(snapshot)) => {
-                state = *snapshot;
-                if let Some(identity) = &state.identity {
+            ClientUpdate::Snapshot(snapshot) => {
+                if let (None, Some(identity)) = (&self.state.identity, &snapshot.identity) {
                     say(format_args!("run {} on {}", identity.id, identity.target));
                 }
-                // What happened before this client was there.
-                state.log.iter().for_each(|line| say(lines::log_line(line)));
+                // What happened before this client was there, or while it was not connected.
+                let seen = self.state.identity.is_some().then_some(self.state.now_us);
+                let missed = snapshot.log.iter().filter(|line| seen.is_none_or(|s| line.at_us > s));
+                missed.for_each(|line| say(lines::log_line(line)));
+                self.state = *snapshot;
             }
-            Some(ClientUpdate::Event(event)) => {
-                state.apply(&event);
-                if let Some(line) = lines::line_for(&event, &state) {
+            ClientUpdate::Event(event) => {
+                self.state.apply(&event);
+                if let Some(line) = lines::line_for(&event, &self.state) {
                     say(line);
                 }
             }
-            Some(ClientUpdate::Disconnected(reason)) => return Err(CliError::usage(reason)),
-            Some(ClientUpdate::Connecting(_) | ClientUpdate::ReadOnly { .. }) => {}
-            None => return Ok(state),
+            ClientUpdate::Disconnected(reason) => return Err(CliError::usage(reason)),
+            ClientUpdate::Connecting(_) | ClientUpdate::ReadOnly { .. } => {}
         }
-        if enough(&state) {
-            return Ok(state);
-        }
+        Ok(())
     }
 }
 
-struct AbortSignals([(tokio::signal::unix::Signal, &'static str); 3]);
+struct EndSignals([(tokio::signal::unix::Signal, &'static str); 3]);
 
-impl AbortSignals {
+impl EndSignals {
     fn catch() -> Result<Self, CliError> {
         let catch = |kind| signal(kind).map_err(CliError::usage);
         Ok(Self([

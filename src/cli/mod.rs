@@ -20,6 +20,7 @@ mod session;
 mod slo;
 mod tools;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -174,6 +175,11 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::ChaosHelper(args)) => helper::run(&args),
         Some(Command::Engine(args)) => engine::run(&args),
     }
+}
+
+/// Whether somebody can look at a dashboard and press its keys.
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// A runtime: with one worker everything happens on the calling thread.

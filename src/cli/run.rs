@@ -10,7 +10,7 @@ use super::dashboard;
 use super::exit::{CliError, Exit, say, say_error};
 use super::headless;
 use super::order::{EngineOrder, start_engine};
-use super::{ConfigArgs, DisplayArgs, runtime, session};
+use super::{ConfigArgs, DisplayArgs, has_terminal, runtime, session};
 use crate::config::{
     self, Config, Environment, InconclusiveExit, LoadOptions, LoadedSlos, OnDetach, PhaseKind,
     SloDefinitions,
@@ -101,9 +101,10 @@ fn parse_phase(word: &str) -> Result<PhaseKind, String> {
 
 /// Opens the dashboard on the plan with nothing running.
 pub fn open(config: &ConfigArgs, display: &DisplayArgs) -> Result<Exit, CliError> {
-    if !std::io::stdout().is_terminal() {
+    if !has_terminal() {
         return Err(CliError::usage(
-            "the dashboard needs a terminal: `shakedown run --headless` runs without one",
+            "the dashboard needs a terminal to draw on and one to read keys from: \
+             `shakedown run --headless` runs without",
         ));
     }
     let options = RunOptions::default();
@@ -214,7 +215,7 @@ fn watch(
     display: &DisplayArgs,
     options: &RunOptions,
 ) -> Result<Exit, CliError> {
-    let lines = options.headless || !std::io::stdout().is_terminal();
+    let lines = options.headless || !has_terminal();
     let production = order.config.target.environment == Environment::Production;
     if lines && production && !order.armed {
         return Err(CliError::usage(format!(

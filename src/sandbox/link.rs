@@ -116,7 +116,11 @@ impl Links {
         passage: watch::Receiver<(Passage, Option<Instant>)>,
     ) {
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, most likely: give others a chance to be closed.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
             let state = current(*passage.borrow());
             if state != Passage::Open
                 && let Some(link) = self.lock().get_mut(&pair)

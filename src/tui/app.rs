@@ -100,6 +100,10 @@ pub struct App {
     pub prompt: Option<(Prompt, Instant)>,
     notice: Option<(String, Instant)>,
     sent: Vec<CommandId>,
+    /// Whether the dashboard closes as soon as the run is over.
+    pub closing: bool,
+    /// Where the report is written.
+    pub report: String,
     /// When the last event came, to let clocks run in between.
     heard: Instant,
 }
@@ -127,6 +131,8 @@ impl App {
             prompt: None,
             notice: None,
             sent: Vec::new(),
+            closing: false,
+            report: String::new(),
             heard: Instant::now(),
         }
     }
@@ -214,6 +220,10 @@ impl App {
             EventBody::Log { .. }
             | EventBody::Health { .. }
             | EventBody::ObjectivesEvaluated { .. } => false,
+            EventBody::CommandAccepted { id, .. } => {
+                self.sent.retain(|sent| sent != id);
+                true
+            }
             EventBody::CommandRefused { id, reason, .. } if self.sent.contains(id) => {
                 self.sent.retain(|sent| sent != id);
                 self.notify(&format!("refused: {reason}"));

@@ -19,6 +19,9 @@ pub async fn run(mut app: App, canvas: &mut impl Canvas, mut keys: impl Keys, fp
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut open = true;
     loop {
+        if let Some(ended) = ended(&app) {
+            return ended;
+        }
         if frames.due().is_some_and(|due| due <= Instant::now()) {
             if canvas.draw(&mut |frame| panels::render(frame, &app)).is_err() {
                 return Ended::Hangup;
@@ -36,9 +39,6 @@ pub async fn run(mut app: App, canvas: &mut impl Canvas, mut keys: impl Keys, fp
                 Some(update) => {
                     let urgent = hear_all(&mut app, update);
                     if urgent { frames.draw_now() } else { frames.data_changed() }
-                    if let (Link::Lost(reason), None) = (&app.link, &app.state.identity) {
-                        return Ended::Disconnected(reason.clone());
-                    }
                 }
                 None => {
                     open = false;
@@ -50,6 +50,17 @@ pub async fn run(mut app: App, canvas: &mut impl Canvas, mut keys: impl Keys, fp
             () = sleep_until(expires) => if app.expire() { frames.draw_now() },
             _ = clock.tick(), if moving => frames.data_changed(),
         }
+    }
+}
+
+/// How it ends without the operator's doing: no run came to be, or the one that he closes is over.
+fn ended(app: &App) -> Option<Ended> {
+    match (&app.link, &app.state.identity) {
+        (Link::Lost(reason), None) => Some(Ended::Disconnected(reason.clone())),
+        (link, _) if app.closing && (*link != Link::Live || app.state.verdict.is_some()) => {
+            Some(Ended::Finished(None))
+        }
+        _ => None,
     }
 }
 
@@ -68,7 +79,8 @@ fn take_input(app: &mut App, canvas: &mut impl Canvas, input: Input) -> Option<E
         |canvas: &mut dyn FnMut() -> std::io::Result<()>| canvas().err().map(|_| Ended::Hangup);
     match input {
         Input::Gone => Some(Ended::Hangup),
-        Input::Resize | Input::Continued => redraw(&mut || canvas.clear()),
+        Input::Resize => redraw(&mut || canvas.clear()),
+        Input::Continued => redraw(&mut || canvas.resume()),
         Input::Stop => redraw(&mut || canvas.suspend()),
         Input::Key(key) => match press(app, key) {
             After::Stay => None,

@@ -25,6 +25,8 @@ fn marked(level: LogLevel, text: &str) -> String {
 
 fn format(at_us: u64, phase: Option<PhaseKind>, text: &str) -> String {
     let phase = phase.map_or("run", |phase| phase.name());
+    // Whatever a phase says, a line is a line: no escapes reach the terminal.
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("{} {phase:<8} {text}", clock(Duration::from_micros(at_us)))
 }
 

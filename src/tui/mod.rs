@@ -34,6 +34,8 @@ pub struct Options {
     pub no_color: bool,
     /// A theme on top of the built-in one.
     pub theme: Option<PathBuf>,
+    /// Where the run's report is written, to be named when it is over.
+    pub report: PathBuf,
 }
 
 /// How the dashboard ended.
@@ -69,7 +71,8 @@ pub async fn run(client: EngineClient, options: Options) -> Result<Ended, TuiErr
     let signals = input::Signals::catch()?;
     log_to_panel();
     let mut canvas = terminal::TtyCanvas::take()?;
-    let app = app::App::new(client, theme, glyphs::Glyphs { ascii: options.ascii });
+    let mut app = app::App::new(client, theme, glyphs::Glyphs { ascii: options.ascii });
+    app.report = options.report.display().to_string();
     let keys = input::TtyKeys::new(signals);
     Ok(event_loop::run(app, &mut canvas, keys, options.fps).await)
 }

@@ -5,6 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::Ended;
 use super::app::{App, Link, Panel, Prompt};
 use super::keymap::{Action, action_for};
+use super::terminal::has_shell;
 use crate::config::Environment;
 use crate::run::control::Command;
 use crate::run::state::RunStatus;
@@ -68,7 +69,8 @@ fn act(app: &mut App, action: Action) -> After {
         Action::Detach => return leave(app),
         Action::Quit => return quit(app),
         Action::Redraw => return After::Redraw,
-        Action::Suspend => return After::Suspend,
+        Action::Suspend if has_shell() => return After::Suspend,
+        Action::Suspend => app.notify("no shell to go back to: d detaches"),
         plan @ (Action::SelectUp
         | Action::SelectDown
         | Action::ToggleSkip
@@ -82,18 +84,20 @@ fn act(app: &mut App, action: Action) -> After {
 fn start(app: &mut App) {
     let identity = app.state.identity.as_ref();
     let production = identity.is_some_and(|i| i.environment == Environment::Production);
-    let held = matches!(&app.state.status, RunStatus::Held(_));
-    let armed = app.state.acknowledgements.iter().any(|acknowledgement| {
-        matches!(acknowledgement.command, Command::Arm { .. }) && acknowledgement.refused.is_none()
-    });
-    if production && !armed {
+    if production && !app.state.armed {
         app.ask(Prompt::Arm(String::new()));
-    } else if held {
-        app.send(Command::Resume {});
     } else {
-        let phase = if app.selected_phase == 0 { None } else { app.selected() };
-        app.send(Command::Start { phase });
+        begin(app);
     }
+}
+
+/// Starts the plan, with a phase that was selected further down first; goes on where it is held.
+fn begin(app: &mut App) {
+    if app.state.status != RunStatus::Ready {
+        return app.send(Command::Resume {});
+    }
+    let phase = if app.selected_phase == 0 { None } else { app.selected() };
+    app.send(Command::Start { phase });
 }
 
 fn change_plan(app: &mut App, action: Action) {
@@ -178,13 +182,13 @@ fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {
         }
         Prompt::Arm(text) => edit(app, text, key, Prompt::Arm, |app, name| {
             app.send(Command::Arm { name });
-            let ready = app.state.status == RunStatus::Ready;
-            app.send(if ready { Command::Start { phase: None } } else { Command::Resume {} });
+            begin(app);
         }),
         Prompt::Quit => match key.code {
             KeyCode::Char('a') if app.state.status == RunStatus::Ready => {
+                // Not before the engine has heard it.
                 app.send(Command::AbortRun {});
-                return After::Leave(Ended::Finished(None));
+                app.closing = true;
             }
             KeyCode::Char('d') => return leave(app),
             KeyCode::Char('a') => app.send(Command::AbortRun {}),

@@ -11,7 +11,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, getsid, kill_current_process_group};
 
 /// What a frame is drawn on.
 pub trait Canvas {
@@ -32,6 +32,19 @@ pub trait Canvas {
     /// # Errors
     /// When the terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
+
+    /// Takes the terminal over again after somebody else has stopped and continued this process: the
+    /// shell has had it meanwhile.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    fn resume(&mut self) -> io::Result<()>;
+}
+
+/// Whether there is a shell that gets the terminal when this process stops, and can continue it. The
+/// leader of a session (`ssh -t host shakedown`) has none: stopped, it would stay so.
+pub fn has_shell() -> bool {
+    getsid(None).is_ok_and(|session| session != getpid())
 }
 
 /// Bytes that one frame may take before it is written in two pieces.
@@ -74,8 +87,19 @@ impl Canvas for TtyCanvas {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
+        if !has_shell() {
+            return Ok(());
+        }
         give_back();
-        kill_process(getpid(), Signal::STOP)?;
+        // All of the job, as a terminal's own ctrl-z does: a parent such as `cargo run` has to stop too,
+        // or the shell goes on waiting.
+        kill_current_process_group(Signal::STOP)?;
+        take_over()?;
+        self.clear()
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        let _ = disable_raw_mode();
         take_over()?;
         self.clear()
     }

@@ -1,11 +1,12 @@
 //! Styles by meaning, from a theme file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
+use crate::config::{ConfigError, Positions, read_text, read_yaml};
 use crate::run::event::Verdict;
 
 /// The built-in theme, the same file that is shipped to be copied.
@@ -14,17 +15,19 @@ const DEFAULT: &str = include_str!("../../themes/default.yaml");
 /// Why a theme cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ThemeError {
-    /// The file cannot be read.
-    #[error("cannot read theme {path}: {reason}")]
-    Read {
+    /// The file cannot be read, or names what is no slot.
+    #[error("theme {0}")]
+    File(#[from] ConfigError),
+    /// A colour is none.
+    #[error("theme {file}{at}: `{color}` is no colour: expected red, #ff0000 or 9")]
+    Color {
         /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
+        file: String,
+        /// Where in it, as `:line:column`.
+        at: String,
+        /// What was written.
+        color: String,
     },
-    /// Something in it is wrong.
-    #[error("theme: {0}")]
-    Content(String),
 }
 
 /// Styles by meaning.
@@ -84,13 +87,9 @@ impl Theme {
     /// # Errors
     /// When the file cannot be read, or names what is no slot or colour.
     pub fn load(file: Option<&Path>, no_color: bool) -> Result<Self, ThemeError> {
-        let mut theme = Self::default().patched(DEFAULT)?;
+        let mut theme = Self::default().patched("built-in", DEFAULT)?;
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(|error| ThemeError::Read {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
-            theme = theme.patched(&text)?;
+            theme = theme.patched(&path.display().to_string(), &read_text(path)?)?;
         }
         Ok(if no_color { theme.without_colors() } else { theme })
     }
@@ -105,25 +104,29 @@ impl Theme {
         }
     }
 
-    fn patched(mut self, text: &str) -> Result<Self, ThemeError> {
-        let slots: Slots =
-            serde_yaml::from_str(text).map_err(|error| ThemeError::Content(error.to_string()))?;
+    fn patched(mut self, file: &str, text: &str) -> Result<Self, ThemeError> {
+        let (slots, places): (Slots, Positions) = read_yaml(file, text)?;
         let pairs = [
-            (&mut self.text, slots.text),
-            (&mut self.dim, slots.dim),
-            (&mut self.title, slots.title),
-            (&mut self.rule, slots.rule),
-            (&mut self.accent, slots.accent),
-            (&mut self.ok, slots.ok),
-            (&mut self.warning, slots.warning),
-            (&mut self.bad, slots.bad),
-            (&mut self.selected, slots.selected),
-            (&mut self.bar, slots.bar),
+            ("text", &mut self.text, slots.text),
+            ("dim", &mut self.dim, slots.dim),
+            ("title", &mut self.title, slots.title),
+            ("rule", &mut self.rule, slots.rule),
+            ("accent", &mut self.accent, slots.accent),
+            ("ok", &mut self.ok, slots.ok),
+            ("warning", &mut self.warning, slots.warning),
+            ("bad", &mut self.bad, slots.bad),
+            ("selected", &mut self.selected, slots.selected),
+            ("bar", &mut self.bar, slots.bar),
         ];
-        for (style, slot) in pairs {
-            if let Some(slot) = slot {
-                *style = slot.style()?;
-            }
+        for (name, style, slot) in pairs {
+            let Some(slot) = slot else { continue };
+            *style = slot.style().map_err(|(key, color)| ThemeError::Color {
+                file: file.to_owned(),
+                at: places
+                    .of(&format!("{name}.{key}"))
+                    .map_or_else(String::new, |at| format!(":{}:{}", at.line, at.column)),
+                color,
+            })?;
         }
         Ok(self)
     }
@@ -146,25 +149,21 @@ impl Theme {
 }
 
 impl Slot {
-    fn style(&self) -> Result<Style, ThemeError> {
-        let color = |name: &Option<String>| {
-            name.as_deref()
-                .map(|name| {
-                    Color::from_str(name).map_err(|_| {
-                        ThemeError::Content(format!(
-                            "`{name}` is no colour: expected red, #ff0000 or 9"
-                        ))
-                    })
-                })
-                .transpose()
+    /// The style, or the key whose colour is none, with what was written there.
+    fn style(&self) -> Result<Style, (&'static str, String)> {
+        let color = |key, name: &Option<String>| {
+            let parsed = name.as_deref().map(|name| {
+                Color::from_str(name).map_err(|_| (key, name.chars().take(40).collect()))
+            });
+            parsed.transpose()
         };
         let mut modifiers = Modifier::empty();
         modifiers.set(Modifier::BOLD, self.bold);
         modifiers.set(Modifier::UNDERLINED, self.underlined);
         modifiers.set(Modifier::REVERSED, self.reversed);
         let mut style = Style::new().add_modifier(modifiers);
-        style.fg = color(&self.fg)?;
-        style.bg = color(&self.bg)?;
+        style.fg = color("fg", &self.fg)?;
+        style.bg = color("bg", &self.bg)?;
         Ok(style)
     }
 }
@@ -176,11 +175,18 @@ mod tests {
     #[test]
     fn a_theme_changes_only_what_it_names() {
         let built_in = Theme::load(None, false).expect("shipped");
-        let patched = built_in.patched("ok: { fg: blue }").expect("valid");
+        let patched = built_in.patched("t", "ok: { fg: blue }").expect("valid");
         assert_eq!(patched.ok.fg, Some(Color::Blue));
         assert_eq!(patched.bad, built_in.bad);
-        assert!(built_in.patched("okay: {}").is_err());
-        assert!(built_in.patched("ok: { fg: nocolour }").is_err());
+        let refused = |text| built_in.patched("mine.yaml", text).expect_err("accepted").to_string();
+        let unknown = refused("warnng: {}");
+        assert!(unknown.contains("mine.yaml:1:1: unknown field `warnng`"), "{unknown}");
+        assert!(unknown.contains("did you mean `warning`?"), "{unknown}");
+        let color = refused("ok: { bold: true }\nbad: { fg: nocolour }");
+        assert_eq!(
+            color,
+            "theme mine.yaml:2:12: `nocolour` is no colour: expected red, #ff0000 or 9"
+        );
     }
 
     #[test]

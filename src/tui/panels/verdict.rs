@@ -24,10 +24,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     for reason in verdict.reasons.iter().take(6) {
         text.push(Line::styled(format!("   {}", app.glyphs.text(reason)), app.theme.text));
     }
-    let id = app.shown().identity.as_ref().map_or("", |identity| identity.id.as_str());
-    text.push(Line::styled(
-        format!("   report: runs/{id}/production_validation_report.json   (q leaves)"),
-        app.theme.dim,
-    ));
+    let report = app.glyphs.text(&app.report);
+    text.push(Line::styled(format!("   report: {report}   (q leaves)"), app.theme.dim));
     lines(frame, area, app, text);
 }

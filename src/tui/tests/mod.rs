@@ -203,6 +203,7 @@ fn app_with(state: RunState, ascii: bool) -> (App, EngineClientPeer) {
     let (client, peer) = EngineClient::pair(false);
     let theme = Theme::load(None, ascii).expect("shipped");
     let mut app = App::new(client, theme, Glyphs { ascii });
+    app.report = "runs/20261123-120000-7f3a91/production_validation_report.json".into();
     app.hear(ClientUpdate::Snapshot(Box::new(state)));
     (app, peer)
 }
@@ -320,6 +321,10 @@ impl Canvas for CountingCanvas {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
