@@ -94,7 +94,7 @@ fn hard_nodes(dataset: Dataset) -> Vec<Record> {
         ("localdatetime", typed("localdatetime", "2026-01-01T00:00:00.000000001")),
         ("datetime", typed("datetime", "2026-06-01T12:00:00.5+02:00")),
         ("zoned", typed("datetime", "2026-06-01T12:00:00+02:00[Europe/Berlin]")),
-        ("duration", typed("duration", "P14M3DT4.000000005S")),
+        ("duration", typed("duration", "P1Y2M3DT4.000000005S")),
     ]);
     let lists = Value::map([
         ("empty", Value::List(vec![])),

@@ -109,7 +109,7 @@ fn hard(dataset: Dataset) -> Vec<Record> {
                 ("a", f64::NEG_INFINITY),
                 ("b", 0.1),
                 ("c", 0.1),
-                ("d", -0.0),
+                ("d", 0.1 + 0.2),
                 ("e", f64::INFINITY),
                 ("f", 1e-310),
             ]),

@@ -221,7 +221,7 @@ impl DrillStore for Minio {
     async fn identify(&self) -> Result<Identity, DrillError> {
         // Unsigned, so that the answer is a refusal; but its headers say who refuses.
         let endpoint = self.server.region.endpoint();
-        let ask = self.bucket.http_client().get(format!("{}://{endpoint}/", self.bucket.scheme()));
+        let ask = self.bucket.http_client().get(&endpoint);
         let answer = within(self.timeout, "identity", ask.send()).await?;
         let header = |name: &str| {
             let text = answer.headers().get(name)?.to_str().ok()?;
