@@ -97,6 +97,12 @@ impl Neo4j {
         }
     }
 
+    /// How many nodes of ours there are, the marker among them.
+    async fn nodes(&self) -> Result<u64, DrillError> {
+        let ours = "MATCH (n:ShakedownDrill) WHERE n._sd_run = $run RETURN count(n) AS n";
+        self.number("count nodes", query(ours).param("run", self.names.run())).await
+    }
+
     fn key(&self, id: &str) -> String {
         format!("{}:{id}", self.names.run())
     }
@@ -258,8 +264,8 @@ impl DrillStore for Neo4j {
 
     async fn prepare(&self) -> Result<(), DrillError> {
         self.run("CREATE CONSTRAINT", query(CONSTRAINT)).await?;
-        if self.marker().await?.is_some() {
-            return Err(DrillError::Refused(format!("{} exists already", self.names.name())));
+        if self.nodes().await? > 0 {
+            return Err(self.names.exists());
         }
         let create =
             "CREATE (:ShakedownDrill {_sd_run: $run, _sd_id: $id, _sd_key: $key, marker: $marker})";
@@ -303,6 +309,9 @@ impl DrillStore for Neo4j {
     }
 
     async fn destroy(&self) -> Result<(), DrillError> {
+        if !self.names.check(self.marker().await?.as_deref())? && self.nodes().await? > 0 {
+            return Err(self.names.unmarked());
+        }
         let some = "MATCH (n:ShakedownDrill {_sd_run: $run}) WHERE n._sd_id <> $marker OR $last \
             WITH n LIMIT $page DETACH DELETE n RETURN count(*) AS n";
         // The marker last, so that what an interruption leaves is still known as ours.
@@ -321,10 +330,8 @@ impl DrillStore for Neo4j {
     }
 
     async fn residue(&self) -> Result<Vec<String>, DrillError> {
-        let ours = "MATCH (n:ShakedownDrill {_sd_run: $run}) RETURN count(n) AS n";
-        let left = self.number("residue", query(ours).param("run", self.names.run())).await?;
-        let words = || format!("{left} nodes of {}", self.names.name());
-        Ok((left > 0).then(words).into_iter().collect())
+        let (left, name) = (self.nodes().await?, self.names.name());
+        Ok((left > 0).then(|| format!("{left} nodes of {name}")).into_iter().collect())
     }
 
     async fn smoke(&self, document: &str) -> Result<String, DrillError> {

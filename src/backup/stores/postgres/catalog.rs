@@ -1,10 +1,12 @@
 //! What a schema consists of, read from the catalogue and made again from what was read.
 
+use std::time::Duration;
+
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{GenericClient, Row};
 
 use super::super::{DrillError, RecordSink};
-use super::{quoted, said, text_of};
+use super::{answered, quoted, text_of};
 use crate::backup::record::{Record, Value};
 
 /// How many objects of other schemas would be dropped with this one.
@@ -60,6 +62,9 @@ const WRITABLE: &str = "SELECT a.attname::text FROM pg_catalog.pg_class c \
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
     WHERE c.relname = $2 AND c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) ORDER BY a.attnum";
 
+const TABLES: &str = "SELECT relname::text FROM pg_catalog.pg_class \
+    WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) ORDER BY relname";
+
 /// A table whose rows are to be read.
 pub(super) struct Table {
     pub(super) name: String,
@@ -67,103 +72,111 @@ pub(super) struct Table {
     pub(super) key: Vec<String>,
 }
 
-/// Columns that take values of ours, in order.
-pub(super) async fn writable_columns(
-    client: &Client,
-    schema: &str,
-    table: &str,
-) -> Result<Vec<String>, DrillError> {
-    let rows = client.query(WRITABLE, &[&schema, &table]).await.map_err(said("columns"))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+/// A schema's catalogue, as one session or transaction sees it.
+pub(super) struct Catalog<'a, C> {
+    pub(super) client: &'a C,
+    pub(super) schema: &'a str,
+    pub(super) timeout: Duration,
 }
 
-async fn rows(from: &Transaction<'_>, query: &str, schema: &str) -> Result<Vec<Row>, DrillError> {
-    let parameters: &[&(dyn ToSql + Sync)] = &[&schema];
-    Ok(from.query(query, parameters).await.map_err(said("catalogue"))?)
-}
-
-pub(super) async fn read_types(
-    from: &Transaction<'_>,
-    schema: &str,
-    sink: &mut dyn RecordSink,
-) -> Result<(), DrillError> {
-    for row in rows(from, TYPES, schema).await? {
-        let create = Value::map([("create", Value::Text(row.get(1)))]);
-        sink.take(Record::new("type", row.get::<_, String>(0), create))?;
+impl<C: GenericClient + Sync> Catalog<'_, C> {
+    async fn rows(
+        &self,
+        query: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, DrillError> {
+        let rows = self.client.query(query, parameters);
+        Ok(answered(self.timeout, "catalogue", rows).await?)
     }
-    Ok(())
-}
 
-/// Where a sequence stands; [`set_sequence`] puts it there again.
-async fn sequence_state(
-    from: &Transaction<'_>,
-    sequence: &str,
-) -> Result<[(&'static str, Value); 2], DrillError> {
-    let query = format!("SELECT last_value, is_called FROM {sequence}");
-    let row = from.query_one(&query, &[]).await.map_err(said("sequence"))?;
-    Ok([("last", Value::Int(row.get(0))), ("called", Value::Bool(row.get(1)))])
-}
-
-pub(super) async fn read_sequences(
-    from: &Transaction<'_>,
-    schema: &str,
-    sink: &mut dyn RecordSink,
-) -> Result<(), DrillError> {
-    for row in rows(from, SEQUENCES, schema).await? {
-        let name: String = row.get(0);
-        let state = sequence_state(from, &quoted(&name)).await?;
-        let create = ("create", Value::Text(row.get(1)));
-        sink.take(Record::new("sequence", name, Value::map([create].into_iter().chain(state))))?;
+    /// Columns of a table that take values of ours, in order.
+    pub(super) async fn writable_columns(&self, table: &str) -> Result<Vec<String>, DrillError> {
+        let rows = self.rows(WRITABLE, &[&self.schema, &table]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
-    Ok(())
-}
 
-pub(super) async fn read_tables(
-    from: &Transaction<'_>,
-    schema: &str,
-    sink: &mut dyn RecordSink,
-) -> Result<Vec<Table>, DrillError> {
-    let mut tables: Vec<(Table, Vec<Value>)> = Vec::new();
-    for row in rows(from, COLUMNS, schema).await? {
-        let (table, column): (String, String) = (row.get(0), row.get(1));
-        let mut described = vec![
-            ("name", Value::text(&column)),
-            ("type", Value::Text(row.get(2))),
-            ("rest", Value::Text(row.get(3))),
-        ];
-        if let Some(sequence) = row.get::<_, Option<String>>(4) {
-            described.extend(sequence_state(from, &sequence).await?);
+    /// Names of the tables.
+    pub(super) async fn tables(&self) -> Result<Vec<String>, DrillError> {
+        let rows = self.rows(TABLES, &[&self.schema]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    pub(super) async fn read_types(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
+        for row in self.rows(TYPES, &[&self.schema]).await? {
+            let create = Value::map([("create", Value::Text(row.get(1)))]);
+            sink.take(Record::new("type", row.get::<_, String>(0), create))?;
         }
-        if tables.last().is_none_or(|(last, _)| last.name != table) {
-            tables.push((Table { name: table, columns: Vec::new(), key: Vec::new() }, Vec::new()));
+        Ok(())
+    }
+
+    /// Where a sequence stands; [`set_sequence`] puts it there again.
+    async fn sequence_state(
+        &self,
+        sequence: &str,
+    ) -> Result<[(&'static str, Value); 2], DrillError> {
+        let query = format!("SELECT last_value, is_called FROM {sequence}");
+        let row = self.client.query_one(&query, &[]);
+        let row = answered(self.timeout, "sequence", row).await?;
+        Ok([("last", Value::Int(row.get(0))), ("called", Value::Bool(row.get(1)))])
+    }
+
+    pub(super) async fn read_sequences(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
+        for row in self.rows(SEQUENCES, &[&self.schema]).await? {
+            let name: String = row.get(0);
+            let state = self.sequence_state(&quoted(&name)).await?;
+            let create = ("create", Value::Text(row.get(1)));
+            let value = Value::map([create].into_iter().chain(state));
+            sink.take(Record::new("sequence", name, value))?;
         }
-        if let Some((table, columns)) = tables.last_mut() {
-            if row.get(5) {
-                table.key.push(column.clone());
+        Ok(())
+    }
+
+    pub(super) async fn read_tables(
+        &self,
+        sink: &mut dyn RecordSink,
+    ) -> Result<Vec<Table>, DrillError> {
+        let mut tables: Vec<(Table, Vec<Value>)> = Vec::new();
+        for row in self.rows(COLUMNS, &[&self.schema]).await? {
+            let (table, column): (String, String) = (row.get(0), row.get(1));
+            let mut described = vec![
+                ("name", Value::text(&column)),
+                ("type", Value::Text(row.get(2))),
+                ("rest", Value::Text(row.get(3))),
+            ];
+            if let Some(sequence) = row.get::<_, Option<String>>(4) {
+                described.extend(self.sequence_state(&sequence).await?);
             }
-            table.columns.push(column);
-            columns.push(Value::map(described));
+            if tables.last().is_none_or(|(last, _)| last.name != table) {
+                let table = Table { name: table, columns: Vec::new(), key: Vec::new() };
+                tables.push((table, Vec::new()));
+            }
+            if let Some((table, columns)) = tables.last_mut() {
+                if row.get(5) {
+                    table.key.push(column.clone());
+                }
+                table.columns.push(column);
+                columns.push(Value::map(described));
+            }
         }
+        let mut read = Vec::new();
+        for (table, columns) in tables {
+            let value = Value::map([("columns", Value::List(columns))]);
+            sink.take(Record::new("table", &table.name, value))?;
+            read.push(table);
+        }
+        Ok(read)
     }
-    let mut read = Vec::new();
-    for (table, columns) in tables {
-        let value = Value::map([("columns", Value::List(columns))]);
-        sink.take(Record::new("table", &table.name, value))?;
-        read.push(table);
-    }
-    Ok(read)
-}
 
-pub(super) async fn read_constraints(
-    from: &Transaction<'_>,
-    schema: &str,
-    sink: &mut dyn RecordSink,
-) -> Result<(), DrillError> {
-    for row in rows(from, CONSTRAINTS, schema).await? {
-        let create = Value::map([("create", Value::Text(row.get(2)))]);
-        sink.take(Record::new(row.get::<_, String>(0), row.get::<_, String>(1), create))?;
+    pub(super) async fn read_constraints(
+        &self,
+        sink: &mut dyn RecordSink,
+    ) -> Result<(), DrillError> {
+        for row in self.rows(CONSTRAINTS, &[&self.schema]).await? {
+            let create = Value::map([("create", Value::Text(row.get(2)))]);
+            sink.take(Record::new(row.get::<_, String>(0), row.get::<_, String>(1), create))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Statement that puts a sequence where it stood.

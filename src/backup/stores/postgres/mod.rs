@@ -9,8 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt, pin_mut};
-use tokio::sync::Mutex;
-use tokio_postgres::{Client, Transaction};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_postgres::{Client, Row, Transaction};
+
+use self::catalog::Catalog;
 
 use super::{DrillError, DrillStore, Identity, Namespace, RecordSink, Room};
 use crate::backup::ledger::hex;
@@ -20,21 +22,39 @@ use crate::platform::store::{StoreError, postgres, within};
 
 /// Rows are sent in pieces of about this size.
 const PIECE_BYTES: usize = 256 * 1024;
+const SCHEMA: &str = "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = $1";
 
 pub(super) struct Postgres {
-    client: Mutex<Client>,
+    store: Store,
+    client: Mutex<Option<Client>>,
     names: Namespace,
     timeout: Duration,
 }
 
-/// The client's own words for an answer of the server are "db error".
-fn said(doing: &str) -> impl FnOnce(tokio_postgres::Error) -> StoreError + '_ {
-    move |error| match error.as_db_error() {
-        Some(answer) => {
-            StoreError::new(doing, format!("{} ({})", answer.message(), answer.code().code()))
-        }
-        None => StoreError::new(doing, error),
+/// The client for one piece of work. One that is not kept afterwards is closed, because nobody knows
+/// what the server still makes of what failed.
+struct Session<'a> {
+    slot: MutexGuard<'a, Option<Client>>,
+    client: Client,
+}
+
+impl Session<'_> {
+    fn keep(mut self) {
+        *self.slot = Some(self.client);
     }
+}
+
+/// Waits for an answer, and says in the server's words what it says: the client's own are "db error".
+async fn answered<T>(
+    limit: Duration,
+    doing: &str,
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, StoreError> {
+    let said = |error: tokio_postgres::Error| match error.as_db_error() {
+        Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
+        None => error.to_string(),
+    };
+    within(limit, doing, async { work.await.map_err(said) }).await
 }
 
 fn quoted(name: &str) -> String {
@@ -52,26 +72,55 @@ impl Postgres {
         names: Namespace,
         timeout: Duration,
     ) -> Result<Self, DrillError> {
-        let client = postgres::connect(store, timeout).await?;
-        let path = format!("SET search_path TO {}", quoted(&names.name()));
-        client.batch_execute(&path).await.map_err(said("search path"))?;
-        Ok(Self { client: Mutex::new(client), names, timeout })
+        let opened = Self { store: store.clone(), client: Mutex::new(None), names, timeout };
+        opened.session().await?.keep();
+        Ok(opened)
+    }
+
+    /// The one session, opened again when it broke.
+    async fn session(&self) -> Result<Session<'_>, StoreError> {
+        let mut slot = self.client.lock().await;
+        if let Some(client) = slot.take().filter(|client| !client.is_closed()) {
+            return Ok(Session { slot, client });
+        }
+        let client = postgres::connect(&self.store, self.timeout).await?;
+        let path = format!("SET search_path TO {}", quoted(&self.names.name()));
+        self.answered("search path", client.batch_execute(&path)).await?;
+        Ok(Session { slot, client })
+    }
+
+    async fn answered<T>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        answered(self.timeout, doing, work).await
     }
 
     async fn execute(&self, doing: &str, statement: &str) -> Result<(), StoreError> {
-        let client = self.client.lock().await;
-        let work = async { client.batch_execute(statement).await.map_err(said(doing)) };
-        match tokio::time::timeout(self.timeout, work).await {
-            Ok(done) => done,
-            Err(_) => Err(StoreError::new(doing, format!("no answer within {:?}", self.timeout))),
-        }
+        let session = self.session().await?;
+        self.answered(doing, session.client.batch_execute(statement)).await?;
+        session.keep();
+        Ok(())
+    }
+
+    /// The first row of a query about our schema, if there is one.
+    async fn row(&self, doing: &str, query: &str) -> Result<Option<Row>, StoreError> {
+        let session = self.session().await?;
+        let schema = self.names.name();
+        let row = self.answered(doing, session.client.query_opt(query, &[&schema])).await?;
+        session.keep();
+        Ok(row)
     }
 
     async fn number(&self, doing: &str, query: &str) -> Result<u64, StoreError> {
-        let client = self.client.lock().await;
-        let schema = self.names.name();
-        let row = client.query_one(query, &[&schema]).await.map_err(said(doing))?;
-        Ok(row.try_get::<_, i64>(0).map_err(said(doing))?.max(0) as u64)
+        let row = self.row(doing, query).await?;
+        let number: i64 = row
+            .map(|row| row.try_get(0))
+            .transpose()
+            .map_err(StoreError::when(doing))?
+            .unwrap_or(0);
+        Ok(number.max(0) as u64)
     }
 
     /// Creates what a record defines.
@@ -90,25 +139,26 @@ impl Postgres {
     }
 
     async fn copy_in(&self, table: &str, records: &[Record]) -> Result<(), DrillError> {
-        let client = self.client.lock().await;
+        let session = self.session().await?;
         let doing = format!("COPY {table} FROM STDIN");
-        let columns = catalog::writable_columns(&client, &self.names.name(), table).await?;
+        let catalog =
+            Catalog { client: &session.client, schema: &self.names.name(), timeout: self.timeout };
+        let columns = catalog.writable_columns(table).await?;
         let list: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
         let statement = format!("COPY {} ({}) FROM STDIN", quoted(table), list.join(", "));
-        let sink = client.copy_in::<_, Bytes>(&statement).await.map_err(said(&doing))?;
+        let sink = session.client.copy_in::<_, Bytes>(&statement);
+        let sink = self.answered(&doing, sink).await?;
         pin_mut!(sink);
         let mut piece = BytesMut::new();
         for (at, record) in records.iter().enumerate() {
             text::write_row(&mut piece, &columns, &record.value);
             if piece.len() >= PIECE_BYTES || at + 1 == records.len() {
-                let sent = async { sink.send(piece.split().freeze()).await.map_err(said(&doing)) };
-                within(self.timeout, &doing, sent).await?;
+                self.answered(&doing, sink.send(piece.split().freeze())).await?;
             }
         }
         // Without its end the server takes the whole copy back.
-        let rows =
-            within(self.timeout, &doing, async { sink.finish().await.map_err(said(&doing)) });
-        let rows = rows.await?;
+        let rows = self.answered(&doing, sink.finish()).await?;
+        session.keep();
         if rows == records.len() as u64 {
             return Ok(());
         }
@@ -126,16 +176,14 @@ impl Postgres {
         let list: Vec<String> = table.columns.iter().map(|name| quoted(name)).collect();
         let statement =
             format!("COPY (SELECT {} FROM {}) TO STDOUT", list.join(", "), quoted(&table.name));
-        let stream = transaction.copy_out(&statement).await.map_err(said(&doing))?;
+        let stream = self.answered(&doing, transaction.copy_out(&statement)).await?;
         pin_mut!(stream);
         let kind = format!("row {}", table.name);
         // One message need not be one row.
         let mut lines = text::Lines::default();
         loop {
-            let next = within(self.timeout, &doing, async {
-                stream.next().await.transpose().map_err(said(&doing))
-            });
-            let Some(bytes) = next.await? else { break };
+            let next = async { stream.next().await.transpose() };
+            let Some(bytes) = self.answered(&doing, next).await? else { break };
             lines.push(&bytes);
             while let Some(line) = lines.next() {
                 let value = text::read_row(&table.columns, &line).map_err(DrillError::Wrong)?;
@@ -161,23 +209,25 @@ impl DrillStore for Postgres {
     }
 
     async fn identify(&self) -> Result<Identity, DrillError> {
-        let client = self.client.lock().await;
-        let doing = "server's identity";
-        let query = "SELECT version(), current_database()::text, pg_is_in_recovery()";
-        let row = client.query_one(query, &[]).await.map_err(said(doing))?;
+        let query =
+            "SELECT version(), current_database()::text, pg_is_in_recovery() WHERE $1 <> ''";
+        let row = self.row("server's identity", query).await?;
+        let row = row.ok_or_else(|| DrillError::Wrong("it has no identity".into()))?;
         if row.get(2) {
             let reason = "it is a standby: expected the primary, which takes writes";
             return Err(DrillError::Refused(reason.into()));
         }
         let (version, database): (String, String) = (row.get(0), row.get(1));
-        let system = "SELECT system_identifier::text FROM pg_control_system()";
-        // Not everyone may ask that everywhere; the database's own name and age do as well.
-        let id: String = match client.query_one(system, &[]).await {
-            Ok(row) => row.get(0),
-            Err(_) => "unknown system".into(),
+        let system = "SELECT system_identifier::text FROM pg_control_system() WHERE $1 <> ''";
+        // Not everyone may ask that everywhere.
+        let id = match self.row("system identifier", system).await {
+            Ok(row) => row.map(|row| row.get(0)),
+            Err(_) => None,
         };
-        let server = version.split(" on ").next().unwrap_or(&version).to_owned();
+        let id = id.unwrap_or_else(|| self.store.url.clone());
+        let server = version.split(" on ").next().unwrap_or(&version);
         let not_covered = vec!["roles, tablespaces, extensions and large objects".to_owned()];
+        let server = crate::platform::text::excerpt(server);
         Ok(Identity { server, id: format!("{id}/{database}"), not_covered })
     }
 
@@ -200,23 +250,19 @@ impl DrillStore for Postgres {
     }
 
     async fn prepare(&self) -> Result<(), DrillError> {
-        let (schema, marker) = (quoted(&self.names.name()), self.names.marker());
-        let statement = format!(
-            "BEGIN; CREATE SCHEMA {schema}; COMMENT ON SCHEMA {schema} IS '{marker}'; COMMIT"
-        );
-        let made = self.execute("CREATE SCHEMA", &statement).await;
-        if made.is_err() {
-            let _ = self.execute("ROLLBACK", "ROLLBACK").await;
+        if self.number("schema", SCHEMA).await? > 0 {
+            return Err(self.names.exists());
         }
-        Ok(made?)
+        let (schema, marker) = (quoted(&self.names.name()), self.names.marker());
+        // One statement string is one transaction.
+        let statement = format!("CREATE SCHEMA {schema}; COMMENT ON SCHEMA {schema} IS '{marker}'");
+        Ok(self.execute("CREATE SCHEMA", &statement).await?)
     }
 
     async fn marker(&self) -> Result<Option<String>, DrillError> {
-        let client = self.client.lock().await;
         let query = "SELECT obj_description(oid, 'pg_namespace') FROM pg_catalog.pg_namespace \
             WHERE nspname = $1";
-        let row = client.query_opt(query, &[&self.names.name()]).await.map_err(said("marker"))?;
-        Ok(row.and_then(|row| row.get(0)))
+        Ok(self.row("marker", query).await?.and_then(|row| row.get(0)))
     }
 
     async fn write(&self, records: &[Record]) -> Result<(), DrillError> {
@@ -233,38 +279,46 @@ impl DrillStore for Postgres {
     }
 
     async fn read(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
-        let mut client = self.client.lock().await;
-        let begin = client
+        let mut session = self.session().await?;
+        let begin = session
+            .client
             .build_transaction()
             .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
             .read_only(true);
-        let transaction = begin.start().await.map_err(said("BEGIN"))?;
+        let transaction = self.answered("BEGIN", begin.start()).await?;
         let schema = self.names.name();
-        catalog::read_types(&transaction, &schema, sink).await?;
-        catalog::read_sequences(&transaction, &schema, sink).await?;
-        let tables = catalog::read_tables(&transaction, &schema, sink).await?;
+        let catalog = Catalog { client: &transaction, schema: &schema, timeout: self.timeout };
+        catalog.read_types(sink).await?;
+        catalog.read_sequences(sink).await?;
+        let tables = catalog.read_tables(sink).await?;
         for table in &tables {
             self.copy_out(&transaction, table, sink).await?;
         }
-        catalog::read_constraints(&transaction, &schema, sink).await?;
-        Ok(transaction.commit().await.map_err(said("COMMIT"))?)
+        catalog.read_constraints(sink).await?;
+        self.answered("COMMIT", transaction.commit()).await?;
+        session.keep();
+        Ok(())
     }
 
     async fn count(&self) -> Result<u64, DrillError> {
-        let client = self.client.lock().await;
-        let names = "SELECT relname::text FROM pg_catalog.pg_class \
-            WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1)";
-        let tables = client.query(names, &[&self.names.name()]).await.map_err(said("tables"))?;
+        let session = self.session().await?;
+        let schema = self.names.name();
+        let catalog = Catalog { client: &session.client, schema: &schema, timeout: self.timeout };
         let mut count = 0;
-        for table in tables {
-            let query = format!("SELECT count(*) FROM {}", quoted(table.get(0)));
-            let row = client.query_one(&query, &[]).await.map_err(said("count"))?;
+        for table in catalog.tables().await? {
+            let query = format!("SELECT count(*) FROM {}", quoted(&table));
+            let row = self.answered("count", session.client.query_one(&query, &[])).await?;
             count += row.get::<_, i64>(0).max(0) as u64;
         }
+        session.keep();
         Ok(count)
     }
 
     async fn destroy(&self) -> Result<(), DrillError> {
+        if !self.names.check(self.marker().await?.as_deref())? {
+            let there = self.number("schema", SCHEMA).await? > 0;
+            return if there { Err(self.names.unmarked()) } else { Ok(()) };
+        }
         let outside = self.number("who depends on it", catalog::DEPENDENTS).await?;
         if outside > 0 {
             return Err(DrillError::Refused(format!(
@@ -277,16 +331,17 @@ impl DrillStore for Postgres {
     }
 
     async fn residue(&self) -> Result<Vec<String>, DrillError> {
-        let query = "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = $1";
-        let there = self.number("schema", query).await? > 0;
+        let there = self.number("schema", SCHEMA).await? > 0;
         Ok(there.then(|| format!("schema {}", self.names.name())).into_iter().collect())
     }
 
     async fn smoke(&self, document: &str) -> Result<String, DrillError> {
-        let client = self.client.lock().await;
+        let session = self.session().await?;
         let query = "SELECT d.topic, u.name FROM documents d JOIN users u ON u.id = d.author \
             WHERE d.id = $1";
-        let row = client.query_one(query, &[&document]).await.map_err(said("smoke query"))?;
+        let row =
+            self.answered("smoke query", session.client.query_one(query, &[&document])).await?;
+        session.keep();
         let (topic, author): (String, String) = (row.get(0), row.get(1));
         Ok(format!("{document} is about {topic}, by {author} (a join over two tables)"))
     }

@@ -50,8 +50,12 @@ pub(super) async fn follow_up(
             let names: Vec<Vec<u8>> = pairs(hash).into_iter().map(|(name, _)| name).collect();
             let mut command = cmd("HPEXPIRETIME");
             command.arg(key).arg("FIELDS").arg(names.len()).arg(&names);
-            // Older than 7.4: no field has a lifetime.
-            more.extend(store.ask::<Answer>(&command).await.ok());
+            match store.ask::<Answer>(&command).await {
+                Ok(lifetimes) => more.push(lifetimes),
+                // Older than 7.4: no field has a lifetime.
+                Err(error) if error.reason.contains("unknown command") => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         ("stream", [_, _, groups]) => {
             for group in items(groups) {

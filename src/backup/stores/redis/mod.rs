@@ -4,26 +4,42 @@
 
 mod logical;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, FromRedisValue, Pipeline, cmd, pipe};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, cmd, pipe};
+use tokio::sync::Mutex;
 
 use super::{DrillError, DrillStore, Identity, Namespace, RecordSink, Room};
 use crate::backup::record::{Record, Value};
 use crate::config::{Store, StoreKind};
 use crate::platform::store::{StoreError, redis as client};
 
-/// Keys asked for at once.
-const SCAN_COUNT: usize = 500;
+/// Names asked for at once.
+const PAGE: usize = 500;
+/// Keys asked for or restored at the same time, over one connection.
+const AT_ONCE: usize = 16;
+/// Steps of the look for leftovers: it ends after about a million keys, so as not to walk over a large
+/// production store.
+const SCAN_STEPS: usize = 2_000;
 const MARKER: &str = "marker";
+/// A set with the names of all other keys of ours, each there before its key. It spares a walk over
+/// everything that the server holds.
+const INDEX: &str = "index";
 /// Begins the name of a key that is no text.
 const HEX: &str = "hex:";
+const FIELD_LIFETIMES: &str = "lifetimes of hash fields (Redis 7.4)";
 
 pub(super) struct Redis {
-    connection: MultiplexedConnection,
+    store: Store,
+    timeout: Duration,
+    connection: Mutex<MultiplexedConnection>,
+    broken: AtomicBool,
     prefix: Vec<u8>,
     names: Namespace,
 }
@@ -34,24 +50,49 @@ impl Redis {
         names: Namespace,
         timeout: Duration,
     ) -> Result<Self, DrillError> {
-        let connection = client::connect(store, timeout).await?;
+        let connection = Mutex::new(client::connect(store, timeout).await?);
         let prefix = format!("{{{}}}:", names.name()).into_bytes();
-        Ok(Self { connection, prefix, names })
+        let (store, broken) = (store.clone(), AtomicBool::new(false));
+        Ok(Self { store, timeout, connection, broken, prefix, names })
+    }
+
+    /// The connection; another one when it broke.
+    async fn connection(&self) -> Result<MultiplexedConnection, StoreError> {
+        let mut connection = self.connection.lock().await;
+        if self.broken.load(Ordering::Acquire) {
+            *connection = client::connect(&self.store, self.timeout).await?;
+            self.broken.store(false, Ordering::Release);
+        }
+        Ok(connection.clone())
+    }
+
+    fn failed(&self, doing: &str, error: RedisError) -> StoreError {
+        if error.is_io_error() || error.is_connection_dropped() || error.is_timeout() {
+            self.broken.store(true, Ordering::Release);
+        }
+        StoreError::new(doing, error)
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        let mut connection = self.connection.clone();
-        let name = command.args_iter().next();
-        let name = match name {
+        let mut connection = self.connection().await?;
+        let name = match command.args_iter().next() {
             Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
             _ => "command".into(),
         };
-        command.query_async(&mut connection).await.map_err(StoreError::when(&name))
+        command.query_async(&mut connection).await.map_err(|error| self.failed(&name, error))
     }
 
-    async fn send(&self, doing: &str, pipeline: &Pipeline) -> Result<(), StoreError> {
-        let mut connection = self.connection.clone();
-        pipeline.query_async(&mut connection).await.map_err(StoreError::when(doing))
+    async fn send<T: FromRedisValue>(
+        &self,
+        doing: &str,
+        pipeline: &Pipeline,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection().await?;
+        pipeline.query_async(&mut connection).await.map_err(|error| self.failed(doing, error))
+    }
+
+    fn own_key(&self, name: &str) -> Vec<u8> {
+        [self.prefix.as_slice(), name.as_bytes()].concat()
     }
 
     fn full_key(&self, key: &str) -> Result<Vec<u8>, DrillError> {
@@ -72,22 +113,20 @@ impl Redis {
         }
     }
 
-    /// All keys of ours but the marker. `SCAN` may name a key twice, and walks over foreign keys on
-    /// the server's side only.
-    async fn keys(&self) -> Result<BTreeSet<Vec<u8>>, StoreError> {
-        let (mut keys, mut cursor) = (BTreeSet::new(), 0_u64);
-        let pattern = [self.prefix.as_slice(), b"*"].concat();
-        loop {
-            let mut scan = cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
-            let (next, found): (u64, Vec<Vec<u8>>) = self.ask(&scan).await?;
-            keys.extend(found);
-            if next == 0 {
-                keys.remove(&[self.prefix.as_slice(), MARKER.as_bytes()].concat());
-                return Ok(keys);
-            }
-            cursor = next;
-        }
+    /// The next names of the index, as full keys, and where to go on: nowhere at 0. The server may
+    /// name a key twice.
+    async fn page(&self, cursor: u64) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
+        let mut scan = cmd("SSCAN");
+        scan.arg(self.own_key(INDEX)).arg(cursor).arg("COUNT").arg(PAGE);
+        let (next, names): (u64, Vec<Vec<u8>>) = self.ask(&scan).await?;
+        let full = |name: Vec<u8>| [self.prefix.as_slice(), &name].concat();
+        Ok((next, names.into_iter().map(full).collect()))
+    }
+
+    /// Notes the names of keys that are about to be written.
+    fn announce(&self, to: &mut Pipeline, keys: &[Vec<u8>]) {
+        let names: Vec<&[u8]> = keys.iter().map(|key| &key[self.prefix.len()..]).collect();
+        to.cmd("SADD").arg(self.own_key(INDEX)).arg(names).ignore();
     }
 
     async fn info(&self, section: &str) -> Result<Vec<(String, String)>, StoreError> {
@@ -97,43 +136,64 @@ impl Redis {
     }
 
     /// One key, value and lifetime and `DUMP` from the same instant; none when it is gone.
-    async fn read_key(&self, key: &[u8]) -> Result<Option<Record>, DrillError> {
-        let kind: String = self.ask(cmd("TYPE").arg(key)).await?;
+    async fn read_key(&self, key: Vec<u8>) -> Result<Option<Record>, DrillError> {
+        let kind: String = self.ask(cmd("TYPE").arg(&key)).await?;
         if kind == "none" {
             return Ok(None);
         }
         let mut asked = pipe();
-        asked.atomic().cmd("PEXPIRETIME").arg(key).cmd("DUMP").arg(key);
-        logical::ask(&mut asked, &kind, key)?;
-        let mut connection = self.connection.clone();
-        let mut answers: Vec<redis::Value> =
-            asked.query_async(&mut connection).await.map_err(StoreError::when("read a key"))?;
+        asked.atomic().cmd("PEXPIRETIME").arg(&key).cmd("DUMP").arg(&key);
+        logical::ask(&mut asked, &kind, &key)?;
+        let mut answers: Vec<redis::Value> = self.send("read a key", &asked).await?;
         let rest = answers.split_off(2.min(answers.len()));
         let [redis::Value::Int(expires), redis::Value::BulkString(dump)] = answers.as_slice()
         else {
             return Ok(None);
         };
-        let more = logical::follow_up(self, &kind, key, &rest).await?;
+        let more = logical::follow_up(self, &kind, &key, &rest).await?;
         let value = Value::map([
             ("value", logical::value(&kind, rest, more)?),
             ("expires", if *expires < 0 { Value::Null } else { Value::Int(*expires) }),
         ]);
-        Ok(Some(Record::new(kind, self.short_key(key), value).with_payload(dump.clone())))
+        Ok(Some(Record::new(kind, self.short_key(&key), value).with_payload(dump.clone())))
     }
 
-    async fn restore(&self, record: &Record, dump: &[u8]) -> Result<bool, DrillError> {
+    /// Whether a key was restored from its `DUMP`.
+    async fn restore(&self, record: &Record) -> Result<bool, DrillError> {
+        let Some(dump) = &record.payload else { return Ok(false) };
         let expires = record.value.get("expires").and_then(Value::as_int).unwrap_or(0);
         let mut restore = cmd("RESTORE");
-        restore.arg(self.full_key(&record.key)?).arg(expires).arg(dump);
+        restore.arg(self.full_key(&record.key)?).arg(expires).arg(dump.as_slice());
         restore.arg("REPLACE").arg("ABSTTL");
         match self.ask::<()>(&restore).await {
             Ok(()) => Ok(true),
             // From a newer server, or not allowed: what the key holds is known all the same.
             Err(error) if error.reason.contains("version or checksum") => Ok(false),
-            Err(error) if error.reason.contains("NOPERM") => Ok(false),
+            Err(error) if error.reason.to_ascii_lowercase().contains("no permission") => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// All keys under our names, found without the index: among the first million or so of the server.
+    async fn strays(&self) -> Result<usize, StoreError> {
+        let pattern = [self.prefix.as_slice(), b"*"].concat();
+        let (mut cursor, mut found) = (0_u64, HashSet::new());
+        for _ in 0..SCAN_STEPS {
+            let mut scan = cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(PAGE);
+            let (next, keys): (u64, Vec<Vec<u8>>) = self.ask(&scan).await?;
+            found.extend(keys);
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        Ok(found.len())
+    }
+}
+
+fn field<'a>(info: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    info.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
 }
 
 /// A name that would be read as the hexadecimal notation.
@@ -156,18 +216,22 @@ impl DrillStore for Redis {
     }
 
     async fn identify(&self) -> Result<Identity, DrillError> {
-        let server = self.info("server").await?;
-        let get = |name: &str| {
-            let found = server.iter().find(|(field, _)| field == name);
-            found.map(|(_, value)| value.clone()).unwrap_or_default()
-        };
+        let info = self.info("default").await?;
+        let get = |name: &str| field(&info, name).unwrap_or_default();
         let version = get("redis_version");
-        let memory = self.info("memory").await?;
-        let policy = memory.iter().find(|(name, _)| name == "maxmemory_policy");
-        if let Some((_, policy)) = policy.filter(|(_, policy)| policy.starts_with("allkeys")) {
+        let policy = get("maxmemory_policy");
+        if !matches!(policy, "" | "noeviction") && !matches!(get("maxmemory"), "" | "0") {
             return Err(DrillError::Refused(format!(
                 "maxmemory-policy is {policy}: it may evict foreign keys for ours, and ours for others"
             )));
+        }
+        if get("role") == "slave" {
+            let reason = "it is a replica: expected the primary, which takes writes";
+            return Err(DrillError::Refused(reason.into()));
+        }
+        if get("cluster_enabled") == "1" {
+            let reason = "it is a cluster's node: expected a server of its own";
+            return Err(DrillError::Refused(reason.into()));
         }
         let mut number = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         let known = (number.next().unwrap_or(0), number.next().unwrap_or(0));
@@ -176,17 +240,15 @@ impl DrillStore for Redis {
                 "Redis {version}: expected 7.0 or later, which tells when a key ends (PEXPIRETIME)"
             )));
         }
-        let not_covered =
-            (known < (7, 4)).then(|| "lifetimes of hash fields (Redis 7.4)".to_owned());
+        let not_covered = (known < (7, 4)).then(|| FIELD_LIFETIMES.to_owned());
+        let server = format!("Redis {}", crate::platform::text::excerpt(version));
         let not_covered = not_covered.into_iter().collect();
-        Ok(Identity { server: format!("Redis {version}"), id: get("run_id"), not_covered })
+        Ok(Identity { server, id: get("run_id").to_owned(), not_covered })
     }
 
     async fn room(&self) -> Result<Room, DrillError> {
         let memory = self.info("memory").await?;
-        let get = |name: &str| -> Option<u64> {
-            memory.iter().find(|(field, _)| field == name).and_then(|(_, value)| value.parse().ok())
-        };
+        let get = |name: &str| -> Option<u64> { field(&memory, name)?.parse().ok() };
         let limit =
             get("maxmemory").filter(|limit| *limit > 0).or_else(|| get("total_system_memory"));
         let free = limit.zip(get("used_memory")).map(|(limit, used)| limit.saturating_sub(used));
@@ -195,37 +257,49 @@ impl DrillStore for Redis {
 
     async fn bystanders(&self) -> Result<Vec<(String, u64)>, DrillError> {
         let all: u64 = self.ask(&cmd("DBSIZE")).await?;
-        let ours = self.keys().await?.len() as u64 + u64::from(self.marker().await?.is_some());
+        let (marker, index) = (self.own_key(MARKER), self.own_key(INDEX));
+        let own: u64 = self.ask(cmd("EXISTS").arg(marker).arg(index)).await?;
+        let ours = self.count().await? + own;
         Ok(vec![("keys".into(), all.saturating_sub(ours))])
     }
 
     async fn prepare(&self) -> Result<(), DrillError> {
-        let key = self.full_key(MARKER)?;
+        if self.strays().await? > 0 {
+            return Err(self.names.exists());
+        }
         let mut set = cmd("SET");
-        set.arg(key).arg(self.names.marker()).arg("NX");
+        set.arg(self.own_key(MARKER)).arg(self.names.marker()).arg("NX");
         match self.ask::<Option<String>>(&set).await? {
             Some(_) => Ok(()),
-            None => Err(DrillError::Refused(format!("{} exists already", self.names.name()))),
+            None => Err(self.names.exists()),
         }
     }
 
     async fn marker(&self) -> Result<Option<String>, DrillError> {
-        Ok(self.ask(cmd("GET").arg(self.full_key(MARKER)?)).await?)
+        Ok(self.ask(cmd("GET").arg(self.own_key(MARKER))).await?)
     }
 
     fn takes(&self, identity: &Identity, record: &Record) -> bool {
-        identity.not_covered.is_empty() || !logical::has_field_lifetimes(record)
+        let covered = !identity.not_covered.iter().any(|what| what == FIELD_LIFETIMES);
+        covered || !logical::has_field_lifetimes(record)
     }
 
     async fn write(&self, records: &[Record]) -> Result<(), DrillError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<_> =
+            records.iter().map(|record| self.full_key(&record.key)).collect::<Result<_, _>>()?;
         let mut pipeline = pipe();
-        for record in records {
-            if let Some(dump) = &record.payload
-                && self.restore(record, dump).await?
-            {
-                continue;
+        self.announce(&mut pipeline, &keys);
+        self.send::<()>("note keys", &pipeline).await?;
+        let restored: Vec<_> = records.iter().map(|record| self.restore(record)).collect();
+        let restored: Vec<bool> = stream::iter(restored).buffered(AT_ONCE).try_collect().await?;
+        let mut pipeline = pipe();
+        for ((record, key), restored) in records.iter().zip(&keys).zip(restored) {
+            if !restored {
+                logical::write(&mut pipeline, key, record)?;
             }
-            logical::write(&mut pipeline, &self.full_key(&record.key)?, record)?;
         }
         if pipeline.is_empty() {
             return Ok(());
@@ -234,34 +308,70 @@ impl DrillStore for Redis {
     }
 
     async fn read(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
-        for key in self.keys().await? {
-            if let Some(record) = self.read_key(&key).await? {
-                sink.take(record)?;
+        let mut cursor = 0;
+        loop {
+            let (next, keys) = self.page(cursor).await?;
+            let read: Vec<_> = keys.into_iter().map(|key| self.read_key(key)).collect();
+            let mut read = stream::iter(read).buffered(AT_ONCE);
+            while let Some(record) = read.try_next().await? {
+                record.map_or(Ok(()), |record| sink.take(record))?;
             }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
         }
-        Ok(())
     }
 
     async fn count(&self) -> Result<u64, DrillError> {
-        Ok(self.keys().await?.len() as u64)
+        // Hashes instead of names, so that a million of them fit.
+        let (hasher, mut seen) = (RandomState::new(), HashSet::new());
+        let (mut cursor, mut count) = (0, 0);
+        loop {
+            let (next, mut keys) = self.page(cursor).await?;
+            keys.retain(|key| seen.insert(hasher.hash_one(key)));
+            if !keys.is_empty() {
+                count += self.ask::<u64>(cmd("EXISTS").arg(keys)).await?;
+            }
+            if next == 0 {
+                return Ok(count);
+            }
+            cursor = next;
+        }
     }
 
     async fn destroy(&self) -> Result<(), DrillError> {
-        let keys: Vec<_> = self.keys().await?.into_iter().collect();
-        for some in keys.chunks(SCAN_COUNT) {
-            self.ask::<()>(cmd("UNLINK").arg(some)).await?;
+        let (marker, index) = (self.own_key(MARKER), self.own_key(INDEX));
+        if !self.names.check(self.marker().await?.as_deref())? {
+            return if self.strays().await? > 0 { Err(self.names.unmarked()) } else { Ok(()) };
+        }
+        let mut cursor = 0;
+        loop {
+            let (next, keys) = self.page(cursor).await?;
+            if !keys.is_empty() {
+                self.ask::<()>(cmd("UNLINK").arg(&keys)).await?;
+                let left: u64 = self.ask(cmd("EXISTS").arg(&keys)).await?;
+                if left > 0 {
+                    return Err(DrillError::Wrong(format!("{left} keys are there after UNLINK")));
+                }
+            }
+            if next == 0 {
+                break;
+            }
+            cursor = next;
         }
         // Last, so that what an interruption leaves is still known as ours.
-        Ok(self.ask::<()>(cmd("UNLINK").arg(self.full_key(MARKER)?)).await?)
+        self.ask::<()>(cmd("UNLINK").arg(index)).await?;
+        Ok(self.ask::<()>(cmd("UNLINK").arg(marker)).await?)
     }
 
     async fn residue(&self) -> Result<Vec<String>, DrillError> {
-        let left = self.keys().await?.len() + usize::from(self.marker().await?.is_some());
+        let left = self.strays().await?;
         Ok((left > 0).then(|| format!("{left} keys {}", self.names.name())).into_iter().collect())
     }
 
     async fn smoke(&self, document: &str) -> Result<String, DrillError> {
-        let key = self.full_key(&format!("cache:{document}"))?;
+        let key = self.own_key(&format!("cache:{document}"));
         let title: Option<String> = self.ask(cmd("HGET").arg(&key).arg("title")).await?;
         let left: i64 = self.ask(cmd("TTL").arg(&key)).await?;
         match title {
