@@ -63,6 +63,10 @@ impl Screen {
         }
     }
 
+    fn gone(&self, what: &str) {
+        wait_for("something to go", || (!self.text().contains(what)).then_some(()));
+    }
+
     fn press(&mut self, keys: &str) {
         let writer = self.writer.as_mut().expect("open");
         writer.write_all(keys.as_bytes()).expect("written");
@@ -113,7 +117,9 @@ fn keys_do_what_the_footer_says_and_an_abort_ends_in_good_order() {
     screen.shows("keys that do something now");
     screen.press("1e");
     screen.shows("what the numbers mean");
-    screen.press("ef");
+    screen.press("\x1b");
+    screen.gone("what the numbers mean");
+    screen.press("f");
     screen.shows("view frozen");
     screen.press("fp");
     screen.shows("paused: nothing is in flight");

@@ -38,6 +38,9 @@ pub enum FolderError {
         /// The ids that match.
         found: Vec<String>,
     },
+    /// There is no run at all.
+    #[error("no runs in {}", .0.display())]
+    NoRuns(PathBuf),
     /// No run of that name.
     #[error("no run `{name}` in {}: `shakedown runs` lists what is there", runs.display())]
     NotFound {
@@ -79,7 +82,7 @@ impl RunFolder {
         let all = Self::list(runs);
         let not_found = |name: &str| FolderError::NotFound { name: name.into(), runs: runs.into() };
         let Some(name) = name else {
-            return all.into_iter().next_back().ok_or_else(|| not_found("latest"));
+            return all.into_iter().next_back().ok_or_else(|| FolderError::NoRuns(runs.into()));
         };
         let direct = Self(PathBuf::from(name));
         if direct.journal().is_file() {

@@ -43,6 +43,9 @@ impl Log for EventLogger {
             Level::Info => LogLevel::Info,
             Level::Debug | Level::Trace => LogLevel::Debug,
         };
+        // A line belongs to the phase during which it was written.
+        let phase = events.with_state(|state| state.running_phase().map(|phase| phase.kind));
+        let events = phase.map_or_else(|| events.clone(), |phase| events.for_phase(phase));
         events.emit(EventBody::Log {
             level,
             target: record.target().to_owned(),

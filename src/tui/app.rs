@@ -87,6 +87,8 @@ pub struct App {
     pub glyphs: Glyphs,
     pub panel: Panel,
     pub explain: bool,
+    /// Page of the explanation.
+    pub explain_page: usize,
     /// Page of help.
     pub help_page: usize,
     pub selected_phase: usize,
@@ -121,6 +123,7 @@ impl App {
             glyphs,
             panel: Panel::default(),
             explain: false,
+            explain_page: 0,
             help_page: 0,
             selected_phase: 0,
             service: 0,
@@ -230,6 +233,9 @@ impl App {
                 true
             }
             EventBody::ReportWritten { path } => {
+                // As it is seen from here, where it is the same: that fits the line.
+                let own = !self.report.is_empty() && path.ends_with(&self.report);
+                let path = if own { self.report.clone() } else { path.clone() };
                 self.notify(&format!("report written: {path}"));
                 true
             }

@@ -32,11 +32,6 @@ pub fn count(n: u64) -> String {
     }
 }
 
-/// A percentage with as many digits as it needs to be told from its neighbours.
-pub fn percent(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| format!("{value:.2} %"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

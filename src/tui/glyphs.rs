@@ -1,4 +1,4 @@
-//! Every glyph with its ASCII form. None of them is an emoji or of ambiguous width.
+//! Every glyph with its ASCII form. None of them is an emoji.
 
 use crate::run::event::Verdict;
 use crate::run::state::PhaseStatus;
@@ -38,6 +38,11 @@ impl Glyphs {
     /// A position or limit on an axis.
     pub const fn limit(self) -> &'static str {
         self.pick("┊", ":")
+    }
+
+    /// Something more that did not fit.
+    pub const fn more(self) -> &'static str {
+        self.pick("…", "~")
     }
 
     /// Something that goes on.

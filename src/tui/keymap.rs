@@ -171,7 +171,7 @@ bindings! {
     "l" &[c('l')] => Action::LogLevel, "", "log panel: everything, or warnings and errors only", Always;
     "n" &[c('n')] => Action::Annotate, "", "write a remark into the timeline", NotOver;
     "x" &[c('x')] => Action::Export, "export", "write the report of what is known now", NotOver;
-    "e" &[c('e')] => Action::Explain, "explain", "explain the numbers: formula, n, method", Always;
+    "e" &[c('e')] => Action::Explain, "explain", "explain the numbers: formula, n, method; again for the next page", Always;
     "?" &[c('?')] => Action::Help, "help", "help", Always;
     "d" &[c('d')] => Action::Detach, "detach", "leave; the run goes on by itself", NotOver;
     "q" &[c('q'), (KeyCode::Char('c'), CTRL)] => Action::Quit, "quit", "leave (asks: detach or abort)", Always;

@@ -143,7 +143,10 @@ fn change_view(app: &mut App, action: Action) {
         Action::SwitchClock => app.service_time = !app.service_time,
         Action::Freeze => app.toggle_freeze(),
         Action::LogLevel => app.warnings_only = !app.warnings_only,
-        Action::Explain => app.explain = !app.explain,
+        Action::Explain => {
+            app.explain_page = if app.explain { app.explain_page + 1 } else { 0 };
+            app.explain = true;
+        }
         Action::ZoomIn => {
             let shorter = ZOOMS.iter().rev().find(|zoom| app.zoom.is_none_or(|now| **zoom < now));
             app.zoom = shorter.copied().or(app.zoom);

@@ -3,45 +3,44 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::{Paragraph, Wrap};
 
+use super::{lines, page, wrapped};
+use crate::run::event::Objective;
 use crate::run::state::RECENT_INTERVALS;
 use crate::tui::app::App;
 
-/// Draws it.
+/// Draws it, a page at a time; the key for it turns the page.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let mut text = vec![Line::styled(" what the numbers mean (e or Esc closes)", app.theme.title)];
+    let mut rows = vec![Line::styled(" what the numbers mean (Esc closes)", app.theme.title)];
+    let mut say = |text: &str, indent: &str, style| {
+        let width = usize::from(area.width).saturating_sub(indent.len());
+        let text = wrapped(&app.glyphs.text(text), width);
+        rows.extend(text.into_iter().map(|row| Line::styled(format!("{indent}{row}"), style)));
+    };
     for objective in &app.shown().objectives {
-        text.push(Line::styled(
-            format!(
-                " {}: {} of {}, {}",
-                objective.id, objective.measured, objective.objective, objective.verdict
-            ),
-            app.theme.accent,
-        ));
-        text.push(Line::raw(format!("   {} (n {})", objective.method, objective.n)));
+        let Objective { id, objective: asked, measured, verdict, method, n, .. } = objective;
+        say(&format!("{id}: {measured} of {asked}, {verdict}"), " ", app.theme.accent);
+        say(&format!("{method} (n {n})"), "   ", app.theme.text);
         for more in [&objective.bound, &objective.reason] {
             if !more.is_empty() {
-                text.push(Line::raw(format!("   {more}")));
+                say(more, "   ", app.theme.text);
             }
         }
     }
     let n = app.load().all_now.n;
-    let notes = [
-        format!("now: the last {RECENT_INTERVALS} intervals of one second, here {n} requests"),
-        "P50, P95, P99: HdrHistogram quantiles, three significant digits, over all finished requests, failed ones too".into(),
-        "response time: from the intended start (end of the last request plus think time, pauses left out) to the end".into(),
-        "service time: from the moment at which work on the request began (connecting included) to the end".into(),
-        "late: from the intended start to the actual one; it is the generator's fault, never the target's".into(),
-        "failed: connect, TLS, timeout, status 4xx or 5xx, wrong content (check), broken protocol".into(),
-    ];
-    text.extend(notes.into_iter().map(|note| Line::raw(format!(" {note}"))));
-    let text: Vec<Line<'_>> = text
-        .into_iter()
-        .map(|line| {
-            let style = line.style;
-            Line::styled(app.glyphs.text(&line.to_string()), style)
-        })
-        .collect();
-    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), area);
+    let now =
+        format!("now: the last {RECENT_INTERVALS} intervals of one second, here {n} requests");
+    for note in [&now].into_iter().map(String::as_str).chain(NOTES) {
+        say(note, " ", app.theme.text);
+    }
+    let text = page(rows, app.explain_page, area, "e turns the page, Esc closes", app);
+    lines(frame, area, app, text);
 }
+
+const NOTES: [&str; 5] = [
+    "P50, P95, P99: HdrHistogram quantiles, three significant digits, over all finished requests, failed ones too",
+    "response time: from the intended start (end of the last request plus think time, pauses left out) to the end",
+    "service time: from the moment at which work on the request began (connecting included) to the end",
+    "late: from the intended start to the actual one; it is the generator's fault, never the target's",
+    "failed: connect, TLS, timeout, status 4xx or 5xx, wrong content (check), broken protocol",
+];

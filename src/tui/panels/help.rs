@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::lines;
+use super::{lines, page};
 use crate::tui::app::App;
 use crate::tui::keymap::{BINDINGS, Binding};
 
@@ -18,14 +18,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         rows.push(Line::styled(" keys for another time", app.theme.title));
         rows.extend(later.iter().map(|binding| row(binding, false, app)));
     }
-    let room = usize::from(area.height.saturating_sub(1)).max(1);
-    let pages = rows.len().div_ceil(room);
-    let page = app.help_page % pages;
-    let mut text: Vec<Line<'_>> = rows.into_iter().skip(page * room).take(room).collect();
-    if pages > 1 {
-        let turn = format!(" page {} of {pages}: ? turns the page", page + 1);
-        text.push(Line::styled(turn, app.theme.dim));
-    }
+    let text = page(rows, app.help_page, area, "? turns the page, Esc closes", app);
     lines(frame, area, app, text);
 }
 

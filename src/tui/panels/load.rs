@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::latency::columns_of;
 use super::{fixed, history, lines, split_top};
 use crate::tui::app::App;
-use crate::tui::format::{count, latency, percent};
+use crate::tui::format::{count, latency};
 use crate::tui::view::{Figures, SeriesView};
 
 /// Terminals of this width show every column.
@@ -43,7 +43,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 fn selected(frame: &mut Frame<'_>, area: Rect, app: &App, title: &str) {
     let (clock, other) = clock_names(app);
     let mut text = vec![Line::styled(
-        format!("{title}, {clock} (c: {other}, v: next service, b: other phase)"),
+        format!("{title}, {clock} (c: {other}, v: service, b: phase)"),
         app.theme.title,
     )];
     let columns = usize::from(area.width).saturating_sub(9);
@@ -132,14 +132,17 @@ fn generator(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let (word, style) = if trusted {
         ("trustworthy", app.theme.ok)
     } else {
-        ("the generator is late or out of CPU", app.theme.bad)
+        ("INVALID: the generator is late or out of CPU", app.theme.bad)
     };
-    let text = format!(
-        " generator  users {users}   late P99 {}   busiest thread {}   lost {}   ",
+    let figures = format!(
+        "   users {users}   late P99 {}   busiest thread {busiest:.0} %   lost {}",
         latency(late),
-        percent(Some(f64::from(busiest.round()))),
         load.dropped
     );
-    let line = Line::from(vec![Span::styled(text, app.theme.text), Span::styled(word, style)]);
+    let line = Line::from(vec![
+        Span::styled(" generator  ", app.theme.title),
+        Span::styled(word, style),
+        Span::styled(figures, app.theme.text),
+    ]);
     lines(frame, area, app, vec![line]);
 }

@@ -1,5 +1,6 @@
 //! The run's log with the time at which each line was written, and the dashboard's own diagnostics.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -7,11 +8,14 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use tui_logger::TuiLoggerWidget;
 
-use super::lines;
+use super::{lines, wrapped};
 use crate::run::event::LogLevel;
 use crate::run::state::LogLine;
 use crate::tui::app::App;
 use crate::tui::format::clock;
+
+/// Columns before the message: time, level and phase.
+const BEFORE_MESSAGE: usize = 25;
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -22,11 +26,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let title = format!(" run log: {filter} (l switches)");
     let mut text = vec![Line::styled(title, app.theme.title)];
     let room = usize::from(run.height.saturating_sub(1));
-    let recent = recent(app, room, app.warnings_only);
-    if recent.is_empty() {
+    let rows = wrapped_rows(app, usize::from(area.width), room);
+    if rows.is_empty() {
         text.push(Line::styled("   nothing yet: what the run does comes here", app.theme.dim));
     }
-    text.extend(recent);
+    text.extend(rows);
     lines(frame, run, app, text);
     if own_rows > 0 {
         let [title, rest] =
@@ -38,14 +42,33 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
 }
 
-/// The last lines that pass the filter, oldest first.
-pub fn recent<'a>(app: &App, room: usize, warnings_only: bool) -> Vec<Line<'a>> {
-    let log = &app.shown().log;
-    let passes = |line: &&LogLine| !warnings_only || line.level <= LogLevel::Warn;
-    let mut recent: Vec<Line<'a>> =
-        log.iter().rev().filter(passes).take(room).map(|line| row(line, app)).collect();
+/// The last lines, oldest first, one row each.
+pub fn recent<'a>(app: &App, room: usize) -> Vec<Line<'a>> {
+    let lines = app.shown().log.iter().rev().take(room);
+    let mut recent: Vec<Line<'a>> = lines.map(|line| row(line, app)).collect();
     recent.reverse();
     recent
+}
+
+/// The last lines that pass the filter, oldest first, in as many rows as they need.
+fn wrapped_rows<'a>(app: &App, width: usize, room: usize) -> Vec<Line<'a>> {
+    let passes = |line: &&LogLine| !app.warnings_only || line.level <= LogLevel::Warn;
+    let mut rows: VecDeque<Line<'a>> = VecDeque::new();
+    for line in app.shown().log.iter().rev().filter(passes) {
+        if rows.len() >= room {
+            break;
+        }
+        let mut texts = wrapped(&line.message, width.saturating_sub(BEFORE_MESSAGE)).into_iter();
+        let first = LogLine { message: texts.next().unwrap_or_default(), ..line.clone() };
+        let more = texts.map(|text| {
+            let text = app.glyphs.text(&text);
+            Line::styled(format!("{:BEFORE_MESSAGE$}{text}", ""), app.theme.text)
+        });
+        let whole: Vec<Line<'a>> = std::iter::once(row(&first, app)).chain(more).collect();
+        whole.into_iter().rev().for_each(|row| rows.push_front(row));
+    }
+    let too_many = rows.len().saturating_sub(room);
+    rows.into_iter().skip(too_many).collect()
 }
 
 fn row<'a>(line: &LogLine, app: &App) -> Line<'a> {

@@ -30,8 +30,9 @@ mod verdict;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
+use unicode_width::UnicodeWidthStr;
 
 use super::app::{App, Panel};
 
@@ -78,9 +79,62 @@ fn rule(frame: &mut Frame<'_>, area: Rect, app: &App) {
     frame.render_widget(Line::styled(line, app.theme.rule), area);
 }
 
-/// Draws lines from the top; what does not fit is cut.
+/// Draws lines from the top; where something does not fit, a mark says so.
 fn lines(frame: &mut Frame<'_>, area: Rect, app: &App, lines: Vec<Line<'_>>) {
+    let width = usize::from(area.width);
+    let lines: Vec<Line<'_>> =
+        lines.into_iter().map(|line| cut(line, width, app.glyphs.more())).collect();
     frame.render_widget(Paragraph::new(lines).style(app.theme.text), area);
+}
+
+fn cut<'a>(line: Line<'a>, width: usize, mark: &'static str) -> Line<'a> {
+    if line.width() <= width {
+        return line;
+    }
+    let mut room = width.saturating_sub(1);
+    let mut kept = Vec::new();
+    for span in line.spans {
+        let columns = span.width();
+        if columns > room {
+            kept.push(Span::styled(fixed(&span.content, room), span.style));
+            break;
+        }
+        room -= columns;
+        kept.push(span);
+    }
+    kept.push(Span::raw(mark));
+    Line { spans: kept, ..Line::default().style(line.style) }
+}
+
+/// A text in rows of at most so many columns, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    for word in text.split(' ') {
+        let row = rows.last().map_or(0, |row| row.width());
+        if row > 0 && row + 1 + word.width() > width {
+            rows.push(String::new());
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push_str(if row.is_empty() { "" } else { " " });
+            row.push_str(word);
+        }
+    }
+    rows
+}
+
+/// One page of rows that do not fit an area; the last row says which, and how it is turned.
+fn page<'a>(rows: Vec<Line<'a>>, page: usize, area: Rect, turn: &str, app: &App) -> Vec<Line<'a>> {
+    if rows.len() <= usize::from(area.height) {
+        return rows;
+    }
+    let room = usize::from(area.height.saturating_sub(1)).max(1);
+    let pages = rows.len().div_ceil(room);
+    let page = page % pages;
+    let mut shown: Vec<Line<'a>> = rows.into_iter().skip(page * room).take(room).collect();
+    shown.resize_with(room, Line::default);
+    let which = format!(" page {} of {pages}: {turn}", page + 1);
+    shown.push(Line::styled(which, app.theme.dim));
+    shown
 }
 
 /// The first rows of an area, and the rest.

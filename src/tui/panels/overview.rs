@@ -56,7 +56,7 @@ fn tail(frame: &mut Frame<'_>, area: Rect, app: &App) {
         return;
     }
     let mut text = vec![Line::styled(" log", app.theme.title)];
-    let recent = log::recent(app, usize::from(area.height - 1), false);
+    let recent = log::recent(app, usize::from(area.height - 1));
     if recent.is_empty() {
         text.push(Line::styled("   nothing to report so far", app.theme.dim));
     }

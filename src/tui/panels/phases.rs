@@ -8,21 +8,26 @@ use crate::run::event::Verdict;
 use crate::run::state::{PhaseState, PhaseStatus};
 use crate::tui::app::App;
 
-/// Draws it.
+/// Longest bar: the eye measures a longer one no better.
+const LONGEST_BAR: usize = 40;
+
+/// Draws it: the names first, and what they leave of the line is the bar of the phase at work.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let phases = &app.shown().phases;
-    if phases.is_empty() {
-        return;
-    }
-    let share = (usize::from(area.width) / phases.len()).max(4);
+    let width = usize::from(area.width);
+    // Glyph, space, name, space.
+    let names: usize = phases.iter().map(|phase| phase.kind.name().len() + 3).sum::<usize>() + 1;
+    let gap = if names + 2 * phases.len() <= width { 2 } else { 0 };
+    let bar = width.saturating_sub(names + gap * phases.len()).min(LONGEST_BAR);
     let mut spans = vec![Span::raw(" ")];
     for phase in phases {
-        spans.extend(cell(phase, share, app));
+        spans.extend(cell(phase, bar, app));
+        spans.push(Span::raw(" ".repeat(gap)));
     }
     frame.render_widget(Line::from(spans), area);
 }
 
-fn cell<'a>(phase: &PhaseState, width: usize, app: &App) -> Vec<Span<'a>> {
+fn cell<'a>(phase: &PhaseState, bar: usize, app: &App) -> Vec<Span<'a>> {
     let verdict = phase.outcome.as_ref().map(|outcome| outcome.verdict);
     let left_out = phase.status == PhaseStatus::Pending && phase.skip_requested;
     let glyph = if left_out {
@@ -35,17 +40,12 @@ fn cell<'a>(phase: &PhaseState, width: usize, app: &App) -> Vec<Span<'a>> {
         (PhaseStatus::Running, None) => app.theme.accent,
         (_, None) => app.theme.dim,
     };
-    let name = phase.kind.name();
-    let room = width.saturating_sub(name.len() + 5);
-    let mut spans = vec![Span::styled(format!("{glyph} {name} "), style)];
+    let mut spans = vec![Span::styled(format!("{glyph} {} ", phase.kind), style)];
     if phase.status == PhaseStatus::Running {
         let done = phase.elapsed_us(app.now_us()) as f64 / phase.planned_us.max(1) as f64;
-        let filled = ((done.min(1.0) * room as f64) as usize).min(room);
+        let filled = ((done.min(1.0) * bar as f64) as usize).min(bar);
         spans.push(Span::styled(app.glyphs.done().repeat(filled), app.theme.bar));
-        spans.push(Span::styled(app.glyphs.to_do().repeat(room - filled), app.theme.dim));
-        spans.push(Span::raw("  "));
-    } else {
-        spans.push(Span::raw("  "));
+        spans.push(Span::styled(app.glyphs.to_do().repeat(bar - filled), app.theme.dim));
     }
     spans
 }

@@ -20,11 +20,12 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let mut text = vec![Line::from(vec![
         Span::styled(" verdict  ", app.theme.title),
         Span::styled(verdict.to_string(), style),
+        Span::styled("   (q leaves)", app.theme.dim),
     ])];
     for reason in verdict.reasons.iter().take(6) {
         text.push(Line::styled(format!("   {}", app.glyphs.text(reason)), app.theme.text));
     }
     let report = app.glyphs.text(&app.report);
-    text.push(Line::styled(format!("   report: {report}   (q leaves)"), app.theme.dim));
+    text.push(Line::styled(format!("   report: {report}"), app.theme.dim));
     lines(frame, area, app, text);
 }

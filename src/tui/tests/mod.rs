@@ -16,6 +16,7 @@ use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use super::app::{App, Panel};
 use super::glyphs::Glyphs;
 use super::input::{Input, Keys};
+use super::operate::press;
 use super::terminal::Canvas;
 use super::theme::Theme;
 use super::{Ended, event_loop, panels};
@@ -26,7 +27,7 @@ use crate::run::client::{ClientUpdate, EngineClient, EngineClientPeer};
 use crate::run::control::Command;
 use crate::run::event::{
     Budget, BurnRate, EVENT_VERSION, ErrorKind, Event, EventBody, GeneratorHealth, IntervalReport,
-    LoadEvent, LoadStart, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict,
+    LoadEvent, LoadStart, LogLevel, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict,
     SeriesInterval, SeriesKey, Verdict,
 };
 use crate::run::histogram::Histogram;
@@ -252,6 +253,30 @@ async fn screens_look_as_they_should() {
     insta::assert_snapshot!("slo_120x40", screen(&slo, 120, 40));
     load.panel = Panel::Help;
     insta::assert_snapshot!("help_120x40", screen(&load, 120, 40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_is_marked_wrapped_or_on_another_page() {
+    let mut story = Story::new().running(3).judged();
+    let end = "here-is-the-end";
+    let message = format!("{} {end}", "a long story".repeat(8));
+    let log = EventBody::Log { level: LogLevel::Info, target: "t".into(), message };
+    story.tell(Some(PhaseKind::Mixed), log);
+    let (mut app, _peer) = app_with(story.state, false);
+    let overview = screen(&app, 80, 24);
+    assert!(overview.contains('…') && !overview.contains(end), "{overview}");
+    app.panel = Panel::Log;
+    let drawn = screen(&app, 80, 24);
+    assert!(drawn.contains(end), "{drawn}");
+
+    app.explain = true;
+    let first = screen(&app, 80, 24);
+    assert!(first.contains("page 1 of 2: e turns the page") && !first.contains("broken protocol"));
+    press(&mut app, KeyEvent::new(KeyCode::Char('e'), KeyModifiers::NONE));
+    let second = screen(&app, 80, 24);
+    assert!(second.contains("broken protocol"), "{second}");
+    press(&mut app, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+    assert!(!app.explain);
 }
 
 proptest! {
