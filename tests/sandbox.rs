@@ -80,7 +80,8 @@ fn children_die_with_their_parent_whatever_kills_it() {
     for kill in [true, false] {
         let place = Workplace::new();
         let mut up = up(&place);
-        assert_eq!(place.processes().len(), 4, "a supervisor and three services");
+        let stores = shakedown::sandbox::stores::EMBEDDED.len();
+        assert_eq!(place.processes().len(), 4 + stores, "a supervisor, three services, the stores");
         if kill {
             signal(up.process.id(), Signal::KILL);
         } else {

@@ -10,7 +10,7 @@ use super::order::EngineOrder;
 use super::recover;
 use super::runtime;
 use crate::chaos::ChaosPhase;
-use crate::config::{Config, PhaseKind, ServiceKind};
+use crate::config::{Config, PhaseKind, ServiceKind, StoreKind};
 use crate::load;
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::HealthProbe;
@@ -81,6 +81,12 @@ async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliEr
     for (endpoint, address) in addresses {
         if let Some(endpoint) = endpoint {
             endpoint.base_url.clone_from(address);
+        }
+    }
+    let stores = &mut order.config.stores;
+    for kind in StoreKind::ALL {
+        if let Some(store) = stores.slot(kind) {
+            *store = endpoints.stores.get(kind).cloned().unwrap_or_else(|| store.clone());
         }
     }
     if order.config.chaos.sandbox.is_some() {

@@ -118,6 +118,9 @@ enum Command {
     /// One service of the sandbox
     #[command(hide = true)]
     SandboxService(sandbox::ServiceArgs),
+    /// One store of the sandbox
+    #[command(hide = true)]
+    SandboxStore(sandbox::StoreArgs),
     /// A helper that holds a fault
     #[command(hide = true)]
     ChaosHelper(helper::HelperArgs),
@@ -172,6 +175,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Check(args)) => check::run(&config, &args),
         Some(Command::Sandbox(args)) => sandbox::run(&args),
         Some(Command::SandboxService(args)) => sandbox::serve(&args),
+        Some(Command::SandboxStore(args)) => sandbox::serve_store(&args),
         Some(Command::ChaosHelper(args)) => helper::run(&args),
         Some(Command::Engine(args)) => engine::run(&args),
     }

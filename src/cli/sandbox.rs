@@ -1,11 +1,13 @@
-//! `shakedown sandbox`, and the hidden command that runs one of its services.
+//! `shakedown sandbox`, and the hidden commands that run one of its services or stores.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{CliError, Exit, say};
 use super::runtime;
-use crate::config::ServiceKind;
+use crate::config::{ServiceKind, StoreKind};
 use crate::sandbox::{self, Endpoints, Options};
 
 /// Options of `sandbox`.
@@ -44,6 +46,23 @@ pub struct ServiceArgs {
     peer: Option<String>,
 }
 
+/// Options of one store.
+#[derive(Args)]
+pub struct StoreArgs {
+    #[arg(value_parser = parse_store)]
+    store: StoreKind,
+    #[arg(long)]
+    port: u16,
+    /// Port of its other protocol
+    #[arg(long)]
+    second_port: Option<u16>,
+    #[arg(long)]
+    password_file: PathBuf,
+    /// Process id of the supervisor
+    #[arg(long)]
+    parent: u32,
+}
+
 fn parse_scale(text: &str) -> Result<f64, String> {
     let scale = text.parse::<f64>().ok().filter(|scale| (0.0..=1000.0).contains(scale));
     scale.ok_or_else(|| "expected a number from 0 to 1000".into())
@@ -54,6 +73,12 @@ fn parse_service(word: &str) -> Result<ServiceKind, String> {
         .into_iter()
         .find(|service| service.name() == word)
         .ok_or_else(|| "expected chat, rag or mcp".into())
+}
+
+fn parse_store(word: &str) -> Result<StoreKind, String> {
+    let names = StoreKind::ALL.map(StoreKind::name).join(", ");
+    let found = StoreKind::ALL.into_iter().find(|store| store.name() == word);
+    found.ok_or_else(|| format!("expected one of {names}"))
 }
 
 /// Runs the sandbox until it is stopped.
@@ -90,6 +115,21 @@ pub fn serve(args: &ServiceArgs) -> Result<Exit, CliError> {
     })
 }
 
+/// Runs one store.
+pub fn serve_store(args: &StoreArgs) -> Result<Exit, CliError> {
+    let settings = sandbox::stores::StoreSettings {
+        store: args.store,
+        port: args.port,
+        second_port: args.second_port,
+        password_file: args.password_file.clone(),
+        parent: args.parent,
+    };
+    runtime(1)?.block_on(async {
+        let served = sandbox::stores::serve(&settings).await;
+        served.map(|()| Exit::Pass).map_err(CliError::usage)
+    })
+}
+
 /// A future that ends when the sandbox has to.
 fn stopped(lifeline: bool) -> Result<impl Future<Output = ()>, CliError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::usage)?;
@@ -115,7 +155,11 @@ fn introduce(endpoints: &Endpoints) {
     say("# The practice platform is up (Ctrl-C ends it):");
     for (name, url) in [("chat", &endpoints.chat), ("rag", &endpoints.rag), ("mcp", &endpoints.mcp)]
     {
-        say(format_args!("#   {name:<6} {url}   (faults: POST {url}/sandbox/knobs)"));
+        say(format_args!("#   {name:<8} {url}   (faults: POST {url}/sandbox/knobs)"));
     }
-    say(format_args!("#   {:<6} {}/sandbox/services", "admin", endpoints.admin));
+    for (kind, store) in endpoints.stores.configured() {
+        let label = store.label.as_deref().unwrap_or_default();
+        say(format_args!("#   {:<8} {}   ({label})", kind.name(), store.url));
+    }
+    say(format_args!("#   {:<8} {}/sandbox/services", "admin", endpoints.admin));
 }

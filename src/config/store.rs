@@ -93,6 +93,17 @@ impl Stores {
         }
     }
 
+    /// The place of one store, to fill or empty it.
+    pub const fn slot(&mut self, kind: StoreKind) -> &mut Option<Store> {
+        match kind {
+            StoreKind::Postgres => &mut self.postgres,
+            StoreKind::Redis => &mut self.redis,
+            StoreKind::Qdrant => &mut self.qdrant,
+            StoreKind::Neo4j => &mut self.neo4j,
+            StoreKind::Minio => &mut self.minio,
+        }
+    }
+
     /// The configured stores, in the order of [`StoreKind::ALL`].
     pub fn configured(&self) -> impl Iterator<Item = (StoreKind, &Store)> {
         StoreKind::ALL.into_iter().filter_map(|kind| self.get(kind).map(|store| (kind, store)))

@@ -24,9 +24,9 @@ pub enum ChildStatus {
 /// What is known of a child.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildState {
-    /// The service.
-    pub name: ServiceKind,
-    /// Its base URL.
+    /// The service or store.
+    pub name: String,
+    /// Its address.
     pub url: String,
     /// Its process, while it runs.
     pub pid: Option<u32>,
@@ -38,7 +38,21 @@ pub struct ChildState {
     pub status: ChildStatus,
 }
 
-/// The children, shared between the supervisor and its endpoint.
+impl ChildState {
+    /// One that has not been started yet.
+    pub fn new(name: &str, url: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            url,
+            pid: None,
+            started_unix_ms: 0,
+            restarts: 0,
+            status: ChildStatus::Restarting,
+        }
+    }
+}
+
+/// Children of one kind, shared between the supervisor and its endpoint.
 #[derive(Clone, Default)]
 pub struct Children(Arc<Mutex<Vec<ChildState>>>);
 
@@ -50,8 +64,9 @@ impl Children {
 }
 
 /// The endpoint.
-pub fn router(children: Children, links: Links) -> Router {
-    let services = async move || Json(children.lock().clone());
+pub fn router(services: Children, stores: Children, links: Links) -> Router {
+    let services = async move || Json(services.lock().clone());
+    let stores = async move || Json(stores.lock().clone());
     let states = async |State(links): State<Links>| Json(links.states());
     let set = async |State(links): State<Links>,
                      Path((from, to)): Path<(ServiceKind, ServiceKind)>,
@@ -61,6 +76,7 @@ pub fn router(children: Children, links: Links) -> Router {
     let health = async || Json(serde_json::json!({ "status": "ok", "sandbox": true }));
     Router::new()
         .route("/sandbox/services", get(services))
+        .route("/sandbox/stores", get(stores))
         .route("/sandbox/health", get(health))
         .route("/sandbox/links", get(states))
         .route("/sandbox/links/{from}/{to}", post(set))

@@ -15,7 +15,7 @@ const READY_WITHIN: Duration = Duration::from_secs(15);
 /// How long it may take to end before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// Longest line that a sandbox says when it is ready.
-const MAX_LINE_BYTES: u64 = 4096;
+const MAX_LINE_BYTES: u64 = 16 << 10;
 
 /// Why a sandbox did not come up.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
-//! The embedded practice platform: chat, RAG and MCP services that speak their real protocols, each
-//! a supervised child process of this binary on a loopback port. Every answer is marked as the
-//! sandbox's. It proves that a run works end to end; it is no evidence about any real platform.
+//! The embedded practice platform: chat, RAG and MCP services and the stores behind them, which speak
+//! their real protocols, each a supervised child process of this binary on a loopback port. Every
+//! answer of a service is marked as the sandbox's, every store labelled with what it is. It proves that a run works end to end; it is no evidence about any real platform.
 
 mod admin;
 mod chat;
@@ -17,6 +17,7 @@ mod rag;
 mod restart;
 mod service;
 mod settings;
+pub mod stores;
 mod supervisor;
 
 pub use launch::{Sandbox, SandboxError};

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::config::{
     AuditedOperation, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Images,
     Lengths, McpService, Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind,
-    Scratch, Security, ServiceKind, Services, Stores, Target, TimeSpan, Tool, Workloads,
+    Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan, Tool, Workloads,
 };
 
 /// What a sandbox is asked to be.
@@ -24,8 +24,8 @@ impl Default for Options {
     }
 }
 
-/// Where the services of a sandbox are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the services and stores of a sandbox are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// Base URL of chat.
     pub chat: String,
@@ -35,13 +35,19 @@ pub struct Endpoints {
     pub mcp: String,
     /// Base URL of the supervisor.
     pub admin: String,
+    /// The stores, with where their credentials are.
+    pub stores: Stores,
 }
 
 impl Endpoints {
     /// Addresses that stand in until a sandbox has been started.
     pub fn placeholder() -> Self {
         let nowhere = || "http://127.0.0.1:9".to_owned();
-        Self { chat: nowhere(), rag: nowhere(), mcp: nowhere(), admin: nowhere() }
+        let mut stores = Stores::default();
+        for kind in super::stores::EMBEDDED {
+            *stores.slot(*kind) = Some(Store::at(nowhere()));
+        }
+        Self { chat: nowhere(), rag: nowhere(), mcp: nowhere(), admin: nowhere(), stores }
     }
 }
 
@@ -67,7 +73,7 @@ pub fn config(endpoints: &Endpoints) -> Config {
                 ],
             }),
         },
-        stores: Stores::default(),
+        stores: endpoints.stores.clone(),
         workloads: Workloads::default(),
         phases: Phases::default(),
         chaos: chaos(endpoints),

@@ -1,5 +1,5 @@
-//! The supervisor: starts the practice services as child processes, and starts them again when they
-//! end, by Docker's rule.
+//! The supervisor: starts the practice services and stores as child processes, and starts them again
+//! when they end, by Docker's rule.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,12 +16,13 @@ use super::admin::{self, ChildState, ChildStatus, Children};
 use super::link::{self, Links};
 use super::restart::Backoff;
 use super::settings::{Endpoints, Options};
-use crate::config::ServiceKind;
+use super::stores;
+use crate::config::{ServiceKind, StoreKind, Stores};
 
-/// How long the services may take until they listen.
+/// How long the services and stores may take until they listen.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs a sandbox; `ready` is called once, when every service listens. Returns when `stop` does, or
+/// Runs a sandbox; `ready` is called once, when all of it listens. Returns when `stop` does, or
 /// on an error; the children are gone then. Must run on the main thread: the kernel ties the
 /// children to the thread that started them.
 ///
@@ -38,13 +39,13 @@ pub async fn supervise(
     for service in ServiceKind::ALL {
         ports.push((service, free_port().await?));
     }
-    let children = Children::default();
     let url = |port: u16| format!("http://127.0.0.1:{port}");
-    let endpoints = Endpoints {
+    let mut endpoints = Endpoints {
         chat: url(ports[0].1),
         rag: url(ports[1].1),
         mcp: url(ports[2].1),
         admin: url(admin_listener.local_addr()?.port()),
+        stores: Stores::default(),
     };
     let mut tasks = JoinSet::new();
     let links = Links::default();
@@ -55,27 +56,35 @@ pub async fn supervise(
         tasks.spawn(carry);
         peers.push((from, url(port)));
     }
+    let mut listening: Vec<(&str, u16)> = Vec::new();
+    let services = Children::default();
     for (at, (service, port)) in ports.iter().copied().enumerate() {
-        let peer = peers.iter().find(|(of, _)| *of == service).map(|(_, peer)| peer.clone());
-        children.lock().push(ChildState {
-            name: service,
-            url: url(port),
-            pid: None,
-            started_unix_ms: 0,
-            restarts: 0,
-            status: ChildStatus::Restarting,
-        });
-        let (executable, options) = (executable.to_owned(), options.clone());
-        tasks.spawn(keep_running(
-            Supervised { executable, options, service, port, at, peer },
-            children.clone(),
-        ));
+        let peer = peers.iter().find(|(of, _)| *of == service).map(|(_, peer)| peer.as_str());
+        let arguments = service_arguments(service, port, options, at, peer);
+        let member = Supervised { executable: executable.to_owned(), arguments, at };
+        services.lock().push(ChildState::new(service.name(), url(port)));
+        tasks.spawn(keep_running(member, services.clone()));
+        listening.push((service.name(), port));
     }
-    let admin = axum::serve(admin_listener, admin::router(children, links));
+    let credentials = stores::Credentials::new()?;
+    let store_children = Children::default();
+    for (at, kind) in stores::EMBEDDED.iter().copied().enumerate() {
+        let port = free_port().await?;
+        let second_port = if kind == StoreKind::Qdrant { Some(free_port().await?) } else { None };
+        let store = stores::address(kind, port, second_port, &credentials);
+        let arguments = store_arguments(kind, port, second_port, &credentials);
+        let member = Supervised { executable: executable.to_owned(), arguments, at };
+        store_children.lock().push(ChildState::new(kind.name(), store.url.clone()));
+        tasks.spawn(keep_running(member, store_children.clone()));
+        listening.push((kind.name(), port));
+        listening.extend(second_port.map(|port| (kind.name(), port)));
+        *endpoints.stores.slot(kind) = Some(store);
+    }
+    let admin = axum::serve(admin_listener, admin::router(services, store_children, links));
     tokio::select! {
         served = admin.into_future() => served,
         never = async {
-            wait_until_listening(&ports).await?;
+            wait_until_listening(&listening).await?;
             ready(&endpoints);
             std::future::pending::<io::Result<()>>().await
         } => never,
@@ -84,13 +93,47 @@ pub async fn supervise(
     // Dropping the tasks drops the children, which kills them.
 }
 
+/// A child: what it is started with, and its place in the list of its kind.
 struct Supervised {
     executable: PathBuf,
-    options: Options,
+    arguments: Vec<String>,
+    at: usize,
+}
+
+fn service_arguments(
     service: ServiceKind,
     port: u16,
+    options: &Options,
     at: usize,
-    peer: Option<String>,
+    peer: Option<&str>,
+) -> Vec<String> {
+    let mut arguments = vec!["sandbox-service".to_owned(), service.name().to_owned()];
+    let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    add("--port", port.to_string());
+    add("--seed", options.seed.wrapping_add(at as u64).to_string());
+    add("--latency-scale", options.latency_scale.to_string());
+    add("--parent", std::process::id().to_string());
+    if let Some(peer) = peer {
+        add("--peer", peer.to_owned());
+    }
+    arguments
+}
+
+fn store_arguments(
+    store: StoreKind,
+    port: u16,
+    second_port: Option<u16>,
+    credentials: &stores::Credentials,
+) -> Vec<String> {
+    let mut arguments = vec!["sandbox-store".to_owned(), store.name().to_owned()];
+    let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    add("--port", port.to_string());
+    if let Some(port) = second_port {
+        add("--second-port", port.to_string());
+    }
+    add("--password-file", credentials.password_file().display().to_string());
+    add("--parent", std::process::id().to_string());
+    arguments
 }
 
 async fn keep_running(supervised: Supervised, children: Children) {
@@ -124,27 +167,18 @@ async fn keep_running(supervised: Supervised, children: Children) {
 impl Supervised {
     fn start(&self) -> io::Result<Child> {
         let mut command = Command::new(&self.executable);
-        command
-            .arg("sandbox-service")
-            .arg(self.service.name())
-            .args(["--port", &self.port.to_string()])
-            .args(["--seed", &(self.options.seed.wrapping_add(self.at as u64)).to_string()])
-            .args(["--latency-scale", &self.options.latency_scale.to_string()])
-            .args(["--parent", &std::process::id().to_string()]);
-        if let Some(peer) = &self.peer {
-            command.args(["--peer", peer]);
-        }
+        command.args(&self.arguments);
         // The child sees the end of its standard input when this process is gone.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn()
     }
 }
 
-async fn wait_until_listening(ports: &[(ServiceKind, u16)]) -> io::Result<()> {
+async fn wait_until_listening(ports: &[(&str, u16)]) -> io::Result<()> {
     let deadline = Instant::now() + READY_WITHIN;
-    for (service, port) in ports {
+    for (name, port) in ports {
         while TcpStream::connect(loopback(*port)).await.is_err() {
             if Instant::now() >= deadline {
-                let message = format!("the sandbox's {service} service did not come up");
+                let message = format!("the sandbox's {name} did not come up");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

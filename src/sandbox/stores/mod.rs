@@ -1,0 +1,100 @@
+//! The practice platform's stores: each speaks the protocol of the store that it stands in for, holds
+//! what it is given in memory, and says what it really is. They share no code with the drill that is
+//! tried on them; they are no evidence about any real store.
+
+mod credentials;
+#[cfg(feature = "sandbox-stores")]
+mod limits;
+#[cfg(feature = "sandbox-stores")]
+mod listener;
+#[cfg(feature = "sandbox-stores")]
+pub mod redis;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+
+use super::lifeline;
+use crate::config::{SecretSource, Store, StoreKind};
+
+pub use credentials::Credentials;
+
+/// The stores that this build has.
+pub const EMBEDDED: &[StoreKind] =
+    if cfg!(feature = "sandbox-stores") { &[StoreKind::Redis] } else { &[] };
+
+/// What a practice store is asked to be.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// Which store.
+    pub store: StoreKind,
+    /// Its loopback port.
+    pub port: u16,
+    /// Its second port, where it has one.
+    pub second_port: Option<u16>,
+    /// File with its password.
+    pub password_file: PathBuf,
+    /// Process id of the supervisor.
+    pub parent: u32,
+}
+
+/// What an embedded store really is.
+pub const fn label(store: StoreKind) -> &'static str {
+    match store {
+        StoreKind::Postgres => "PostgreSQL 17.5 (embedded)",
+        StoreKind::Redis => "Redis protocol, shakedown's own store",
+        StoreKind::Qdrant => "Qdrant protocol, shakedown's own store",
+        StoreKind::Neo4j => "Bolt protocol and a part of Cypher, shakedown's own store",
+        StoreKind::Minio => "S3 protocol (s3s), shakedown's own store",
+    }
+}
+
+/// How an embedded store is reached.
+pub fn address(
+    kind: StoreKind,
+    port: u16,
+    second_port: Option<u16>,
+    credentials: &Credentials,
+) -> Store {
+    let url = match kind {
+        StoreKind::Postgres => format!("postgres://127.0.0.1:{port}/postgres?sslmode=disable"),
+        StoreKind::Redis => format!("redis://127.0.0.1:{port}/0"),
+        StoreKind::Neo4j => format!("bolt://127.0.0.1:{port}"),
+        StoreKind::Qdrant | StoreKind::Minio => format!("http://127.0.0.1:{port}"),
+    };
+    let has_user = kind == StoreKind::Minio;
+    Store {
+        user: has_user.then(|| credentials.access_key()),
+        password: Some(credentials.password()),
+        grpc: second_port.map(|port| format!("http://127.0.0.1:{port}")),
+        label: Some(label(kind).to_owned()),
+        ..Store::at(url)
+    }
+}
+
+/// Serves one practice store until the parent is gone.
+///
+/// # Errors
+/// When a port cannot be bound, or the password cannot be read.
+pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
+    if !lifeline::die_with_parent(settings.parent) {
+        return Ok(());
+    }
+    let secret = SecretSource::File(settings.password_file.clone());
+    let secret = secret.read().map_err(io::Error::other)?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
+    let listener = TcpListener::bind(address).await?;
+    let served = async {
+        match settings.store {
+            #[cfg(feature = "sandbox-stores")]
+            StoreKind::Redis => redis::serve(listener, secret.expose()).await,
+            other => Err(io::Error::other(format!("this build has no {other} of its own"))),
+        }
+    };
+    tokio::select! {
+        served = served => served,
+        () = lifeline::parent_gone() => Ok(()),
+    }
+}

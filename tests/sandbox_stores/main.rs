@@ -1,0 +1,62 @@
+//! The practice platform's stores, by the unchanged clients that the drill uses for real ones.
+
+mod redis;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use shakedown::config::{Store, StoreKind, Stores};
+use shakedown::sandbox::Endpoints;
+use support::Workplace;
+
+/// How long an answer may take on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A sandbox; it ends with this value.
+struct Up {
+    process: Child,
+    stores: Stores,
+    _place: Workplace,
+}
+
+impl Up {
+    fn new() -> Self {
+        let place = Workplace::new();
+        let mut command = place.command(&["sandbox", "--lifeline", "--ready-json"]);
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("program runs");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let endpoints: Endpoints = serde_json::from_str(&line).expect("addresses");
+        Self { process, stores: endpoints.stores, _place: place }
+    }
+
+    fn store(&self, kind: StoreKind) -> &Store {
+        self.stores.get(kind).expect("this build has it")
+    }
+
+    /// The store with a password that is not its own.
+    fn locked(&self, kind: StoreKind, wrong: &tempfile::NamedTempFile) -> Store {
+        std::fs::write(wrong.path(), "wrong").expect("written");
+        let password = shakedown::config::SecretSource::File(wrong.path().into());
+        Store { password: Some(password), ..self.store(kind).clone() }
+    }
+
+    /// Host and port of a store.
+    fn address(&self, kind: StoreKind) -> String {
+        let url = &self.store(kind).url;
+        let (_, rest) = url.split_once("://").expect("a scheme");
+        rest.split('/').next().expect("an authority").to_owned()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
