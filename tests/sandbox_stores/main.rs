@@ -1,5 +1,6 @@
 //! The practice platform's stores, by the unchanged clients that the drill uses for real ones.
 
+mod minio;
 mod redis;
 #[path = "../support/mod.rs"]
 mod support;

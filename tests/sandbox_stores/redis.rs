@@ -172,7 +172,7 @@ async fn nobody_gets_in_without_the_password_and_no_frame_does_harm() {
     let up = Up::new();
     let file = tempfile::NamedTempFile::new().expect("a file");
     let refused = connect(&up.locked(StoreKind::Redis, &file), PATIENCE).await;
-    let refused = refused.err().expect("refused").to_string();
+    let refused = refused.map(drop).expect_err("refused").to_string();
     assert!(refused.contains("WRONGPASS") || refused.contains("authentication"), "{refused}");
     let address = up.address(StoreKind::Redis);
     let answer = |bytes: &[u8]| {

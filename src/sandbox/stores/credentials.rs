@@ -11,7 +11,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use crate::config::SecretSource;
 
 /// Access key of the object store; the other stores have a user of their own by default.
-const ACCESS_KEY: &str = "sandbox";
+pub const ACCESS_KEY: &str = "sandbox";
 
 /// The credentials of one sandbox. The files they are in live as long as this value.
 #[derive(Debug)]

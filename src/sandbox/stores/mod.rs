@@ -8,6 +8,8 @@ mod limits;
 #[cfg(feature = "sandbox-stores")]
 mod listener;
 #[cfg(feature = "sandbox-stores")]
+mod minio;
+#[cfg(feature = "sandbox-stores")]
 pub mod redis;
 
 use std::io;
@@ -23,7 +25,7 @@ pub use credentials::Credentials;
 
 /// The stores that this build has.
 pub const EMBEDDED: &[StoreKind] =
-    if cfg!(feature = "sandbox-stores") { &[StoreKind::Redis] } else { &[] };
+    if cfg!(feature = "sandbox-stores") { &[StoreKind::Redis, StoreKind::Minio] } else { &[] };
 
 /// What a practice store is asked to be.
 #[derive(Clone, Debug)]
@@ -90,6 +92,10 @@ pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
         match settings.store {
             #[cfg(feature = "sandbox-stores")]
             StoreKind::Redis => redis::serve(listener, secret.expose()).await,
+            #[cfg(feature = "sandbox-stores")]
+            StoreKind::Minio => {
+                minio::serve(listener, credentials::ACCESS_KEY, secret.expose()).await
+            }
             other => Err(io::Error::other(format!("this build has no {other} of its own"))),
         }
     };
