@@ -2,6 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
+/// Memory beyond which a store takes nothing more.
+pub const MAX_BYTES: u64 = 2 << 30;
+
+/// Whether as much memory is used as a store may have.
+pub fn is_full() -> bool {
+    resident_bytes() > MAX_BYTES
+}
+
 /// Bytes of memory that this process uses; 0 where the system does not say.
 pub fn resident_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();

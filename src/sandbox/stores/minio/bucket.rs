@@ -13,8 +13,6 @@ use crate::sandbox::stores::limits;
 
 /// Largest body of one request.
 const MAX_BODY_BYTES: usize = 512 << 20;
-/// Memory beyond which nothing more is taken.
-const MAX_MEMORY: u64 = 2 << 30;
 /// Most tags of an object.
 const MAX_TAGS: usize = 10;
 /// Bytes of all metadata of an object.
@@ -136,7 +134,7 @@ pub async fn read(body: Option<StreamingBlob>, md5: Option<&str>) -> S3Result<By
             bytes.extend_from_slice(&chunk);
         }
     }
-    if limits::resident_bytes() > MAX_MEMORY {
+    if limits::is_full() {
         return Err(s3_error!(SlowDown, "the sandbox's store holds as much as it may"));
     }
     if let Some(expected) = md5 {

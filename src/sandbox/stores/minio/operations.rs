@@ -129,7 +129,7 @@ impl S3 for Objects {
         }
         let location = Some(format!("/{name}"));
         buckets.insert(name, Bucket::new());
-        answer(CreateBucketOutput { location, ..CreateBucketOutput::default() })
+        answer(CreateBucketOutput { location })
     }
 
     async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {

@@ -17,8 +17,6 @@ use crate::sandbox::stores::limits;
 pub const VERSION: &str = "7.4.0";
 /// Numbered databases.
 pub const DATABASES: usize = 16;
-/// Memory beyond which nothing more is taken.
-pub const MAX_MEMORY: u64 = 1 << 30;
 /// Answers that are sent at once.
 const SEND_BYTES: usize = 1 << 20;
 /// Writes between two looks at the memory that is used.
@@ -94,7 +92,7 @@ impl Server {
     pub fn admit_write(&self, words: &[Bytes]) -> Result<(), Refusal> {
         let due = self.written.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY);
         let large = words.iter().any(|word| word.len() >= LARGE_BYTES);
-        if (due || large) && limits::resident_bytes() > MAX_MEMORY {
+        if (due || large) && limits::is_full() {
             return Err(Refusal("OOM command not allowed when used memory > 'maxmemory'.".into()));
         }
         Ok(())
@@ -149,7 +147,7 @@ impl Server {
                     format!("used_memory:{used}"),
                     format!("used_memory_rss:{used}"),
                     format!("total_system_memory:{total}"),
-                    format!("maxmemory:{MAX_MEMORY}"),
+                    format!("maxmemory:{}", limits::MAX_BYTES),
                     "maxmemory_policy:noeviction".into(),
                 ],
             ),

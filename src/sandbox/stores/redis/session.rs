@@ -313,7 +313,7 @@ fn config(words: &[Bytes]) -> Answer {
     }
     let known = [
         ("databases", DATABASES.to_string()),
-        ("maxmemory", super::server::MAX_MEMORY.to_string()),
+        ("maxmemory", crate::sandbox::stores::limits::MAX_BYTES.to_string()),
         ("maxmemory-policy", "noeviction".into()),
         ("appendonly", "no".into()),
         ("save", String::new()),
