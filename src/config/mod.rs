@@ -1,5 +1,6 @@
 //! `shakedown.yaml`: the platform under validation, its workloads, and what a run must reach.
 
+mod backup;
 mod chaos;
 mod load;
 mod overrides;
@@ -21,6 +22,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use backup::{
+    Artefact, ArtefactFormat, Backup, BackupWay, Call, CommandCall, HttpCall, MAX_DOCUMENTS,
+    PlatformBackup, Restore, Wait,
+};
 pub use chaos::{
     Chaos, Cpu, CutKind, Docker, ExperimentKind, Kill, Memory, Partition, Probe, RuntimeKind,
     SteadyRules,
@@ -71,6 +76,9 @@ pub struct Config {
     /// What the security audit may ask.
     #[serde(default)]
     pub security: Security,
+    /// What the backup drill puts into the stores, and whose backup it drills.
+    #[serde(default)]
+    pub backup: Backup,
     /// What a run must reach to pass.
     #[serde(default)]
     pub criteria: Criteria,

@@ -1,8 +1,9 @@
 //! Values that are well-formed and contradict each other or make no sense.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::{Config, Environment, PhaseKind, Scenario, Workload};
+use super::{BackupWay, Call, Config, MAX_DOCUMENTS, Environment, PhaseKind, Scenario, Workload};
 
 /// A contradiction: the path of the value, and what is wrong with it.
 pub(super) type Contradiction = (String, String);
@@ -21,6 +22,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     phases(config, &mut found);
     criteria(config, &mut found);
     guards(config, &mut found);
+    backup(config, &mut found);
     found.0
 }
 
@@ -142,7 +144,7 @@ fn scenario(path: &str, scenario: &Scenario, found: &mut Found) {
         }
     }
     if let Some(stages) = &scenario.stages {
-        let length: std::time::Duration = stages.steps.iter().map(|s| s.duration.get()).sum();
+        let length: Duration = stages.steps.iter().map(|s| s.duration.get()).sum();
         found.check(
             !length.is_zero(),
             &format!("{path}.stages.steps"),
@@ -199,6 +201,38 @@ fn guards(config: &Config, found: &mut Found) {
         let needed = "a production target needs this cap: expected a number";
         found.check(config.guards.max_requests.is_some(), "guards.max_requests", needed);
         found.check(config.guards.max_tokens.is_some(), "guards.max_tokens", needed);
+    }
+}
+
+fn backup(config: &Config, found: &mut Found) {
+    let backup = &config.backup;
+    let documents = (1..=MAX_DOCUMENTS).contains(&backup.documents);
+    found.check(documents, "backup.documents", "expected a number from 1 to 1000000");
+    let interval = backup.canary_interval.get() >= Duration::from_millis(10);
+    found.check(interval, "backup.canary_interval", "expected at least 10ms");
+    let platform = backup.platform.as_ref();
+    found.check(
+        backup.way == BackupWay::BuiltIn || platform.is_some(),
+        "backup.way",
+        "the platform's backup needs `backup.platform`, which says how it is asked",
+    );
+    let Some(platform) = platform else { return };
+    let restore = platform.restore.as_ref().map(|restore| ("restore.call", &restore.call));
+    for (path, call) in [("trigger", &platform.trigger)].into_iter().chain(restore) {
+        if let Call::Command(command) = call {
+            found.check(
+                command.argv.first().is_some_and(|program| !program.is_empty()),
+                &format!("backup.platform.{path}.command.argv"),
+                "expected a program and its arguments",
+            );
+        }
+    }
+    for (at, artefact) in platform.artefacts.iter().enumerate() {
+        found.check(
+            artefact.path.is_absolute() && artefact.path.file_name().is_some(),
+            &format!("backup.platform.artefacts.{at}.path"),
+            "expected an absolute path of a file",
+        );
     }
 }
 

@@ -54,6 +54,11 @@ impl PlanClock {
         }
     }
 
+    /// Whether it stands still.
+    pub const fn is_held(&self) -> bool {
+        self.held_at.is_some()
+    }
+
     /// The instant at which the clock will show `time`, if it is not held until then.
     pub fn instant_at(&self, time: Duration) -> Instant {
         self.origin + time

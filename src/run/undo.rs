@@ -13,7 +13,25 @@ use serde_json::Value;
 use super::file_lock;
 use super::state_dir::StateDir;
 
-const FOLDER: &str = "undo";
+/// What has to be undone, by who knows how: each has a folder of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deeds {
+    /// Faults.
+    Faults,
+    /// Data that a backup drill put into stores.
+    Drill,
+}
+
+impl Deeds {
+    const ALL: [Self; 2] = [Self::Faults, Self::Drill];
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Faults => "undo",
+            Self::Drill => "undo-drill",
+        }
+    }
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
@@ -34,12 +52,20 @@ pub struct UndoJournal {
 }
 
 impl UndoJournal {
-    /// Opens the journal of a run, or makes it.
+    /// Opens the journal of a run's faults, or makes it.
     ///
     /// # Errors
     /// When it cannot be written, or another process owns it.
     pub fn open(state: &StateDir, run_id: &str) -> io::Result<Self> {
-        let path = state.folder(FOLDER)?.join(format!("{run_id}.jsonl"));
+        Self::of(Deeds::Faults, state, run_id)
+    }
+
+    /// Opens the journal of a run's deeds of a kind, or makes it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another process owns it.
+    pub fn of(deeds: Deeds, state: &StateDir, run_id: &str) -> io::Result<Self> {
+        let path = state.folder(deeds.folder())?.join(format!("{run_id}.jsonl"));
         loop {
             let mut options = OpenOptions::new();
             let file = options.create(true).append(true).read(true).mode(0o600).open(&path)?;
@@ -114,13 +140,21 @@ impl Drop for UndoJournal {
     }
 }
 
-/// Journals of runs whose owner is dead, with something left to undo.
+/// Journals of runs whose owner is dead, with faults left to undo.
 ///
 /// # Errors
 /// When the state directory cannot be read.
 pub fn left_behind(state: &StateDir) -> io::Result<Vec<LeftBehind>> {
+    left_behind_of(Deeds::Faults, state)
+}
+
+/// Journals of runs whose owner is dead, with deeds of a kind left to undo.
+///
+/// # Errors
+/// When the state directory cannot be read.
+pub fn left_behind_of(deeds: Deeds, state: &StateDir) -> io::Result<Vec<LeftBehind>> {
     let mut left = Vec::new();
-    for entry in fs::read_dir(state.folder(FOLDER)?)?.flatten() {
+    for entry in fs::read_dir(state.folder(deeds.folder())?)?.flatten() {
         let path = entry.path();
         let Some(run_id) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned)
         else {
@@ -137,8 +171,11 @@ pub fn left_behind(state: &StateDir) -> io::Result<Vec<LeftBehind>> {
 
 /// Whether a run has something on record that was not undone yet, by its owner or by anybody else.
 pub fn has_open(state: &StateDir, run_id: &str) -> bool {
-    let path = state.folder(FOLDER).map(|folder| folder.join(format!("{run_id}.jsonl")));
-    path.and_then(fs::read).is_ok_and(|text| !open_records(&text).is_empty())
+    Deeds::ALL.into_iter().any(|deeds| {
+        let folder = state.folder(deeds.folder());
+        let path = folder.map(|folder| folder.join(format!("{run_id}.jsonl")));
+        path.and_then(fs::read).is_ok_and(|text| !open_records(&text).is_empty())
+    })
 }
 
 /// What a dead owner left to undo. Nobody else undoes it while this value lives.

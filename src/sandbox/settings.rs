@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{
-    AuditedOperation, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Images,
+    AuditedOperation, Backup, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Images,
     Lengths, McpService, Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind,
     Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan, Tool, Workloads,
 };
@@ -78,6 +78,7 @@ pub fn config(endpoints: &Endpoints) -> Config {
         phases: Phases::default(),
         chaos: chaos(endpoints),
         security: security(),
+        backup: Backup::default(),
         criteria: Criteria::default(),
         slo_definitions: None,
         guards: Guards::default(),

@@ -1,5 +1,6 @@
 //! Events: everything that happens in a run, in the order in which it happened.
 
+mod backup;
 mod chaos;
 mod load;
 mod outcome;
@@ -8,6 +9,11 @@ mod security;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use backup::{
+    BackupEvent, BackupFile, BackupLevel, Bystanders, ClosureReport, DrillStart, DrillStep,
+    DrillSummary, DrillWay, RecordComparison, RecoveryTimes, StepProgress, StepReport, StoreReport,
+    VerifierTest,
+};
 pub use chaos::{
     ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, SteadyFigures,
     Timeline,
@@ -184,6 +190,8 @@ pub enum EventBody {
     Chaos(ChaosEvent),
     /// Something of the security audit.
     Security(SecurityEvent),
+    /// Something of the backup drill.
+    Backup(BackupEvent),
     /// The objectives were evaluated.
     ObjectivesEvaluated {
         /// One row an objective.
@@ -216,6 +224,7 @@ impl EventBody {
             self,
             Self::Load(LoadEvent::Interval(_))
                 | Self::Chaos(ChaosEvent::Probed { .. })
+                | Self::Backup(BackupEvent::Progress(_))
                 | Self::Log { .. }
                 | Self::Health { .. }
                 | Self::ObjectivesEvaluated { .. }

@@ -1,6 +1,7 @@
 //! The state of a run: a pure fold over its events. Screens, reports and clients read this and
 //! nothing else, so that none of them can tell a live run from a recorded one.
 
+mod backup;
 mod chaos;
 mod load;
 mod narrative;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use backup::{BackupState, DrillState, StoreState};
 pub use chaos::{ActiveFault, ChaosState, CurrentExperiment};
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};
 pub use narrative::narrate;

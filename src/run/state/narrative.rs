@@ -1,7 +1,7 @@
 //! What happened, in words: one line an event, for the log, line mode and screen readers.
 
 use crate::run::event::{
-    ChaosEvent, EventBody, LoadEvent, LogLevel, SecurityEvent, Severity, Verdict,
+    BackupEvent, ChaosEvent, EventBody, LoadEvent, LogLevel, SecurityEvent, Severity, Verdict,
 };
 
 /// The line for an event and how serious it is; none for events that need no line.
@@ -35,6 +35,7 @@ pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
         EventBody::Load(load) => narrate_load(load)?,
         EventBody::Chaos(chaos) => narrate_chaos(chaos)?,
         EventBody::Security(security) => narrate_security(security)?,
+        EventBody::Backup(backup) => narrate_backup(backup)?,
         EventBody::JournalRepaired { cut_bytes } => {
             (LogLevel::Warn, format!("{cut_bytes} bytes of the journal were torn and cut"))
         }
@@ -116,6 +117,54 @@ fn narrate_security(security: &SecurityEvent) -> Option<(LogLevel, String)> {
             None
         }
     }
+}
+
+fn narrate_backup(backup: &BackupEvent) -> Option<(LogLevel, String)> {
+    let line = match backup {
+        BackupEvent::Started(start) => {
+            let stores: Vec<&str> = start.stores.iter().map(|store| store.name()).collect();
+            let mut line = format!(
+                "{} drill of {} with {} documents under {}",
+                start.way.words(),
+                stores.join(", "),
+                start.documents,
+                start.namespace
+            );
+            for (store, why) in &start.skipped {
+                line += &format!("; not {store}: {why}");
+            }
+            line
+        }
+        BackupEvent::StepFinished(report) => {
+            let words = format!("{}: {}: {}", report.store, report.step.words(), report.detail);
+            return Some((if report.passed { LogLevel::Info } else { LogLevel::Error }, words));
+        }
+        BackupEvent::StoreFinished(report) => {
+            let level = report.level.map_or("no level", |level| level.word());
+            let line = format!("{}: {}: {level}: {}", report.store, report.verdict, report.reason);
+            return Some((level_of(report.verdict), line));
+        }
+        BackupEvent::Service { message } => message.clone(),
+        BackupEvent::Closure(closure) => {
+            let whole = closure.whole == closure.documents;
+            let line = format!(
+                "{} of {} documents are whole in every restored store",
+                closure.whole, closure.documents
+            );
+            return Some((if whole { LogLevel::Info } else { LogLevel::Error }, line));
+        }
+        BackupEvent::Finished(summary) => {
+            let line = format!(
+                "{} of {} stores, {} of {} records restored as they were",
+                summary.passed, summary.stores, summary.restored, summary.expected
+            );
+            return Some((level_of(summary.verdict), line));
+        }
+        BackupEvent::StepStarted { .. } | BackupEvent::Progress(_) | BackupEvent::Unknown => {
+            return None;
+        }
+    };
+    Some((LogLevel::Info, line))
 }
 
 fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {

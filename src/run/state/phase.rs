@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::BackupState;
 use super::chaos::ChaosState;
 use super::load::LoadState;
 use super::security::SecurityState;
@@ -50,6 +51,9 @@ pub struct PhaseState {
     /// What the security audit found.
     #[serde(default)]
     pub security: Option<SecurityState>,
+    /// What the backup drill showed.
+    #[serde(default)]
+    pub backup: Option<BackupState>,
 }
 
 impl PhaseState {
@@ -68,6 +72,7 @@ impl PhaseState {
             load: None,
             chaos: None,
             security: None,
+            backup: None,
         }
     }
 
@@ -98,6 +103,9 @@ impl PhaseState {
             }
             EventBody::Security(security) => {
                 self.security.get_or_insert_with(SecurityState::default).apply(security);
+            }
+            EventBody::Backup(backup) => {
+                self.backup.get_or_insert_with(BackupState::default).apply(at_us, backup);
             }
             EventBody::Chaos(chaos) => {
                 self.chaos.get_or_insert_with(ChaosState::default).apply(at_us, chaos);

@@ -1,0 +1,245 @@
+//! The course of one store's drill.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::canary::{CanaryWriter, Written};
+use super::gate::{AtWork, Gate};
+use super::guard;
+use super::reporter::Reporter;
+use super::sink::Holding;
+use super::verdict;
+use crate::backup::archive::Archive;
+use crate::backup::dataset::Dataset;
+use crate::backup::ledger::Ledger;
+use crate::backup::stores::{DrillError, DrillStore, Identity, Namespace};
+use crate::backup::subject::{OpenStore, remove};
+use crate::backup::undo::Undos;
+use crate::run::event::{
+    BackupEvent, DrillStep, RecoveryTimes, StoreReport, Verdict, VerifierTest,
+};
+use crate::run::recorder::EventSink;
+
+/// Longest that one attempt at cleaning may take; the undo journal remembers what it did not reach.
+const CLEANING: Duration = Duration::from_secs(60);
+
+/// What is drilled, and how.
+pub struct Drill {
+    /// The run.
+    pub run_id: String,
+    /// The store.
+    pub opener: Arc<dyn OpenStore>,
+    /// Our place in it.
+    pub names: Namespace,
+    /// What is put into it.
+    pub dataset: Dataset,
+    /// About how many bytes that takes.
+    pub needed: u64,
+    /// A folder of its own for backup and ledgers.
+    pub folder: PathBuf,
+    /// Time between two canaries.
+    pub canary_interval: Duration,
+    /// What the store really is, where its own word would mislead.
+    pub label: Option<String>,
+    /// Remembers what has to be undone.
+    pub undos: Arc<Undos>,
+}
+
+/// A drill that is over.
+pub struct Ended {
+    /// What it showed.
+    pub report: StoreReport,
+    /// The documents that came back, where it came to that.
+    pub documents: Option<Ledger>,
+}
+
+/// A drill under way, and what it has found so far.
+pub(super) struct Course<'a> {
+    pub drill: &'a Drill,
+    pub gate: Gate,
+    pub at_work: Option<AtWork>,
+    pub reporter: Reporter,
+    pub report: StoreReport,
+    pub store: Option<Arc<dyn DrillStore>>,
+    pub identity: Option<Identity>,
+    pub bystanders: Vec<(String, u64)>,
+    /// Entry of the undo journal, once something of ours may be there.
+    pub undo: Option<u64>,
+    pub before: Option<Holding>,
+    pub canaries: Option<CanaryWriter>,
+    pub written: Written,
+    pub archive: Option<Archive>,
+    pub disaster: Option<Instant>,
+    pub restored: Option<Holding>,
+}
+
+impl Drill {
+    /// Drills one store, and removes everything of it again.
+    pub async fn run(&self, events: EventSink, gate: Gate) -> Ended {
+        let kind = self.opener.kind();
+        let mut course = Course {
+            drill: self,
+            gate,
+            at_work: None,
+            reporter: Reporter::new(events, kind),
+            report: empty_report(kind, self.label.clone()),
+            store: None,
+            identity: None,
+            bystanders: Vec::new(),
+            undo: None,
+            before: None,
+            canaries: None,
+            written: Written::default(),
+            archive: None,
+            disaster: None,
+            restored: None,
+        };
+        let outcome = course.all_steps().await;
+        course.conclude(outcome).await
+    }
+}
+
+pub(super) fn empty_report(
+    store: crate::config::StoreKind,
+    label: Option<String>,
+) -> StoreReport {
+    StoreReport {
+        store,
+        server: String::new(),
+        label,
+        verdict: Verdict::Inconclusive,
+        reason: String::new(),
+        level: None,
+        comparison: None,
+        absence_proven: false,
+        times: RecoveryTimes::default(),
+        verifier: VerifierTest::default(),
+        files: Vec::new(),
+        manifest_sha256: String::new(),
+        bystanders: Vec::new(),
+        residue: Vec::new(),
+        not_covered: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+impl Course<'_> {
+    async fn all_steps(&mut self) -> Result<(), DrillError> {
+        // Differences are not the end: they are counted by the last step.
+        let mut differences = None;
+        for step in DrillStep::ALL {
+            if step <= DrillStep::Destroy {
+                // The last point at which it can hold is before anything is destroyed.
+                self.gate.pass(&mut self.at_work).await?;
+            }
+            let done = self.one_step(step).await;
+            match done {
+                Err(error) if step == DrillStep::VerifyIntegrity && self.is_compared() => {
+                    differences = Some(error);
+                }
+                done => done?,
+            }
+        }
+        differences.map_or(Ok(()), Err)
+    }
+
+    const fn is_compared(&self) -> bool {
+        self.report.comparison.is_some()
+    }
+
+    async fn one_step(&mut self, step: DrillStep) -> Result<(), DrillError> {
+        let of = match step {
+            DrillStep::Setup | DrillStep::Destroy | DrillStep::DataLoss => None,
+            _ => self.expected_count(),
+        };
+        self.reporter.begin(step, of);
+        let done = match step {
+            DrillStep::Setup => self.set_up().await,
+            DrillStep::Inject => self.inject().await,
+            DrillStep::VerifyInitial => self.verify_initial().await,
+            DrillStep::Backup => self.back_up().await,
+            DrillStep::VerifyBackup => self.verify_backup().await,
+            DrillStep::Destroy => self.destroy().await,
+            DrillStep::Restore => self.restore().await,
+            DrillStep::VerifyIntegrity => self.verify_integrity().await,
+            DrillStep::DataLoss => self.data_loss(),
+        };
+        let took = self.reporter.end(done.as_deref());
+        if step == DrillStep::Restore {
+            self.report.times.restore_us = Some(took.as_micros() as u64);
+        }
+        done.map(drop)
+    }
+
+    fn expected_count(&self) -> Option<u64> {
+        self.before.as_ref().map(|before| before.records.count())
+    }
+
+    pub(super) fn store(&self) -> Result<Arc<dyn DrillStore>, DrillError> {
+        self.store.clone().ok_or_else(|| DrillError::Wrong("there is no connection".into()))
+    }
+
+    async fn conclude(mut self, outcome: Result<(), DrillError>) -> Ended {
+        self.stop_canaries().await;
+        self.clean().await;
+        let stopped = self.gate.over();
+        let step = self.reporter.step();
+        verdict::decide(&mut self.report, step, outcome, stopped);
+        self.reporter.emit(BackupEvent::StoreFinished(Box::new(self.report.clone())));
+        Ended { report: self.report, documents: self.restored.map(|holding| holding.documents) }
+    }
+
+    pub(super) async fn stop_canaries(&mut self) {
+        if let Some(canaries) = self.canaries.take() {
+            self.written = canaries.stop().await;
+            self.report.times.canaries_written = self.written.acknowledged.len() as u64;
+            if self.written.failed > 0 {
+                let note = format!("{} canaries were not taken", self.written.failed);
+                self.report.notes.push(note);
+            }
+        }
+    }
+
+    /// Removes everything of ours, and looks whether it and everything else is as it was.
+    async fn clean(&mut self) {
+        if let Some(undo) = self.undo {
+            self.report.residue = self.remove_all().await;
+            if self.report.residue.is_empty() {
+                self.drill.undos.done(undo);
+            }
+        }
+        if let Some(store) = &self.store {
+            let asked = tokio::time::timeout(CLEANING, store.bystanders()).await;
+            let after = asked.ok().and_then(Result::ok);
+            let before = std::mem::take(&mut self.bystanders);
+            self.report.bystanders = guard::bystanders(before, after.as_deref());
+            self.report.notes.extend(guard::fewer(&self.report.bystanders));
+        }
+    }
+
+    /// With the connection that is there and, should it be broken, with a new one.
+    async fn remove_all(&mut self) -> Vec<String> {
+        let names = &self.drill.names;
+        if let Some(store) = self.store.clone()
+            && let Ok(Ok(residue)) = tokio::time::timeout(CLEANING, remove(&*store, names)).await
+        {
+            return residue;
+        }
+        let again = async {
+            let store = self.drill.opener.open().await?;
+            let residue = remove(&*store, names).await?;
+            Ok::<_, DrillError>((store, residue))
+        };
+        match tokio::time::timeout(CLEANING, again).await {
+            Ok(Ok((store, residue))) => {
+                self.store = Some(store);
+                residue
+            }
+            Ok(Err(error)) => vec![format!("{}, perhaps: {error}", names.name())],
+            Err(_) => vec![format!("{}, perhaps: no answer", names.name())],
+        }
+    }
+}

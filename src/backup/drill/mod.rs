@@ -1,0 +1,22 @@
+//! The drill of one store: its steps, what they found, and the cleaning at the end of every way out.
+
+mod batches;
+mod canary;
+mod closure;
+mod course;
+mod gate;
+mod guard;
+mod reporter;
+mod restored;
+mod selftest;
+mod sink;
+mod steps;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use closure::closure;
+pub use course::{Drill, Ended};
+pub use gate::{Gate, Gatekeeper, Wanted, gate};
+pub use guard::{check_disk, check_room, size};

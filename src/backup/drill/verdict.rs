@@ -1,0 +1,46 @@
+//! What a drill's findings come to.
+
+use crate::backup::stores::DrillError;
+use crate::run::event::{DrillStep, StoreReport, Verdict};
+
+/// Puts verdict and reason into a report.
+pub(super) fn decide(
+    report: &mut StoreReport,
+    step: DrillStep,
+    outcome: Result<(), DrillError>,
+    stopped: Option<Verdict>,
+) {
+    let missed: Vec<&str> =
+        report.verifier.all().into_iter().filter(|(_, caught)| *caught != Some(true)).map(|(name, _)| name).collect();
+    let (verdict, reason) = match outcome {
+        Ok(()) if missed.is_empty() => (Verdict::Pass, zero_data_loss(report)),
+        // It says that nothing was lost, but would not have noticed.
+        Ok(()) => {
+            let missed = missed.join(", ");
+            (Verdict::Inconclusive, format!("the verifier is not to be trusted, it missed: {missed}"))
+        }
+        Err(error) => {
+            let verdict = stopped.unwrap_or_else(|| failed_in(step, &error));
+            (verdict, format!("{}: {error}", step.words()))
+        }
+    };
+    (report.verdict, report.reason) = (verdict, crate::platform::text::clean(&reason, 400));
+    if !report.residue.is_empty() {
+        report.verdict = report.verdict.max(Verdict::Fail);
+        report.reason += &format!("; still there: {}", report.residue.join(", "));
+    }
+}
+
+fn zero_data_loss(report: &StoreReport) -> String {
+    let records = report.comparison.as_ref().map_or(0, |comparison| comparison.expected);
+    format!("zero data loss, {records} records equal one by one")
+}
+
+/// Before there is data nothing can be lost, and what is refused was not tried.
+const fn failed_in(step: DrillStep, error: &DrillError) -> Verdict {
+    match (step, error) {
+        (DrillStep::Setup | DrillStep::Inject, _)
+        | (DrillStep::Destroy, DrillError::Refused(_)) => Verdict::Inconclusive,
+        _ => Verdict::Fail,
+    }
+}

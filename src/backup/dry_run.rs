@@ -1,0 +1,52 @@
+//! What a drill would do, without doing any of it: the servers are asked what they are, and nothing is
+//! written.
+
+use super::drill::{check_room, size};
+use super::phase::{dataset, selection, subject};
+use super::stores::{DrillError, Namespace};
+use super::subject::{OpenStore, Subject};
+use crate::config::Config;
+
+/// Says in lines what a drill would do to which store.
+pub async fn dry_run(config: &Config, seed: u64) -> Vec<String> {
+    let (chosen, skipped) = selection(config);
+    let dataset = dataset(&config.backup, seed);
+    let names = Namespace::new("RUN", 0);
+    let mut lines = vec![format!(
+        "{} documents, each of them in every store, under {} or {} (RUN is the run's id); everything \
+         is removed again",
+        dataset.documents,
+        names.name().replace("run", "RUN"),
+        names.dashed().replace("run", "RUN")
+    )];
+    for kind in chosen {
+        let Some(subject) = subject(config, kind, &names, false) else { continue };
+        let needed = dataset.estimated_bytes(kind);
+        lines.push(match look(&subject, needed).await {
+            Ok(line) => format!("{kind}: {line}"),
+            Err(error) => format!("{kind}: would not be drilled: {error}"),
+        });
+    }
+    lines.extend(skipped.into_iter().map(|(kind, why)| format!("{kind}: left out: {why}")));
+    lines
+}
+
+async fn look(subject: &Subject, needed: u64) -> Result<String, DrillError> {
+    let store = subject.open().await?;
+    let identity = store.identify().await?;
+    let room = store.room().await?;
+    let note = check_room(needed, subject.kind, room)?;
+    let bystanders = store.bystanders().await?.into_iter();
+    let bystanders: Vec<String> =
+        bystanders.map(|(what, count)| format!("{count} {what}")).collect();
+    let free = match (room.free_bytes, note) {
+        (Some(free), _) => format!("{} free", size(free)),
+        (None, note) => note.unwrap_or_default(),
+    };
+    Ok(format!(
+        "{} would get {} ({free}); not ours and not touched: {}",
+        identity.server,
+        size(needed),
+        bystanders.join(", ")
+    ))
+}

@@ -1,0 +1,374 @@
+//! What happens in the backup drill.
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::Verdict;
+use crate::config::StoreKind;
+
+/// What happens in the backup drill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "backup", rename_all = "snake_case")]
+pub enum BackupEvent {
+    /// A drill begins.
+    Started(DrillStart),
+    /// A step of a store begins. What destroys is on disk before it is done.
+    StepStarted {
+        /// The store.
+        store: StoreKind,
+        /// The step.
+        step: DrillStep,
+    },
+    /// How far a step is.
+    Progress(StepProgress),
+    /// A step is over.
+    StepFinished(StepReport),
+    /// Everything of a store is over, its cleaning too.
+    StoreFinished(Box<StoreReport>),
+    /// What the platform's backup service said or left, in one line.
+    Service {
+        /// What, cleaned and bounded.
+        message: String,
+    },
+    /// Whether every document is in all restored stores.
+    Closure(ClosureReport),
+    /// The drill is over.
+    Finished(DrillSummary),
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Whose backup is drilled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillWay {
+    /// A logical backup by shakedown itself.
+    #[default]
+    BuiltIn,
+    /// The platform's own backup service.
+    Platform,
+}
+
+impl DrillWay {
+    /// The words for it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::Platform => "platform",
+        }
+    }
+}
+
+/// A drill as it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillStart {
+    /// Whose backup.
+    pub way: DrillWay,
+    /// Synthetic documents, each of which is in every store.
+    pub documents: u64,
+    /// From which all data follows.
+    pub seed: u64,
+    /// The name under which everything is done.
+    pub namespace: String,
+    /// The stores.
+    pub stores: Vec<StoreKind>,
+    /// Stores that are left out, and why.
+    pub skipped: Vec<(StoreKind, String)>,
+}
+
+/// The steps of a drill, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillStep {
+    /// The server is asked what it is and how much room it has, and gives us a place of our own.
+    Setup,
+    /// The data is written.
+    Inject,
+    /// It is read back and compared with what was written.
+    VerifyInitial,
+    /// The backup is made.
+    Backup,
+    /// Its files are checked.
+    VerifyBackup,
+    /// The data is destroyed, and its absence proven.
+    Destroy,
+    /// The data is restored from the backup alone.
+    Restore,
+    /// Everything is read and compared with what was there before.
+    VerifyIntegrity,
+    /// Whether anything was lost.
+    DataLoss,
+}
+
+impl DrillStep {
+    /// All steps in order.
+    pub const ALL: [Self; 9] = [
+        Self::Setup,
+        Self::Inject,
+        Self::VerifyInitial,
+        Self::Backup,
+        Self::VerifyBackup,
+        Self::Destroy,
+        Self::Restore,
+        Self::VerifyIntegrity,
+        Self::DataLoss,
+    ];
+
+    /// The words for it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Inject => "inject",
+            Self::VerifyInitial => "verify initial",
+            Self::Backup => "backup",
+            Self::VerifyBackup => "verify backup",
+            Self::Destroy => "destroy",
+            Self::Restore => "restore",
+            Self::VerifyIntegrity => "verify integrity",
+            Self::DataLoss => "zero data loss",
+        }
+    }
+}
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepProgress {
+    /// The store.
+    pub store: StoreKind,
+    /// The step.
+    pub step: DrillStep,
+    /// Records so far.
+    pub records: u64,
+    /// Records altogether, where that is known.
+    pub of: Option<u64>,
+    /// Bytes so far.
+    pub bytes: u64,
+}
+
+/// A step that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The store.
+    pub store: StoreKind,
+    /// The step.
+    pub step: DrillStep,
+    /// Whether it did what it should.
+    pub passed: bool,
+    /// What was seen, or why it failed.
+    pub detail: String,
+    /// Records that it went through.
+    pub records: u64,
+    /// Bytes that it went through.
+    pub bytes: u64,
+    /// How long it took, microseconds.
+    pub took_us: u64,
+}
+
+/// How far a backup was shown to be good, one level above the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BackupLevel {
+    /// It was asked for, and the answer was yes.
+    L0,
+    /// Its files are there, new and not empty.
+    L1,
+    /// Their checksums are right.
+    L2,
+    /// They can be read from beginning to end.
+    L3,
+    /// They were restored without an error.
+    L4,
+    /// Every restored record is what it was.
+    L5,
+    /// A query as the platform makes it finds what it looks for.
+    L6,
+}
+
+impl BackupLevel {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::L0 => "L0",
+            Self::L1 => "L1",
+            Self::L2 => "L2",
+            Self::L3 => "L3",
+            Self::L4 => "L4",
+            Self::L5 => "L5",
+            Self::L6 => "L6",
+        }
+    }
+}
+
+/// What differs between what should be there and what is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordComparison {
+    /// Records that should be there.
+    pub expected: u64,
+    /// Records that are.
+    pub found: u64,
+    /// How many are missing.
+    pub missing_count: u64,
+    /// How many should not be there.
+    pub extra_count: u64,
+    /// How many hold something else.
+    pub changed_count: u64,
+    /// The first of the missing.
+    pub missing: Vec<String>,
+    /// The first of the extra.
+    pub extra: Vec<String>,
+    /// The first of the changed.
+    pub changed: Vec<String>,
+    /// Digest over all records before, in hexadecimal digits.
+    pub digest_before: String,
+    /// The same after the restore.
+    pub digest_after: String,
+}
+
+impl RecordComparison {
+    /// Records that were lost: missing, or not what they were.
+    pub const fn lost(&self) -> u64 {
+        self.missing_count + self.changed_count
+    }
+
+    /// Whether nothing is missing, changed, or more than it was.
+    pub const fn is_equal(&self) -> bool {
+        self.lost() == 0 && self.extra_count == 0
+    }
+}
+
+/// What the verifier caught of what it was given to catch; none where it was not tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifierTest {
+    /// A record in a copy was altered.
+    pub altered: Option<bool>,
+    /// One was removed.
+    pub removed: Option<bool>,
+    /// One was added.
+    pub added: Option<bool>,
+    /// One byte in a copy of the backup was flipped.
+    pub flipped: Option<bool>,
+}
+
+impl VerifierTest {
+    /// The four tests with their names.
+    pub const fn all(self) -> [(&'static str, Option<bool>); 4] {
+        [
+            ("altered", self.altered),
+            ("removed", self.removed),
+            ("added", self.added),
+            ("flipped", self.flipped),
+        ]
+    }
+}
+
+/// A file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFile {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// How much was lost and how long it took, by the canary writer and by timers. Microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryTimes {
+    /// From the last canary that came back to the disaster.
+    pub rpo_us: Option<u64>,
+    /// From the disaster to its detection.
+    pub detect_us: Option<u64>,
+    /// The restore itself.
+    pub restore_us: Option<u64>,
+    /// From the restore to the proof that everything is there.
+    pub verify_us: Option<u64>,
+    /// From the disaster to the proof.
+    pub rto_us: Option<u64>,
+    /// Canaries that the store acknowledged.
+    pub canaries_written: u64,
+    /// Canaries that came back.
+    pub canaries_recovered: u64,
+}
+
+/// Things of others in a store, counted by metadata and estimates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bystanders {
+    /// What was counted.
+    pub what: String,
+    /// Before the drill.
+    pub before: u64,
+    /// After everything was cleaned; none when it could not be asked.
+    pub after: Option<u64>,
+}
+
+/// Everything that a drill showed of one store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreReport {
+    /// The store.
+    pub store: StoreKind,
+    /// Product and version, as it says itself; empty when it was not reached.
+    pub server: String,
+    /// What it really is, where its own word would mislead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// The highest level that was reached without a gap.
+    pub level: Option<BackupLevel>,
+    /// The comparison record by record, where it came to that.
+    pub comparison: Option<RecordComparison>,
+    /// Whether the data was proven to be gone between destruction and restore.
+    pub absence_proven: bool,
+    /// RPO and RTO.
+    pub times: RecoveryTimes,
+    /// The test of the verifier.
+    pub verifier: VerifierTest,
+    /// The backup's files.
+    pub files: Vec<BackupFile>,
+    /// SHA-256 of the manifest that names them; empty without one.
+    pub manifest_sha256: String,
+    /// What is not ours, before and after.
+    pub bystanders: Vec<Bystanders>,
+    /// What of ours is still there; empty when nothing is.
+    pub residue: Vec<String>,
+    /// What of the store's data such a drill does not cover.
+    pub not_covered: Vec<String>,
+    /// Remarks.
+    pub notes: Vec<String>,
+}
+
+/// Whether every document is in all restored stores, with the same content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosureReport {
+    /// Documents that were put in.
+    pub documents: u64,
+    /// Documents that are whole in every restored store.
+    pub whole: u64,
+    /// The first of the others, with the stores that lack them.
+    pub broken: Vec<String>,
+    /// The stores that were compared.
+    pub stores: Vec<StoreKind>,
+}
+
+/// A drill that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillSummary {
+    /// The worst store's verdict, or what the closure makes of it.
+    pub verdict: Verdict,
+    /// Stores that passed ...
+    pub passed: u32,
+    /// ... of those that were drilled.
+    pub stores: u32,
+    /// Records that should have come back.
+    pub expected: u64,
+    /// Records that came back as they were.
+    pub restored: u64,
+    /// Records that were lost; none where a store was not compared.
+    pub lost: Option<u64>,
+    /// The worst RPO, microseconds.
+    pub rpo_us: Option<u64>,
+    /// The worst RTO, microseconds.
+    pub rto_us: Option<u64>,
+}
