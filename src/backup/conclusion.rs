@@ -34,7 +34,10 @@ pub(super) async fn conclude(
     }
     let summary = summary(&reports, closure.as_ref(), crashed.len() as u32);
     events.emit(EventBody::Backup(BackupEvent::Finished(summary)));
-    PhaseOutcome::new(summary.verdict, words(&start, &reports, closure.as_ref(), &summary, &crashed))
+    PhaseOutcome::new(
+        summary.verdict,
+        words(&start, &reports, closure.as_ref(), &summary, &crashed),
+    )
 }
 
 /// Whether the documents are whole; nothing to say where fewer than two stores were restored.
@@ -67,6 +70,9 @@ fn summary(
     let worst = reports.iter().map(|report| report.verdict).max();
     let compared = || reports.iter().filter_map(|report| report.comparison.as_ref());
     let all_compared = compared().count() == reports.len() && crashed == 0;
+    // A verifier that was not shown to notice a loss has seen none.
+    let tested = |report: &StoreReport| report.verifier.all().iter().all(|(_, c)| *c == Some(true));
+    let trusted = all_compared && reports.iter().all(tested);
     let lost: u64 = compared().map(|comparison| comparison.lost()).sum();
     let expected = compared().map(|comparison| comparison.expected).sum();
     let slowest = |of: fn(&StoreReport) -> Option<u64>| reports.iter().filter_map(of).max();
@@ -77,7 +83,7 @@ fn summary(
         expected,
         restored: expected - lost.min(expected),
         // What is known to be lost is lost, whatever else was not compared.
-        lost: (all_compared || lost > 0).then_some(lost),
+        lost: (trusted || lost > 0).then_some(lost),
         rpo_us: slowest(|report| report.times.rpo_us),
         rto_us: slowest(|report| report.times.rto_us),
     }

@@ -11,13 +11,11 @@ use super::conclusion;
 use super::dataset::Dataset;
 use super::drill::{Drill, Ended, Gate, Gatekeeper, Wanted, check_disk, gate};
 use super::stores::{DrillError, Namespace};
-use super::subject::{OpenStore, Subject, Undo};
+use super::subject::{Subject, Undo};
 use super::undo::{Undos, make_folder, remove_folder};
 use crate::config::{Backup, Config, PhaseKind, StoreKind};
 use crate::run::clock::PlanClock;
-use crate::run::event::{
-    BackupEvent, DrillStart, DrillWay, EventBody, PhaseOutcome, Verdict,
-};
+use crate::run::event::{BackupEvent, DrillStart, DrillWay, EventBody, PhaseOutcome, Verdict};
 use crate::run::phase::{Phase, PhaseContext, PhaseControl, Wish};
 use crate::run::recorder::EventSink;
 use crate::run::state_dir::StateDir;

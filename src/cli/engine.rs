@@ -9,6 +9,7 @@ use super::exit::{CliError, Exit};
 use super::order::EngineOrder;
 use super::recover;
 use super::runtime;
+use crate::backup::{BackupOptions, BackupPhase};
 use crate::chaos::ChaosPhase;
 use crate::config::{Config, PhaseKind, ServiceKind, StoreKind};
 use crate::load;
@@ -53,9 +54,10 @@ async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
     let alive = folder.claim().map_err(CliError::usage)?;
     let mut order: EngineOrder = folder.read_order().map_err(CliError::usage)?;
     let healed = recover::heal_faults().await?;
+    let cleaned = recover::clean_drills().await?;
     let sandbox = start_sandbox(&mut order).await?;
     let mut parts = parts(folder, alive, order)?;
-    parts.warnings.extend(healed.lines());
+    parts.warnings.extend(healed.lines().chain(cleaned.lines()));
     let ended = engine::run(parts).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
@@ -65,14 +67,19 @@ async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
 }
 
 async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliError> {
-    if !order.sandbox {
-        return Ok(None);
+    match order.sandbox {
+        true => launch_sandbox(&mut order.config, order.seed).await.map(Some),
+        false => Ok(None),
     }
+}
+
+/// Starts a sandbox, and puts its addresses into its configuration.
+pub async fn launch_sandbox(config: &mut Config, seed: u64) -> Result<Sandbox, CliError> {
     let executable = std::env::current_exe().map_err(CliError::usage)?;
-    let options = Options { seed: order.seed, ..Options::default() };
+    let options = Options { seed, ..Options::default() };
     let sandbox = Sandbox::launch(&executable, &options).await.map_err(CliError::usage)?;
     let endpoints = sandbox.endpoints();
-    let services = &mut order.config.services;
+    let services = &mut config.services;
     let addresses = [
         (services.chat.as_mut().map(|service| &mut service.endpoint), &endpoints.chat),
         (services.rag.as_mut().map(|service| &mut service.endpoint), &endpoints.rag),
@@ -83,16 +90,16 @@ async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliEr
             endpoint.base_url.clone_from(address);
         }
     }
-    let stores = &mut order.config.stores;
+    let stores = &mut config.stores;
     for kind in StoreKind::ALL {
         if let Some(store) = stores.slot(kind) {
             *store = endpoints.stores.get(kind).cloned().unwrap_or_else(|| store.clone());
         }
     }
-    if order.config.chaos.sandbox.is_some() {
-        order.config.chaos.sandbox = Some(endpoints.admin.clone());
+    if config.chaos.sandbox.is_some() {
+        config.chaos.sandbox = Some(endpoints.admin.clone());
     }
-    Ok(Some(sandbox))
+    Ok(sandbox)
 }
 
 fn parts(
@@ -103,8 +110,14 @@ fn parts(
     let config = Arc::new(order.config);
     let origins = origins(&config)?;
     let probe = HealthProbe::new(&config.services).map_err(CliError::usage)?;
+    let backup = BackupOptions {
+        run_folder: folder.path().to_owned(),
+        embedded: order.sandbox,
+        in_place: order.in_place,
+    };
+    let engines = PhaseKind::ALL.into_iter().map(|kind| (kind, engine_of(kind, &config, &backup)));
     let assembly = Assembly {
-        phases: PhaseKind::ALL.into_iter().map(|kind| (kind, engine_of(kind, &config))).collect(),
+        phases: engines.collect(),
         steady: Arc::new(PlatformWatch(probe)),
         reports: Arc::new(JsonReports {
             folder: folder.clone(),
@@ -145,7 +158,7 @@ fn origins(config: &Config) -> Result<Vec<(ServiceKind, String)>, CliError> {
 }
 
 /// The engine of a phase, or why there is none.
-fn engine_of(kind: PhaseKind, config: &Config) -> Engine {
+fn engine_of(kind: PhaseKind, config: &Config, backup: &BackupOptions) -> Engine {
     match kind {
         PhaseKind::Mixed | PhaseKind::Ramping => match load::phase(kind, config) {
             Ok(phase) => Ok(Arc::new(phase)),
@@ -154,7 +167,7 @@ fn engine_of(kind: PhaseKind, config: &Config) -> Engine {
         PhaseKind::Slo => Ok(Arc::new(SloPhase)),
         PhaseKind::Chaos => Ok(Arc::new(ChaosPhase)),
         PhaseKind::Security => Ok(Arc::new(SecurityPhase)),
-        PhaseKind::Backup => Err(format!("this version has no engine for {kind} yet")),
+        PhaseKind::Backup => Ok(Arc::new(BackupPhase(backup.clone()))),
     }
 }
 

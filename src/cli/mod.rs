@@ -1,6 +1,7 @@
 //! The command line: one file per command, exit codes, nothing else.
 
 mod attach;
+mod backup;
 mod chaos;
 mod check;
 mod clean;
@@ -91,7 +92,7 @@ enum Command {
     /// Security alone
     Security(run::RunOptions),
     /// Backup drill alone
-    Backup(run::RunOptions),
+    Backup(backup::BackupArgs),
     /// The full plan compressed to about three minutes, on the embedded sandbox
     Demo(run::RunOptions),
     /// Watches a run that goes on somewhere else, or looks at one that is over
@@ -162,7 +163,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::K6(options)) => start(only(PhaseKind::Ramping), &options),
         Some(Command::Chaos(args)) => chaos::run(&config, &display, &args),
         Some(Command::Security(options)) => start(only(PhaseKind::Security), &options),
-        Some(Command::Backup(options)) => start(only(PhaseKind::Backup), &options),
+        Some(Command::Backup(args)) => backup::run(&config, &display, &args),
         Some(Command::Demo(options)) => start(Scope::Demo, &options),
         Some(Command::Attach(args)) => attach::run(&config, &display, &args),
         Some(Command::Runs) => runs::run(&config),

@@ -30,6 +30,9 @@ pub struct EngineOrder {
     pub autostart: bool,
     /// Whether it may work on a production target.
     pub armed: bool,
+    /// Whether the backup service may restore into the platform's own stores.
+    #[serde(default)]
+    pub in_place: bool,
     /// What it does when nobody watches.
     pub on_detach: OnDetach,
     /// Whether the end of the engine's standard input aborts the run.

@@ -3,6 +3,7 @@
 use super::exit::{CliError, Exit, say, say_error};
 use super::order::EngineOrder;
 use super::{ConfigArgs, report, runs, runtime};
+use crate::backup;
 use crate::chaos;
 use crate::config::PhaseKind;
 use crate::load;
@@ -23,14 +24,15 @@ pub struct RecoverArgs {
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
     let faults = runtime(1)?.block_on(heal_faults())?;
-    faults.lines().for_each(|line| say_error(&line));
+    let drills = runtime(2)?.block_on(clean_drills())?;
+    faults.lines().chain(drills.lines()).for_each(|line| say_error(&line));
     let folder = runs::folder(config)?;
     let chosen = match &args.id {
         Some(id) => vec![RunFolder::find(&folder, Some(id)).map_err(CliError::usage)?],
         None => RunFolder::list(&folder),
     };
-    let mut left = faults.unhealed.len() as u64;
-    let mut found = faults.lines().next().is_some();
+    let mut left = (faults.unhealed.len() + drills.unhealed.len()) as u64;
+    let mut found = faults.lines().chain(drills.lines()).next().is_some();
     for run in chosen.iter().filter(|run| !run.has_live_engine()) {
         let mut state = recovery::open(run, &SloJudge).map_err(CliError::usage)?.state;
         for (phase, last) in leftovers(&state) {
@@ -44,16 +46,16 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
     Ok(if left == 0 { Exit::Pass } else { Exit::Fail })
 }
 
-/// What became of faults that engines left which were killed, a line for each run.
+/// What became of what engines left that were killed, a line for each.
 #[derive(Clone, Debug, Default)]
-pub struct HealedFaults {
+pub struct Undone {
     /// Those of which nothing is left.
     pub healed: Vec<String>,
     /// Those that could not be undone; they stay on record.
     pub unhealed: Vec<String>,
 }
 
-impl HealedFaults {
+impl Undone {
     /// All of it.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.healed.iter().chain(&self.unhealed).cloned()
@@ -61,14 +63,29 @@ impl HealedFaults {
 }
 
 /// Undoes the faults of engines that were killed, whatever directory they were started from.
-pub async fn heal_faults() -> Result<HealedFaults, CliError> {
+pub async fn heal_faults() -> Result<Undone, CliError> {
     let state = StateDir::open().map_err(CliError::usage)?;
-    let mut all = HealedFaults::default();
+    let mut all = Undone::default();
     for one in chaos::heal_leftovers(&state).await.map_err(CliError::usage)? {
         let (run, residue) = (one.run_id, one.residue.join(", "));
         match one.residue.is_empty() {
             true => all.healed.push(format!("run {run}: a fault that it left is healed")),
             false => all.unhealed.push(format!("run {run}: cannot be healed: {residue}")),
+        }
+    }
+    Ok(all)
+}
+
+/// Removes what drills put into stores whose engine was killed, whatever directory they were started
+/// from.
+pub async fn clean_drills() -> Result<Undone, CliError> {
+    let state = StateDir::open().map_err(CliError::usage)?;
+    let mut all = Undone::default();
+    for one in backup::clean_leftovers(&state).await.map_err(CliError::usage)? {
+        let (run, what, residue) = (one.run_id, one.what, one.residue.join(", "));
+        match one.residue.is_empty() {
+            true => all.healed.push(format!("run {run}: {what}, left by its drill, is removed")),
+            false => all.unhealed.push(format!("run {run}: {what} cannot be removed: {residue}")),
         }
     }
     Ok(all)

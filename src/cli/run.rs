@@ -72,6 +72,9 @@ pub struct RunOptions {
     /// What an inconclusive run means for the exit code
     #[arg(long, value_enum, value_name = "EXIT")]
     inconclusive: Option<InconclusiveWord>,
+    /// Name of the target, for a restore into its own stores
+    #[arg(skip)]
+    pub arm_in_place: Option<String>,
 }
 
 impl RunOptions {
@@ -138,7 +141,8 @@ fn order(
         };
     }
     let promises = promises(&config)?;
-    let armed = arm(&config, options.arm.as_deref())?;
+    let armed = arm(&config, "--arm", options.arm.as_deref())?;
+    let in_place = arm(&config, "--arm-in-place", options.arm_in_place.as_deref())?;
     let plan = Plan::new(&config.phases, scope, &options.skip);
     if plan.phases.iter().all(|phase| phase.skip || phase.kind == PhaseKind::Slo) {
         return Err(CliError::usage("every phase is left out: there is nothing to run"));
@@ -152,6 +156,7 @@ fn order(
         seed: options.seed(),
         autostart,
         armed,
+        in_place,
         owned: false,
         sandbox,
     })
@@ -187,11 +192,11 @@ pub fn resolve_config(
     Ok((loaded.config, "embedded sandbox".into(), true))
 }
 
-fn arm(config: &Config, name: Option<&str>) -> Result<bool, CliError> {
+fn arm(config: &Config, option: &str, name: Option<&str>) -> Result<bool, CliError> {
     match name {
         Some(name) if name == config.target.name => Ok(true),
         Some(name) => Err(CliError::usage(format!(
-            "--arm {name}: the target's name is `{}`; nothing has been started",
+            "{option} {name}: the target's name is `{}`; nothing has been started",
             config.target.name
         ))),
         None => Ok(false),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{BackupWay, Call, Config, MAX_DOCUMENTS, Environment, PhaseKind, Scenario, Workload};
+use super::{BackupWay, Call, Config, Environment, MAX_DOCUMENTS, PhaseKind, Scenario, Workload};
 
 /// A contradiction: the path of the value, and what is wrong with it.
 pub(super) type Contradiction = (String, String);

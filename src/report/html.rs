@@ -129,6 +129,7 @@ fn write_phase(html: &mut String, phase: &PhaseSection, state: &RunState) -> std
     if let Some(security) = &phase.security {
         super::security::write_html(html, security)?;
     }
+    phase.backup.iter().try_for_each(|drill| super::backup::write_html(html, drill))?;
     html.write_str("</section>")
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::backup::{self, DrillSection};
 use super::chaos::{self, ChaosSection};
 use super::security::{self, SecuritySection};
 use crate::config::{PhaseKind, ServiceKind};
@@ -157,6 +158,9 @@ pub struct PhaseSection {
     /// What it found, for the security phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<SecuritySection>,
+    /// What its drills showed, for the backup phase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backup: Vec<DrillSection>,
 }
 
 /// What a load phase measured.
@@ -387,6 +391,7 @@ fn phase_section(phase: &PhaseState, now_us: u64) -> PhaseSection {
         load: phase.load.as_ref().map(load_section),
         chaos: phase.chaos.as_ref().map(chaos::section),
         security: phase.security.as_ref().map(security::section),
+        backup: phase.backup.as_ref().map(backup::sections).unwrap_or_default(),
     }
 }
 

@@ -52,6 +52,15 @@ fn cases(phase: &PhaseSection) -> Vec<Case> {
         why: row.reason.clone(),
         seconds: 0.0,
     }));
+    for drill in &phase.backup {
+        cases.extend(drill.stores.iter().map(|store| Case {
+            class: format!("shakedown.{name}.{}", store.store),
+            name: format!("{} backup of {}", drill.way, store.store),
+            verdict: store.verdict.clone().unwrap_or_else(|| "aborted".into()),
+            why: store.reason.clone(),
+            seconds: store.steps.iter().map(|step| step.ms / 1e3).sum(),
+        }));
+    }
     cases
 }
 

@@ -1,5 +1,6 @@
 //! Reports: one file per format, all from the state of a run.
 
+pub mod backup;
 pub mod chaos;
 mod chart;
 pub mod csv;

@@ -37,6 +37,7 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(text, "phase     {:<13} {:<12} {}", phase.phase, phase.status, phase.reason)?;
         write_load(text, phase)?;
         write_chaos(text, phase)?;
+        write_backup(text, phase)?;
     }
     Ok(())
 }
@@ -50,6 +51,26 @@ fn write_chaos(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
             text,
             "            {:<12} recovery {recovery:>7}  {}",
             experiment.verdict, experiment.title
+        )?;
+    }
+    Ok(())
+}
+
+fn write_backup(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
+    let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".into(), |s| format!("{s:.2} s"));
+    for store in phase.backup.iter().flat_map(|drill| &drill.stores) {
+        let records = store.records.as_ref();
+        let lost = records.map(|records| records.missing_count + records.changed_count);
+        writeln!(
+            text,
+            "            {:<9} {:<12} {}  lost {} of {}  RPO {}  RTO {}",
+            store.store,
+            store.verdict.as_deref().unwrap_or("-"),
+            store.level.as_deref().unwrap_or("--"),
+            lost.map_or_else(|| "-".into(), |lost| lost.to_string()),
+            records.map_or_else(|| "-".into(), |records| records.expected.to_string()),
+            time(store.rpo_seconds),
+            time(store.rto_seconds.total)
         )?;
     }
     Ok(())

@@ -175,7 +175,20 @@ fn throughput(slo: &Slo, state: &RunState) -> Objective {
 }
 
 fn data_loss(slo: &Slo, state: &RunState) -> Objective {
-    let asked = state.phase(PhaseKind::Backup).is_some_and(|phase| !phase.skip_requested);
+    let phase = state.phase(PhaseKind::Backup);
+    if let Some(drill) = phase.and_then(|phase| phase.backup.as_ref())
+        && let Some(lost) = drill.lost()
+    {
+        return Objective {
+            measured: format!("{lost} records"),
+            n: drill.compared(),
+            bad: lost,
+            verdict: if lost == 0 { Verdict::Pass } else { Verdict::Fail },
+            method: "every record of every drilled store, compared after its restore".into(),
+            ..named(slo)
+        };
+    }
+    let asked = phase.is_some_and(|phase| !phase.skip_requested);
     let why = if asked { "no drill has shown it" } else { "the drill was left out" };
     let verdict = if asked { Verdict::Inconclusive } else { Verdict::Skipped };
     unmeasured(slo, verdict, why)

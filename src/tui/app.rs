@@ -28,6 +28,8 @@ pub enum Panel {
     Chaos,
     /// The security audit.
     Security,
+    /// The backup drill.
+    Backup,
     /// Every objective, and the error budgets.
     Slo,
     /// The log.
@@ -38,8 +40,16 @@ pub enum Panel {
 
 impl Panel {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Overview, Self::Load, Self::Chaos, Self::Security, Self::Slo, Self::Log, Self::Help];
+    pub const ALL: [Self; 8] = [
+        Self::Overview,
+        Self::Load,
+        Self::Chaos,
+        Self::Security,
+        Self::Backup,
+        Self::Slo,
+        Self::Log,
+        Self::Help,
+    ];
 }
 
 /// How the dashboard reaches the engine.

@@ -110,7 +110,11 @@ mod tests {
         let acknowledged = [1, 2, 3, 4, 6].map(|number| (number, at(number - 1))).to_vec();
         let written = Written { acknowledged, failed: 1 };
         let lost = |back: &[u64]| written.lost_before(&back.iter().copied().collect(), at(10));
-        assert_eq!(lost(&[1, 2, 3, 4, 6]), Some(Duration::from_secs(5)), "5 was never acknowledged");
+        assert_eq!(
+            lost(&[1, 2, 3, 4, 6]),
+            Some(Duration::from_secs(5)),
+            "5 was never acknowledged"
+        );
         assert_eq!(lost(&[1, 2, 4, 6]), Some(Duration::from_secs(9)));
         assert_eq!(lost(&[2, 3]), None);
     }

@@ -102,10 +102,7 @@ impl Drill {
     }
 }
 
-pub(super) fn empty_report(
-    store: crate::config::StoreKind,
-    label: Option<String>,
-) -> StoreReport {
+pub(super) fn empty_report(store: crate::config::StoreKind, label: Option<String>) -> StoreReport {
     StoreReport {
         store,
         server: String::new(),

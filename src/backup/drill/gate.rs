@@ -67,15 +67,6 @@ impl Gatekeeper {
 }
 
 impl Gate {
-    /// Begins work; waits while everything holds.
-    ///
-    /// # Errors
-    /// When everything is to end.
-    pub async fn begin(&mut self) -> Result<AtWork, DrillError> {
-        self.open().await?;
-        Ok(AtWork::on(&self.at_work))
-    }
-
     /// A point at which everything can hold: nothing is half done.
     ///
     /// # Errors

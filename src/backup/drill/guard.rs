@@ -19,11 +19,7 @@ const DISK_FACTOR: u64 = 3;
 ///
 /// # Errors
 /// With both numbers.
-pub fn check_room(
-    needed: u64,
-    kind: StoreKind,
-    room: Room,
-) -> Result<Option<String>, DrillError> {
+pub fn check_room(needed: u64, kind: StoreKind, room: Room) -> Result<Option<String>, DrillError> {
     match room.free_bytes {
         Some(free) if needed > free / SHARE => Err(DrillError::Refused(format!(
             "{} would be injected, and {kind} has {} free: at most a tenth of that is taken \
@@ -71,13 +67,8 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// What was counted before, and again after.
-pub fn bystanders(
-    before: Vec<(String, u64)>,
-    after: Option<&[(String, u64)]>,
-) -> Vec<Bystanders> {
-    let again = |what: &str| {
-        after?.iter().find(|(name, _)| name == what).map(|(_, count)| *count)
-    };
+pub fn bystanders(before: Vec<(String, u64)>, after: Option<&[(String, u64)]>) -> Vec<Bystanders> {
+    let again = |what: &str| after?.iter().find(|(name, _)| name == what).map(|(_, count)| *count);
     let row = |(what, before): (String, u64)| Bystanders { after: again(&what), what, before };
     before.into_iter().map(row).collect()
 }
@@ -87,7 +78,10 @@ pub fn fewer(bystanders: &[Bystanders]) -> Vec<String> {
     let less = bystanders.iter().filter(|row| row.after.is_some_and(|after| after < row.before));
     let words = |row: &Bystanders| {
         let now = row.after.unwrap_or_default();
-        format!("{} that are not ours: {} before, {now} after: live traffic or damage", row.what, row.before)
+        format!(
+            "{} that are not ours: {} before, {now} after: live traffic or damage",
+            row.what, row.before
+        )
     };
     less.map(words).collect()
 }

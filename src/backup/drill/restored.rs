@@ -50,7 +50,8 @@ impl Course<'_> {
         }
         if counted != data + canaries {
             let read = data + canaries;
-            let reason = format!("{read} different records were read, and the server counts {counted}");
+            let reason =
+                format!("{read} different records were read, and the server counts {counted}");
             return Err(DrillError::Wrong(reason));
         }
         self.report.level = Some(BackupLevel::L5);

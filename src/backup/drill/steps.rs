@@ -58,7 +58,8 @@ impl Course<'_> {
         self.undo = Some(self.drill.undos.intend(&self.drill.opener.undo())?);
         store.prepare().await?;
         self.check_marker(&*store).await?;
-        let detail = format!("{}, a place of our own: {}", identity.server, self.drill.names.name());
+        let detail =
+            format!("{}, a place of our own: {}", identity.server, self.drill.names.name());
         self.identity = Some(identity);
         Ok(detail)
     }
@@ -154,8 +155,7 @@ impl Course<'_> {
         let (gate, reporter) = (&self.gate, &mut self.reporter);
         let mut sink = ArchiveSink { writer, gate, reporter };
         store.read(&mut sink).await?;
-        let archive =
-            sink.writer.finish(&self.drill.run_id, store.kind(), &self.report.server)?;
+        let archive = sink.writer.finish(&self.drill.run_id, store.kind(), &self.report.server)?;
         self.report.level = Some(BackupLevel::L0);
         if archive.bytes() > 0 {
             self.report.level = Some(BackupLevel::L1);
@@ -182,9 +182,9 @@ impl Course<'_> {
         let folder = self.drill.folder.clone();
         let checked = blocking(move || {
             let held = archive.verify(&folder, "archived")?;
-            let held = held.entries()?.filter(|entry| {
-                entry.as_ref().map_or(true, |entry| !is_canary(&entry.name))
-            });
+            let held = held
+                .entries()?
+                .filter(|entry| entry.as_ref().map_or(true, |entry| !is_canary(&entry.name)));
             let difference = compare(before.entries()?, held)?;
             let flipped = selftest::catches_flipped_byte(&archive, &folder)?;
             Ok((difference, flipped))

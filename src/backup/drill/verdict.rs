@@ -10,14 +10,22 @@ pub(super) fn decide(
     outcome: Result<(), DrillError>,
     stopped: Option<Verdict>,
 ) {
-    let missed: Vec<&str> =
-        report.verifier.all().into_iter().filter(|(_, caught)| *caught != Some(true)).map(|(name, _)| name).collect();
+    let missed: Vec<&str> = report
+        .verifier
+        .all()
+        .into_iter()
+        .filter(|(_, caught)| *caught != Some(true))
+        .map(|(name, _)| name)
+        .collect();
     let (verdict, reason) = match outcome {
         Ok(()) if missed.is_empty() => (Verdict::Pass, zero_data_loss(report)),
         // It says that nothing was lost, but would not have noticed.
         Ok(()) => {
             let missed = missed.join(", ");
-            (Verdict::Inconclusive, format!("the verifier is not to be trusted, it missed: {missed}"))
+            (
+                Verdict::Inconclusive,
+                format!("the verifier is not to be trusted, it missed: {missed}"),
+            )
         }
         Err(error) => {
             let verdict = stopped.unwrap_or_else(|| failed_in(step, &error));

@@ -5,11 +5,12 @@
 //! rule
 //! phases      a bar per phase
 //! attention   what needs the operator, never scrolled away
-//! body        overview | load | chaos | security | SLO | log | help
+//! body        overview | load | chaos | security | backup | SLO | log | help
 //! footer      keys, or a question
 //! ```
 
 mod attention;
+mod backup;
 mod chaos;
 mod explain;
 mod footer;
@@ -63,6 +64,7 @@ pub fn render(frame: &mut Frame<'_>, app: &App) {
         Panel::Load => load::render(frame, body, app),
         Panel::Chaos => chaos::render(frame, body, app),
         Panel::Security => security::render(frame, body, app),
+        Panel::Backup => backup::render(frame, body, app),
         Panel::Slo => slo::render(frame, body, app),
         Panel::Log => log::render(frame, body, app),
         Panel::Help => help::render(frame, body, app),

@@ -1,5 +1,6 @@
 //! The whole dashboard on a test backend: snapshots, sizes, keys, and how often it draws.
 
+mod backup;
 mod chaos;
 
 use std::cell::Cell;
@@ -251,6 +252,14 @@ async fn screens_look_as_they_should() {
     slo.panel = Panel::Slo;
     insta::assert_snapshot!("slo_80x24", screen(&slo, 80, 24));
     insta::assert_snapshot!("slo_120x40", screen(&slo, 120, 40));
+    let (mut drill, _peer) = app_with(run().drilling().state, false);
+    drill.panel = Panel::Backup;
+    insta::assert_snapshot!("drilling_80x24", screen(&drill, 80, 24));
+    insta::assert_snapshot!("drilling_120x40", screen(&drill, 120, 40));
+    let (mut drilled, _peer) = app_with(run().drilling().drilled().state, true);
+    drilled.panel = Panel::Backup;
+    insta::assert_snapshot!("drilled_80x24", screen(&drilled, 80, 24));
+    insta::assert_snapshot!("drilled_120x40", screen(&drilled, 120, 40));
     load.panel = Panel::Help;
     insta::assert_snapshot!("help_120x40", screen(&load, 120, 40));
 }
@@ -285,7 +294,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
     fn no_size_breaks_any_panel(
-        width in 1u16..300, height in 1u16..100, panel in 0usize..7, story in 0usize..6,
+        width in 1u16..300, height in 1u16..100, panel in 0usize..8, story in 0usize..7,
         explain: bool, ascii: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -296,6 +305,7 @@ proptest! {
                 2 => Story::new().running(3).judged().state,
                 3 => Story::new().running(700).state,
                 4 => Story::new().running(3).chaos().state,
+                5 => Story::new().running(3).drilling().drilled().state,
                 _ => Story::new().running(9).judged().finished().state,
             };
             let (mut app, _peer) = app_with(state, ascii);

@@ -236,6 +236,15 @@ impl DrillStore for Fake {
         if self.fault == Some(Fault::Keeps) && first {
             return Ok(());
         }
+        match &state.marker {
+            Some(marker) if *marker != self.names.marker() => {
+                return Err(DrillError::Refused("marked by another drill".into()));
+            }
+            None if !state.records.is_empty() => {
+                return Err(DrillError::Refused("without this drill's marker".into()));
+            }
+            _ => {}
+        }
         if self.fault == Some(Fault::Harms) {
             state.bystanders -= 1;
         }

@@ -1,0 +1,424 @@
+//! The backup drill in reports.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::html::escape;
+use crate::config::StoreKind;
+use crate::run::event::{
+    BackupLevel, DrillStep, RecordComparison, StepReport, StoreReport, VerifierTest,
+};
+use crate::run::state::{BackupState, DrillState, StoreState};
+
+/// What a drill showed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DrillSection {
+    /// Whose backup: `built-in`, or the `platform`'s own.
+    pub way: String,
+    /// pass, fail, inconclusive or aborted; null when the drill did not come to its end.
+    pub verdict: Option<String>,
+    /// Stores that passed, of those that were drilled, such as `5/5`.
+    pub success_rate: String,
+    /// Synthetic documents that were put into every store.
+    pub documents: u64,
+    /// From which all data follows.
+    pub seed: u64,
+    /// The name under which everything was done.
+    pub namespace: String,
+    /// Records that should have come back.
+    pub records_expected: u64,
+    /// Records that came back as they were.
+    pub records_restored: u64,
+    /// Records that were lost; null where a store was not compared.
+    pub records_lost: Option<u64>,
+    /// The worst RPO, seconds.
+    pub rpo_seconds: Option<f64>,
+    /// What the RPO speaks of: the `tool` for a built-in backup, else the `platform`.
+    pub rpo_scope: String,
+    /// The worst RTO, seconds.
+    pub rto_seconds: Option<f64>,
+    /// Whether the restored stores fit together.
+    pub cross_store: Option<CrossStore>,
+    /// Stores that were left out, with the reason.
+    pub skipped: BTreeMap<String, String>,
+    /// What the backup service said and left.
+    pub service: Vec<String>,
+    /// The stores.
+    pub stores: Vec<StoreSection>,
+}
+
+/// Whether every document is in all restored stores with the same content.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CrossStore {
+    /// Documents that were put in.
+    pub documents: u64,
+    /// Documents that are whole.
+    pub whole: u64,
+    /// The first of the others, with the stores that lack them.
+    pub broken: Vec<String>,
+    /// The stores that were compared.
+    pub stores: Vec<StoreKind>,
+}
+
+/// What a drill showed of one store.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct StoreSection {
+    /// The store.
+    pub store: StoreKind,
+    /// Product and version, as it says itself.
+    pub server: String,
+    /// What it really is, where its own word would mislead.
+    pub label: Option<String>,
+    /// pass, fail, inconclusive or aborted; null when it did not come to its end.
+    pub verdict: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// L0 to L6, how far the backup was shown to be good: asked for, there, checksums right, readable,
+    /// restored, equal record by record, usable.
+    pub level: Option<String>,
+    /// The steps that were taken.
+    pub steps: Vec<StepRow>,
+    /// The comparison record by record.
+    pub records: Option<RecordsRow>,
+    /// Whether the data was proven to be gone between destruction and restore.
+    pub absence_proven: bool,
+    /// From the last canary that came back to the disaster, seconds.
+    pub rpo_seconds: Option<f64>,
+    /// From the disaster to the proof that everything is there, seconds: its parts.
+    pub rto_seconds: RtoRow,
+    /// Canaries that the store acknowledged, and those that came back.
+    pub canaries: [u64; 2],
+    /// The verifier's own test: what was put into a copy, and whether it was caught.
+    pub verifier: BTreeMap<String, Option<bool>>,
+    /// The backup's files.
+    pub files: Vec<FileRow>,
+    /// SHA-256 of the manifest that names them.
+    pub manifest_sha256: String,
+    /// What is not ours, before and after.
+    pub bystanders: Vec<BystandersRow>,
+    /// What of ours is still there.
+    pub residue: Vec<String>,
+    /// What of the store's data such a drill does not cover.
+    pub not_covered: Vec<String>,
+    /// Remarks.
+    pub notes: Vec<String>,
+}
+
+/// One step.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct StepRow {
+    /// Which.
+    pub step: String,
+    /// Whether it did what it should.
+    pub passed: bool,
+    /// What was seen.
+    pub detail: String,
+    /// Records that it went through.
+    pub records: u64,
+    /// Bytes that it went through.
+    pub bytes: u64,
+    /// How long it took, milliseconds.
+    pub ms: f64,
+}
+
+/// The comparison record by record.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RecordsRow {
+    /// Records that should be there.
+    pub expected: u64,
+    /// Records that are.
+    pub found: u64,
+    /// How many are missing.
+    pub missing_count: u64,
+    /// How many should not be there.
+    pub extra_count: u64,
+    /// How many hold something else.
+    pub changed_count: u64,
+    /// The first 50 of the missing.
+    pub missing: Vec<String>,
+    /// The first 50 of the extra.
+    pub extra: Vec<String>,
+    /// The first 50 of the changed.
+    pub changed: Vec<String>,
+    /// Digest over all records before.
+    pub digest_before: String,
+    /// The same after the restore.
+    pub digest_after: String,
+}
+
+/// The parts of an RTO, seconds.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RtoRow {
+    /// To the detection.
+    pub detect: Option<f64>,
+    /// The restore.
+    pub restore: Option<f64>,
+    /// The verification.
+    pub verify: Option<f64>,
+    /// All of it.
+    pub total: Option<f64>,
+}
+
+/// A file of the backup.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FileRow {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256.
+    pub sha256: String,
+}
+
+/// Things of others.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BystandersRow {
+    /// What was counted.
+    pub what: String,
+    /// Before the drill.
+    pub before: u64,
+    /// After it; null when it could not be asked.
+    pub after: Option<u64>,
+}
+
+/// The sections of a backup phase, one a drill.
+pub fn sections(backup: &BackupState) -> Vec<DrillSection> {
+    backup.drills.iter().map(section).collect()
+}
+
+const fn seconds(us: Option<u64>) -> Option<f64> {
+    match us {
+        Some(us) => Some(us as f64 / 1e6),
+        None => None,
+    }
+}
+
+fn section(drill: &DrillState) -> DrillSection {
+    let summary = drill.summary.as_ref();
+    let tool = drill.start.way == crate::run::event::DrillWay::BuiltIn;
+    DrillSection {
+        way: drill.start.way.words().to_owned(),
+        verdict: summary.map(|summary| summary.verdict.word().to_owned()),
+        success_rate: summary.map_or_else(|| "-".into(), |s| format!("{}/{}", s.passed, s.stores)),
+        documents: drill.start.documents,
+        seed: drill.start.seed,
+        namespace: drill.start.namespace.clone(),
+        records_expected: summary.map_or(0, |summary| summary.expected),
+        records_restored: summary.map_or(0, |summary| summary.restored),
+        records_lost: summary.and_then(|summary| summary.lost),
+        rpo_seconds: seconds(summary.and_then(|summary| summary.rpo_us)),
+        rpo_scope: if tool { "tool" } else { "platform" }.to_owned(),
+        rto_seconds: seconds(summary.and_then(|summary| summary.rto_us)),
+        cross_store: drill.closure.as_ref().map(|closure| CrossStore {
+            documents: closure.documents,
+            whole: closure.whole,
+            broken: closure.broken.clone(),
+            stores: closure.stores.clone(),
+        }),
+        skipped: drill.start.skipped.iter().map(|(s, why)| (s.to_string(), why.clone())).collect(),
+        service: drill.service.clone(),
+        stores: drill.stores.iter().map(|(kind, store)| of_store(*kind, store)).collect(),
+    }
+}
+
+fn of_store(kind: StoreKind, state: &StoreState) -> StoreSection {
+    let report = state.report.as_ref();
+    let text = |of: fn(&StoreReport) -> &str| report.map(of).unwrap_or_default().to_owned();
+    let texts = |of: fn(&StoreReport) -> &Vec<String>| report.map(of).cloned().unwrap_or_default();
+    let times = report.map(|report| report.times).unwrap_or_default();
+    let verifier = report.map(|report| report.verifier).unwrap_or_default();
+    StoreSection {
+        store: kind,
+        server: text(|report| &report.server),
+        label: report.and_then(|report| report.label.clone()),
+        verdict: report.map(|report| report.verdict.word().to_owned()),
+        reason: text(|report| &report.reason),
+        level: report.and_then(|r| r.level).map(BackupLevel::word).map(str::to_owned),
+        steps: state.steps.iter().map(step).collect(),
+        records: report.and_then(|report| report.comparison.as_ref()).map(records),
+        absence_proven: report.is_some_and(|report| report.absence_proven),
+        rpo_seconds: seconds(times.rpo_us),
+        rto_seconds: RtoRow {
+            detect: seconds(times.detect_us),
+            restore: seconds(times.restore_us),
+            verify: seconds(times.verify_us),
+            total: seconds(times.rto_us),
+        },
+        canaries: [times.canaries_written, times.canaries_recovered],
+        verifier: tests(verifier),
+        files: report.map_or_else(Vec::new, |report| {
+            let row = |file: &crate::run::event::BackupFile| FileRow {
+                name: file.name.clone(),
+                bytes: file.bytes,
+                sha256: file.sha256.clone(),
+            };
+            report.files.iter().map(row).collect()
+        }),
+        manifest_sha256: text(|report| &report.manifest_sha256),
+        bystanders: report.map_or_else(Vec::new, |report| {
+            let row = |row: &crate::run::event::Bystanders| BystandersRow {
+                what: row.what.clone(),
+                before: row.before,
+                after: row.after,
+            };
+            report.bystanders.iter().map(row).collect()
+        }),
+        residue: texts(|report| &report.residue),
+        not_covered: texts(|report| &report.not_covered),
+        notes: texts(|report| &report.notes),
+    }
+}
+
+fn tests(test: VerifierTest) -> BTreeMap<String, Option<bool>> {
+    test.all().into_iter().map(|(name, caught)| (name.to_owned(), caught)).collect()
+}
+
+fn step(report: &StepReport) -> StepRow {
+    StepRow {
+        step: report.step.words().to_owned(),
+        passed: report.passed,
+        detail: report.detail.clone(),
+        records: report.records,
+        bytes: report.bytes,
+        ms: report.took_us as f64 / 1e3,
+    }
+}
+
+fn records(comparison: &RecordComparison) -> RecordsRow {
+    RecordsRow {
+        expected: comparison.expected,
+        found: comparison.found,
+        missing_count: comparison.missing_count,
+        extra_count: comparison.extra_count,
+        changed_count: comparison.changed_count,
+        missing: comparison.missing.clone(),
+        extra: comparison.extra.clone(),
+        changed: comparison.changed.clone(),
+        digest_before: comparison.digest_before.clone(),
+        digest_after: comparison.digest_after.clone(),
+    }
+}
+
+/// The section for the HTML report.
+pub fn write_html(html: &mut String, drill: &DrillSection) -> std::fmt::Result {
+    let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".into(), |s| format!("{s:.2} s"));
+    let lost = drill.records_lost.map_or_else(|| "not decided".into(), |lost| lost.to_string());
+    write!(
+        html,
+        "<p>{} backup: {} stores, {} of {} records restored, lost: {lost}; RPO {} (of the {}), RTO {}; \
+         {} documents.</p>",
+        escape(&drill.way),
+        escape(&drill.success_rate),
+        drill.records_restored,
+        drill.records_expected,
+        time(drill.rpo_seconds),
+        escape(&drill.rpo_scope),
+        time(drill.rto_seconds),
+        drill.documents
+    )?;
+    html.write_str("<table><thead><tr><th>store<th>verdict<th>level")?;
+    for step in DrillStep::ALL {
+        write!(html, "<th class=n>{}", step.words())?;
+    }
+    html.write_str("<th class=n>lost<th class=n>RPO<th class=n>RTO</tr></thead><tbody>")?;
+    for store in &drill.stores {
+        write_row(html, store)?;
+    }
+    html.write_str("</tbody></table>")?;
+    if let Some(cross) = &drill.cross_store {
+        write!(
+            html,
+            "<p>{} of {} documents are whole in every restored store.</p>",
+            cross.whole, cross.documents
+        )?;
+        list(html, "Documents that are not whole", &cross.broken)?;
+    }
+    for (store, why) in &drill.skipped {
+        write!(html, "<p><small>{} left out: {}</small></p>", escape(store), escape(why))?;
+    }
+    list(html, "What the backup service said and left", &drill.service)?;
+    drill.stores.iter().try_for_each(|store| write_evidence(html, store))
+}
+
+fn write_row(html: &mut String, store: &StoreSection) -> std::fmt::Result {
+    let verdict = store.verdict.as_deref().unwrap_or("-");
+    write!(
+        html,
+        "<tr><td>{} <small>{}</small><td class=\"v {v}\">{v}<td>{}",
+        store.store,
+        escape(store.label.as_deref().unwrap_or(&store.server)),
+        store.level.as_deref().unwrap_or("-"),
+        v = escape(verdict)
+    )?;
+    for step in DrillStep::ALL {
+        match store.steps.iter().find(|row| row.step == step.words()) {
+            Some(row) => {
+                let class = if row.passed { "pass" } else { "fail" };
+                let title = escape(&row.detail);
+                write!(html, "<td class=\"n v {class}\" title=\"{title}\">{:.0} ms", row.ms)?;
+            }
+            None => html.write_str("<td class=n>-")?,
+        }
+    }
+    let lost = store.records.as_ref().map(|records| records.missing_count + records.changed_count);
+    let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".into(), |s| format!("{s:.2} s"));
+    write!(
+        html,
+        "<td class=n>{}<td class=n>{}<td class=n>{}</tr>",
+        lost.map_or_else(|| "-".into(), |lost| lost.to_string()),
+        time(store.rpo_seconds),
+        time(store.rto_seconds.total)
+    )
+}
+
+fn write_evidence(html: &mut String, store: &StoreSection) -> std::fmt::Result {
+    write!(html, "<details><summary>{}: {}</summary><ul>", store.store, escape(&store.reason))?;
+    for step in &store.steps {
+        write!(html, "<li>{}: {}</li>", escape(&step.step), escape(&step.detail))?;
+    }
+    if let Some(records) = &store.records {
+        write!(
+            html,
+            "<li>digest before {}, after {}</li>",
+            escape(&records.digest_before),
+            escape(&records.digest_after)
+        )?;
+    }
+    for file in &store.files {
+        let (name, sha256) = (escape(&file.name), escape(&file.sha256));
+        write!(html, "<li>{name}, {} bytes, SHA-256 {sha256}</li>", file.bytes)?;
+    }
+    for row in &store.bystanders {
+        let after = row.after.map_or_else(|| "unknown".into(), |after| after.to_string());
+        write!(
+            html,
+            "<li>not ours: {}, {} before, {after} after</li>",
+            escape(&row.what),
+            row.before
+        )?;
+    }
+    html.write_str("</ul>")?;
+    if let Some(records) = &store.records {
+        list(html, "Missing", &records.missing)?;
+        list(html, "Changed", &records.changed)?;
+        list(html, "More than there were", &records.extra)?;
+    }
+    list(html, "Still there", &store.residue)?;
+    list(html, "Not covered", &store.not_covered)?;
+    list(html, "Remarks", &store.notes)?;
+    html.write_str("</details>")
+}
+
+fn list(html: &mut String, title: &str, items: &[String]) -> std::fmt::Result {
+    if items.is_empty() {
+        return Ok(());
+    }
+    write!(html, "<p>{title}:</p><ul>")?;
+    for item in items {
+        write!(html, "<li>{}</li>", escape(item))?;
+    }
+    html.write_str("</ul>")
+}

@@ -1,0 +1,323 @@
+//! The backup drill: stores by steps with what each step saw, levels, RPO and RTO, and what was lost.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+
+use super::fixed;
+use crate::config::StoreKind;
+use crate::run::event::{
+    BackupLevel, DrillStep, DrillWay, RecordComparison, StoreReport, Verdict, VerifierTest,
+};
+use crate::run::state::{DrillState, PhaseStatus, StoreState};
+use crate::tui::app::App;
+use crate::tui::format;
+
+/// Width of a store's name and mark.
+const NAME: usize = 12;
+/// Width of a step's cell, where there is room and where there is little.
+const CELLS: [usize; 2] = [9, 6];
+/// Width of what stands to the right of the steps.
+const RIGHT: usize = 15;
+/// Lost records that are named.
+const NAMED: usize = 12;
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let backup = app.shown().phases.iter().find_map(|phase| phase.backup.as_ref());
+    let text = backup.and_then(|backup| backup.latest()).map_or_else(
+        || {
+            let words = "   nothing drilled yet: the backup phase fills this panel";
+            vec![Line::raw(""), Line::styled(words, app.theme.dim)]
+        },
+        |drill| {
+            let earlier = backup.iter().flat_map(|backup| &backup.drills);
+            let mut text: Vec<Line<'_>> = earlier
+                .filter(|other| other.start.way != drill.start.way)
+                .map(|other| title(other, app))
+                .collect();
+            text.extend(rows(drill, usize::from(area.width), app));
+            text
+        },
+    );
+    let text = Paragraph::new(text).style(app.theme.text).wrap(Wrap { trim: false });
+    frame.render_widget(text, area);
+}
+
+/// A step in as few letters as it needs.
+const fn heading(step: DrillStep) -> &'static str {
+    match step {
+        DrillStep::Setup => "setup",
+        DrillStep::Inject => "inject",
+        DrillStep::VerifyInitial => "verify",
+        DrillStep::Backup => "backup",
+        DrillStep::VerifyBackup => "check",
+        DrillStep::Destroy => "destroy",
+        DrillStep::Restore => "restore",
+        DrillStep::VerifyIntegrity => "verify",
+        DrillStep::DataLoss => "lost",
+    }
+}
+
+fn rows<'a>(drill: &'a DrillState, width: usize, app: &App) -> Vec<Line<'a>> {
+    let steps = DrillStep::ALL.len();
+    let fits = |cell: &&usize| NAME + steps * **cell + RIGHT <= width;
+    let cell = CELLS.iter().find(fits).copied().unwrap_or(CELLS[1]);
+    let headings = DrillStep::ALL.map(|step| fixed(heading(step), cell)).concat();
+    let mut text = vec![
+        title(drill, app),
+        Line::styled(format!("{}{headings}level  verdict", " ".repeat(NAME)), app.theme.dim),
+    ];
+    for kind in &drill.start.stores {
+        text.push(row(*kind, drill.stores.get(kind), cell, app));
+    }
+    for (kind, why) in &drill.start.skipped {
+        text.push(Line::styled(
+            format!("   {} left out: {why}", fixed(kind.name(), 9)),
+            app.theme.dim,
+        ));
+    }
+    text.extend(under_way(drill, app));
+    text.extend(measured(drill, app));
+    text.extend(lost(drill, app));
+    text.extend(remarks(drill, app));
+    text
+}
+
+fn title<'a>(drill: &DrillState, app: &App) -> Line<'a> {
+    let start = &drill.start;
+    let ended = drill.summary.map_or_else(
+        || "under way".to_owned(),
+        |summary| {
+            let lost = match summary.lost {
+                Some(0) if summary.verdict == Verdict::Pass => "zero data loss".to_owned(),
+                Some(lost) => format!("{} records lost", format::count(lost)),
+                None => "data loss not decided".to_owned(),
+            };
+            let (restored, expected) = (summary.restored, summary.expected);
+            let records = format!("{}/{}", format::count(restored), format::count(expected));
+            format!("{lost}, {}/{} stores, {records} records", summary.passed, summary.stores)
+        },
+    );
+    let style = drill.summary.map_or(app.theme.title, |summary| app.theme.verdict(summary.verdict));
+    let way = match start.way {
+        DrillWay::BuiltIn => "backup drill (built-in)",
+        DrillWay::Platform => "backup drill (the platform's own service)",
+    };
+    Line::from(vec![
+        Span::styled(format!(" {way}: "), app.theme.title),
+        Span::styled(ended, style),
+        Span::styled(
+            format!("  {} documents, {}", format::count(start.documents), start.namespace),
+            app.theme.dim,
+        ),
+    ])
+}
+
+fn row<'a>(kind: StoreKind, state: Option<&StoreState>, cell: usize, app: &App) -> Line<'a> {
+    let report = state.and_then(|state| state.report.as_ref());
+    let verdict = report.map(|report| report.verdict);
+    let status = match (state, report) {
+        (None, _) => PhaseStatus::Pending,
+        (Some(_), None) => PhaseStatus::Running,
+        (Some(_), Some(_)) => PhaseStatus::Finished,
+    };
+    let style = verdict.map_or(app.theme.text, |verdict| app.theme.verdict(verdict));
+    let glyph = app.glyphs.phase(status, verdict);
+    let mut spans = vec![Span::styled(format!(" {glyph} {}", fixed(kind.name(), NAME - 3)), style)];
+    for step in DrillStep::ALL {
+        let (text, style) = state.map_or_else(
+            || (app.glyphs.dot().to_owned(), app.theme.dim),
+            |state| cell_of(state, step, app),
+        );
+        spans.push(Span::styled(fixed(&text, cell), style));
+    }
+    let level = report.and_then(|report| report.level).map_or("-", BackupLevel::word);
+    let verdict_word = verdict.map_or("", Verdict::word);
+    spans.push(Span::styled(fixed(level, 7), app.theme.text));
+    spans.push(Span::styled(verdict_word.to_owned(), style));
+    Line::from(spans)
+}
+
+/// What one step of a store saw, in a few characters.
+fn cell_of(state: &StoreState, step: DrillStep, app: &App) -> (String, Style) {
+    if let Some((current, _)) = state.current
+        && current == step
+    {
+        let done = state.progress.map_or_else(String::new, |progress| match progress.of {
+            Some(of) if of > 0 => format!(" {}%", (progress.records * 100 / of).min(100)),
+            _ => format!(" {}", format::count(progress.records)),
+        });
+        return (format!("{}{done}", app.glyphs.running()), app.theme.accent);
+    }
+    let Some(report) = state.step(step) else {
+        return (app.glyphs.dot().to_owned(), app.theme.dim);
+    };
+    let verdict = if report.passed { Verdict::Pass } else { Verdict::Fail };
+    let style = app.theme.verdict(verdict);
+    let mark = app.glyphs.phase(PhaseStatus::Finished, Some(verdict));
+    let compared = state.report.as_ref().and_then(|report| report.comparison.as_ref());
+    let text = match step {
+        _ if !report.passed && step != DrillStep::DataLoss => mark.to_owned(),
+        DrillStep::Inject | DrillStep::VerifyInitial => format::count(report.records),
+        DrillStep::Backup => bytes(report.bytes),
+        DrillStep::DataLoss => {
+            compared.map_or_else(|| mark.to_owned(), |records| format::count(records.lost()))
+        }
+        DrillStep::Setup | DrillStep::Restore | DrillStep::VerifyIntegrity => {
+            format!("{mark}{}", short_time(report.took_us))
+        }
+        DrillStep::VerifyBackup | DrillStep::Destroy => mark.to_owned(),
+    };
+    (text, style)
+}
+
+/// A size of at most five characters.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes}B"),
+        1_000..1_000_000 => format!("{}kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{}MB", bytes / 1_000_000),
+        _ => format!("{}GB", bytes / 1_000_000_000),
+    }
+}
+
+/// A time of at most five characters.
+fn short_time(us: u64) -> String {
+    match us {
+        0..100_000 => format!("{}ms", us / 1_000),
+        100_000..10_000_000 => format!("{:.1}s", us as f64 / 1e6),
+        10_000_000..1_000_000_000 => format!("{}s", us / 1_000_000),
+        _ => format!("{}min", us / 60_000_000),
+    }
+}
+
+/// What each store is doing now.
+fn under_way<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
+    let now = app.now_us();
+    let current =
+        drill.stores.iter().filter_map(|(kind, store)| Some((kind, store, store.current?)));
+    let lines = current.map(|(kind, store, (step, since))| {
+        let progress = store.progress.map_or_else(String::new, |progress| {
+            let of =
+                progress.of.map_or_else(String::new, |of| format!(" of {}", format::count(of)));
+            format!("  {}{of} records, {}", format::count(progress.records), bytes(progress.bytes))
+        });
+        let time = short_time(now.saturating_sub(since));
+        let words = format!(
+            " {} {} {}{progress}  {time}",
+            app.glyphs.running(),
+            fixed(kind.name(), 9),
+            step.words()
+        );
+        Line::styled(words, app.theme.accent)
+    });
+    lines.collect()
+}
+
+/// RPO, RTO, and the verifier's own test.
+fn measured<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
+    let reports = || drill.stores.values().filter_map(|store| store.report.as_ref());
+    let time = |us: Option<u64>| format::latency(us.map(Duration::from_micros));
+    let mut text = Vec::new();
+    for report in reports().filter(|report| report.times.rto_us.is_some()) {
+        let times = report.times;
+        text.push(Line::from(vec![
+            Span::styled(format!("   {}", fixed(report.store.name(), NAME - 3)), app.theme.text),
+            Span::raw(format!("RPO {:>8}  RTO {:>8}", time(times.rpo_us), time(times.rto_us))),
+            Span::styled(
+                format!(
+                    "  detect {}, restore {}, verify {}",
+                    time(times.detect_us),
+                    time(times.restore_us),
+                    time(times.verify_us)
+                ),
+                app.theme.dim,
+            ),
+        ]));
+    }
+    if reports().next().is_some() {
+        let caught = |of: fn(VerifierTest) -> Option<bool>| {
+            let tried: Vec<bool> = reports().filter_map(|report| of(report.verifier)).collect();
+            let caught = tried.iter().filter(|caught| **caught).count();
+            (caught, tried.len())
+        };
+        let mut spans = vec![Span::styled("   verifier tested: ", app.theme.dim)];
+        let tests: [(&str, fn(VerifierTest) -> Option<bool>); 4] = [
+            ("altered", |test| test.altered),
+            ("removed", |test| test.removed),
+            ("added", |test| test.added),
+            ("flipped", |test| test.flipped),
+        ];
+        for (name, of) in tests {
+            let (caught, tried) = caught(of);
+            let style = match (caught, tried) {
+                (_, 0) => app.theme.dim,
+                (caught, tried) if caught == tried => app.theme.ok,
+                _ => app.theme.bad,
+            };
+            spans.push(Span::styled(format!("{name} {caught}/{tried}  "), style));
+        }
+        text.push(Line::from(spans));
+    }
+    text.extend(drill.closure.as_ref().map(|closure| {
+        let whole = closure.whole == closure.documents;
+        let style = if whole { app.theme.ok } else { app.theme.bad };
+        let (count, of) = (format::count(closure.whole), format::count(closure.documents));
+        Line::from(vec![
+            Span::styled("   across stores: ", app.theme.dim),
+            Span::styled(format!("{count} of {of} documents are whole in every store"), style),
+        ])
+    }));
+    text
+}
+
+/// What was lost, by name.
+fn lost<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
+    let reports = drill.stores.values().filter_map(|store| store.report.as_ref());
+    let compared = reports.filter_map(|report| Some((report.store, report.comparison.as_ref()?)));
+    let mut text: Vec<Line<'a>> = Vec::new();
+    for (kind, RecordComparison { missing, changed, extra, .. }) in compared {
+        for (what, names) in [("missing", missing), ("changed", changed), ("extra", extra)] {
+            for name in names.iter().take(NAMED) {
+                text.push(Line::from(vec![
+                    Span::styled(format!("   {} {what:<8}", fixed(kind.name(), 9)), app.theme.bad),
+                    Span::styled(app.glyphs.text(name), app.theme.text),
+                ]));
+            }
+        }
+    }
+    let broken = drill.closure.iter().flat_map(|closure| closure.broken.iter().take(NAMED));
+    text.extend(broken.map(|name| {
+        Line::styled(format!("   not whole: {}", app.glyphs.text(name)), app.theme.bad)
+    }));
+    text
+}
+
+/// Reasons of what did not pass, remains, remarks.
+fn remarks<'a>(drill: &'a DrillState, app: &App) -> Vec<Line<'a>> {
+    let reports = drill.stores.values().filter_map(|store| store.report.as_ref());
+    let mut text = Vec::new();
+    for report in reports {
+        let StoreReport { store, verdict, reason, label, notes, not_covered, .. } = report;
+        if *verdict != Verdict::Pass {
+            let words = format!("   {} {}", fixed(store.name(), 9), app.glyphs.text(reason));
+            text.push(Line::styled(words, app.theme.verdict(*verdict)));
+        }
+        let label = label.iter().map(|label| format!("it is {label}"));
+        let notes = label.chain(notes.iter().cloned());
+        let notes = notes.chain(not_covered.iter().map(|what| format!("not covered: {what}")));
+        for note in notes {
+            let words = format!("   {} {}", fixed(store.name(), 9), app.glyphs.text(&note));
+            text.push(Line::styled(words, app.theme.dim));
+        }
+    }
+    text.extend(drill.service.iter().map(|message| {
+        Line::styled(format!("   service   {}", app.glyphs.text(message)), app.theme.dim)
+    }));
+    text
+}
