@@ -255,7 +255,7 @@ fn missing_engines_and_wrong_usage_are_never_a_pass() {
         (output.status.code(), text(&output.stdout))
     };
     assert_eq!(code, Some(3), "{out}");
-    assert!(out.contains("no engine for backup"), "{out}");
+    assert!(out.contains("no store to drill"), "{out}");
     let mapped = place.output(&["backup", "--headless", "--inconclusive", "fail"]);
     assert_eq!(mapped.status.code(), Some(1));
     for wrong in [

@@ -13,7 +13,7 @@ use super::drill::{Drill, Ended, Gate, Gatekeeper, Wanted, check_disk, gate};
 use super::stores::{DrillError, Namespace};
 use super::subject::{Subject, Undo};
 use super::undo::{Undos, make_folder, remove_folder};
-use crate::config::{Backup, Config, PhaseKind, StoreKind};
+use crate::config::{Backup, BackupWay, Config, PhaseKind, StoreKind};
 use crate::run::clock::PlanClock;
 use crate::run::event::{BackupEvent, DrillStart, DrillWay, EventBody, PhaseOutcome, Verdict};
 use crate::run::phase::{Phase, PhaseContext, PhaseControl, Wish};
@@ -106,6 +106,10 @@ struct Session {
 impl Session {
     async fn begin(context: &PhaseContext, options: &BackupOptions) -> Result<Self, DrillError> {
         let config = &context.config;
+        if config.backup.way != BackupWay::BuiltIn {
+            let reason = "backup.way: only built_in can be drilled so far";
+            return Err(DrillError::Refused(reason.into()));
+        }
         let (chosen, skipped) = selection(config);
         if chosen.is_empty() {
             return Err(DrillError::Refused(

@@ -11,7 +11,8 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::fixed;
 use crate::config::StoreKind;
 use crate::run::event::{
-    BackupLevel, DrillStep, DrillWay, RecordComparison, StoreReport, Verdict, VerifierTest,
+    BackupLevel, DrillStep, DrillSummary, DrillWay, RecordComparison, StoreReport, Verdict,
+    VerifierTest,
 };
 use crate::run::state::{DrillState, PhaseStatus, StoreState};
 use crate::tui::app::App;
@@ -23,6 +24,8 @@ const NAME: usize = 12;
 const CELLS: [usize; 2] = [9, 6];
 /// Width of what stands to the right of the steps.
 const RIGHT: usize = 15;
+/// From this width on there is room for names that nobody needs at once.
+const WIDE: usize = 100;
 /// Lost records that are named.
 const NAMED: usize = 12;
 
@@ -35,12 +38,13 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
             vec![Line::raw(""), Line::styled(words, app.theme.dim)]
         },
         |drill| {
+            let width = usize::from(area.width);
             let earlier = backup.iter().flat_map(|backup| &backup.drills);
             let mut text: Vec<Line<'_>> = earlier
                 .filter(|other| other.start.way != drill.start.way)
-                .map(|other| title(other, app))
+                .map(|other| title(other, width, app))
                 .collect();
-            text.extend(rows(drill, usize::from(area.width), app));
+            text.extend(rows(drill, width, app));
             text
         },
     );
@@ -48,29 +52,31 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     frame.render_widget(text, area);
 }
 
-/// A step in as few letters as it needs.
-const fn heading(step: DrillStep) -> &'static str {
+/// A step in one word, and in as few letters as a narrow cell has.
+const fn headings(step: DrillStep) -> [&'static str; 2] {
     match step {
-        DrillStep::Setup => "setup",
-        DrillStep::Inject => "inject",
-        DrillStep::VerifyInitial => "verify",
-        DrillStep::Backup => "backup",
-        DrillStep::VerifyBackup => "check",
-        DrillStep::Destroy => "destroy",
-        DrillStep::Restore => "restore",
-        DrillStep::VerifyIntegrity => "verify",
-        DrillStep::DataLoss => "lost",
+        DrillStep::Setup => ["setup", "setup"],
+        DrillStep::Inject => ["inject", "write"],
+        DrillStep::VerifyInitial => ["verify", "read"],
+        DrillStep::Backup => ["backup", "copy"],
+        DrillStep::VerifyBackup => ["check", "check"],
+        DrillStep::Destroy => ["destroy", "gone"],
+        DrillStep::Restore => ["restore", "back"],
+        DrillStep::VerifyIntegrity => ["verify", "equal"],
+        DrillStep::DataLoss => ["lost", "lost"],
     }
 }
 
 fn rows<'a>(drill: &'a DrillState, width: usize, app: &App) -> Vec<Line<'a>> {
     let steps = DrillStep::ALL.len();
     let fits = |cell: &&usize| NAME + steps * **cell + RIGHT <= width;
-    let cell = CELLS.iter().find(fits).copied().unwrap_or(CELLS[1]);
-    let headings = DrillStep::ALL.map(|step| fixed(heading(step), cell)).concat();
+    let size = CELLS.iter().position(|cell| fits(&cell)).unwrap_or(1);
+    let cell = CELLS[size];
+    let headings = DrillStep::ALL.map(|step| fixed(headings(step)[size], cell)).concat();
+    let verdict = if size == 0 { "verdict" } else { "" };
     let mut text = vec![
-        title(drill, app),
-        Line::styled(format!("{}{headings}level  verdict", " ".repeat(NAME)), app.theme.dim),
+        title(drill, width, app),
+        Line::styled(format!("{}{headings}level  {verdict}", " ".repeat(NAME)), app.theme.dim),
     ];
     for kind in &drill.start.stores {
         text.push(row(*kind, drill.stores.get(kind), cell, app));
@@ -88,33 +94,33 @@ fn rows<'a>(drill: &'a DrillState, width: usize, app: &App) -> Vec<Line<'a>> {
     text
 }
 
-fn title<'a>(drill: &DrillState, app: &App) -> Line<'a> {
+fn title<'a>(drill: &DrillState, width: usize, app: &App) -> Line<'a> {
     let start = &drill.start;
     let ended = drill.summary.map_or_else(
         || "under way".to_owned(),
         |summary| {
             let lost = match summary.lost {
                 Some(0) if summary.verdict == Verdict::Pass => "zero data loss".to_owned(),
-                Some(lost) => format!("{} records lost", format::count(lost)),
+                Some(lost) => format!("{lost} records lost"),
                 None => "data loss not decided".to_owned(),
             };
-            let (restored, expected) = (summary.restored, summary.expected);
-            let records = format!("{}/{}", format::count(restored), format::count(expected));
-            format!("{lost}, {}/{} stores, {records} records", summary.passed, summary.stores)
+            let DrillSummary { passed, stores, restored, expected, .. } = summary;
+            format!("{lost}, {passed}/{stores} stores, {restored}/{expected} records")
         },
     );
     let style = drill.summary.map_or(app.theme.title, |summary| app.theme.verdict(summary.verdict));
     let way = match start.way {
         DrillWay::BuiltIn => "backup drill (built-in)",
-        DrillWay::Platform => "backup drill (the platform's own service)",
+        DrillWay::Platform => "backup drill (the platform's own)",
+    };
+    let more = match width > WIDE {
+        true => format!("  {} documents, {}", start.documents, start.namespace),
+        false => String::new(),
     };
     Line::from(vec![
         Span::styled(format!(" {way}: "), app.theme.title),
         Span::styled(ended, style),
-        Span::styled(
-            format!("  {} documents, {}", format::count(start.documents), start.namespace),
-            app.theme.dim,
-        ),
+        Span::styled(more, app.theme.dim),
     ])
 }
 
@@ -137,7 +143,8 @@ fn row<'a>(kind: StoreKind, state: Option<&StoreState>, cell: usize, app: &App) 
         spans.push(Span::styled(fixed(&text, cell), style));
     }
     let level = report.and_then(|report| report.level).map_or("-", BackupLevel::word);
-    let verdict_word = verdict.map_or("", Verdict::word);
+    // Where there is no room for the word, there is the mark on the left.
+    let verdict_word = verdict.filter(|_| cell == CELLS[0]).map_or("", Verdict::word);
     spans.push(Span::styled(fixed(level, 7), app.theme.text));
     spans.push(Span::styled(verdict_word.to_owned(), style));
     Line::from(spans)
@@ -223,6 +230,7 @@ fn under_way<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
 fn measured<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
     let reports = || drill.stores.values().filter_map(|store| store.report.as_ref());
     let time = |us: Option<u64>| format::latency(us.map(Duration::from_micros));
+    let part = |us: Option<u64>| us.map_or_else(|| "-".into(), short_time);
     let mut text = Vec::new();
     for report in reports().filter(|report| report.times.rto_us.is_some()) {
         let times = report.times;
@@ -232,42 +240,33 @@ fn measured<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
             Span::styled(
                 format!(
                     "  detect {}, restore {}, verify {}",
-                    time(times.detect_us),
-                    time(times.restore_us),
-                    time(times.verify_us)
+                    part(times.detect_us),
+                    part(times.restore_us),
+                    part(times.verify_us)
                 ),
                 app.theme.dim,
             ),
         ]));
     }
     if reports().next().is_some() {
-        let caught = |of: fn(VerifierTest) -> Option<bool>| {
-            let tried: Vec<bool> = reports().filter_map(|report| of(report.verifier)).collect();
-            let caught = tried.iter().filter(|caught| **caught).count();
-            (caught, tried.len())
-        };
         let mut spans = vec![Span::styled("   verifier tested: ", app.theme.dim)];
-        let tests: [(&str, fn(VerifierTest) -> Option<bool>); 4] = [
-            ("altered", |test| test.altered),
-            ("removed", |test| test.removed),
-            ("added", |test| test.added),
-            ("flipped", |test| test.flipped),
-        ];
-        for (name, of) in tests {
-            let (caught, tried) = caught(of);
-            let style = match (caught, tried) {
+        for (at, (name, _)) in VerifierTest::default().all().into_iter().enumerate() {
+            let tried: Vec<bool> =
+                reports().filter_map(|report| report.verifier.all()[at].1).collect();
+            let caught = tried.iter().filter(|caught| **caught).count();
+            let style = match (caught, tried.len()) {
                 (_, 0) => app.theme.dim,
                 (caught, tried) if caught == tried => app.theme.ok,
                 _ => app.theme.bad,
             };
-            spans.push(Span::styled(format!("{name} {caught}/{tried}  "), style));
+            spans.push(Span::styled(format!("{name} {caught}/{}  ", tried.len()), style));
         }
         text.push(Line::from(spans));
     }
     text.extend(drill.closure.as_ref().map(|closure| {
         let whole = closure.whole == closure.documents;
         let style = if whole { app.theme.ok } else { app.theme.bad };
-        let (count, of) = (format::count(closure.whole), format::count(closure.documents));
+        let (count, of) = (closure.whole, closure.documents);
         Line::from(vec![
             Span::styled("   across stores: ", app.theme.dim),
             Span::styled(format!("{count} of {of} documents are whole in every store"), style),

@@ -1,12 +1,29 @@
 //! A backup drill, as its events would tell it.
 
-use super::Story;
+use super::{Story, app_with, screen};
 use crate::config::{PhaseKind, StoreKind};
 use crate::run::event::{
     BackupEvent, BackupLevel, ClosureReport, DrillStart, DrillStep, DrillSummary, DrillWay,
     EventBody, PhaseOutcome, RecordComparison, RecoveryTimes, StepProgress, StepReport,
     StoreReport, Verdict, VerifierTest,
 };
+use crate::tui::app::Panel;
+
+#[tokio::test(start_paused = true)]
+async fn a_drill_looks_as_it_should() {
+    let (mut drilling, _peer) = app_with(Story::new().running(30).drilling().state, false);
+    drilling.panel = Panel::Backup;
+    insta::assert_snapshot!("drilling_80x24", screen(&drilling, 80, 24));
+    insta::assert_snapshot!("drilling_120x40", screen(&drilling, 120, 40));
+    let ended = Story::new().running(30).drilling().drilled();
+    for (ascii, size) in [(true, (80, 24)), (false, (120, 40))] {
+        let (mut drilled, _peer) = app_with(ended.state.clone(), ascii);
+        drilled.panel = Panel::Backup;
+        let drawn = screen(&drilled, size.0, size.1);
+        assert!(!ascii || drawn.is_ascii(), "{drawn}");
+        insta::assert_snapshot!(format!("drilled_{}x{}", size.0, size.1), drawn);
+    }
+}
 
 const RECORDS: [(StoreKind, u64); 4] = [
     (StoreKind::Postgres, 3_412),

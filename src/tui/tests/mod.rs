@@ -252,14 +252,6 @@ async fn screens_look_as_they_should() {
     slo.panel = Panel::Slo;
     insta::assert_snapshot!("slo_80x24", screen(&slo, 80, 24));
     insta::assert_snapshot!("slo_120x40", screen(&slo, 120, 40));
-    let (mut drill, _peer) = app_with(run().drilling().state, false);
-    drill.panel = Panel::Backup;
-    insta::assert_snapshot!("drilling_80x24", screen(&drill, 80, 24));
-    insta::assert_snapshot!("drilling_120x40", screen(&drill, 120, 40));
-    let (mut drilled, _peer) = app_with(run().drilling().drilled().state, true);
-    drilled.panel = Panel::Backup;
-    insta::assert_snapshot!("drilled_80x24", screen(&drilled, 80, 24));
-    insta::assert_snapshot!("drilled_120x40", screen(&drilled, 120, 40));
     load.panel = Panel::Help;
     insta::assert_snapshot!("help_120x40", screen(&load, 120, 40));
 }
