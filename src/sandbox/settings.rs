@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{
-    AuditedOperation, Backup, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards, Images,
-    Lengths, McpService, Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind,
+    AuditedOperation, Backup, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards,
+    Images, Lengths, McpService, Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind,
     Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan, Tool, Workloads,
 };
 
