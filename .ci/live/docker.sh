@@ -27,10 +27,34 @@ fi
 
 work=$(mktemp -d /tmp/shakedown-live.XXXXXX)
 export DOCKER_HOST="unix://$work/docker.sock"
-dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" \
+# Certificates for the same engine over TLS.
+listen=(--host "$DOCKER_HOST")
+if command -v openssl >/dev/null; then
+    tls="$work/tls"
+    mkdir "$tls"
+    make() { # NAME SUBJECT EXTENSION
+        openssl req -newkey rsa:2048 -nodes -keyout "$tls/$1.pem" -subj "/CN=$2" -out "$tls/$1.csr"
+        openssl x509 -req -days 2 -in "$tls/$1.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca-key.pem" \
+            -CAcreateserial -extfile <(echo "$3") -out "$tls/$4.pem"
+    }
+    {
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=suite -keyout "$tls/ca-key.pem" \
+            -out "$tls/ca.pem"
+        make server-key localhost 'subjectAltName=IP:127.0.0.1' server
+        make key client 'extendedKeyUsage=clientAuth' cert
+    } >"$tls/log" 2>&1
+    export LIVE_CERTIFICATES="$tls" LIVE_TLS=tcp://127.0.0.1:23760
+    listen+=(--host "$LIVE_TLS" --tlsverify --tlscacert "$tls/ca.pem"
+        --tlscert "$tls/server.pem" --tlskey "$tls/server-key.pem")
+else
+    echo "an engine over TLS: not run live, there is no openssl"
+fi
+dockerd "${listen[@]}" --data-root "$work/data" --exec-root "$work/exec" \
     --pidfile "$work/pid" --bridge none >"$work/log" 2>&1 &
 daemon=$!
+export LIVE_DOCKERD=$daemon
 stop() {
+    kill -CONT "$daemon" 2>/dev/null || true
     docker ps -aq 2>/dev/null | xargs -r docker rm -f >/dev/null 2>&1 || true
     docker network ls -q --filter type=custom 2>/dev/null | xargs -r docker network rm >/dev/null 2>&1 || true
     kill "$daemon" 2>/dev/null || true
@@ -49,4 +73,7 @@ if ! docker version >/dev/null 2>&1; then
 fi
 docker version --format 'Docker engine {{.Server.Version}}, API {{.Server.APIVersion}}'
 echo "cgroup v2 with the systemd driver: not run live"
-timeout 900 cargo test --locked --test live_docker -- --ignored --test-threads 1
+echo "an engine on another machine, and a login by a real sshd: not run live"
+# The names of some tests, to run these alone.
+timeout "${LIVE_SECONDS:-1200}" \
+    cargo test --locked --test live_docker -- --ignored --test-threads 1 "$@"

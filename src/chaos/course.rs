@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::board::{Board, unsteady};
+use super::guard::Guard;
 use super::plan::Experiment;
 use super::runtime::{Runtime, Target};
 use super::strike::Struck;
@@ -17,8 +18,6 @@ use crate::run::event::{
 use crate::run::phase::{ControlChange, PhaseCommand, PhaseContext, Wish};
 use crate::run::undo::UndoJournal;
 
-/// How often protected targets are looked at.
-const GUARD_EVERY: Duration = Duration::from_secs(1);
 /// How long the platform is measured after it is steady again.
 const MEASURED_AFTER: Duration = Duration::from_secs(3);
 
@@ -33,6 +32,8 @@ pub enum Interrupt {
     Heal,
     /// A protected target changed.
     Disturbed(String),
+    /// What is protected cannot be watched any more.
+    Blind(String),
 }
 
 impl Interrupt {
@@ -43,6 +44,7 @@ impl Interrupt {
             Self::Stop => "the phase is to end".into(),
             Self::Heal => "an operator asked for it".into(),
             Self::Disturbed(what) => format!("a protected target changed: {what}"),
+            Self::Blind(why) => format!("nothing is broken unwatched: {why}"),
         }
     }
 }
@@ -57,10 +59,8 @@ pub struct Course<'a> {
     pub context: &'a mut PhaseContext,
     /// What has to be undone if this process dies.
     pub undo: &'a mut UndoJournal,
-    /// Targets that must not change.
-    pub protected: &'a [Target],
-    /// Those that did.
-    pub disturbed: Vec<String>,
+    /// Watches what must not change.
+    pub guard: Guard,
     /// Numbers the faults of the phase.
     pub faults: u32,
 }
@@ -94,43 +94,19 @@ impl Course<'_> {
     /// When an operator or a protected target ends the wait.
     pub async fn wait(&mut self, length: Duration) -> Result<(), Interrupt> {
         let until = Instant::now() + length;
-        let mut guard = interval(GUARD_EVERY);
-        guard.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        guard.reset();
         loop {
             tokio::select! {
                 biased;
+                alarm = self.guard.alarm() => return Err(alarm),
                 change = self.context.control.next() => match change {
                     ControlChange::Wish(Wish::Pause) => return Err(Interrupt::Pause),
                     ControlChange::Wish(Wish::Stop | Wish::StopNow) => return Err(Interrupt::Stop),
                     ControlChange::Command(PhaseCommand::Heal) => return Err(Interrupt::Heal),
                     ControlChange::Wish(Wish::Work) | ControlChange::Command(_) => {}
                 },
-                () = tokio::time::sleep_until(until) => return self.look_at_protected(length).await,
-                _ = guard.tick() => self.look_at_protected(GUARD_EVERY).await?,
+                () = tokio::time::sleep_until(until) => return Ok(()),
             }
         }
-    }
-
-    /// Short waits leave the look to the next long one.
-    async fn look_at_protected(&mut self, waited: Duration) -> Result<(), Interrupt> {
-        if waited < GUARD_EVERY {
-            return Ok(());
-        }
-        for target in self.protected {
-            let what = match self.runtime.look(target).await {
-                Ok(now) if now.same_life(&target.instance) => continue,
-                Ok(_) => format!("{} was restarted or stopped", target.name),
-                // An engine that does not answer says nothing about its containers.
-                Err(_) => continue,
-            };
-            if !self.disturbed.contains(&what) {
-                self.emit(ChaosEvent::ProtectedDisturbed { what: what.clone() });
-                self.disturbed.push(what.clone());
-                return Err(Interrupt::Disturbed(what));
-            }
-        }
-        Ok(())
     }
 
     /// Makes an experiment. An interrupt comes back beside the result; by then everything is healed.
@@ -152,7 +128,7 @@ impl Course<'_> {
             result.verdict = match interrupt {
                 Interrupt::Disturbed(_) => Verdict::Fail,
                 Interrupt::Stop | Interrupt::Pause => Verdict::Aborted,
-                Interrupt::Heal => Verdict::Inconclusive,
+                Interrupt::Heal | Interrupt::Blind(_) => Verdict::Inconclusive,
             };
             result.reason = format!("ended before its time: {}", interrupt.words());
             result.points = None;

@@ -1,10 +1,12 @@
 //! Faults that always heal: experiments, the runtimes in which they act, and what undoes them.
 
 mod board;
+mod budget;
 mod cgroup;
 mod confine;
 mod course;
 mod dry_run;
+mod guard;
 pub mod helper;
 mod lease;
 mod nft;
@@ -15,6 +17,7 @@ mod recovery;
 mod runtime;
 mod safety;
 mod score;
+mod sockets;
 mod strike;
 mod undo;
 mod verdict;

@@ -2,26 +2,35 @@
 //! wish meanwhile.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::Board;
+use super::budget;
 use super::course::{Course, Interrupt};
+use super::guard::Guard;
 use super::plan::{self, Experiment};
 use super::runtime::docker::DockerRuntime;
 use super::runtime::sandbox::SandboxRuntime;
 use super::runtime::{Runtime, RuntimeError, Target};
 use super::score;
+use super::undo::Undo;
 use crate::config::{Chaos, ExperimentKind, PhaseKind, RuntimeKind};
 use crate::platform::probe::ServiceProbes;
 use crate::run::event::{
     ChaosEvent, ChaosScore, ChaosStart, EventBody, ExperimentResult, PhaseOutcome, Verdict,
 };
 use crate::run::phase::{Phase, PhaseContext, Wish};
+use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
 use crate::run::undo::UndoJournal;
 
 /// Mixed into the run's seed, so that the choice of targets is not the load's.
 pub(super) const SEED_OF_CHOICES: u64 = 0xc4a0_5eed;
+
+/// A lease on the place where targets run outlasts twice the phase's time box by this: pauses are
+/// not counted in that.
+const CLAIM_SLACK: Duration = Duration::from_secs(600);
 
 /// The chaos phase.
 pub struct ChaosPhase;
@@ -46,15 +55,22 @@ impl Phase for ChaosPhase {
 }
 
 struct Began {
-    runtime: Box<dyn Runtime>,
+    runtime: Arc<dyn Runtime>,
     targets: Vec<Target>,
     probes: ServiceProbes,
     undo: UndoJournal,
+    claims: Vec<(u64, Undo)>,
 }
 
 async fn begin(context: &PhaseContext) -> Result<Began, RuntimeError> {
     let failed = |error: &dyn std::fmt::Display| RuntimeError::new(error.to_string());
     let chaos = &context.config.chaos;
+    let (floor, availability) =
+        (chaos.budget_floor_percent, context.config.criteria.availability_percent);
+    let refusal = |state: &RunState| budget::refusal(state, floor, availability);
+    if let Some(why) = context.events.with_state(refusal) {
+        return Err(RuntimeError::new(why));
+    }
     let runtime = runtime_of(chaos).await?;
     let targets = runtime.targets().await?;
     if targets.is_empty() {
@@ -64,27 +80,54 @@ async fn begin(context: &PhaseContext) -> Result<Began, RuntimeError> {
         )));
     }
     let probes = ServiceProbes::new(&context.config.services, &chaos.probes);
-    let probes = probes.map_err(|error| failed(&error))?;
+    let probes = probes.map_err(|error| failed(&error))?.at_rate(chaos.probes_per_second);
     let state = StateDir::open().map_err(|error| failed(&error))?;
-    let undo = UndoJournal::open(&state, &context.run_id);
-    let undo = undo.map_err(|error| RuntimeError::new(format!("the undo journal: {error}")))?;
-    Ok(Began { runtime, targets, probes, undo })
+    let unwritten = |error: std::io::Error| RuntimeError::new(format!("the undo journal: {error}"));
+    let mut undo = UndoJournal::open(&state, &context.run_id).map_err(unwritten)?;
+    let mut claims = Vec::new();
+    for claim in runtime.claims(&context.run_id) {
+        claims.push((undo.intend(&claim).map_err(unwritten)?, claim));
+    }
+    let length = context.length * 2 + CLAIM_SLACK;
+    if let Err(error) = runtime.claim(&context.run_id, length).await {
+        give_back(&mut undo, &claims).await;
+        return Err(error);
+    }
+    Ok(Began { runtime, targets, probes, undo, claims })
 }
 
-pub(super) async fn runtime_of(chaos: &Chaos) -> Result<Box<dyn Runtime>, RuntimeError> {
+/// Gives back what was claimed for the phase; what cannot be given back stays on record.
+async fn give_back(undo: &mut UndoJournal, claims: &[(u64, Undo)]) -> Vec<String> {
+    let mut left = Vec::new();
+    for (id, claim) in claims {
+        let residue = match claim.undo().await {
+            Ok(()) => claim.residue().await,
+            Err(error) => vec![error.to_string()],
+        };
+        if residue.is_empty()
+            && let Err(error) = undo.done(*id)
+        {
+            log::warn!("the undo journal cannot be written: {error}");
+        }
+        left.extend(residue);
+    }
+    left
+}
+
+pub(super) async fn runtime_of(chaos: &Chaos) -> Result<Arc<dyn Runtime>, RuntimeError> {
     match chaos.runtime {
-        RuntimeKind::Docker => Ok(Box::new(DockerRuntime::connect(chaos).await?)),
+        RuntimeKind::Docker => Ok(Arc::new(DockerRuntime::connect(chaos).await?)),
         RuntimeKind::Sandbox => {
             let admin = chaos.sandbox.as_deref();
             let admin =
                 admin.ok_or_else(|| RuntimeError::new("expected chaos.sandbox: its URL"))?;
-            Ok(Box::new(SandboxRuntime::new(admin)?))
+            Ok(Arc::new(SandboxRuntime::new(admin)?))
         }
     }
 }
 
 async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
-    let Began { runtime, targets, probes, mut undo } = began;
+    let Began { runtime, targets, probes, mut undo, claims } = began;
     let chaos = context.config.chaos.clone();
     let seed = context.seed ^ SEED_OF_CHOICES;
     let planned = plan::experiments(&chaos, &targets, seed);
@@ -104,24 +147,30 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     })));
     let (board, _watching) = Board::watch(probes, context.events.clone());
     let protected: Vec<Target> = targets.into_iter().filter(|target| target.protected).collect();
+    let guard = Guard::watch(Arc::clone(&runtime), protected, context.events.clone());
     let time_box = context.length;
     let mut course = Course {
         runtime: &*runtime,
         board: &board,
         context: &mut context,
         undo: &mut undo,
-        protected: &protected,
-        disturbed: Vec::new(),
+        guard,
         faults: 0,
     };
     let (results, ended) = all(&mut course, planned, time_box).await;
-    let disturbed = std::mem::take(&mut course.disturbed);
+    let disturbed = course.guard.disturbed();
+    let left = give_back(&mut undo, &claims).await;
     let score = score::score(&results, &chaos.experiments, &disturbed);
     context.events.emit(EventBody::Chaos(ChaosEvent::Scored(score.clone())));
     if ended == Some(Interrupt::Stop) {
         return PhaseOutcome::new(Verdict::Aborted, "ended before its time; everything is healed");
     }
-    outcome(&results, &score, context.config.criteria.resilience_percent)
+    let mut outcome = outcome(&results, &score, context.config.criteria.resilience_percent);
+    if !left.is_empty() {
+        outcome.verdict = outcome.verdict.max(Verdict::Fail);
+        outcome.reason = format!("{}; left behind: {}", outcome.reason, left.join(", "));
+    }
+    outcome
 }
 
 async fn all(

@@ -117,8 +117,8 @@ fn partitions(chaos: &Chaos, eligible: &[&Target]) -> Vec<Result<Experiment, Imp
         let why = "expected pairs of services in chaos.partition.pairs, or chaos.depends_on";
         return vec![impossible(why.into())];
     }
-    let of = |service: ServiceKind| {
-        eligible.iter().copied().find(|target| target.service == Some(service))
+    let of = |service: ServiceKind| -> Vec<&Target> {
+        eligible.iter().copied().filter(|target| target.service == Some(service)).collect()
     };
     let mut cuts: Vec<(ServiceKind, Vec<ServiceKind>, bool)> = Vec::new();
     for scenario in &chaos.partition.scenarios {
@@ -138,13 +138,26 @@ fn partitions(chaos: &Chaos, eligible: &[&Target]) -> Vec<Result<Experiment, Imp
     }
     cuts.into_iter()
         .map(|(from, peers, reject)| {
-            let Some(target) = of(from) else {
-                return impossible(format!("no target serves {from}, or it may not be disturbed"));
+            let target = match of(from)[..] {
+                [target] => target,
+                [] => {
+                    let why = format!("no target serves {from}, or it may not be disturbed");
+                    return impossible(why);
+                }
+                // A cut of one of them would be hidden by the others.
+                ref several => {
+                    let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
+                    let names = names.join(", ");
+                    return impossible(format!(
+                        "{names} all serve {from}: expected one of them in chaos.serves"
+                    ));
+                }
             };
-            let found: Option<Vec<Target>> = peers.iter().map(|peer| of(*peer).cloned()).collect();
-            let Some(peers) = found else {
+            let found: Vec<Vec<&Target>> = peers.iter().map(|peer| of(*peer)).collect();
+            if found.iter().any(Vec::is_empty) {
                 return impossible(format!("not every peer of {from} is a target"));
-            };
+            }
+            let peers = found.into_iter().flatten().cloned().collect();
             let fault = Fault::Cut { peers, reject, length: chaos.partition.length.get() };
             Ok(Experiment {
                 kind: ExperimentKind::Partition,
@@ -182,6 +195,7 @@ mod tests {
         let target = |name: &str, service| Target {
             id: name.into(),
             name: name.into(),
+            place: String::new(),
             service,
             excluded: None,
             unkillable: None,
@@ -232,6 +246,21 @@ mod tests {
         let kill = plan[0].as_ref().expect("possible");
         assert_eq!((kill.strikes.len(), kill.notes.len()), (2, 1));
         assert!(plan.iter().any(|one| matches!(one, Err((ExperimentKind::Partition, _)))));
+    }
+
+    #[test]
+    fn one_of_several_that_serve_the_same_is_not_cut_off() {
+        let mut several = targets();
+        several[3].service = Some(ServiceKind::Rag);
+        let plan = experiments(&chaos(), &several, 1);
+        let (kind, why) = plan.last().expect("planned").as_ref().expect_err("not possible");
+        assert_eq!(*kind, ExperimentKind::Partition);
+        assert!(why.contains("rag, worker all serve rag"), "{why}");
+        // As peers they are cut off together.
+        several[3].service = Some(ServiceKind::Chat);
+        let plan = experiments(&chaos(), &several, 1);
+        let cut = plan.last().expect("planned").as_ref().expect("possible");
+        assert!(matches!(&cut.strikes[0].1, Fault::Cut { peers, .. } if peers.len() == 2));
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl Process {
         })
     }
 
+    /// Whether its control group is that of a container (or below it).
+    pub fn belongs_to(self, container: &str) -> bool {
+        let path = self.cgroup(Some("memory")).or_else(|| self.cgroup(None));
+        path.is_some_and(|path| path.to_string_lossy().contains(container))
+    }
+
     /// Identity of its network namespace.
     pub fn network_namespace(self) -> Option<String> {
         let link = fs::read_link(format!("/proc/{}/ns/net", self.pid)).ok()?;
@@ -104,8 +110,20 @@ pub fn with_argument(argument: &str) -> Vec<Process> {
     .collect()
 }
 
+/// Whether this machine has memory to spare beside what is to be used up.
+///
+/// # Errors
+/// In words, when it has not.
+pub fn enough_memory(bytes: u64) -> Result<(), String> {
+    let needed = bytes + bytes / 2 + (1 << 30);
+    match available_memory() {
+        Some(available) if available >= needed => Ok(()),
+        _ => Err(format!("this machine has less than {} MiB of memory to spare", needed >> 20)),
+    }
+}
+
 /// Memory that can be had without swapping, in bytes.
-pub fn available_memory() -> Option<u64> {
+fn available_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;

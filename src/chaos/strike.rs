@@ -16,6 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// A target without a service of its own is stable when it ran so long.
 const RUNS_FOR: Duration = Duration::from_secs(2);
+/// A target that does not stay up gets so many times its least uptime to do so.
+const UPTIME_TRIES: u32 = 5;
 /// How long undoing may be tried.
 const HEAL_TRIES: u32 = 3;
 
@@ -44,6 +46,10 @@ pub struct Struck {
     pub refused: Option<String>,
     /// Whether the target was restarted during a fault that does not kill.
     pub restarted: bool,
+    /// Connections that the target began each second, before the fault and since.
+    pub connections: Option<(f64, f64)>,
+    /// What is still used up afterwards, in words.
+    pub unsettled: Option<String>,
     /// What ended it before its time.
     pub interrupted: Option<Interrupt>,
 }
@@ -56,9 +62,16 @@ impl Course<'_> {
             ..Struck::default()
         };
         let mut target = target.clone();
-        if let Err(interrupt) = self.wait_for_uptime(&mut target, fault).await {
-            struck.interrupted = Some(interrupt);
-            return struck;
+        match self.wait_for_uptime(&mut target, fault).await {
+            Err(interrupt) => {
+                struck.interrupted = Some(interrupt);
+                return struck;
+            }
+            Ok(false) => {
+                struck.refused = Some(format!("{} does not stay up", target.name));
+                return struck;
+            }
+            Ok(true) => {}
         }
         self.faults += 1;
         let token = format!("shakedown-{}-{}", self.context.run_id, self.faults);
@@ -81,23 +94,29 @@ impl Course<'_> {
         struck
     }
 
-    /// A container that has just been started would show its engine's restart delay.
+    /// A container that has just been started would show its engine's restart delay. Says whether
+    /// it has been up for long enough.
     async fn wait_for_uptime(
         &mut self,
         target: &mut Target,
         fault: &Fault,
-    ) -> Result<(), Interrupt> {
+    ) -> Result<bool, Interrupt> {
         let wanted =
             if *fault == Fault::Kill { self.chaos().kill.min_uptime.get() } else { Duration::ZERO };
+        let until = Instant::now() + wanted * UPTIME_TRIES;
         loop {
             if let Ok(now) = self.runtime.look(target).await {
                 target.instance = now;
             }
             let missing = wanted.saturating_sub(target.instance.uptime);
-            if missing.is_zero() || target.instance.pid.is_none() {
-                return Ok(());
+            let is_up = target.instance.pid.is_some() || wanted.is_zero();
+            if is_up && missing.is_zero() {
+                return Ok(true);
             }
-            self.wait(missing).await?;
+            if target.instance.gone || Instant::now() >= until {
+                return Ok(false);
+            }
+            self.wait(missing.max(LOOK_EVERY)).await?;
         }
     }
 
@@ -114,9 +133,10 @@ impl Course<'_> {
             undo: prepared.undo_words.clone(),
             lasts_us: fault.length().as_micros() as u64,
         });
-        let injected = Instant::now();
+        let (injected, healed);
         match self.runtime.inject(target, fault, &prepared.undo).await {
             Ok(injection) => {
+                injected = injection.since;
                 self.emit(ChaosEvent::Injected {});
                 self.mark(target, struck, MomentKind::Injected, injected);
                 let watched = self.watch(target, fault, &prepared.undo, &injection, struck).await;
@@ -128,15 +148,22 @@ impl Course<'_> {
                     }
                     None => "its time is over".into(),
                 };
-                self.heal(&prepared.undo, Some(injection), id, &reason, struck).await;
+                let baseline = injection.baseline.clone();
+                self.heal(target, &prepared.undo, Some(injection), id, &reason, struck).await;
+                healed = Instant::now();
+                if let Some((well, figures)) = self.runtime.settled(target, fault, &baseline).await
+                {
+                    let words = format!("{}: {figures}", target.name);
+                    struck.unsettled = (!well).then(|| words.clone());
+                    struck.notes.push(words);
+                }
             }
             Err(RuntimeError(reason)) => {
                 struck.refused = Some(reason.clone());
-                self.heal(&prepared.undo, None, id, &reason, struck).await;
+                self.heal(target, &prepared.undo, None, id, &reason, struck).await;
                 return;
             }
         }
-        let healed = Instant::now();
         struck.lasted = Some((injected, healed));
         if *fault == Fault::Kill {
             struck.over = Some(healed);
@@ -180,7 +207,8 @@ impl Course<'_> {
                     && !now.same_life(&target.instance)
                 {
                     struck.restarted = true;
-                    struck.notes.push(format!("{} was restarted during the fault", target.name));
+                    let what = target.instance.change(&now).unwrap_or("was restarted");
+                    struck.notes.push(format!("{} {what} during the fault", target.name));
                     return Ok(());
                 }
             }
@@ -197,6 +225,7 @@ impl Course<'_> {
         struck: &mut Struck,
     ) {
         let effect = self.runtime.effect(target, fault, undo, injection).await;
+        struck.connections = effect.connections.or(struck.connections);
         let first = struck.effective != Some(effect.effective);
         // An effect that was there stays proven; the last evidence of it is kept.
         if effect.effective || struck.effective != Some(true) {
@@ -227,21 +256,34 @@ impl Course<'_> {
             self.wait(LOOK_EVERY).await?;
             self.detect(target, &witnesses, killed, struck);
             let Ok(now) = self.runtime.look(target).await else { continue };
+            if now.gone {
+                struck.notes.push(format!("{} was removed", target.name));
+                return Ok(());
+            }
             if now.pid != target.instance.pid && struck.effective == Some(false) {
                 struck.effective = Some(true);
                 struck.evidence = Some(format!("the process of {} ended", target.name));
-                self.mark(target, struck, MomentKind::Died, Instant::now());
+                let died = self.said(target, MomentKind::Died, killed);
+                self.mark(target, struck, MomentKind::Died, died.unwrap_or_else(Instant::now));
             }
             if now.pid.is_some() && !now.same_life(&target.instance) {
                 if !now.same_life(&last) || started.is_none() {
-                    started = Some(Instant::now());
-                    self.mark(target, struck, MomentKind::Started, Instant::now());
+                    let said = self.said(target, MomentKind::Started, killed);
+                    let at = said.unwrap_or_else(Instant::now);
+                    started = Some(at);
+                    self.mark(target, struck, MomentKind::Started, at);
                 }
                 last = now.clone();
             }
             let Some(started) = started else { continue };
-            if now.healthy == Some(false) {
-                continue;
+            match now.healthy {
+                Some(false) => continue,
+                Some(true) if struck.timeline.at(MomentKind::Healthy).is_none() => {
+                    let said = self.said(target, MomentKind::Healthy, killed);
+                    let at = said.unwrap_or_else(Instant::now);
+                    self.mark(target, struck, MomentKind::Healthy, at);
+                }
+                _ => {}
             }
             if let Some(stable) = self.stable_since(target, &witnesses, started) {
                 self.mark_recovery(target, struck, &witnesses, killed, stable);
@@ -252,6 +294,12 @@ impl Course<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The latest moment of this kind that the runtime itself reported.
+    fn said(&self, target: &Target, kind: MomentKind, since: Instant) -> Option<Instant> {
+        let moments = self.runtime.moments(target, since).into_iter();
+        moments.filter(|(of, _)| *of == kind).map(|(_, at)| at).max()
     }
 
     /// Waits until the target is well again.
@@ -315,6 +363,7 @@ impl Course<'_> {
     /// Undoes a fault and looks what is left of it. Only when nothing is, the undo journal is told.
     async fn heal(
         &mut self,
+        target: &Target,
         undo: &Undo,
         injection: Option<Injection>,
         id: u64,
@@ -323,10 +372,19 @@ impl Course<'_> {
     ) {
         let began = Instant::now();
         self.emit(ChaosEvent::Healing { reason: reason.to_owned() });
-        if let Some(lease) = injection.and_then(|injection| injection.lease)
-            && let Err(error) = lease.end().await
-        {
-            log::warn!("{error}");
+        if let Some(lease) = injection.and_then(|injection| injection.lease) {
+            match lease.end().await {
+                Ok(None) => {}
+                Ok(Some(took)) => {
+                    self.mark(target, struck, MomentKind::Reconnected, began + took);
+                    let took = took.as_secs_f64();
+                    struck.notes.push(format!(
+                        "{}: fresh connections got through {took:.1} s after the cut",
+                        target.name
+                    ));
+                }
+                Err(error) => log::warn!("{error}"),
+            }
         }
         let mut residue = Vec::new();
         for attempt in 1..=HEAL_TRIES {

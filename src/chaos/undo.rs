@@ -9,7 +9,8 @@ use super::confine::{OwnGroup, Pinned};
 use super::nft;
 use super::procfs::{Process, with_argument};
 use super::runtime::RuntimeError;
-use super::runtime::{docker, sandbox};
+use super::runtime::docker::{self, Address, Then};
+use super::runtime::sandbox;
 
 /// How long a killed helper may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
@@ -22,10 +23,33 @@ pub enum Undo {
     SandboxRestarts {},
     /// A container is started if it is not running.
     StartContainer {
-        /// The engine's address.
-        host: String,
-        /// The container's id.
-        container: String,
+        /// The container.
+        then: Then,
+        /// Label of the helpers that may have been used.
+        token: String,
+    },
+    /// Helpers in containers are removed; what they hold ends with them.
+    RemoveHelpers {
+        /// Their engine.
+        address: Address,
+        /// Their label.
+        token: String,
+    },
+    /// A table of ours is removed from the network namespace of a container.
+    RemoveTableIn {
+        /// The container.
+        then: Then,
+        /// Label of the helpers that hold the cut.
+        token: String,
+        /// Name of the table.
+        table: String,
+    },
+    /// An engine is given back.
+    GiveBack {
+        /// The engine.
+        address: Address,
+        /// The run that took it.
+        run_id: String,
     },
     /// A helper is ended, and what it changed put back.
     EndHelper {
@@ -53,6 +77,8 @@ pub enum Undo {
         namespace: String,
         /// Name of the table.
         table: String,
+        /// An argument of the command line of the helper that holds the cut.
+        token: String,
     },
 }
 
@@ -64,7 +90,13 @@ impl Undo {
     pub async fn undo(&self) -> Result<(), RuntimeError> {
         match self {
             Self::SandboxRestarts {} => Ok(()),
-            Self::StartContainer { host, container } => docker::start(host, container).await,
+            Self::StartContainer { then, token } => {
+                end_helpers(token).await;
+                then.start(token).await
+            }
+            Self::RemoveHelpers { address, token } => docker::end_helpers(address, token).await,
+            Self::RemoveTableIn { then, token, table } => then.uncut(token, table).await,
+            Self::GiveBack { address, run_id } => docker::give_back(address, run_id).await,
             Self::EndHelper { token, pinned, group } => {
                 end_helpers(token).await;
                 let put_back = |what: &str, result: std::io::Result<()>| {
@@ -76,8 +108,13 @@ impl Undo {
                 put_back("cannot remove the memory group", group)
             }
             Self::OpenLinks { admin, links } => sandbox::open_links(admin, links).await,
-            Self::RemoveTable { process, namespace, table } => {
-                nft::remove(*process, namespace, table).await
+            Self::RemoveTable { process, namespace, table, token } => {
+                end_helpers(token).await;
+                if !is_there(*process, namespace) {
+                    return Ok(());
+                }
+                let removed = nft::in_namespace_of(*process, || nft::remove(table));
+                removed.map_err(|error| RuntimeError::new(format!("table {table}: {error}")))
             }
         }
     }
@@ -86,23 +123,53 @@ impl Undo {
     pub async fn residue(&self) -> Vec<String> {
         match self {
             Self::SandboxRestarts {} => Vec::new(),
-            Self::StartContainer { host, container } => docker::still_down(host, container).await,
+            Self::StartContainer { then, token } => {
+                let mut left = helpers_left(token);
+                left.extend(then.down(token).await);
+                left
+            }
+            Self::RemoveHelpers { address, token } => docker::helpers_left(address, token).await,
+            Self::RemoveTableIn { then, token, .. } => {
+                docker::helpers_left(&then.address, token).await
+            }
+            Self::GiveBack { address, run_id } => docker::kept(address, run_id).await,
             Self::EndHelper { token, pinned, group } => {
-                let helpers = with_argument(token);
-                let helpers = helpers.iter().map(|helper| format!("helper process {}", helper.pid));
+                let helpers = helpers_left(token);
                 let pinned = pinned.iter().filter(|pinned| pinned.is_there());
                 let group = group.iter().filter(|group| group.is_there());
                 helpers
+                    .into_iter()
                     .chain(pinned.map(|p| format!("process {} is kept on one CPU", p.process.pid)))
                     .chain(group.map(|g| format!("memory group {}", g.folder.display())))
                     .collect()
             }
             Self::OpenLinks { admin, links } => sandbox::closed_links(admin, links).await,
-            Self::RemoveTable { process, namespace, table } => {
-                nft::residue(*process, namespace, table).await
+            Self::RemoveTable { process, namespace, table, token } => {
+                let mut left = helpers_left(token);
+                if is_there(*process, namespace) {
+                    match nft::in_namespace_of(*process, || nft::is_there(table)) {
+                        Ok(false) => {}
+                        Ok(true) => left.push(format!(
+                            "nftables table {table} in the network namespace of process {}",
+                            process.pid
+                        )),
+                        Err(error) => left.push(format!("table {table}: {error}")),
+                    }
+                }
+                left
             }
         }
     }
+}
+
+/// Whether a process still holds the network namespace that is meant.
+fn is_there(process: Process, namespace: &str) -> bool {
+    process.is_alive() && process.network_namespace().as_deref() == Some(namespace)
+}
+
+fn helpers_left(token: &str) -> Vec<String> {
+    let helpers = with_argument(token);
+    helpers.iter().map(|helper| format!("helper process {}", helper.pid)).collect()
 }
 
 /// Helpers put back what they changed when their lease ends; one that does not is killed, and the

@@ -16,6 +16,9 @@ use crate::run::event::{ExperimentResult, Verdict};
 /// Failures that take less than this did not wait for anybody.
 const AT_ONCE: Duration = Duration::from_millis(200);
 
+/// Retries that multiply what is usual by more than this are a storm.
+const STORM_FACTOR: f64 = 3.0;
+
 /// Judges an experiment whose faults were injected, healed and measured.
 pub fn judge(
     experiment: &Experiment,
@@ -35,7 +38,9 @@ pub fn judge(
         wanted.filter_map(|row| unsteady(row, before(row), rules)).collect()
     };
     let (cascade, after) = (trouble(&result.during, false), trouble(&result.after, true));
-    let suffering = unresponsive(experiment, rules, result);
+    let unsettled = struck.iter().find_map(|one| one.unsettled.clone());
+    let unsettled = unsettled.map(|words| format!("its memory is not back: {words}"));
+    let suffering = unresponsive(experiment, rules, result).or(unsettled);
     let conduct = conduct(experiment, struck, board);
     result.notes.extend(conduct.iter().map(|(words, _)| words.clone()));
     let (verdict, reason) = decide(&Facts {
@@ -71,8 +76,12 @@ fn decide(facts: &Facts) -> (Verdict, String) {
     if !facts.residue.is_empty() {
         return (Verdict::Fail, format!("could not be undone: {}", facts.residue));
     }
+    if facts.restarted && facts.effective {
+        let reason = "it crashed under the fault: the target was restarted or stopped during it";
+        return (Verdict::Fail, format!("{reason} ({})", facts.evidence));
+    }
     if facts.restarted {
-        let reason = "the target was restarted during the fault, which ended it";
+        let reason = "the target was restarted during the fault before it had a proven effect";
         return (Verdict::Invalid, reason.into());
     }
     if !facts.effective {
@@ -114,13 +123,30 @@ fn unresponsive(
 /// How the side that lost its peer behaved, and whether that is a failure.
 fn conduct(experiment: &Experiment, struck: &[Struck], board: &Board) -> Option<(String, bool)> {
     let (target, fault) = experiment.strikes.first()?;
-    let (from, to): (Instant, Instant) = struck.first()?.lasted?;
+    let first = struck.first()?;
+    let (from, to): (Instant, Instant) = first.lasted?;
     if !matches!(fault, Fault::Cut { .. }) {
         return None;
     }
     let samples = board.requests(target.service?, from, to);
-    let (words, bad) = classify(&samples)?;
-    Some((format!("{}: {words}", target.name), bad))
+    let asked = samples.len() as f64 / (to - from).as_secs_f64().max(1.0);
+    let storm = first.connections.and_then(|connections| retry_storm(connections, asked));
+    let (words, bad) = classify(&samples).unzip();
+    let words: Vec<String> = words.into_iter().chain(storm.clone()).collect();
+    if words.is_empty() {
+        return None;
+    }
+    let bad = bad.unwrap_or(false) || storm.is_some();
+    Some((format!("{}: {}", target.name, words.join("; ")), bad))
+}
+
+/// Whether a service without its peer tries it much more often than before: (connections begun a
+/// second before, and since), and how often it was asked something each second.
+fn retry_storm((before, since): (f64, f64), asked: f64) -> Option<String> {
+    let usual = before.max(asked).max(1.0);
+    (since > usual * STORM_FACTOR).then(|| {
+        format!("retry storm: {since:.0} connections begun each second, {before:.0} before")
+    })
 }
 
 /// What requests to a service say of how it bears the loss of a peer.
@@ -204,6 +230,13 @@ mod tests {
     }
 
     #[test]
+    fn retries_are_a_storm_only_beyond_what_is_asked_anyway() {
+        assert_eq!(retry_storm((0.0, 14.0), 5.0), None, "less than three tries a request");
+        assert_eq!(retry_storm((10.0, 25.0), 5.0), None);
+        assert!(retry_storm((0.5, 60.0), 5.0).expect("a storm").contains("60 connections"));
+    }
+
+    #[test]
     fn the_worst_fact_decides() {
         let good = || Facts {
             residue: String::new(),
@@ -219,7 +252,9 @@ mod tests {
         };
         assert_eq!(decide(&good()).0, Verdict::Pass);
         assert_eq!(decide(&Facts { effective: false, ..good() }).0, Verdict::Invalid);
-        assert_eq!(decide(&Facts { restarted: true, ..good() }).0, Verdict::Invalid);
+        assert_eq!(decide(&Facts { restarted: true, ..good() }).0, Verdict::Fail);
+        let ended = Facts { restarted: true, effective: false, ..good() };
+        assert_eq!(decide(&ended).0, Verdict::Invalid);
         assert_eq!(decide(&Facts { recovery: None, ..good() }).0, Verdict::Fail);
         assert_eq!(decide(&Facts { cascade: "mcp".into(), ..good() }).0, Verdict::Fail);
         let residue = Facts { residue: "a table".into(), effective: false, ..good() };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,9 +40,16 @@ pub struct Chaos {
     pub partition: Partition,
     /// What steady means.
     pub steady: SteadyRules,
-    /// What is asked of a service five times a second while the phase lasts, beside its health;
+    /// What is asked of a service all the time while the phase lasts, beside its health;
     /// only services that are named here are asked.
     pub probes: BTreeMap<ServiceKind, Probe>,
+    /// How often a second each of these, and each health, is asked. More than 5 makes a background
+    /// load of the probes.
+    pub probes_per_second: u32,
+    /// Nothing is broken when less than this share of the error budget is left, in percent of what
+    /// `criteria.availability_percent` lets fail, as this run's load before chaos measured it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_floor_percent: Option<f64>,
 }
 
 impl Default for Chaos {
@@ -60,6 +68,8 @@ impl Default for Chaos {
             partition: Partition::default(),
             steady: SteadyRules::default(),
             probes: BTreeMap::new(),
+            probes_per_second: 5,
+            budget_floor_percent: None,
         }
     }
 }
@@ -78,10 +88,20 @@ pub enum RuntimeKind {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Docker {
-    /// The engine, such as `unix:///var/run/docker.sock`; `DOCKER_HOST` and then the usual socket
-    /// when left out.
+    /// The engine, such as `unix:///var/run/docker.sock`; `DOCKER_HOST`, then the Docker client's
+    /// current context, then the usual socket when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// More engines; each `unix:///PATH`, `tcp://HOST:PORT`, `ssh://USER@HOST` or `context:NAME` for
+    /// a context of the Docker client.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Folder with `ca.pem`, `cert.pem` and `key.pem` for engines at `tcp://`; `DOCKER_CERT_PATH`
+    /// when left out and `DOCKER_TLS_VERIFY` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<PathBuf>,
+    /// How faults are held.
+    pub helpers: Helpers,
     /// Name of a compose project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
@@ -91,6 +111,17 @@ pub struct Docker {
     /// Exact names of containers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+}
+
+/// How faults are held in containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Helpers {
+    /// By processes where this user is root on the engine's machine, by containers elsewhere.
+    #[default]
+    Auto,
+    /// By helper containers always.
+    Containers,
 }
 
 /// The experiments.

@@ -27,8 +27,8 @@ pub use backup::{
     PlatformBackup, Restore, Wait,
 };
 pub use chaos::{
-    Chaos, Cpu, CutKind, Docker, ExperimentKind, Kill, Memory, Partition, Probe, RuntimeKind,
-    SteadyRules,
+    Chaos, Cpu, CutKind, Docker, ExperimentKind, Helpers, Kill, Memory, Partition, Probe,
+    RuntimeKind, SteadyRules,
 };
 pub use load::{
     DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse, read_text, read_yaml,

@@ -23,6 +23,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     criteria(config, &mut found);
     guards(config, &mut found);
     backup(config, &mut found);
+    chaos(config, &mut found);
     found.0
 }
 
@@ -233,6 +234,14 @@ fn backup(config: &Config, found: &mut Found) {
             &format!("backup.platform.artefacts.{at}.path"),
             "expected an absolute path of a file",
         );
+    }
+}
+
+fn chaos(config: &Config, found: &mut Found) {
+    let rate = (1..=100).contains(&config.chaos.probes_per_second);
+    found.check(rate, "chaos.probes_per_second", "expected a number from 1 to 100");
+    if let Some(floor) = config.chaos.budget_floor_percent {
+        found.percent(floor, "chaos.budget_floor_percent");
     }
 }
 

@@ -17,8 +17,8 @@ use super::text::excerpt;
 use super::tls;
 use crate::config::{Probe, ServiceKind, Services};
 
-/// Questions per second of each probe.
-pub const RATE: u32 = 5;
+/// Questions per second of each probe, unless other ones are wanted.
+const RATE: u32 = 5;
 /// A service that takes longer hangs.
 pub const HANGS_AFTER: Duration = Duration::from_secs(3);
 /// More of an answer is not read.
@@ -57,6 +57,7 @@ pub struct Sample {
 pub struct ServiceProbes {
     client: Client,
     questions: Vec<Arc<Question>>,
+    rate: u32,
 }
 
 struct Question {
@@ -111,13 +112,18 @@ impl ServiceProbes {
                 }));
             }
         }
-        Ok(Self { client, questions })
+        Ok(Self { client, questions, rate: RATE })
+    }
+
+    /// The same probes, asked so many times a second each.
+    pub fn at_rate(self, rate: u32) -> Self {
+        Self { rate: rate.max(1), ..self }
     }
 
     /// Asks until the returned receiver is dropped.
     pub async fn run(self, samples: mpsc::Sender<Sample>) {
         let mut asking = JoinSet::new();
-        let every = Duration::from_secs(1) / RATE;
+        let every = Duration::from_secs(1) / self.rate;
         // Spread over the interval, so that a service is not asked everything at once.
         for (at, question) in self.questions.iter().enumerate() {
             let offset = every * at as u32 / self.questions.len().max(1) as u32;

@@ -7,10 +7,12 @@ pub mod sandbox;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::lease::Lease;
 use super::undo::Undo;
 use crate::config::ServiceKind;
+use crate::run::event::MomentKind;
 
 /// Something that faults can be injected into.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +21,8 @@ pub struct Target {
     pub id: String,
     /// Its name on screens and in reports.
     pub name: String,
+    /// Where it runs, as its runtime says; empty where there is one place only.
+    pub place: String,
     /// The service that it serves, if it is known to.
     pub service: Option<ServiceKind>,
     /// Why nothing is done to it, if nothing is.
@@ -44,12 +48,26 @@ pub struct Instance {
     pub restarts: u64,
     /// What its own health check says, if it has one.
     pub healthy: Option<bool>,
+    /// Whether there is no such target any more.
+    pub gone: bool,
 }
 
 impl Instance {
     /// Whether both are the same life of a target.
     pub fn same_life(&self, other: &Self) -> bool {
         (self.pid, &self.started, self.restarts) == (other.pid, &other.started, other.restarts)
+    }
+
+    /// What became of a target that must not change, if it is not as it was.
+    pub fn change(&self, now: &Self) -> Option<&'static str> {
+        if now.gone {
+            return Some("was removed");
+        }
+        if !self.same_life(now) {
+            return Some(if now.pid.is_some() { "was restarted" } else { "was stopped" });
+        }
+        let worse = self.healthy == Some(true) && now.healthy == Some(false);
+        worse.then_some("does not pass its own health check any more")
     }
 }
 
@@ -147,7 +165,7 @@ pub struct Injection {
     /// What the effect is measured against.
     pub baseline: Baseline,
     /// When it came to be there.
-    pub since: tokio::time::Instant,
+    pub since: Instant,
 }
 
 /// What the effect of a fault is measured against.
@@ -166,12 +184,36 @@ pub struct Effect {
     pub effective: bool,
     /// What was measured.
     pub evidence: String,
+    /// Connections that the target began each second, before the fault and since.
+    pub connections: Option<(f64, f64)>,
+}
+
+impl Effect {
+    /// An effect, or none, by this evidence.
+    pub fn new(effective: bool, evidence: impl Into<String>) -> Self {
+        Self { effective, evidence: evidence.into(), connections: None }
+    }
 }
 
 /// Where targets run.
 pub trait Runtime: Send + Sync {
     /// Its name in reports.
     fn name(&self) -> &'static str;
+
+    /// What has to be undone when the phase is over, or has died; nothing is done yet.
+    fn claims(&self, _run_id: &str) -> Vec<Undo> {
+        Vec::new()
+    }
+
+    /// Takes the place for this run and for no longer than this, so that no other run breaks
+    /// anything there meanwhile.
+    fn claim<'a>(
+        &'a self,
+        _run_id: &'a str,
+        _length: Duration,
+    ) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// What there is, and what of it is left alone.
     fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>>;
@@ -195,6 +237,22 @@ pub trait Runtime: Send + Sync {
         fault: &'a Fault,
         undo: &'a Undo,
     ) -> BoxFuture<'a, Result<Injection, RuntimeError>>;
+
+    /// Moments of a target since then that the runtime itself reports.
+    fn moments(&self, _target: &Target, _since: Instant) -> Vec<(MomentKind, Instant)> {
+        Vec::new()
+    }
+
+    /// Waits until what a fault used up is free again, for a fault that used something up: whether it
+    /// came to be, and the figures in words.
+    fn settled<'a>(
+        &'a self,
+        _target: &'a Target,
+        _fault: &'a Fault,
+        _baseline: &'a Baseline,
+    ) -> BoxFuture<'a, Option<(bool, String)>> {
+        Box::pin(async { None })
+    }
 
     /// Measures whether the fault has its effect.
     fn effect<'a>(

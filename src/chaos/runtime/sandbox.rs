@@ -15,7 +15,7 @@ use crate::chaos::cgroup::Cgroup;
 use crate::chaos::confine::{OwnGroup, Pinned};
 use crate::chaos::helper::{Task, Work};
 use crate::chaos::lease::Lease;
-use crate::chaos::procfs::{Process, available_memory};
+use crate::chaos::procfs::{Process, enough_memory};
 use crate::chaos::undo::Undo;
 use crate::config::ServiceKind;
 use crate::platform::tls;
@@ -118,6 +118,7 @@ impl Runtime for SandboxRuntime {
             let target = |child: &Child| Target {
                 id: child.name.name().to_owned(),
                 name: child.name.name().to_owned(),
+                place: String::new(),
                 service: Some(child.name),
                 excluded: None,
                 unkillable: None,
@@ -156,13 +157,7 @@ impl Runtime for SandboxRuntime {
                     (helper(Some(pinned), None), words)
                 }
                 Fault::Memory { bytes, .. } => {
-                    let needed = bytes + bytes / 2 + (1 << 30);
-                    if available_memory().is_none_or(|available| available < needed) {
-                        return Err(RuntimeError::new(format!(
-                            "this machine has less than {} MiB of memory to spare",
-                            needed >> 20
-                        )));
-                    }
+                    enough_memory(*bytes).map_err(RuntimeError::new)?;
                     let group = self.own_group(process, *bytes, token)?;
                     let words =
                         format!("end the helper, move {} back to its memory group", target.name);
@@ -202,16 +197,17 @@ impl Runtime for SandboxRuntime {
                 }
                 (fault, Undo::EndHelper { token, pinned, group }) => {
                     let work = match fault {
-                        Fault::Memory { bytes, .. } => Work::Fill { bytes: *bytes },
-                        _ => Work::Burn { workers: BURNERS },
+                        Fault::Memory { bytes, .. } => {
+                            Work::Fill { bytes: *bytes, in_its_group: false }
+                        }
+                        _ => Work::Burn { workers: Some(BURNERS), in_its_group: false },
                     };
                     let (cpu, waiting) = process.cpu_and_waiting();
                     baseline.counters = vec![cpu.as_micros() as u64, waiting.as_micros() as u64];
                     let task = Task {
-                        target: process,
+                        target: process.into(),
                         length_ms: fault.length().as_millis() as u64,
                         work,
-                        enter: Vec::new(),
                         pin: pinned.clone(),
                         group: group.clone(),
                     };
@@ -240,13 +236,13 @@ impl Runtime for SandboxRuntime {
                     let before = injection.baseline.counters.first().copied().unwrap_or(0);
                     let stopped = self.stopped(target).await.saturating_sub(before);
                     let evidence = format!("{stopped} connections stopped at the link");
-                    Effect { effective: stopped > 0, evidence }
+                    Effect::new(stopped > 0, evidence)
                 }
                 _ => {
                     let now = self.look(target).await;
                     let other = now.is_ok_and(|now| now.pid != target.instance.pid);
                     let evidence = if other { "its process ended" } else { "its process is alive" };
-                    Effect { effective: other, evidence: evidence.into() }
+                    Effect::new(other, evidence)
                 }
             }
         })
@@ -258,7 +254,7 @@ fn cpu_effect(target: &Target, injection: &Injection) -> Effect {
     let helper = injection.lease.as_ref().and_then(Lease::process);
     let process = target.instance.pid.and_then(Process::now);
     let (Some(helper), Some(process)) = (helper, process) else {
-        return Effect { effective: false, evidence: "the burner or its target is gone".into() };
+        return Effect::new(false, "the burner or its target is gone");
     };
     let passed = injection.since.elapsed().as_micros().max(1) as u64;
     let burned = helper.cpu_and_waiting().0.as_micros() as u64 * 100 / passed;
@@ -271,7 +267,7 @@ fn cpu_effect(target: &Target, injection: &Injection) -> Effect {
         "the burner used {burned} % of one CPU; {} ran {ran} ms and waited {waited} ms for it",
         target.name
     );
-    Effect { effective: burned >= SATURATED_PERCENT && waited > 0, evidence }
+    Effect::new(burned >= SATURATED_PERCENT && waited > 0, evidence)
 }
 
 fn memory_effect(group: &OwnGroup, bytes: u64) -> Effect {
@@ -283,7 +279,7 @@ fn memory_effect(group: &OwnGroup, bytes: u64) -> Effect {
         used >> 20,
         seen.oom_kills()
     );
-    Effect { effective: used >= bytes / 10 * 9 && seen.oom_kills() == 0, evidence }
+    Effect::new(used >= bytes / 10 * 9 && seen.oom_kills() == 0, evidence)
 }
 
 fn instance(child: &Child) -> Instance {
@@ -294,6 +290,7 @@ fn instance(child: &Child) -> Instance {
         uptime: now.saturating_sub(Duration::from_millis(child.started_unix_ms)),
         restarts: child.restarts,
         healthy: None,
+        gone: false,
     }
 }
 

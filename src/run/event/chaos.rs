@@ -117,6 +117,10 @@ pub enum MomentKind {
     Died,
     /// A probe failed for the first time, or the end of the process was seen.
     Detected,
+    /// Its own health check passes.
+    Healthy,
+    /// Fresh connections get through again after a cut.
+    Reconnected,
     /// Its process runs again.
     Started,
     /// A probe was answered for the first time after a failure.
@@ -135,6 +139,8 @@ impl MomentKind {
             Self::Died => "died",
             Self::Detected => "detected",
             Self::Started => "started",
+            Self::Healthy => "healthy",
+            Self::Reconnected => "reconnected",
             Self::FirstSuccess => "first success",
             Self::Healed => "healed",
             Self::Stable => "stable",

@@ -114,6 +114,13 @@ impl CurrentExperiment {
                     healing: None,
                 });
             }
+            ChaosEvent::Injected {} => {
+                if let Some(fault) = &mut self.fault {
+                    // Setting it up took its time; it lasts from now on.
+                    fault.until_us += at_us.saturating_sub(fault.since_us);
+                    fault.since_us = at_us;
+                }
+            }
             ChaosEvent::Moment { target, kind, at_us } => self.moment(target, *kind, *at_us),
             ChaosEvent::Effect { effective, evidence } => {
                 if let Some(fault) = &mut self.fault {

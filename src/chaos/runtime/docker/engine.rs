@@ -1,103 +1,135 @@
-//! What is asked of the Docker engine, and what its answers mean.
+//! A Docker engine, here or elsewhere, and what is asked of it.
 
-use std::time::Duration;
+use std::error::Error;
+use std::io;
 
 use bollard::Docker;
 use bollard::query_parameters::{InspectContainerOptions, StartContainerOptions};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::chaos::runtime::{Instance, RuntimeError};
+use super::address::Address;
+use super::tunnel::Tunnel;
+use crate::chaos::runtime::RuntimeError;
+use crate::platform::tls;
 
 /// How long the engine may take to answer.
 const PATIENCE_SECONDS: u64 = 20;
+/// Its clock is compared so often; the quickest answer counts.
+const CLOCK_LOOKS: usize = 3;
 
-/// The name of a container without its slash.
-pub fn name_of(inspected: &Value) -> String {
-    let name = inspected.pointer("/Name").and_then(Value::as_str).unwrap_or_default();
-    name.trim_start_matches('/').to_owned()
+/// A Docker engine.
+pub struct Engine {
+    /// The connection.
+    pub docker: Docker,
+    /// Where it is.
+    pub address: Address,
+    /// Its architecture, as Go names it.
+    pub architecture: String,
+    /// How far its clock is ahead of ours.
+    pub ahead: SignedDuration,
+    _tunnel: Option<Tunnel>,
 }
 
-/// A container as it is now.
-pub fn instance(inspected: &Value) -> Instance {
-    let state = |field: &str| inspected.pointer(&format!("/State/{field}"));
-    let running = state("Running").and_then(Value::as_bool) == Some(true);
-    let started = state("StartedAt").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let since = started.parse::<Timestamp>().ok();
-    let uptime =
-        since.and_then(|since| Duration::try_from(Timestamp::now().duration_since(since)).ok());
-    let health = inspected.pointer("/State/Health/Status").and_then(Value::as_str);
-    Instance {
-        pid: state("Pid")
-            .and_then(Value::as_u64)
-            .and_then(|pid| u32::try_from(pid).ok())
-            .filter(|pid| running && *pid > 0),
-        started,
-        uptime: uptime.unwrap_or_default(),
-        restarts: inspected.pointer("/RestartCount").and_then(Value::as_u64).unwrap_or(0),
-        healthy: health.filter(|health| *health != "none").map(|health| health == "healthy"),
+impl Engine {
+    /// Connects, and agrees on a version of the API.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn connect(address: &Address) -> Result<Self, RuntimeError> {
+        let tunnel = match address.url.starts_with("ssh://") {
+            true => Some(Tunnel::open(&address.url)?),
+            false => None,
+        };
+        let version = bollard::API_DEFAULT_VERSION;
+        let socket = tunnel.as_ref().map_or_else(|| address.url.clone(), Tunnel::url);
+        let docker = match (&address.tls, socket.starts_with("unix://")) {
+            (_, true) => Docker::connect_with_unix(&socket, PATIENCE_SECONDS, version),
+            (None, false) => Docker::connect_with_http(&socket, PATIENCE_SECONDS, version),
+            (Some(files), false) => {
+                tls::install_provider();
+                let (key, cert, ca) = (&files.key, &files.cert, &files.ca);
+                Docker::connect_with_ssl(&socket, key, cert, ca, PATIENCE_SECONDS, version)
+            }
+        };
+        let unreachable = |error: bollard::errors::Error| {
+            let (url, why) = (&address.url, describe(&error));
+            RuntimeError::new(format!("no Docker engine answers at {url}: {why}"))
+        };
+        let docker = docker.map_err(unreachable)?.negotiate_version().await.map_err(unreachable)?;
+        let version = docker.version().await.map_err(unreachable)?;
+        let ahead = clock_ahead(&docker).await.unwrap_or_default();
+        let architecture = version.arch.unwrap_or_default();
+        Ok(Self { docker, address: address.clone(), architecture, ahead, _tunnel: tunnel })
     }
-}
 
-/// Why a container that is no store is left alone all the same.
-pub fn unsuitable(inspected: &Value, instance: &Instance) -> Option<String> {
-    let state = inspected.pointer("/State/Status").and_then(Value::as_str).unwrap_or_default();
-    if state != "running" {
-        return Some(format!("it is {state}"));
+    /// What its clock shows.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now().saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
     }
-    if instance.healthy == Some(false) {
-        return Some("its own health check does not pass".into());
-    }
-    let removed = inspected.pointer("/HostConfig/AutoRemove").and_then(Value::as_bool);
-    (removed == Some(true)).then(|| "it would be removed when it ends (--rm)".into())
-}
 
-/// Why a container's restart policy would not bring it back after a SIGKILL.
-pub fn no_restart(inspected: &Value) -> Option<String> {
-    let policy = inspected.pointer("/HostConfig/RestartPolicy/Name").and_then(Value::as_str);
-    match policy.unwrap_or_default() {
-        "always" | "unless-stopped" => None,
-        "on-failure" => {
-            let most = inspected.pointer("/HostConfig/RestartPolicy/MaximumRetryCount");
-            let most = most.and_then(Value::as_u64).unwrap_or(0);
-            let used = inspected.pointer("/RestartCount").and_then(Value::as_u64).unwrap_or(0);
-            (most > 0 && used >= most).then(|| "its restart policy has no tries left".into())
+    /// Everything that the engine says of a container; nothing of one that is not there.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn inspect(&self, id: &str) -> Result<Option<Value>, RuntimeError> {
+        match self.docker.inspect_container(id, None::<InspectContainerOptions>).await {
+            Ok(inspected) => {
+                let value = serde_json::to_value(inspected);
+                value.map(Some).map_err(|error| RuntimeError::new(error.to_string()))
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(failed(error)),
         }
-        _ => Some("it has no restart policy: nothing would bring it back".into()),
+    }
+
+    /// Starts a container that is not running. One that is gone needs nothing.
+    ///
+    /// # Errors
+    /// When it is there and does not start.
+    pub async fn start(&self, container: &str) -> Result<(), RuntimeError> {
+        match self.is_down(container).await? {
+            true => {
+                let options = None::<StartContainerOptions>;
+                self.docker.start_container(container, options).await.map_err(failed)
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a container is there and neither runs nor is about to.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn is_down(&self, container: &str) -> Result<bool, RuntimeError> {
+        let inspected = self.inspect(container).await?;
+        Ok(inspected.is_some_and(|inspected| {
+            let state = |field: &str| inspected.pointer(&format!("/State/{field}"));
+            let is = |field| state(field).and_then(Value::as_bool) == Some(true);
+            !is("Running") && !is("Restarting")
+        }))
     }
 }
 
-/// Connects to an engine on this machine.
-///
-/// # Errors
-/// When it is elsewhere, or does not answer.
-pub async fn connect(host: &str) -> Result<Docker, RuntimeError> {
-    let version = bollard::API_DEFAULT_VERSION;
-    let docker = match host.split_once("://") {
-        Some(("unix", _)) => Docker::connect_with_unix(host, PATIENCE_SECONDS, version),
-        Some((scheme, _)) => {
-            return Err(RuntimeError::new(format!(
-                "Docker engine {host}: only engines on this machine (unix://) can be used, not \
-                 {scheme}://"
-            )));
+/// How far an engine's clock is ahead of ours, by the quickest of some answers; half of the way is
+/// taken to be that of the answer.
+async fn clock_ahead(docker: &Docker) -> Option<SignedDuration> {
+    let mut best: Option<(SignedDuration, SignedDuration)> = None;
+    for _ in 0..CLOCK_LOOKS {
+        let asked = Timestamp::now();
+        let said: Timestamp = docker.info().await.ok()?.system_time?.parse().ok()?;
+        let took = Timestamp::now().duration_since(asked);
+        if best.is_none_or(|(quickest, _)| took < quickest) {
+            best = Some((took, said.duration_since(asked) - took / 2));
         }
-        None => {
-            return Err(RuntimeError::new(format!("Docker engine {host}: expected unix:///...")));
-        }
-    };
-    let docker = docker.map_err(failed)?;
-    docker.negotiate_version().await.map_err(|error| {
-        RuntimeError::new(format!("no Docker engine answers at {host}: {}", describe(&error)))
-    })
+    }
+    best.map(|(_, ahead)| ahead)
 }
 
-/// Everything that the engine says of a container.
-///
-/// # Errors
-/// When it says nothing.
-pub async fn inspect(docker: &Docker, id: &str) -> Result<Value, RuntimeError> {
-    let inspected = docker.inspect_container(id, None::<InspectContainerOptions>).await;
-    serde_json::to_value(inspected.map_err(failed)?).map_err(|e| RuntimeError::new(e.to_string()))
+/// Whether the engine says that there is no such thing.
+pub fn is_absent(error: &bollard::errors::Error) -> bool {
+    use bollard::errors::Error::DockerResponseServerError;
+    matches!(error, DockerResponseServerError { status_code: 404, .. })
 }
 
 /// The engine's error in words.
@@ -106,50 +138,24 @@ pub fn failed(error: bollard::errors::Error) -> RuntimeError {
 }
 
 fn describe(error: &bollard::errors::Error) -> String {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    crate::platform::text::excerpt(&reason.to_string())
-}
-
-/// Starts a container that is not running. One that is gone needs nothing.
-///
-/// # Errors
-/// When it is there and does not start.
-pub async fn start(host: &str, container: &str) -> Result<(), RuntimeError> {
-    let docker = connect(host).await?;
-    match is_down(&docker, container).await? {
-        true => {
-            let started = docker.start_container(container, None::<StartContainerOptions>).await;
-            started.map_err(failed)
+    let mut reason: &dyn Error = error;
+    let elsewhere = "; is the engine running, and chaos.docker.host or DOCKER_HOST right?";
+    let absent = matches!(error, bollard::errors::Error::SocketNotFoundError(_));
+    let mut hint = if absent { elsewhere } else { "" };
+    loop {
+        if let Some(io) = reason.downcast_ref::<io::Error>() {
+            hint = match io.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "; this user may not use it: be root, or in the group of its socket"
+                }
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => elsewhere,
+                _ => hint,
+            };
         }
-        false => Ok(()),
-    }
-}
-
-/// Says so if a container is not running.
-pub async fn still_down(host: &str, container: &str) -> Vec<String> {
-    let down = match connect(host).await {
-        Ok(docker) => is_down(&docker, container).await,
-        Err(error) => Err(error),
-    };
-    match down {
-        Ok(false) => Vec::new(),
-        Ok(true) => vec![format!("container {container} is down")],
-        Err(error) => vec![format!("container {container} cannot be looked at: {error}")],
-    }
-}
-
-async fn is_down(docker: &Docker, container: &str) -> Result<bool, RuntimeError> {
-    match docker.inspect_container(container, None::<InspectContainerOptions>).await {
-        Ok(inspected) => {
-            let state = inspected.state.unwrap_or_default();
-            Ok(state.running != Some(true) && state.restarting != Some(true))
+        match reason.source() {
+            Some(source) => reason = source,
+            None => break,
         }
-        Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
-            Ok(false)
-        }
-        Err(error) => Err(failed(error)),
     }
+    format!("{}{hint}", crate::platform::text::excerpt(&reason.to_string()))
 }

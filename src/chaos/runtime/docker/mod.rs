@@ -1,64 +1,98 @@
-//! Containers of a Docker engine on this machine. Faults go in from the host side (signals, control
-//! groups, network namespaces), so that images need nothing in them.
+//! Containers of Docker engines, on this machine or elsewhere. Faults go in from the host's side, so
+//! that images need nothing in them: directly where this user is root on the engine's machine, by
+//! helper containers everywhere else.
 
+mod acts;
+mod address;
+mod claim;
+mod container;
+mod effects;
 mod engine;
-mod pressure;
+mod happenings;
+mod image;
+mod inspected;
+mod tunnel;
+mod undoing;
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use bollard::Docker;
 use bollard::query_parameters::{ListContainersOptions, TopOptions};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tokio::time::Instant;
 
-use engine::{connect, failed, inspect, instance, name_of, no_restart, unsuitable};
-pub use engine::{start, still_down};
-use pressure::{group_of, helper_effect, helper_task, predict};
-
+pub use self::address::Address;
+use self::address::{Surroundings, resolve};
+use self::engine::{Engine, failed};
+use self::happenings::{Happenings, What};
+use self::inspected::{instance, name_of, no_restart, unsuitable};
+pub use self::undoing::{Then, end_helpers, give_back, helpers_left, kept};
 use super::{
     Baseline, Effect, Fault, Injection, Instance, Prepared, Runtime, RuntimeError, Target,
 };
-use crate::chaos::lease::Lease;
-use crate::chaos::nft;
 use crate::chaos::procfs::Process;
 use crate::chaos::safety;
 use crate::chaos::undo::Undo;
-use crate::config::{Chaos, ServiceKind};
+use crate::config::{Chaos, Helpers, ServiceKind};
+use crate::platform::text::excerpt;
+use crate::run::event::MomentKind;
 
-const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
+/// Events may carry a moment that is this much before ours, for all that clocks are compared.
+const CLOCK_SLACK: Duration = Duration::from_millis(50);
 
 /// The Docker runtime.
 pub struct DockerRuntime {
-    docker: Docker,
-    host: String,
+    places: Vec<Place>,
     chaos: Chaos,
     executable: PathBuf,
 }
 
+/// An engine and what it says.
+struct Place {
+    engine: Engine,
+    happenings: Happenings,
+}
+
 impl DockerRuntime {
-    /// Connects to the configured engine, or to the one of `DOCKER_HOST`, or to the usual socket.
+    /// Connects to the engines that are configured, or to that of the Docker client.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// When one of them cannot be reached.
     pub async fn connect(chaos: &Chaos) -> Result<Self, RuntimeError> {
-        let from_environment = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-        let host = chaos.docker.host.clone().or_else(from_environment);
-        let host = host.unwrap_or_else(|| DEFAULT_SOCKET.to_owned());
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let addresses = resolve(&chaos.docker, &Surroundings { variable: &variable })?;
+        let mut places = Vec::new();
+        for address in &addresses {
+            let engine = Engine::connect(address).await?;
+            let happenings = Happenings::of(engine.docker.clone(), engine.ahead);
+            places.push(Place { engine, happenings });
+        }
         let executable = std::env::current_exe().map_err(|e| RuntimeError::new(e.to_string()))?;
-        Ok(Self { docker: connect(&host).await?, host, chaos: chaos.clone(), executable })
+        Ok(Self { places, chaos: chaos.clone(), executable })
     }
 
-    async fn inspect(&self, id: &str) -> Result<Value, RuntimeError> {
-        inspect(&self.docker, id).await
+    fn place(&self, target: &Target) -> Result<&Place, RuntimeError> {
+        let place = self.places.iter().find(|place| place.engine.address.url == target.place);
+        place.ok_or_else(|| RuntimeError::new(format!("no engine at {}", target.place)))
     }
 
-    async fn process_names(&self, id: &str) -> Vec<String> {
-        let options = TopOptions { ps_args: "-eo pid,comm".into() };
-        let top = self.docker.top_processes(id, Some(options)).await;
-        let rows = top.ok().and_then(|top| top.processes).unwrap_or_default();
-        rows.iter().filter_map(|row| row.get(1)).map(|name| name.trim().to_owned()).collect()
+    fn engine(&self, target: &Target) -> Result<&Engine, RuntimeError> {
+        self.place(target).map(|place| &place.engine)
+    }
+
+    async fn inspect(&self, target: &Target) -> Result<Value, RuntimeError> {
+        let inspected = self.engine(target)?.inspect(&target.id).await?;
+        inspected.ok_or_else(|| RuntimeError::new(format!("{} was removed", target.name)))
+    }
+
+    /// The main process of a target, if it is to be dealt with directly: by root of its machine.
+    fn process_here(&self, target: &Target) -> Option<Process> {
+        let allowed = self.chaos.docker.helpers != Helpers::Containers
+            && rustix::process::geteuid().is_root();
+        let process = target.instance.pid.and_then(Process::now).filter(|_| allowed);
+        process.filter(|process| process.belongs_to(&target.id))
     }
 
     fn service_of(&self, inspected: &Value) -> Option<ServiceKind> {
@@ -69,92 +103,63 @@ impl DockerRuntime {
         })
     }
 
-    async fn target(&self, id: &str) -> Result<Target, RuntimeError> {
-        let inspected = self.inspect(id).await?;
-        let processes = self.process_names(id).await;
+    /// Ids of the containers of an engine that are meant.
+    async fn listed(&self, engine: &Engine) -> Result<Vec<String>, RuntimeError> {
+        let wanted = &self.chaos.docker;
+        let mut labels: Vec<String> =
+            wanted.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        labels.extend(wanted.project.iter().map(|p| format!("com.docker.compose.project={p}")));
+        let mut filters: HashMap<String, Vec<String>> = HashMap::new();
+        if !labels.is_empty() {
+            filters.insert("label".into(), labels);
+        }
+        let options =
+            ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+        let listed = engine.docker.list_containers(Some(options)).await.map_err(failed)?;
+        let meant = listed.into_iter().filter(|container| {
+            let names = container.names.iter().flatten().map(|name| name.trim_start_matches('/'));
+            let mut names = names.filter(|name| wanted.names.iter().any(|of| of == name));
+            wanted.names.is_empty() || names.next().is_some()
+        });
+        Ok(meant.filter_map(|container| container.id).collect())
+    }
+
+    /// A container as a target; none if it was removed meanwhile, or is a helper of ours.
+    async fn target(&self, engine: &Engine, id: &str) -> Result<Option<Target>, RuntimeError> {
+        let Some(inspected) = engine.inspect(id).await? else { return Ok(None) };
+        if inspected.pointer("/Config/Labels/shakedown.role").is_some() {
+            return Ok(None);
+        }
+        let processes = process_names(engine, id).await;
         let protected = safety::protected(&inspected, &processes, &self.chaos.critical);
-        let instance = instance(&inspected);
-        Ok(Target {
+        let instance = instance(&inspected, engine.now());
+        Ok(Some(Target {
             id: id.to_owned(),
-            name: crate::platform::text::excerpt(&name_of(&inspected)),
+            name: excerpt(&name_of(&inspected)),
+            place: engine.address.url.clone(),
             service: self.service_of(&inspected),
             unkillable: no_restart(&inspected),
             protected: protected.is_some(),
             excluded: protected.or_else(|| unsuitable(&inspected, &instance)),
             instance,
-        })
+        }))
     }
+}
 
-    /// The host's view of a container's main process: proof that the engine is on this machine.
-    fn process(target: &Target) -> Result<Process, RuntimeError> {
-        let process = target.instance.pid.and_then(Process::now);
-        let process = process.ok_or_else(|| {
-            RuntimeError::new(format!(
-                "the main process of {} is not to be seen here: its engine is on another machine, \
-                 or it is not running",
-                target.name
-            ))
-        })?;
-        let path = process.cgroup(Some("memory")).or_else(|| process.cgroup(None));
-        let own = path.is_some_and(|path| path.to_string_lossy().contains(&target.id));
-        own.then_some(process).ok_or_else(|| {
-            RuntimeError::new(format!(
-                "process {} does not belong to {}: its engine is on another machine",
-                process.pid, target.name
-            ))
-        })
-    }
+async fn process_names(engine: &Engine, id: &str) -> Vec<String> {
+    let options = TopOptions { ps_args: "-eo pid,comm".into() };
+    let top = engine.docker.top_processes(id, Some(options)).await;
+    let rows = top.ok().and_then(|top| top.processes).unwrap_or_default();
+    rows.iter().filter_map(|row| row.get(1)).map(|name| name.trim().to_owned()).collect()
+}
 
-    async fn addresses(&self, target: &Target, peer: &Target) -> Result<Vec<IpAddr>, RuntimeError> {
-        let (own, other) = (self.inspect(&target.id).await?, self.inspect(&peer.id).await?);
-        let networks = |value: &Value| -> BTreeMap<String, Value> {
-            let networks = value.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
-            networks.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
-        };
-        let own = networks(&own);
-        let shared = networks(&other).into_iter().filter(|(name, _)| own.contains_key(name));
-        let addresses = shared.flat_map(|(_, network)| {
-            ["/IPAddress", "/GlobalIPv6Address"].map(|field| {
-                network.pointer(field).and_then(Value::as_str).and_then(|text| text.parse().ok())
-            })
-        });
-        let addresses: Vec<IpAddr> = addresses.flatten().collect();
-        if addresses.is_empty() {
-            return Err(RuntimeError::new(format!(
-                "{} and {} share no network",
-                target.name, peer.name
-            )));
-        }
-        Ok(addresses)
-    }
-
-    async fn prepare_cut(
-        &self,
-        target: &Target,
-        process: Process,
-        token: &str,
-    ) -> Result<Prepared, RuntimeError> {
-        let inspected = self.inspect(&target.id).await?;
-        let mode = inspected.pointer("/HostConfig/NetworkMode").and_then(Value::as_str);
-        let mode = mode.unwrap_or_default();
-        if mode == "host" || mode.starts_with("container:") {
-            return Err(RuntimeError::new(format!(
-                "{} has no network namespace of its own (network mode {mode})",
-                target.name
-            )));
-        }
-        let namespace = process.network_namespace();
-        let namespace =
-            namespace.ok_or_else(|| RuntimeError::new("its namespace cannot be read"))?;
-        if Process::now(std::process::id()).and_then(Process::network_namespace).as_ref()
-            == Some(&namespace)
-        {
-            return Err(RuntimeError::new("it shares the network namespace of this machine"));
-        }
-        let table = token.replace('-', "_");
-        let undo_words = format!("remove table {table} from the namespace of {}", target.name);
-        let undo = Undo::RemoveTable { process, namespace, table };
-        Ok(Prepared { undo, undo_words, prediction: None })
+/// Where two engines have containers of one name, each is called by its engine too.
+fn tell_apart(targets: &mut [Target]) {
+    let mut seen = BTreeSet::new();
+    let names = targets.iter().map(|target| target.name.clone());
+    let twice: BTreeSet<String> = names.filter(|name| !seen.insert(name.clone())).collect();
+    for target in targets.iter_mut().filter(|target| twice.contains(&target.name)) {
+        target.name = excerpt(&format!("{}@{}", target.name, target.place));
     }
 }
 
@@ -163,38 +168,57 @@ impl Runtime for DockerRuntime {
         "docker"
     }
 
+    fn claims(&self, run_id: &str) -> Vec<Undo> {
+        let addresses = self.places.iter().map(|place| place.engine.address.clone());
+        let claim = |address| Undo::GiveBack { address, run_id: run_id.to_owned() };
+        addresses.map(claim).collect()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        run_id: &'a str,
+        length: Duration,
+    ) -> BoxFuture<'a, Result<(), RuntimeError>> {
+        Box::pin(async move {
+            for place in &self.places {
+                claim::take(&place.engine, run_id, length).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
         Box::pin(async move {
-            let mut filters: HashMap<String, Vec<String>> = HashMap::new();
-            let wanted = &self.chaos.docker;
-            let mut labels: Vec<String> =
-                wanted.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            labels.extend(wanted.project.iter().map(|p| format!("com.docker.compose.project={p}")));
-            if !labels.is_empty() {
-                filters.insert("label".into(), labels);
-            }
-            let options =
-                ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-            let listed = self.docker.list_containers(Some(options)).await.map_err(failed)?;
             let mut targets = Vec::new();
-            for container in listed {
-                let names = container.names.unwrap_or_default();
-                let named = names.iter().any(|name| {
-                    wanted.names.iter().any(|wanted| name.trim_start_matches('/') == wanted)
-                });
-                if !wanted.names.is_empty() && !named {
-                    continue;
-                }
-                if let Some(id) = container.id {
-                    targets.push(self.target(&id).await?);
+            for place in &self.places {
+                for id in self.listed(&place.engine).await? {
+                    targets.extend(self.target(&place.engine, &id).await?);
                 }
             }
+            tell_apart(&mut targets);
             Ok(targets)
         })
     }
 
     fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
-        Box::pin(async move { Ok(instance(&self.inspect(&target.id).await?)) })
+        Box::pin(async move {
+            let engine = self.engine(target)?;
+            Ok(match engine.inspect(&target.id).await? {
+                Some(inspected) => instance(&inspected, engine.now()),
+                None => Instance { gone: true, ..Instance::default() },
+            })
+        })
+    }
+
+    fn moments(&self, target: &Target, since: Instant) -> Vec<(MomentKind, Instant)> {
+        let Ok(place) = self.place(target) else { return Vec::new() };
+        let since = since.checked_sub(CLOCK_SLACK).unwrap_or(since);
+        let happened = place.happenings.since(&target.id, since).into_iter();
+        let moments = happened.filter_map(|one| match one.what {
+            What::Moment(kind) => Some((kind, one.at)),
+            What::OutOfMemory => None,
+        });
+        moments.collect()
     }
 
     fn prepare<'a>(
@@ -203,36 +227,7 @@ impl Runtime for DockerRuntime {
         fault: &'a Fault,
         token: &'a str,
     ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
-        Box::pin(async move {
-            let process = Self::process(target)?;
-            let helper = || Undo::EndHelper { token: token.into(), pinned: None, group: None };
-            match fault {
-                Fault::Kill => {
-                    let undo = Undo::StartContainer {
-                        host: self.host.clone(),
-                        container: target.id.clone(),
-                    };
-                    let undo_words = format!("start {} if it stayed down", target.name);
-                    Ok(Prepared { undo, undo_words, prediction: None })
-                }
-                Fault::Cpu { .. } => {
-                    group_of(process)?;
-                    let undo_words = "end the burner".to_owned();
-                    Ok(Prepared { undo: helper(), undo_words, prediction: None })
-                }
-                Fault::Memory { bytes, allow_oom, .. } => {
-                    let prediction = predict(&group_of(process)?, *bytes, *allow_oom)?;
-                    let undo_words = "end the helper, which frees its memory".to_owned();
-                    Ok(Prepared { undo: helper(), undo_words, prediction: Some(prediction) })
-                }
-                Fault::Cut { peers, .. } => {
-                    for peer in peers {
-                        self.addresses(target, peer).await?;
-                    }
-                    self.prepare_cut(target, process, token).await
-                }
-            }
-        })
+        Box::pin(self.prepared(target, fault, token))
     }
 
     fn inject<'a>(
@@ -241,36 +236,20 @@ impl Runtime for DockerRuntime {
         fault: &'a Fault,
         undo: &'a Undo,
     ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
+        Box::pin(self.injected(target, fault, undo))
+    }
+
+    fn settled<'a>(
+        &'a self,
+        target: &'a Target,
+        fault: &'a Fault,
+        baseline: &'a Baseline,
+    ) -> BoxFuture<'a, Option<(bool, String)>> {
         Box::pin(async move {
-            let process = Self::process(target)?;
-            let mut baseline = Baseline::default();
-            let mut lease = None;
-            match (fault, undo) {
-                (Fault::Kill, _) => {
-                    process.kill().map_err(|e| RuntimeError::new(format!("SIGKILL: {e}")))?;
-                }
-                (
-                    Fault::Cut { peers, reject, length },
-                    Undo::RemoveTable { process, table, .. },
-                ) => {
-                    let mut addresses = Vec::new();
-                    for peer in peers {
-                        addresses.extend(self.addresses(target, peer).await?);
-                    }
-                    nft::apply(*process, &nft::rules(table, &addresses, *reject, *length)).await?;
-                }
-                (fault, Undo::EndHelper { token, .. }) => {
-                    let group = group_of(process)?;
-                    baseline.oom_kills = group.oom_kills();
-                    let (throttled, periods) = group.throttled();
-                    baseline.counters =
-                        vec![throttled, periods, group.memory_in_use().unwrap_or(0)];
-                    let task = helper_task(fault, process, &group);
-                    lease = Some(Lease::start(&self.executable, token, &task).await?);
-                }
-                _ => return Err(RuntimeError::new("this fault has no such undo")),
+            match (fault, baseline.counters.first()) {
+                (Fault::Memory { .. }, Some(before)) => Some(self.freed(target, *before).await),
+                _ => None,
             }
-            Ok(Injection { lease, baseline, since: tokio::time::Instant::now() })
         })
     }
 
@@ -278,24 +257,32 @@ impl Runtime for DockerRuntime {
         &'a self,
         target: &'a Target,
         fault: &'a Fault,
-        undo: &'a Undo,
+        _undo: &'a Undo,
         injection: &'a Injection,
     ) -> BoxFuture<'a, Effect> {
-        Box::pin(async move {
-            match (fault, undo) {
-                (Fault::Cut { .. }, Undo::RemoveTable { process, table, .. }) => {
-                    let packets = nft::stopped(*process, table).await.unwrap_or(0);
-                    let evidence = format!("{packets} packets stopped");
-                    Effect { effective: packets > 0, evidence }
-                }
-                (Fault::Kill, _) => {
-                    let now = self.look(target).await;
-                    let other = now.is_ok_and(|now| now.pid != target.instance.pid);
-                    let evidence = if other { "its process ended" } else { "its process is alive" };
-                    Effect { effective: other, evidence: evidence.into() }
-                }
-                _ => helper_effect(Self::process(target).ok(), fault, injection),
-            }
-        })
+        Box::pin(self.measured(target, fault, injection))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_containers_of_one_name_are_told_apart_by_their_engine() {
+        let target = |name: &str, place: &str| Target {
+            id: format!("{place}{name}"),
+            name: name.into(),
+            place: place.into(),
+            service: None,
+            excluded: None,
+            unkillable: None,
+            protected: false,
+            instance: Instance::default(),
+        };
+        let mut targets = [target("chat", "a"), target("rag", "a"), target("chat", "b")];
+        tell_apart(&mut targets);
+        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        assert_eq!(names, ["chat@a", "rag", "chat@b"]);
     }
 }

@@ -1,0 +1,189 @@
+//! Watches what must not change: every protected target is looked at each second, whatever the
+//! course of an experiment is doing at that moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::course::Interrupt;
+use super::runtime::{Runtime, Target};
+use crate::run::event::{ChaosEvent, EventBody};
+use crate::run::recorder::EventSink;
+
+/// How often protected targets are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So many looks in a row that were not answered are blindness, and nothing is broken blindly.
+const BLIND_AFTER: u32 = 5;
+
+/// The watch over protected targets; it ends when this value is dropped.
+pub struct Guard {
+    alarm: watch::Receiver<Option<Interrupt>>,
+    task: AbortHandle,
+}
+
+impl Guard {
+    /// Watches these targets; what they are now is what they have to stay.
+    pub fn watch(runtime: Arc<dyn Runtime>, protected: Vec<Target>, events: EventSink) -> Self {
+        let (sender, alarm) = watch::channel(None);
+        let task = tokio::spawn(look_on(runtime, protected, events, sender)).abort_handle();
+        Self { alarm, task }
+    }
+
+    /// Waits until something is wrong; at once when it was before. Cancel-safe.
+    pub async fn alarm(&mut self) -> Interrupt {
+        match self.alarm.wait_for(Option::is_some).await.map(|alarm| alarm.clone()) {
+            Ok(Some(alarm)) => alarm,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// What changed, if anything did.
+    pub fn disturbed(&self) -> Vec<String> {
+        match &*self.alarm.borrow() {
+            Some(Interrupt::Disturbed(what)) => vec![what.clone()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn look_on(
+    runtime: Arc<dyn Runtime>,
+    protected: Vec<Target>,
+    events: EventSink,
+    alarm: watch::Sender<Option<Interrupt>>,
+) {
+    let mut seconds = interval(LOOK_EVERY);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut unanswered = 0;
+    loop {
+        seconds.tick().await;
+        let mut answered = true;
+        for target in &protected {
+            match timeout(LOOK_EVERY * BLIND_AFTER, runtime.look(target)).await {
+                Ok(Ok(now)) => {
+                    if let Some(change) = target.instance.change(&now) {
+                        let what = format!("{} {change}", target.name);
+                        let event = ChaosEvent::ProtectedDisturbed { what: what.clone() };
+                        events.emit(EventBody::Chaos(event));
+                        alarm.send_replace(Some(Interrupt::Disturbed(what)));
+                        return;
+                    }
+                }
+                Ok(Err(_)) => answered = false,
+                Err(_) => (answered, unanswered) = (false, BLIND_AFTER),
+            }
+        }
+        unanswered = if answered { 0 } else { unanswered + 1 };
+        if unanswered >= BLIND_AFTER {
+            let what = format!("the {} runtime does not answer", runtime.name());
+            alarm.send_replace(Some(Interrupt::Blind(what)));
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::chaos::runtime::{Effect, Fault, Injection, Instance, Prepared, RuntimeError};
+    use crate::chaos::undo::Undo;
+    use crate::run::clock::RunClock;
+
+    /// A runtime whose one target is as a test says.
+    struct Told(Mutex<Result<Instance, String>>);
+
+    impl Runtime for Told {
+        fn name(&self) -> &'static str {
+            "told"
+        }
+
+        fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn look<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
+            let now = self.0.lock().expect("not poisoned").clone().map_err(RuntimeError::new);
+            Box::pin(async move { now })
+        }
+
+        fn prepare<'a>(
+            &'a self,
+            _: &'a Target,
+            _: &'a Fault,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
+            Box::pin(async { Err(RuntimeError::new("nothing is broken here")) })
+        }
+
+        fn inject<'a>(
+            &'a self,
+            _: &'a Target,
+            _: &'a Fault,
+            _: &'a Undo,
+        ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
+            Box::pin(async { Err(RuntimeError::new("nothing is broken here")) })
+        }
+
+        fn effect<'a>(
+            &'a self,
+            _: &'a Target,
+            _: &'a Fault,
+            _: &'a Undo,
+            _: &'a Injection,
+        ) -> BoxFuture<'a, Effect> {
+            Box::pin(async { Effect::new(false, "") })
+        }
+    }
+
+    async fn alarm_after(change: Result<Instance, String>) -> Option<Interrupt> {
+        let was = Instance { pid: Some(7), healthy: Some(true), ..Instance::default() };
+        let store = Target {
+            id: "pg".into(),
+            name: "pg".into(),
+            place: String::new(),
+            service: None,
+            excluded: None,
+            unkillable: None,
+            protected: true,
+            instance: was.clone(),
+        };
+        let told = Arc::new(Told(Mutex::new(Ok(was))));
+        let mut guard =
+            Guard::watch(told.clone(), vec![store], EventSink::in_memory(RunClock::start()));
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(guard.alarm.borrow().is_none(), "nothing has changed yet");
+        *told.0.lock().expect("not poisoned") = change;
+        timeout(Duration::from_secs(30), guard.alarm()).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_change_of_a_protected_target_is_an_alarm() {
+        let was = Instance { pid: Some(7), healthy: Some(true), ..Instance::default() };
+        assert_eq!(alarm_after(Ok(was.clone())).await, None);
+        for change in [
+            Instance { pid: Some(8), ..was.clone() },
+            Instance { pid: None, ..was.clone() },
+            Instance { restarts: 1, ..was.clone() },
+            Instance { healthy: Some(false), ..was.clone() },
+            Instance { gone: true, ..Instance::default() },
+        ] {
+            let alarm = alarm_after(Ok(change.clone())).await;
+            assert!(matches!(alarm, Some(Interrupt::Disturbed(_))), "{change:?}: {alarm:?}");
+        }
+        let alarm = alarm_after(Err("no answer".into())).await;
+        assert!(matches!(alarm, Some(Interrupt::Blind(_))), "{alarm:?}");
+    }
+}

@@ -1,0 +1,276 @@
+//! What is done to a container: how it will be undone, and the doing, by a process here or by a
+//! helper container.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use bollard::query_parameters::{ListContainersOptions, StatsOptions};
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::effects::predict;
+use super::engine::{Engine, failed};
+use super::inspected::{no_own_network, tcp_ports};
+use super::undoing::Then;
+use super::{DockerRuntime, container};
+use crate::chaos::cgroup::Cgroup;
+use crate::chaos::helper::{TargetProcess, Task, Work};
+use crate::chaos::lease::Lease;
+use crate::chaos::procfs::{Process, enough_memory};
+use crate::chaos::runtime::{Baseline, Fault, Injection, Prepared, RuntimeError, Target};
+use crate::chaos::undo::Undo;
+
+impl DockerRuntime {
+    pub(super) async fn prepared(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        token: &str,
+    ) -> Result<Prepared, RuntimeError> {
+        if target.instance.pid.is_none() {
+            return Err(RuntimeError::new(format!("{} is not running", target.name)));
+        }
+        let here = self.process_here(target);
+        let address = self.engine(target)?.address.clone();
+        let then = || Then {
+            address: address.clone(),
+            container: target.id.clone(),
+            started: target.instance.started.clone(),
+        };
+        let token = token.to_owned();
+        let end_helper = |token| match here {
+            Some(_) => Undo::EndHelper { token, pinned: None, group: None },
+            None => Undo::RemoveHelpers { address: address.clone(), token },
+        };
+        let mut prediction = None;
+        let (undo, undo_words) = match fault {
+            Fault::Kill => (
+                Undo::StartContainer { then: then(), token },
+                format!("start {} if it stayed down", target.name),
+            ),
+            Fault::Cpu { .. } => (end_helper(token), "end the burner".to_owned()),
+            Fault::Memory { bytes, allow_oom, .. } => {
+                prediction = Some(self.predicted(target, here, *bytes, *allow_oom).await?);
+                (end_helper(token), "end the helper, which frees its memory".to_owned())
+            }
+            Fault::Cut { peers, .. } => {
+                for peer in peers {
+                    self.addresses(target, peer).await?;
+                }
+                self.check_network(target).await?;
+                let table = token.replace('-', "_");
+                let words = format!("remove table {table} from the namespace of {}", target.name);
+                let undo = match here {
+                    Some(process) => {
+                        let namespace = process.network_namespace();
+                        let unreadable = || RuntimeError::new("its namespace cannot be read");
+                        let namespace = namespace.ok_or_else(unreadable)?;
+                        Undo::RemoveTable { process, namespace, table, token }
+                    }
+                    None => Undo::RemoveTableIn { then: then(), token, table },
+                };
+                (undo, words)
+            }
+        };
+        Ok(Prepared { undo, undo_words, prediction })
+    }
+
+    async fn predicted(
+        &self,
+        target: &Target,
+        here: Option<Process>,
+        bytes: u64,
+        allow_oom: bool,
+    ) -> Result<String, RuntimeError> {
+        let (limit, used) = match here.and_then(Cgroup::of) {
+            Some(group) => {
+                enough_memory(bytes).map_err(RuntimeError::new)?;
+                (group.memory_limit(), group.memory_in_use().unwrap_or(0))
+            }
+            // The helper itself looks whether its machine has memory to spare.
+            None => self.memory(target).await?,
+        };
+        predict(limit, used, bytes, allow_oom)
+    }
+
+    /// A container's memory limit and what it uses, as its engine says.
+    pub(super) async fn memory(&self, target: &Target) -> Result<(Option<u64>, u64), RuntimeError> {
+        let engine = self.engine(target)?;
+        let limit = self.inspect(target).await?;
+        let limit = limit.pointer("/HostConfig/Memory").and_then(Value::as_u64);
+        let options = StatsOptions { stream: false, one_shot: true };
+        let stats = Box::pin(engine.docker.stats(&target.id, Some(options))).next().await;
+        let stats = stats.ok_or_else(|| RuntimeError::new("the engine has no statistics"))?;
+        let stats = serde_json::to_value(stats.map_err(failed)?);
+        let stats = stats.map_err(|error| RuntimeError::new(error.to_string()))?;
+        let number = |path: &str| stats.pointer(path).and_then(Value::as_u64);
+        let used = number("/memory_stats/usage").unwrap_or(0);
+        let reclaimable = number("/memory_stats/stats/total_inactive_file")
+            .or_else(|| number("/memory_stats/stats/inactive_file"));
+        let used = used.saturating_sub(reclaimable.unwrap_or(0));
+        Ok((limit.filter(|limit| *limit > 0), used))
+    }
+
+    /// A cut must be of this container and of nothing else.
+    async fn check_network(&self, target: &Target) -> Result<(), RuntimeError> {
+        let inspected = self.inspect(target).await?;
+        if let Some(why) = no_own_network(&inspected) {
+            return Err(RuntimeError::new(format!("{}: {why}", target.name)));
+        }
+        let lodgers = lodgers(self.engine(target)?, &target.id).await?;
+        if lodgers.is_empty() {
+            return Ok(());
+        }
+        Err(RuntimeError::new(format!(
+            "{} shares its network namespace with {}, which would be cut off too",
+            target.name,
+            lodgers.join(", ")
+        )))
+    }
+
+    /// Addresses of a peer on the networks that both are in.
+    async fn addresses(&self, target: &Target, peer: &Target) -> Result<Vec<IpAddr>, RuntimeError> {
+        let (own, other) = (self.inspect(target).await?, self.inspect(peer).await?);
+        let networks = |value: &Value| -> BTreeMap<String, Value> {
+            let networks = value.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
+            networks.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
+        };
+        let own = networks(&own);
+        let shared = networks(&other).into_iter().filter(|(name, _)| own.contains_key(name));
+        let addresses = shared.filter(|_| target.place == peer.place).flat_map(|(_, network)| {
+            ["/IPAddress", "/GlobalIPv6Address"].map(|field| {
+                network.pointer(field).and_then(Value::as_str).and_then(|text| text.parse().ok())
+            })
+        });
+        let addresses: Vec<IpAddr> = addresses.flatten().collect();
+        if addresses.is_empty() {
+            let names = format!("{} and {}", target.name, peer.name);
+            return Err(RuntimeError::new(format!("{names} share no network")));
+        }
+        Ok(addresses)
+    }
+
+    pub(super) async fn injected(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        undo: &Undo,
+    ) -> Result<Injection, RuntimeError> {
+        let here = self.process_here(target);
+        let mut baseline = Baseline::default();
+        if matches!(fault, Fault::Memory { .. }) {
+            baseline.counters = vec![self.memory(target).await?.1];
+        }
+        let lease = match (fault, undo, here) {
+            (Fault::Kill, Undo::StartContainer { then, token }, here) => {
+                let reaper = self.reaper(then, token).await?;
+                let since = match here {
+                    Some(process) => {
+                        let since = Instant::now();
+                        process.kill().map_err(|e| RuntimeError::new(format!("SIGKILL: {e}")))?;
+                        since
+                    }
+                    None => self.killed_by_helper(target, fault, token).await?,
+                };
+                return Ok(Injection { lease: Some(reaper), baseline, since });
+            }
+            (_, Undo::EndHelper { token, .. } | Undo::RemoveTable { token, .. }, Some(process)) => {
+                baseline.oom_kills = Cgroup::of(process).map_or(0, |group| group.oom_kills());
+                let task = self.task(target, process.into(), fault, token, true).await?;
+                Lease::start(&self.executable, token, &task).await?
+            }
+            (_, Undo::RemoveHelpers { token, .. } | Undo::RemoveTableIn { token, .. }, None) => {
+                self.helper(target, fault, token).await?
+            }
+            _ => return Err(RuntimeError::new(format!("{} is not as it was", target.name))),
+        };
+        Ok(Injection { lease: Some(lease), baseline, since: Instant::now() })
+    }
+
+    /// A helper in a container that holds a fault.
+    async fn helper(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        token: &str,
+    ) -> Result<Lease, RuntimeError> {
+        let process = TargetProcess {
+            pid: target.instance.pid.unwrap_or_default(),
+            start_ticks: None,
+            container: Some(target.id.clone()),
+        };
+        let task = self.task(target, process, fault, token, false).await?;
+        container::launch(self.engine(target)?, token, token, &task).await
+    }
+
+    /// A kill by a helper container: when it was done.
+    async fn killed_by_helper(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        token: &str,
+    ) -> Result<Instant, RuntimeError> {
+        let lease = self.helper(target, fault, token).await?;
+        let since = Instant::now();
+        lease.end().await.map(|_| since)
+    }
+
+    /// A process of this machine that starts a killed container should it stay down and this process
+    /// be gone.
+    async fn reaper(&self, then: &Then, token: &str) -> Result<Lease, RuntimeError> {
+        let own = Process::now(std::process::id());
+        let own = own.ok_or_else(|| RuntimeError::new("this process is not to be seen"))?;
+        let task = Task {
+            target: own.into(),
+            length_ms: self.chaos.kill.within.get().as_millis() as u64,
+            work: Work::Revive { then: then.clone() },
+            pin: None,
+            group: None,
+        };
+        Lease::start(&self.executable, token, &task).await
+    }
+
+    async fn task(
+        &self,
+        target: &Target,
+        process: TargetProcess,
+        fault: &Fault,
+        token: &str,
+        here: bool,
+    ) -> Result<Task, RuntimeError> {
+        let work =
+            match fault {
+                Fault::Kill => Work::Kill {},
+                Fault::Cpu { .. } => Work::Burn { workers: None, in_its_group: true },
+                Fault::Memory { bytes, .. } => Work::Fill { bytes: *bytes, in_its_group: true },
+                Fault::Cut { peers, reject, .. } => {
+                    let (mut addresses, mut ports) = (Vec::new(), Vec::new());
+                    for peer in peers {
+                        let of_peer = self.addresses(target, peer).await?;
+                        let listening = tcp_ports(&self.inspect(peer).await?);
+                        ports.extend(of_peer.iter().flat_map(|ip| {
+                            listening.iter().map(|port| SocketAddr::new(*ip, *port))
+                        }));
+                        addresses.extend(of_peer);
+                    }
+                    let (table, reject) = (token.replace('-', "_"), *reject);
+                    Work::Cut { table, peers: addresses, ports, reject, enter: here }
+                }
+            };
+        let length_ms = fault.length().as_millis() as u64;
+        Ok(Task { target: process, length_ms, work, pin: None, group: None })
+    }
+}
+
+/// Names of the containers that use the network namespace of this one.
+async fn lodgers(engine: &Engine, id: &str) -> Result<Vec<String>, RuntimeError> {
+    let options = ListContainersOptions::default();
+    let listed = engine.docker.list_containers(Some(options)).await.map_err(failed)?;
+    let lodges = listed.into_iter().filter(|container| {
+        let mode = container.host_config.as_ref().and_then(|host| host.network_mode.as_deref());
+        mode.and_then(|mode| mode.strip_prefix("container:")) == Some(id)
+    });
+    let names = lodges.filter_map(|container| container.names?.into_iter().next());
+    Ok(names.map(|name| crate::platform::text::excerpt(name.trim_start_matches('/'))).collect())
+}

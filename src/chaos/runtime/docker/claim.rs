@@ -1,0 +1,127 @@
+//! A lease on an engine, by a labelled volume: whoever made it has the engine to himself, from
+//! whatever directory or machine, until it is given back or has expired by the engine's own clock.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::RemoveVolumeOptions;
+
+use super::engine::{Engine, failed, is_absent};
+use super::image;
+use crate::chaos::runtime::RuntimeError;
+use crate::platform::text::excerpt;
+
+/// Nobody else's volume has this name.
+const VOLUME: &str = "shakedown-lease";
+const RUN: &str = "shakedown.run";
+const OWNER: &str = "shakedown.owner";
+const EXPIRES: &str = "shakedown.expires";
+
+/// Takes an engine for a run, for no longer than this.
+///
+/// # Errors
+/// When another run has it.
+pub async fn take(engine: &Engine, run_id: &str, length: Duration) -> Result<(), RuntimeError> {
+    for _ in 0..2 {
+        let expires = engine.now().as_second().saturating_add_unsigned(length.as_secs());
+        let labels = [(RUN, run_id.to_owned()), (OWNER, owner()), (EXPIRES, expires.to_string())];
+        let request = VolumeCreateRequest {
+            name: Some(VOLUME.into()),
+            labels: Some(labels.map(|(key, value)| (key.to_owned(), value)).into()),
+            ..VolumeCreateRequest::default()
+        };
+        // Of two who ask, the second is given what the first made.
+        let volume = engine.docker.create_volume(request).await.map_err(failed)?;
+        match standing(&volume.labels, run_id, engine.now().as_second()) {
+            Standing::Ours => return Ok(()),
+            Standing::Expired => remove(engine).await?,
+            Standing::Taken(by) => {
+                let url = &engine.address.url;
+                return Err(RuntimeError::new(format!(
+                    "the Docker engine at {url} is being broken by {by}: abort that run, or, if it \
+                     is dead, `shakedown recover` on its machine"
+                )));
+            }
+        }
+    }
+    Err(RuntimeError::new("another run took the Docker engine at the same moment"))
+}
+
+/// Gives an engine back: its lease, and the helper image.
+///
+/// # Errors
+/// When the engine does not answer, or keeps something.
+pub async fn give_back(engine: &Engine, run_id: &str) -> Result<(), RuntimeError> {
+    if is_held(engine, run_id).await? {
+        image::remove(engine).await?;
+        remove(engine).await?;
+    }
+    Ok(())
+}
+
+/// Whether this run has the engine.
+///
+/// # Errors
+/// When the engine does not answer.
+pub async fn is_held(engine: &Engine, run_id: &str) -> Result<bool, RuntimeError> {
+    match engine.docker.inspect_volume(VOLUME).await {
+        Ok(volume) => Ok(volume.labels.get(RUN).is_some_and(|of| of == run_id)),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn remove(engine: &Engine) -> Result<(), RuntimeError> {
+    match engine.docker.remove_volume(VOLUME, None::<RemoveVolumeOptions>).await {
+        Err(error) if !is_absent(&error) => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    Ours,
+    Expired,
+    Taken(String),
+}
+
+/// A lease that says nothing of its end has one that is not known: it is respected.
+fn standing(labels: &HashMap<String, String>, run_id: &str, now: i64) -> Standing {
+    let label = |key: &str| labels.get(key).map(|value| excerpt(value));
+    let run = label(RUN).unwrap_or_else(|| "?".into());
+    if run == run_id {
+        return Standing::Ours;
+    }
+    match label(EXPIRES).and_then(|text| text.parse::<i64>().ok()) {
+        Some(expires) if expires <= now => Standing::Expired,
+        expires => {
+            let owner = label(OWNER).unwrap_or_else(|| "?".into());
+            let left = expires.map(|expires| format!(", for {} s at most", expires - now));
+            Standing::Taken(format!("run {run} of {owner}{}", left.unwrap_or_default()))
+        }
+    }
+}
+
+fn owner() -> String {
+    let name = rustix::system::uname();
+    let (host, pid) = (name.nodename().to_string_lossy(), std::process::id());
+    format!("{host} (process {pid})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_holds_until_its_end_by_the_engines_clock() {
+        let labels: HashMap<String, String> = [(RUN, "r1"), (OWNER, "bastion"), (EXPIRES, "1000")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        assert_eq!(standing(&labels, "r1", 2000), Standing::Ours);
+        assert_eq!(standing(&labels, "r2", 1000), Standing::Expired);
+        let taken = standing(&labels, "r2", 900);
+        assert!(matches!(&taken, Standing::Taken(by) if by.contains("r1 of bastion, for 100 s")));
+        assert!(matches!(standing(&HashMap::new(), "r2", 9), Standing::Taken(_)));
+    }
+}

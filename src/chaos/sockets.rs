@@ -1,0 +1,99 @@
+//! What `/proc` says of TCP in the network namespace of the calling thread.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// State of a socket that waits for connections.
+const LISTENS: &str = "0A";
+
+/// Connections that were begun here since there is this namespace. A packet that is sent again does
+/// not begin another.
+pub fn opened() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/net/snmp").unwrap_or_default();
+    active_opens(&text).unwrap_or(0)
+}
+
+/// Where these peers are listening, as far as connections to them from here tell.
+pub fn peers(peers: &[IpAddr]) -> Vec<SocketAddr> {
+    let read = |file| fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+    let tables: Vec<String> = ["tcp", "tcp6"].into_iter().filter_map(|f| read(f).ok()).collect();
+    let rows: Vec<Row> = tables.iter().flat_map(|table| table.lines().filter_map(row)).collect();
+    listening_peers(&rows, peers)
+}
+
+struct Row {
+    local: SocketAddr,
+    remote: SocketAddr,
+    listens: bool,
+}
+
+/// A connection whose own end listens here was begun by the other, whose port means nothing.
+fn listening_peers(rows: &[Row], peers: &[IpAddr]) -> Vec<SocketAddr> {
+    let own: BTreeSet<u16> = rows.iter().filter(|r| r.listens).map(|r| r.local.port()).collect();
+    let begun = rows.iter().filter(|row| !own.contains(&row.local.port()));
+    let to_peers = begun.map(|row| row.remote).filter(|remote| peers.contains(&remote.ip()));
+    to_peers.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn row(line: &str) -> Option<Row> {
+    let mut fields = line.split_whitespace().skip(1);
+    let local = address(fields.next()?)?;
+    let remote = address(fields.next()?)?;
+    Some(Row { local, remote, listens: fields.next()? == LISTENS })
+}
+
+/// `0100007F:1F90`: words of the address as this machine orders their bytes, and the port.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let words = address.as_bytes().chunks(8).map(|word| {
+        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    });
+    let bytes: Vec<u8> = words.collect::<Option<Vec<_>>>()?.concat();
+    let ip = match bytes.len() {
+        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        16 => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_canonical(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+}
+
+fn active_opens(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let at = names.split_whitespace().position(|name| name == "ActiveOpens")?;
+    values.split_whitespace().nth(at)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_tell_where_a_peer_listens() {
+        let table = "  sl  local_address rem_address   st\n\
+             0: 00000000:1F90 00000000:0000 0A 00000000:00000000\n\
+             1: 0B4D1FAC:1F90 0A4D1FAC:D431 01 00000000:00000000\n\
+             2: 0B4D1FAC:C001 0A4D1FAC:1F90 01 00000000:00000000\n\
+             3: 0B4D1FAC:C002 0C4D1FAC:1F90 06 00000000:00000000\n\
+             4: 0000000000000000FFFF00000B4D1FAC:C003 0000000000000000FFFF00000A4D1FAC:2328 01\n";
+        let rows: Vec<Row> = table.lines().filter_map(row).collect();
+        assert_eq!(rows.len(), 5);
+        let chat: IpAddr = "172.31.77.10".parse().expect("address");
+        let found = listening_peers(&rows, &[chat]);
+        assert_eq!(found, [SocketAddr::new(chat, 8080), SocketAddr::new(chat, 9000)]);
+    }
+
+    #[test]
+    fn connections_begun_are_counted() {
+        let text =
+            "Ip: Forwarding\nIp: 1\nTcp: RtoAlgorithm ActiveOpens PassiveOpens\nTcp: 1 42 7\n";
+        assert_eq!(active_opens(text), Some(42));
+        assert_eq!(active_opens("Tcp: ActiveOpens"), None);
+        let before = opened();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let _open = std::net::TcpStream::connect(listener.local_addr().expect("address"));
+        assert!(opened() > before);
+    }
+}

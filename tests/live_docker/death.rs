@@ -1,0 +1,117 @@
+//! An engine that is killed in mid-fault leaves nothing in the containers, however its faults are
+//! held. `LIVE_KILL_POINTS` says at how many moments of each experiment it is killed.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rustix::process::Signal;
+use shakedown::run::folder::RunFolder;
+use shakedown::run::journal;
+
+use crate::platform::{Platform, SERVICES, SUBNET, inspected, residue, rules};
+use crate::support::{ended, engine_pid, signal, text, wait_for};
+
+/// Faults last so long here, and none may be left soon after.
+const LENGTH: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(5);
+/// From the first moment of an experiment's fault to the last at which its engine is killed.
+const WINDOW_MS: u64 = 4500;
+
+fn points() -> u64 {
+    std::env::var("LIVE_KILL_POINTS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn an_engine_killed_at_any_moment_leaves_nothing() {
+    let platform = Platform::new();
+    let mut random = StdRng::seed_from_u64(5);
+    for kind in ["kill", "cpu", "memory", "partition"] {
+        for point in 0..points() {
+            let helpers = if point % 2 == 0 { "auto" } else { "containers" };
+            let after = Duration::from_millis(random.random_range(0..WINDOW_MS));
+            let what = format!("{kind}, {helpers}, killed {} ms in", after.as_millis());
+            killed(&platform, kind, helpers, after, &what);
+        }
+        if points() == 1 {
+            killed(&platform, kind, "containers", Duration::from_millis(1500), kind);
+        }
+    }
+}
+
+fn killed(platform: &Platform, kind: &str, helpers: &str, after: Duration, what: &str) {
+    let only = format!("chaos.experiments=[{kind}]");
+    let helpers = format!("chaos.docker.helpers={helpers}");
+    let short = ["chaos.cpu.length=3s", "chaos.memory.length=3s", "chaos.partition.length=3s"];
+    let settings = [&short[..], &[&only, &helpers, "chaos.steady.baseline=1s"]].concat();
+    let child = platform.start(&settings);
+    let run = wait_for("a run", || {
+        RunFolder::list(&platform.place.runs()).into_iter().find(RunFolder::has_live_engine)
+    });
+    let pid = engine_pid(&run);
+    wait_for("a fault that is about to be there", || {
+        let state = journal::read(run.path()).ok()?.state;
+        (state.active_fault().is_some() || state.verdict.is_some()).then_some(())
+    });
+    std::thread::sleep(after);
+    signal(pid, Signal::KILL);
+    ended(child);
+    // The fault ends by itself: with its engine, or at its own deadline in the kernel.
+    let deadline = Instant::now() + LENGTH + SOON;
+    while let Some(left) = broken() {
+        assert!(Instant::now() < deadline, "{what}: {left}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let said = platform.recover();
+    assert_eq!(residue(), Vec::<String>::new(), "{what}: {said}");
+    assert_eq!(platform.open_undos(), 0, "{what}: {said}");
+    println!("{what}: nothing is left");
+}
+
+/// What of a fault still hurts; a table of ours whose addresses have expired does not.
+fn broken() -> Option<String> {
+    if let Some(name) = SERVICES.into_iter().find(|name| !is_up(name)) {
+        return Some(format!("{name} is down"));
+    }
+    let cut = SERVICES.into_iter().find(|name| rules(name).contains("expires"));
+    if let Some(name) = cut {
+        return Some(format!("{name} is cut off"));
+    }
+    let helpers = Command::new("pgrep").args(["-f", "chaos-helper --token"]).output().ok()?;
+    (!helpers.stdout.is_empty()).then(|| format!("helpers {}", text(&helpers.stdout)))
+}
+
+fn is_up(name: &str) -> bool {
+    inspected(name)["State"]["Running"] == true
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn a_cut_expires_in_the_kernel_when_helper_and_engine_are_both_killed() {
+    let platform = Platform::new();
+    let child = platform.start(&["chaos.experiments=[partition]", "chaos.partition.length=8s"]);
+    let run = platform.place.run();
+    wait_for("a fault", || {
+        journal::read(run.path()).ok()?.state.active_fault()?.effect.as_ref().map(|_| ())
+    });
+    // The helper first, so that it cannot heal what its engine leaves.
+    let helpers = Command::new("pgrep").args(["-f", "chaos-helper --token"]).output();
+    let helpers = text(&helpers.expect("pgrep").stdout);
+    for helper in helpers.lines().filter_map(|pid| pid.parse().ok()) {
+        signal(helper, Signal::KILL);
+    }
+    signal(engine_pid(&run), Signal::KILL);
+    ended(child);
+    assert!(rules("rag").contains("expires"), "the cut is there: {}", rules("rag"));
+    let reached = || {
+        let url = format!("http://{SUBNET}.11:8080/cgi-bin/query");
+        let output = Command::new("curl").args(["-s", "-m", "3", &url]).output();
+        output.is_ok_and(|output| text(&output.stdout).contains("false"))
+    };
+    wait_for("the cut to expire", || reached().then_some(()));
+    let said = platform.recover();
+    assert!(said.contains("healed"), "{said}");
+    assert_eq!(residue(), Vec::<String>::new());
+}

@@ -1,0 +1,119 @@
+//! Engines that are spoken to and not stood beside: faults by helper containers, for users who are
+//! not root, over SSH and over TLS.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::platform::{Platform, docker, inspected, residue};
+use crate::refusals::as_nobody;
+
+fn all_made_and_passed(phase: &Value) {
+    let experiments = phase["chaos"]["experiments"].as_array().expect("experiments");
+    assert_eq!(experiments.len(), 4, "{phase:#}");
+    for experiment in experiments {
+        assert_eq!(
+            (&experiment["verdict"], &experiment["effective"]),
+            (&json!("pass"), &json!(true)),
+            "{experiment:#}"
+        );
+    }
+    for name in ["chat", "rag", "mcp"] {
+        assert_eq!(inspected(name)["RestartCount"], 1, "{name} was brought back by its policy");
+    }
+    assert_eq!(residue(), Vec::<String>::new());
+}
+
+/// The socket's path, with the rights that it has set to these.
+fn socket(mode: u32) -> String {
+    let host = std::env::var("DOCKER_HOST").expect("set by the suite");
+    let path = host.strip_prefix("unix://").expect("a socket").to_owned();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+    path
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn a_user_who_is_not_root_needs_only_the_socket() {
+    let platform = Platform::new();
+    let path = socket(0o666);
+    let folder = Path::new(&path).parent().expect("a folder");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("set");
+    let child = as_nobody(&platform, &[]);
+    let (code, phase) = platform.result(child);
+    socket(0o600);
+    assert_eq!(code, Some(0), "{phase:#}");
+    all_made_and_passed(&phase);
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn an_engine_behind_ssh_is_reached_by_the_users_own_ssh() {
+    let platform = Platform::new();
+    // Takes the place of a login: what is asked for there is run here, as sshd would.
+    let folder = platform.place.path().join("bin");
+    fs::create_dir_all(&folder).expect("made");
+    let log = folder.join("log");
+    let script = format!(
+        "#!/bin/bash\necho \"$@\" >> {}\nwhile [ \"$1\" != -- ]; do shift; done\nshift 2\nexec \"$@\"\n",
+        log.display()
+    );
+    fs::write(folder.join("ssh"), script).expect("written");
+    fs::set_permissions(folder.join("ssh"), fs::Permissions::from_mode(0o755)).expect("set");
+    let mut command = platform.place.command(&[]);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", folder.display()));
+    let settings =
+        ["chaos.docker.hosts=[ssh://ops@elsewhere:2222]", "chaos.docker.helpers=containers"];
+    let (code, phase) = platform.result(platform.spawn(command, &settings));
+    assert_eq!(code, Some(0), "{phase:#}");
+    all_made_and_passed(&phase);
+    let log = fs::read_to_string(log).expect("it was used");
+    assert!(log.contains("-l ops -p 2222 -- elsewhere docker system dial-stdio"), "{log}");
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn an_engine_is_reached_over_tls_and_by_a_context_of_the_docker_client() {
+    let Ok(certificates) = std::env::var("LIVE_CERTIFICATES") else {
+        return println!("TLS: not run live, there are no certificates");
+    };
+    let url = std::env::var("LIVE_TLS").expect("given with the certificates");
+    let platform = Platform::new();
+    let config = platform.place.path().join("docker");
+    let create = |arguments: &[&str]| {
+        let output = Command::new("docker")
+            .args(arguments)
+            .env("DOCKER_CONFIG", &config)
+            .env_remove("DOCKER_HOST")
+            .output()
+            .expect("docker client");
+        assert!(output.status.success(), "{}", crate::support::text(&output.stderr));
+    };
+    let endpoint = format!(
+        "host={url},ca={certificates}/ca.pem,cert={certificates}/cert.pem,key={certificates}/key.pem"
+    );
+    create(&["context", "create", "elsewhere", "--docker", &endpoint]);
+    create(&["context", "use", "elsewhere"]);
+    let mut command = platform.place.command(&[]);
+    command.env("DOCKER_CONFIG", &config).env_remove("DOCKER_HOST");
+    let settings = ["chaos.docker.helpers=containers", "chaos.kill.count=1"];
+    let experiments = "chaos.experiments=[kill, partition]";
+    let (code, phase) =
+        platform.result(platform.spawn(command, &[&settings[..], &[experiments]].concat()));
+    assert_eq!(code, Some(0), "{phase:#}");
+    assert_eq!(phase["chaos"]["coverage"], "2/2");
+    // By its address and these certificates; in the clear nobody is let in.
+    let host = format!("chaos.docker.host={url}");
+    let folder = format!("chaos.docker.certificates={certificates}");
+    let kill = ["chaos.experiments=[kill]", "chaos.kill.count=1"];
+    let (code, _) = platform.chaos(&[&kill[..], &[&host, &folder]].concat());
+    assert_eq!(code, Some(0));
+    let (code, phase) = platform.chaos(&[&kill[..], &[&host]].concat());
+    assert_eq!(code, Some(3), "{phase:#}");
+    assert_eq!(residue(), Vec::<String>::new());
+    docker(&["version"]);
+}
