@@ -252,3 +252,69 @@ fn a_dashboard_of_a_killed_engine_says_what_to_do() {
     attached.press("q");
     assert_eq!(attached.ended(), 130);
 }
+
+/// Chaos on the embedded sandbox with one long fault.
+const LONG_FAULT: [&str; 7] = [
+    "chaos",
+    "--experiment",
+    "partition",
+    "--set",
+    "chaos.partition.length=60s",
+    "--set",
+    "chaos.steady.baseline=2s",
+];
+
+/// Undo entries that are still open in the journal of a run.
+fn open_undos(place: &Workplace) -> usize {
+    let folder = place.path().join("state/shakedown/undo");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let text = files.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default());
+    let count = |text: &str, what: &str| text.matches(what).count();
+    text.map(|text| count(&text, r#""intended""#) - count(&text, r#""done""#)).sum()
+}
+
+#[test]
+fn pausing_in_mid_chaos_heals_first_and_resuming_makes_the_experiment_again() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &LONG_FAULT);
+    screen.shows("FAULT (H heals now)");
+    screen.shows("heals itself in");
+    wait_for("an undo on disk", || (open_undos(&place) == 1).then_some(()));
+    screen.press("p");
+    screen.shows("paused: nothing is in flight");
+    assert_eq!(open_undos(&place), 0, "healed before it holds:\n{}", screen.text());
+    screen.press("p");
+    screen.shows("FAULT (H heals now)");
+    wait_for("an undo on disk", || (open_undos(&place) == 1).then_some(()));
+    // One key heals at once, without a question; the plan goes on to its end.
+    screen.press("H");
+    screen.shows("finished");
+    assert_eq!(open_undos(&place), 0, "{}", screen.text());
+    screen.press("q");
+    assert_eq!(screen.ended(), 3, "an experiment that was cut short decides nothing");
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn aborting_in_mid_chaos_asks_says_what_it_heals_and_leaves_nothing() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &LONG_FAULT);
+    screen.shows("FAULT (H heals now)");
+    wait_for("an undo on disk", || (open_undos(&place) == 1).then_some(()));
+    screen.press("A");
+    screen.shows("abort the run?");
+    assert_eq!(open_undos(&place), 1, "a question heals nothing");
+    screen.press("y");
+    screen.shows("finished");
+    screen.shows("aborted");
+    assert_eq!(open_undos(&place), 0, "{}", screen.text());
+    screen.press("q");
+    assert_eq!(screen.ended(), 130);
+    screen.is_given_back();
+    let report = report(&place.run());
+    assert_eq!(report["overall_status"], "aborted");
+    let phases = report["phases"].as_array().expect("phases");
+    let chaos = phases.iter().find(|phase| phase["phase"] == "chaos").expect("chaos");
+    assert_eq!(chaos["chaos"]["experiments"][0]["rollback_verified"], true, "{chaos:#}");
+    place.wait_until_nothing_runs();
+}

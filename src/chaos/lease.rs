@@ -1,6 +1,5 @@
 //! The engine's end of a helper: the fault lasts while this value does, and no longer.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,6 +17,8 @@ use super::helper::{Measured, Said, Task};
 use super::procfs::Process;
 use super::runtime::RuntimeError;
 
+/// This very program, even where its file was replaced since it was started.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 /// How long a helper may take to set its fault up.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long a helper may take to put everything back, and to look who can be reached again.
@@ -54,8 +55,8 @@ impl Lease {
     ///
     /// # Errors
     /// When the fault cannot be set up; nothing is left of it then.
-    pub async fn start(executable: &Path, token: &str, task: &Task) -> Result<Self, RuntimeError> {
-        let mut child = Command::new(executable)
+    pub async fn start(token: &str, task: &Task) -> Result<Self, RuntimeError> {
+        let mut child = Command::new(OWN_PROGRAM)
             .args(command_line(token, task)?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

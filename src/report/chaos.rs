@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::html::escape;
-use crate::run::event::{ExperimentResult, SteadyFigures, Timeline, Verdict};
+use crate::run::event::{ExperimentResult, MomentKind, SteadyFigures, Timeline, Verdict};
 use crate::run::state::{ChaosState, PhaseState, RunState};
 
 /// What the chaos phase showed.
@@ -135,13 +135,17 @@ fn row(result: &ExperimentResult) -> ExperimentRow {
         recovery_ms: result.recovery_us.map(millis),
         recovery_limit_ms: millis(result.recovery_limit_us),
         points: result.points,
-        rollback_verified: result.effective.is_some() && result.residue.is_empty(),
+        rollback_verified: was_injected(result) && result.residue.is_empty(),
         residue: result.residue.clone(),
         timelines: result.timelines.iter().map(timeline).collect(),
         before: result.before.iter().map(steady).collect(),
         during: result.during.iter().map(steady).collect(),
         after: result.after.iter().map(steady).collect(),
     }
+}
+
+fn was_injected(result: &ExperimentResult) -> bool {
+    result.timelines.iter().any(|timeline| timeline.at(MomentKind::Injected).is_some())
 }
 
 fn timeline(timeline: &Timeline) -> TimelineRow {

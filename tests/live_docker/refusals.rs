@@ -103,6 +103,7 @@ fn an_engine_that_cannot_be_used_is_said_with_what_to_do() {
     assert_eq!(code, Some(3));
     assert!(reason.contains("/nowhere/docker.sock") && reason.contains("DOCKER_HOST"), "{reason}");
 
+    crate::remote::socket(0o600);
     let (code, phase) = platform.result(as_nobody(&platform, &["chaos.experiments=[kill]"]));
     let reason = said(phase);
     assert_eq!(code, Some(3));

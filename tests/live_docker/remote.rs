@@ -27,21 +27,22 @@ fn all_made_and_passed(phase: &Value) {
     assert_eq!(residue(), Vec::<String>::new());
 }
 
-/// The socket's path, with the rights that it has set to these.
-fn socket(mode: u32) -> String {
+/// Sets the rights of the engine's socket, in a folder that everybody may enter.
+pub fn socket(mode: u32) {
     let host = std::env::var("DOCKER_HOST").expect("set by the suite");
-    let path = host.strip_prefix("unix://").expect("a socket").to_owned();
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
-    path
+    let path = Path::new(host.strip_prefix("unix://").expect("a socket"));
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    };
+    set(path.parent().expect("a folder"), 0o755);
+    set(path, mode);
 }
 
 #[test]
 #[ignore = "needs a Docker engine: .ci/live/docker.sh"]
 fn a_user_who_is_not_root_needs_only_the_socket() {
     let platform = Platform::new();
-    let path = socket(0o666);
-    let folder = Path::new(&path).parent().expect("a folder");
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("set");
+    socket(0o666);
     let child = as_nobody(&platform, &[]);
     let (code, phase) = platform.result(child);
     socket(0o600);

@@ -1,7 +1,6 @@
 //! The embedded sandbox: its services are processes of this machine with a supervisor that starts
 //! them again, and a network of links that can be cut.
 
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
@@ -54,7 +53,6 @@ struct LinkSetting<'a> {
 /// The sandbox runtime.
 pub struct SandboxRuntime {
     admin: String,
-    executable: PathBuf,
     client: Client,
 }
 
@@ -64,8 +62,7 @@ impl SandboxRuntime {
     /// # Errors
     /// When there is no HTTP client.
     pub fn new(admin: &str) -> Result<Self, RuntimeError> {
-        let executable = std::env::current_exe().map_err(|e| RuntimeError::new(e.to_string()))?;
-        Ok(Self { admin: admin.to_owned(), executable, client: client()? })
+        Ok(Self { admin: admin.to_owned(), client: client()? })
     }
 
     async fn children(&self) -> Result<Vec<Child>, RuntimeError> {
@@ -211,7 +208,7 @@ impl Runtime for SandboxRuntime {
                         pin: pinned.clone(),
                         group: group.clone(),
                     };
-                    Some(Lease::start(&self.executable, token, &task).await?)
+                    Some(Lease::start(token, &task).await?)
                 }
                 _ => return Err(RuntimeError::new("this fault has no such undo")),
             };

@@ -11,7 +11,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::{fixed, lines};
 use crate::config::ServiceKind;
-use crate::run::event::{ExperimentResult, ProbeSecond, SteadyFigures, Timeline};
+use crate::run::event::{ExperimentResult, MomentKind, ProbeSecond, SteadyFigures, Timeline};
 use crate::run::state::{ActiveFault, ChaosState, CurrentExperiment};
 use crate::tui::app::App;
 use crate::tui::format::clock;
@@ -30,8 +30,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     if let Some(current) = &chaos.current {
         text.extend(experiment(current, app));
     }
-    text.extend(lanes(chaos, usize::from(area.width).saturating_sub(NAME + 2), app));
+    let columns = usize::from(area.width).saturating_sub(NAME + 2);
+    text.extend(lanes(chaos, columns, app));
     if let Some(current) = &chaos.current {
+        text.extend(current.timelines.iter().map(|timeline| bar(timeline, chaos, columns, app)));
         text.extend(current.timelines.iter().map(|timeline| moments(timeline, app)));
     }
     text.extend(results(chaos, app));
@@ -128,6 +130,25 @@ fn second<'a, 'b>(probes: impl Iterator<Item = &'b ProbeSecond>, app: &App) -> S
         (0, ..) => Span::styled("x", app.theme.bad),
         _ => Span::styled("+", app.theme.warning),
     }
+}
+
+/// The recovery of a target below the lanes of the services, second by second: broken, on its way
+/// back, stable.
+fn bar<'a>(timeline: &Timeline, chaos: &ChaosState, columns: usize, app: &App) -> Line<'a> {
+    let skipped = chaos.seconds.len().saturating_sub(columns);
+    let cells = chaos.seconds.iter().skip(skipped).map(|(at, _)| {
+        let before = timeline.moments.iter().filter(|(_, moment)| moment <= at);
+        match before.max_by_key(|(_, moment)| *moment).map(|(kind, _)| *kind) {
+            None => Span::raw(" "),
+            Some(MomentKind::Injected | MomentKind::Died | MomentKind::Detected) => {
+                Span::styled("!", app.theme.bad)
+            }
+            Some(MomentKind::Stable) => Span::styled(app.glyphs.done(), app.theme.ok),
+            Some(_) => Span::styled("~", app.theme.warning),
+        }
+    });
+    let name = Span::styled(format!(" {}", fixed(&timeline.target, NAME)), app.theme.text);
+    Line::from([vec![name], cells.collect()].concat())
 }
 
 fn moments<'a>(timeline: &Timeline, app: &App) -> Line<'a> {

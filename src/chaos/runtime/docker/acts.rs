@@ -178,7 +178,7 @@ impl DockerRuntime {
             (_, Undo::EndHelper { token, .. } | Undo::RemoveTable { token, .. }, Some(process)) => {
                 baseline.oom_kills = Cgroup::of(process).map_or(0, |group| group.oom_kills());
                 let task = self.task(target, process.into(), fault, token, true).await?;
-                Lease::start(&self.executable, token, &task).await?
+                Lease::start(token, &task).await?
             }
             (_, Undo::RemoveHelpers { token, .. } | Undo::RemoveTableIn { token, .. }, None) => {
                 self.helper(target, fault, token).await?
@@ -228,7 +228,7 @@ impl DockerRuntime {
             pin: None,
             group: None,
         };
-        Lease::start(&self.executable, token, &task).await
+        Lease::start(token, &task).await
     }
 
     async fn task(

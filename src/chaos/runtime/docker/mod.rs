@@ -15,7 +15,6 @@ mod tunnel;
 mod undoing;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::query_parameters::{ListContainersOptions, TopOptions};
@@ -46,7 +45,6 @@ const CLOCK_SLACK: Duration = Duration::from_millis(50);
 pub struct DockerRuntime {
     places: Vec<Place>,
     chaos: Chaos,
-    executable: PathBuf,
 }
 
 /// An engine and what it says.
@@ -69,8 +67,7 @@ impl DockerRuntime {
             let happenings = Happenings::of(engine.docker.clone(), engine.ahead);
             places.push(Place { engine, happenings });
         }
-        let executable = std::env::current_exe().map_err(|e| RuntimeError::new(e.to_string()))?;
-        Ok(Self { places, chaos: chaos.clone(), executable })
+        Ok(Self { places, chaos: chaos.clone() })
     }
 
     fn place(&self, target: &Target) -> Result<&Place, RuntimeError> {
