@@ -11,6 +11,7 @@ mod exit;
 mod headless;
 mod helper;
 mod init;
+mod load;
 mod order;
 mod recover;
 mod report;
@@ -87,6 +88,8 @@ enum Command {
     /// Ramping load alone
     #[command(alias = "ramping")]
     K6(run::RunOptions),
+    /// Mixed load alone, or the search for the largest sustained rate (--find-limit)
+    Load(load::LoadArgs),
     /// Chaos alone
     Chaos(chaos::ChaosArgs),
     /// Security alone
@@ -161,6 +164,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Quick(options)) => start(Scope::Quick, &options),
         Some(Command::Locust(options)) => start(only(PhaseKind::Mixed), &options),
         Some(Command::K6(options)) => start(only(PhaseKind::Ramping), &options),
+        Some(Command::Load(args)) => load::run(&config, &display, &args),
         Some(Command::Chaos(args)) => chaos::run(&config, &display, &args),
         Some(Command::Security(options)) => start(only(PhaseKind::Security), &options),
         Some(Command::Backup(args)) => backup::run(&config, &display, &args),

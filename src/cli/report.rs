@@ -7,7 +7,7 @@ use super::exit::{CliError, Exit, say, say_error};
 use super::recover::left_documents;
 use super::runs;
 use crate::config::InconclusiveExit;
-use crate::report::{csv, html, json, junit, markdown, text};
+use crate::report::{csv, hlog, html, json, junit, markdown, text};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
@@ -18,7 +18,7 @@ use crate::slo::SloJudge;
 pub struct ReportArgs {
     /// Id of the run (or its beginning or end), or its folder; without one the latest
     id: Option<String>,
-    /// Prints the report in this format instead of a summary: json, html, junit, markdown, csv
+    /// Prints the report in this format instead of a summary: json, html, junit, markdown, csv, hlog
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 }
@@ -31,6 +31,7 @@ enum Format {
     Junit,
     Markdown,
     Csv,
+    Hlog,
 }
 
 fn parse_format(word: &str) -> Result<Format, String> {
@@ -40,11 +41,12 @@ fn parse_format(word: &str) -> Result<Format, String> {
         "junit" => Ok(Format::Junit),
         "markdown" | "md" => Ok(Format::Markdown),
         "csv" => Ok(Format::Csv),
-        _ => Err("expected json, html, junit, markdown or csv".into()),
+        "hlog" => Ok(Format::Hlog),
+        _ => Err("expected json, html, junit, markdown, csv or hlog".into()),
     }
 }
 
-fn written(format: Format, state: &RunState) -> Result<String, CliError> {
+fn written(format: Format, folder: &RunFolder, state: &RunState) -> Result<String, CliError> {
     let report = json::report(state);
     Ok(match format {
         Format::Json => serde_json::to_string_pretty(&report).map_err(CliError::usage)?,
@@ -52,6 +54,10 @@ fn written(format: Format, state: &RunState) -> Result<String, CliError> {
         Format::Junit => junit::document(&report),
         Format::Markdown => markdown::document(&report),
         Format::Csv => csv::document(&report),
+        Format::Hlog => {
+            let log = hlog::document(folder.path()).map_err(CliError::usage)?;
+            String::from_utf8_lossy(&log).into_owned()
+        }
     })
 }
 
@@ -73,7 +79,7 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
     }
     rebuild(&folder, &recorded.state)?;
     match args.format {
-        Some(format) => say(written(format, &recorded.state)?.trim_end()),
+        Some(format) => say(written(format, &folder, &recorded.state)?.trim_end()),
         None => print_results(&folder),
     }
     Ok(exit_of(&recorded.state))

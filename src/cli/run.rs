@@ -78,6 +78,11 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
+    /// The name of the production target that it may work on.
+    pub fn armed_for(&self) -> Option<&str> {
+        self.arm.as_deref()
+    }
+
     /// The seed that was asked for, or a new one.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or_else(rand::random)

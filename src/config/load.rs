@@ -11,7 +11,7 @@ use super::overrides::{self, Override};
 use super::position::Positions;
 use super::problem::{ConfigError, Place, Problem, in_our_words, nearest_key, without_credentials};
 use super::validate::contradictions;
-use super::{Config, Workloads};
+use super::{Config, Workloads, k6_options};
 
 /// The file that is used when none is named.
 pub const DEFAULT_FILE: &str = "shakedown.yaml";
@@ -149,6 +149,10 @@ fn finish(
     file: Option<&Source<'_>>,
 ) -> Result<Config, ConfigError> {
     add_shipped_workloads(&mut config)?;
+    lay_k6_options_over(&mut config).map_err(|wrong| {
+        let located = wrong.iter().map(|(path, why)| locate(path, why, origins, file));
+        ConfigError::Problems(located.collect())
+    })?;
     let one = |problem| ConfigError::Problems(vec![problem]);
     for change in options.overrides().map_err(one)? {
         config = overrides::apply(&config, &change).map_err(one)?;
@@ -173,6 +177,19 @@ fn add_shipped_workloads(config: &mut Config) -> Result<(), ConfigError> {
     config.workloads.mixed = config.workloads.mixed.take().or(mixed);
     config.workloads.ramping = config.workloads.ramping.take().or(ramping);
     Ok(())
+}
+
+fn lay_k6_options_over(config: &mut Config) -> Result<(), Vec<(String, String)>> {
+    let Workloads { mixed, ramping } = &mut config.workloads;
+    let mut wrong = Vec::new();
+    for (name, workload) in [("mixed", mixed), ("ramping", ramping)] {
+        let Some(workload) = workload else { continue };
+        if let Err(more) = k6_options::lay_over(workload) {
+            let path = |path: String| format!("workloads.{name}.{path}");
+            wrong.extend(more.into_iter().map(|(at, why)| (path(at), why)));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 /// A contradiction where it stands: in the file, or where the value was overridden.

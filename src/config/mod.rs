@@ -2,7 +2,12 @@
 
 mod backup;
 mod chaos;
+mod executor;
+mod feeder;
+mod k6_options;
+mod limit;
 mod load;
+pub mod metric;
 mod overrides;
 mod plan;
 mod position;
@@ -11,10 +16,13 @@ mod secret;
 mod security;
 mod service;
 mod slo;
+mod step;
 mod store;
+mod think;
 mod threshold;
 mod timespan;
 mod validate;
+mod validate_workload;
 mod workload;
 
 use std::path::PathBuf;
@@ -30,9 +38,13 @@ pub use chaos::{
     Chaos, Cpu, CutKind, Docker, ExperimentKind, Helpers, Kill, Memory, Partition, Probe,
     RuntimeKind, SteadyRules,
 };
+pub use executor::{Arrivals, ExecutorKind, Stage};
+pub use feeder::{Feeder, FeederOrder};
+pub use limit::FindLimit;
 pub use load::{
     DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse, read_text, read_yaml,
 };
+pub use metric::{LongThreshold, ThresholdEntry, ThresholdMap};
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
 pub use position::Positions;
 pub use problem::{ConfigError, Place, Problem};
@@ -47,10 +59,12 @@ pub use slo::{
     DEFAULT_SLO_FILE, EscalationLevel, LoadedSlos, RecoveryRules, Required, SHIPPED_SLOS,
     SLO_SCHEMA, Slo, SloDefinitions, SloKind, SloMetadata,
 };
+pub use step::{AnswerCheck, Extraction, Part, RequestStep, StatusCheck, Step, TextBody};
 pub use store::{Store, StoreKind, Stores};
+pub use think::{ThinkDistribution, ThinkTime};
 pub use threshold::{Aggregation, Comparison, Threshold, ThresholdError};
 pub use timespan::{TimeSpan, TimeSpanError};
-pub use workload::{Flow, Scenario, Stage, Stages, Step, ThinkTime, Thresholds, Workload};
+pub use workload::{Durations, Flow, LoadEngine, Scenario, SessionLife, Workload};
 
 /// The whole configuration of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{BackupWay, Call, Config, Environment, MAX_DOCUMENTS, PhaseKind, Scenario, Workload};
+use super::{BackupWay, Call, Config, Environment, MAX_DOCUMENTS, PhaseKind, validate_workload};
 
 /// A contradiction: the path of the value, and what is wrong with it.
 pub(super) type Contradiction = (String, String);
@@ -16,7 +16,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     stores(config, &mut found);
     for kind in [PhaseKind::Mixed, PhaseKind::Ramping] {
         if let Some(of) = config.workloads.of(kind) {
-            workload(&format!("workloads.{kind}"), of, &mut found);
+            validate_workload::workload(&format!("workloads.{kind}"), of, &mut found);
         }
     }
     phases(config, &mut found);
@@ -28,10 +28,10 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
 }
 
 #[derive(Default)]
-struct Found(Vec<Contradiction>);
+pub(super) struct Found(Vec<Contradiction>);
 
 impl Found {
-    fn check(&mut self, holds: bool, path: &str, message: &str) {
+    pub(super) fn check(&mut self, holds: bool, path: &str, message: &str) {
         if !holds {
             self.0.push((path.to_owned(), message.to_owned()));
         }
@@ -80,82 +80,6 @@ fn stores(config: &Config, found: &mut Found) {
             good,
             &format!("stores.{store}.url"),
             "expected something like redis://cache:6379; credentials belong in `user` and `password`",
-        );
-    }
-}
-
-fn workload(path: &str, workload: &Workload, found: &mut Found) {
-    let think = &workload.think_time;
-    found.check(
-        think.min <= think.max,
-        &format!("{path}.think_time"),
-        "expected min not to be above max",
-    );
-    found.check(
-        workload.users != Some(0),
-        &format!("{path}.users"),
-        "expected at least 1: leave the phase out with `phases.skip`",
-    );
-    found.check(workload.spawn_rate > 0, &format!("{path}.spawn_rate"), "expected at least 1");
-    found.check(
-        !workload.scenarios.is_empty(),
-        &format!("{path}.scenarios"),
-        "expected at least one scenario",
-    );
-    let staged = workload.scenarios.iter().filter(|s| s.stages.is_some()).count();
-    let all_staged = staged == workload.scenarios.len();
-    found.check(
-        (staged == 0 && workload.users.is_some()) || (all_staged && workload.users.is_none()),
-        path,
-        "expected either `users` for all scenarios together, or `stages` in every scenario",
-    );
-    let weights: u64 = workload.scenarios.iter().map(|s| u64::from(s.weight)).sum();
-    found.check(weights > 0, &format!("{path}.scenarios"), "expected a weight above 0 somewhere");
-    let mut names = BTreeSet::new();
-    for (at, one) in workload.scenarios.iter().enumerate() {
-        let path = format!("{path}.scenarios.{at}");
-        found.check(
-            names.insert(&one.name),
-            &format!("{path}.name"),
-            "expected a name that no other scenario of the workload has",
-        );
-        scenario(&path, one, found);
-    }
-}
-
-fn scenario(path: &str, scenario: &Scenario, found: &mut Found) {
-    let weights: u64 = scenario.flows.iter().map(|flow| u64::from(flow.weight)).sum();
-    found.check(
-        weights > 0,
-        &format!("{path}.flows"),
-        "expected at least one flow with a weight above 0",
-    );
-    for (at, flow) in scenario.flows.iter().enumerate() {
-        found.check(
-            !flow.steps.is_empty(),
-            &format!("{path}.flows.{at}.steps"),
-            "expected at least one step",
-        );
-        for (step_at, step) in flow.steps.iter().enumerate() {
-            found.check(
-                step.service().is_none_or(|service| service == scenario.service),
-                &format!("{path}.flows.{at}.steps.{step_at}"),
-                &format!("`{}` is no step of the {} service", step.name(), scenario.service),
-            );
-        }
-    }
-    if let Some(stages) = &scenario.stages {
-        let length: Duration = stages.steps.iter().map(|s| s.duration.get()).sum();
-        found.check(
-            !length.is_zero(),
-            &format!("{path}.stages.steps"),
-            "expected stages that last longer than 0s together",
-        );
-    }
-    if let Some(thresholds) = &scenario.thresholds {
-        found.percent(
-            thresholds.error_rate_percent,
-            &format!("{path}.thresholds.error_rate_percent"),
         );
     }
 }

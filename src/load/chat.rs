@@ -1,5 +1,7 @@
 //! Chat completions, plain and streamed.
 
+use std::time::Duration;
+
 use hyper::Method;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::exchange::{Ask, Failure, Line, MAX_BODY_BYTES, expect_success, next_piece, read_all};
-use super::recorder::Brought;
+use super::recorder::{Brought, Streamed};
 use super::sse::SseParser;
 use crate::config::ChatService;
 use crate::run::event::ErrorKind;
@@ -19,14 +21,6 @@ const MAX_HISTORY_CHARS: usize = 4000;
 /// What was said so far in a flow.
 pub type History = Vec<(&'static str, String)>;
 
-/// A finished completion.
-pub struct Completion {
-    /// Bytes and tokens.
-    pub brought: Brought,
-    /// When the first content came, for a streamed answer.
-    pub first_token: Option<Instant>,
-}
-
 /// Says something, and adds it and the answer to the history.
 pub async fn complete(
     line: &mut Line,
@@ -35,7 +29,7 @@ pub async fn complete(
     prompt: &str,
     stream: bool,
     history: &mut History,
-) -> Result<Completion, Failure> {
+) -> Result<Brought, Failure> {
     history.push(("user", prompt.to_owned()));
     let ask = ask(chat, path, stream, history);
     let response = line.send(&ask).await?;
@@ -46,9 +40,9 @@ pub async fn complete(
         let _ = read_all(body).await;
         return Err(failure);
     }
-    let (answer, completion) = if stream { streamed(body).await? } else { plain(body).await? };
+    let (answer, brought) = if stream { streamed(body).await? } else { plain(body).await? };
     history.push(("assistant", answer.chars().take(MAX_HISTORY_CHARS).collect()));
-    Ok(completion)
+    Ok(brought)
 }
 
 fn ask(chat: &ChatService, path: &str, stream: bool, history: &History) -> Ask {
@@ -108,7 +102,7 @@ impl Content {
     }
 }
 
-async fn plain(body: Incoming) -> Result<(String, Completion), Failure> {
+async fn plain(body: Incoming) -> Result<(String, Brought), Failure> {
     let bytes = read_all(body).await?;
     let check = |detail: &str| Failure::new(ErrorKind::Check, detail);
     let answer: Answer = serde_json::from_slice(&bytes)
@@ -120,15 +114,38 @@ async fn plain(body: Incoming) -> Result<(String, Completion), Failure> {
     let tokens = answer
         .usage
         .map_or_else(|| text.split_whitespace().count() as u64, |usage| usage.completion_tokens);
-    let brought = Brought { bytes: bytes.len() as u64, tokens };
-    Ok((text, Completion { brought, first_token: None }))
+    Ok((text, Brought { tokens, ..Brought::bytes(bytes.len()) }))
+}
+
+/// When content arrived.
+struct Arrivals {
+    first: Instant,
+    last: Instant,
+    coalesced: u64,
+    gaps: Vec<Duration>,
+}
+
+impl Arrivals {
+    const fn new(at: Instant) -> Self {
+        Self { first: at, last: at, coalesced: 0, gaps: Vec::new() }
+    }
+
+    /// Events of one read arrive together: there is no gap between them.
+    fn add(&mut self, at: Instant) {
+        if at == self.last {
+            self.coalesced += 1;
+        } else {
+            self.gaps.push(at - self.last);
+            self.last = at;
+        }
+    }
 }
 
 /// What has been read of a streamed answer.
 #[derive(Default)]
 struct Stream {
     text: String,
-    first: Option<Instant>,
+    arrivals: Option<Arrivals>,
     chunks: u64,
     usage: Option<u64>,
     finished: bool,
@@ -155,8 +172,11 @@ impl Stream {
         for choice in answer.choices {
             self.finished |= choice.finish_reason.is_some();
             let Some(delta) = choice.delta.filter(Content::says_something) else { continue };
-            self.first.get_or_insert(at);
             self.chunks += 1;
+            match &mut self.arrivals {
+                Some(arrivals) => arrivals.add(at),
+                none => *none = Some(Arrivals::new(at)),
+            }
             if self.text.len() < MAX_HISTORY_CHARS {
                 self.text.push_str(delta.content.as_deref().unwrap_or_default());
             }
@@ -168,7 +188,7 @@ impl Stream {
     }
 }
 
-async fn streamed(mut body: Incoming) -> Result<(String, Completion), Failure> {
+async fn streamed(mut body: Incoming) -> Result<(String, Brought), Failure> {
     let mut parser = SseParser::default();
     let mut stream = Stream::default();
     let mut bytes = 0;
@@ -187,11 +207,19 @@ async fn streamed(mut body: Incoming) -> Result<(String, Completion), Failure> {
     if !stream.finished {
         return Err(Failure::new(ErrorKind::Protocol, "the stream ended before its answer did"));
     }
-    if stream.first.is_none() {
+    let Some(arrivals) = stream.arrivals else {
         return Err(Failure::new(ErrorKind::Check, "a stream without content"));
-    }
-    let brought = Brought { bytes: bytes as u64, tokens: stream.usage.unwrap_or(stream.chunks) };
-    Ok((stream.text, Completion { brought, first_token: stream.first }))
+    };
+    let streamed = Streamed {
+        first: arrivals.first,
+        last: arrivals.last,
+        chunks: stream.chunks,
+        coalesced: arrivals.coalesced,
+        gaps: arrivals.gaps,
+        has_usage: stream.usage.is_some(),
+    };
+    let tokens = stream.usage.unwrap_or(stream.chunks);
+    Ok((stream.text, Brought { tokens, stream: Some(streamed), ..Brought::bytes(bytes) }))
 }
 
 #[cfg(test)]
@@ -207,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn a_chunk_that_only_names_the_role_is_no_first_token() {
         let role = r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#;
-        assert_eq!(take(&[role]).first, None);
+        assert!(take(&[role]).arrivals.is_none());
         let word = r#"{"choices":[{"delta":{"content":"hi"}}]}"#;
         let stream = take(&[
             role,
@@ -216,7 +244,7 @@ mod tests {
             r#"{"choices":[],"usage":{"completion_tokens":9}}"#,
             "[DONE]",
         ]);
-        assert!(stream.first.is_some() && stream.finished);
+        assert!(stream.arrivals.is_some() && stream.finished);
         assert_eq!((stream.chunks, stream.usage, stream.text.as_str()), (2, Some(9), "hihi"));
     }
 

@@ -1,36 +1,58 @@
 //! A workload made ready to be run against a configured platform: what can run, and what cannot.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Config, Scenario, ServiceKind, Step, ThinkTime, Workload};
-use crate::run::event::SeriesKey;
+use super::feeder::{FeederError, Rows};
+use super::schedule::{Model, Schedule};
+use crate::config::{Config, Scenario, ServiceKind, SessionLife, Step, ThinkTime, Workload};
+use crate::run::event::{ScenarioModel, SeriesKey};
 
 /// A workload that is ready to run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Course {
     /// The scenarios that can run.
     pub scenarios: Vec<ReadyScenario>,
     /// What is counted, by position.
     pub series: Vec<SeriesKey>,
+    /// Tags of each series, for thresholds.
+    pub tags: Vec<BTreeMap<String, String>>,
     /// What cannot run, with the reason.
     pub left_out: Vec<(String, String)>,
-    /// Pause of a virtual user between two flows.
-    pub think_time: ThinkTime,
+    /// Rows that flows are filled with.
+    pub feeders: Vec<Rows>,
 }
 
 /// A scenario that can run.
 #[derive(Clone, Debug)]
 pub struct ReadyScenario {
-    /// Its position in the workload.
-    pub at: usize,
     /// Its name.
     pub name: String,
     /// The service that it speaks to.
     pub service: ServiceKind,
+    /// When it works, and by which model.
+    pub schedule: Schedule,
+    /// The model in words.
+    pub model: ScenarioModel,
+    /// Pause between two flows.
+    pub think_time: ThinkTime,
+    /// Flows of one user begin at least this far apart.
+    pub pacing: Option<Duration>,
+    /// How long cookies, session and connection of a user live.
+    pub session: SessionLife,
     /// Its flows with their weights.
-    pub flows: Vec<(u32, Vec<ReadyStep>)>,
+    pub flows: Vec<(u32, ReadyFlow)>,
     /// The series of its MCP handshake.
     pub initialize: Option<usize>,
+}
+
+/// A flow that can run.
+#[derive(Clone, Debug, Default)]
+pub struct ReadyFlow {
+    /// Its steps.
+    pub steps: Vec<ReadyStep>,
+    /// Positions of the feeders whose columns it names.
+    pub feeders: Vec<usize>,
 }
 
 /// A step with the series that counts it; none for a pause.
@@ -40,84 +62,136 @@ pub struct ReadyStep {
     pub step: Step,
     /// Position of its series.
     pub series: usize,
+    /// Values of earlier steps without which it is not sent.
+    pub needs: Vec<String>,
 }
 
 impl Course {
-    /// Makes a workload ready.
-    pub fn new(workload: &Workload, config: &Config) -> Self {
+    /// Makes a workload ready for a phase of this length.
+    ///
+    /// # Errors
+    /// When the rows of a feeder cannot be read.
+    pub fn new(workload: &Workload, config: &Config, phase: Duration) -> Result<Self, FeederError> {
         let mut course = Self {
             scenarios: Vec::new(),
             series: Vec::new(),
+            tags: Vec::new(),
             left_out: Vec::new(),
-            think_time: workload.think_time,
+            feeders: Rows::read_all(&workload.feeders)?,
         };
-        for (at, scenario) in workload.scenarios.iter().enumerate() {
-            course.add(at, scenario, config);
+        for scenario in &workload.scenarios {
+            let schedule = Schedule::new(scenario, workload, phase);
+            if let Some(end) = schedule.end.filter(|end| *end > phase)
+                && !matches!(schedule.model, Model::Iterations { .. })
+            {
+                let late = (end - phase).as_secs();
+                let reason = format!("its last {late} s are beyond the end of the phase");
+                course.left_out.push((scenario.name.clone(), reason));
+            }
+            course.add(scenario, schedule, workload, config);
         }
-        course
+        Ok(course)
     }
 
     /// Whether any scenario writes documents.
     pub fn writes(&self) -> bool {
-        let steps = self.scenarios.iter().flat_map(|s| &s.flows).flat_map(|(_, steps)| steps);
-        steps.into_iter().any(|ready| matches!(ready.step, Step::Ingest { .. }))
+        let flows = self.scenarios.iter().flat_map(|scenario| &scenario.flows);
+        let mut steps = flows.flat_map(|(_, flow)| &flow.steps);
+        steps.any(|ready| matches!(ready.step, Step::Ingest { .. }))
     }
 
-    fn add(&mut self, at: usize, scenario: &Scenario, config: &Config) {
+    fn add(
+        &mut self,
+        scenario: &Scenario,
+        schedule: Schedule,
+        workload: &Workload,
+        config: &Config,
+    ) {
         let configured = config.services.endpoints().any(|(kind, _)| kind == scenario.service);
         if !configured {
             let reason = format!("no {} service is configured", scenario.service);
             self.left_out.push((scenario.name.clone(), reason));
             return;
         }
-        let mut ready = ReadyScenario {
-            at,
+        let initialize = (scenario.service == ServiceKind::Mcp)
+            .then(|| self.series_of(scenario, "initialize", &BTreeMap::new()));
+        let flows = scenario.flows.iter().filter(|flow| flow.weight > 0);
+        let flows = flows.map(|flow| (flow.weight, self.ready_flow(&flow.steps, scenario, config)));
+        let is_request = |ready: &ReadyStep| !matches!(ready.step, Step::Think(_));
+        let flows: Vec<(u32, ReadyFlow)> =
+            flows.filter(|(_, flow)| flow.steps.iter().any(is_request)).collect();
+        if flows.is_empty() {
+            self.left_out.push((scenario.name.clone(), "no flow of it can run".into()));
+            return;
+        }
+        let model = ScenarioModel {
+            scenario: scenario.name.clone(),
+            words: schedule.describe(scenario),
+            open: matches!(schedule.model, Model::Arrivals { .. }),
+        };
+        self.scenarios.push(ReadyScenario {
             name: scenario.name.clone(),
             service: scenario.service,
-            flows: Vec::new(),
-            initialize: None,
-        };
-        if scenario.service == ServiceKind::Mcp {
-            ready.initialize = Some(self.series_of(scenario, "initialize"));
-        }
-        for flow in &scenario.flows {
-            let mut steps = Vec::new();
-            for step in &flow.steps {
-                match why_not(step, config) {
-                    None => {
-                        let series = match step {
-                            Step::Think(_) => 0,
-                            step => self.series_of(scenario, step.name()),
-                        };
-                        steps.push(ReadyStep { step: step.clone(), series });
-                    }
-                    Some(reason) => {
-                        let what = format!("{}: {}", scenario.name, step.name());
-                        if !self.left_out.iter().any(|(left, _)| *left == what) {
-                            self.left_out.push((what, reason));
-                        }
-                    }
-                }
-            }
-            let has_requests = steps.iter().any(|ready| !matches!(ready.step, Step::Think(_)));
-            if has_requests && flow.weight > 0 {
-                ready.flows.push((flow.weight, steps));
-            }
-        }
-        if ready.flows.is_empty() {
-            self.left_out.push((scenario.name.clone(), "no flow of it can run".into()));
-        } else {
-            self.scenarios.push(ready);
-        }
+            schedule,
+            model,
+            think_time: scenario.think_time.unwrap_or(workload.think_time),
+            pacing: scenario.pacing.map(crate::config::TimeSpan::get),
+            session: scenario.session,
+            flows,
+            initialize,
+        });
     }
 
-    fn series_of(&mut self, scenario: &Scenario, step: &str) -> usize {
+    fn ready_flow(&mut self, steps: &[Step], scenario: &Scenario, config: &Config) -> ReadyFlow {
+        let mut flow = ReadyFlow::default();
+        let mut extracted: Vec<String> = Vec::new();
+        for step in steps {
+            if let Some(reason) = why_not(step, config) {
+                let what = format!("{}: {}", scenario.name, step.name());
+                if !self.left_out.iter().any(|(left, _)| *left == what) {
+                    self.left_out.push((what, reason));
+                }
+                continue;
+            }
+            let none = BTreeMap::new();
+            let (tags, extract) = match step {
+                Step::Request(request) => (&request.tags, request.extract.keys().collect()),
+                _ => (&none, Vec::new()),
+            };
+            let series = match step {
+                Step::Think(_) => 0,
+                step => self.series_of(scenario, &step.name(), tags),
+            };
+            let text = serde_json::to_string(step).unwrap_or_default();
+            let fed = self.feeders.iter().enumerate().filter(|(_, rows)| rows.feeds(&text));
+            for (at, _) in fed {
+                if !flow.feeders.contains(&at) {
+                    flow.feeders.push(at);
+                }
+            }
+            let needs = extracted.iter().filter(|name| text.contains(&format!("{{{name}}}")));
+            let needs = needs.cloned().collect();
+            extracted.extend(extract.into_iter().cloned());
+            flow.steps.push(ReadyStep { step: step.clone(), series, needs });
+        }
+        flow
+    }
+
+    fn series_of(
+        &mut self,
+        scenario: &Scenario,
+        step: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> usize {
         let key = SeriesKey {
             service: scenario.service,
             scenario: scenario.name.clone(),
             step: step.to_owned(),
         };
         self.series.iter().position(|known| *known == key).unwrap_or_else(|| {
+            let mut all = scenario.tags.clone();
+            all.extend(tags.clone());
+            self.tags.push(all);
             self.series.push(key);
             self.series.len() - 1
         })
@@ -144,27 +218,21 @@ fn why_not(step: &Step, config: &Config) -> Option<String> {
 
 impl ReadyScenario {
     /// The flow for a random number below the sum of the weights.
-    pub fn flow(&self, drawn: u32) -> &[ReadyStep] {
+    pub fn flow(&self, drawn: u32) -> Option<&ReadyFlow> {
         let mut left = drawn;
-        for (weight, steps) in &self.flows {
+        for (weight, flow) in &self.flows {
             if left < *weight {
-                return steps;
+                return Some(flow);
             }
             left -= weight;
         }
-        self.flows.last().map_or(&[], |(_, steps)| steps)
+        self.flows.last().map(|(_, flow)| flow)
     }
 
     /// The sum of the flows' weights.
     pub fn weights(&self) -> u32 {
         self.flows.iter().map(|(weight, _)| weight).sum()
     }
-}
-
-/// A pause drawn evenly from a range; `fraction` is from 0 to 1.
-pub fn think(range: ThinkTime, fraction: f64) -> Duration {
-    let (min, max) = (range.min.get(), range.max.get());
-    min + max.saturating_sub(min).mul_f64(fraction.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -177,7 +245,8 @@ mod tests {
         let loaded = crate::config::apply_overrides(config, &Default::default()).expect("valid");
         let mut config = loaded.config;
         change(&mut config);
-        Course::new(config.workloads.of(PhaseKind::Mixed).expect("shipped"), &config)
+        let workload = config.workloads.of(PhaseKind::Mixed).expect("shipped");
+        Course::new(workload, &config, Duration::from_secs(60)).expect("no feeders")
     }
 
     #[test]

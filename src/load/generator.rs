@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::header::HeaderMap;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::exchange::{Dial, common_headers};
-use super::population::stripe;
+use super::crew::Crew;
+use super::exchange::Dial;
 use super::recorder::{Measured, Recorder};
-use super::user::{Common, Gate, ThreadShared, User, UserParts};
+use super::user::{Common, Gate, ThreadShared};
 
 /// Length of an interval.
 pub const INTERVAL: Duration = Duration::from_secs(1);
@@ -41,6 +40,19 @@ pub struct ThreadInterval {
     pub users: Vec<u32>,
     /// Share of one core that it used, in percent.
     pub busy_percent: f32,
+    /// Its requests in flight.
+    pub in_flight: u32,
+}
+
+/// What is wanted of all threads together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Targets {
+    /// Users by scenario; for an open model those that are there from the start.
+    pub users: Vec<u32>,
+    /// When the plan clock showed zero, had there been no pause.
+    pub origin: Instant,
+    /// Percent of the planned rate by scenario.
+    pub percent: Vec<u32>,
 }
 
 /// What a thread is made from.
@@ -55,8 +67,8 @@ pub struct ThreadParts {
     pub seed: u64,
     /// Whether users may send.
     pub gate: watch::Receiver<Gate>,
-    /// Users wanted by scenario, over all threads.
-    pub targets: watch::Receiver<Vec<u32>>,
+    /// What is wanted of all threads together.
+    pub targets: watch::Receiver<Targets>,
     /// Where it says what it measured.
     pub out: mpsc::Sender<FromThread>,
 }
@@ -79,41 +91,25 @@ pub fn spawn(
 
 /// Runs a generator on the current thread, inside a `LocalSet`, until its users have left.
 pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>) {
-    let Ok(recorder) = Recorder::new(parts.common.course.series.len()) else { return };
+    let course = &parts.common.course;
+    let recorder = Recorder::new(course.series.len(), course.scenarios.len());
+    let Ok(recorder) = recorder else { return };
     let shared = Rc::new(ThreadShared {
         common: Arc::clone(&parts.common),
         recorder: RefCell::new(recorder),
         in_flight: Cell::new(0),
         idle: Notify::new(),
     });
-    let headers = parts.common.endpoints.iter();
-    let headers =
-        headers.map(|e| Rc::new(common_headers(e, &parts.common.run_id))).collect::<Vec<_>>();
-    let scenarios = parts.common.course.scenarios.len();
-    let mut generator = Generator {
-        users: (0..scenarios).map(|_| Vec::new()).collect(),
-        tasks: JoinSet::new(),
-        cpu: CpuClock::start(),
-        born: 0,
-        holding: false,
-        parts,
-        shared,
-        dial,
-        headers,
-    };
+    let crew = Crew::new(&parts, &shared, dial);
+    let mut generator = Generator { crew, cpu: CpuClock::start(), holding: false, parts, shared };
     generator.work().await;
 }
 
 struct Generator {
     parts: ThreadParts,
     shared: Rc<ThreadShared>,
-    dial: Vec<Rc<dyn Dial>>,
-    headers: Vec<Rc<HeaderMap>>,
-    /// How to tell each user of a scenario to leave.
-    users: Vec<Vec<oneshot::Sender<()>>>,
-    tasks: JoinSet<()>,
+    crew: Crew,
     cpu: CpuClock,
-    born: u64,
     holding: bool,
 }
 
@@ -126,10 +122,11 @@ impl Generator {
         self.follow_targets();
         loop {
             let gate = *self.parts.gate.borrow_and_update();
-            if gate == Gate::Dropped || (gate == Gate::Draining && self.tasks.is_empty()) {
+            if gate == Gate::Dropped || (gate == Gate::Draining && self.crew.is_empty()) {
                 break;
             }
             self.acknowledge_hold(gate).await;
+            let arrival = self.crew.next_arrival().filter(|_| gate == Gate::Open);
             tokio::select! {
                 biased;
                 changed = self.parts.gate.changed() => if changed.is_err() { break },
@@ -138,12 +135,15 @@ impl Generator {
                     Err(_) => break,
                 },
                 () = shared.idle.notified() => {}
-                Some(_) = self.tasks.join_next() => {}
-                _ = ticks.tick() => self.report(),
+                () = until(arrival) => self.crew.dispatch(),
+                () = self.crew.someone_left() => {}
+                _ = ticks.tick() => {
+                    self.crew.drop_overdue();
+                    self.report();
+                }
             }
         }
-        self.tasks.shutdown().await;
-        self.users.iter_mut().for_each(Vec::clear);
+        self.crew.dismiss().await;
         // The last words of a thread wait for room: they hold what it measured last.
         let last = self.measure();
         let _ = self.parts.out.send(FromThread::Interval(Box::new(last))).await;
@@ -163,32 +163,7 @@ impl Generator {
 
     fn follow_targets(&mut self) {
         let targets = self.parts.targets.borrow_and_update().clone();
-        for (scenario, total) in targets.into_iter().enumerate().take(self.users.len()) {
-            let wanted = stripe(total, self.parts.thread, self.parts.threads) as usize;
-            while self.users[scenario].len() < wanted {
-                let leave = self.add_user(scenario);
-                self.users[scenario].push(leave);
-            }
-            // The dropped senders tell the youngest users to leave after the step in flight.
-            self.users[scenario].truncate(wanted);
-        }
-    }
-
-    fn add_user(&mut self, scenario: usize) -> oneshot::Sender<()> {
-        let (leave, told_to_leave) = oneshot::channel();
-        self.born += 1;
-        let seed = self.parts.seed ^ (u64::from(self.parts.thread) << 48) ^ self.born;
-        let user = User::new(UserParts {
-            shared: Rc::clone(&self.shared),
-            scenario,
-            seed,
-            dial: Rc::clone(&self.dial[scenario]),
-            headers: Rc::clone(&self.headers[scenario]),
-            gate: self.parts.gate.clone(),
-            leave: told_to_leave,
-        });
-        self.tasks.spawn_local(user.live());
-        leave
+        self.crew.follow(targets);
     }
 
     /// Hands the interval out; while there is no room, it goes on growing, so that nothing is lost.
@@ -204,9 +179,18 @@ impl Generator {
         ThreadInterval {
             thread: self.parts.thread,
             measured: self.shared.recorder.borrow_mut().take(&self.parts.common.course.series),
-            users: self.users.iter().map(|users| users.len() as u32).collect(),
+            users: self.crew.users(),
             busy_percent: self.cpu.busy_percent(),
+            in_flight: self.shared.in_flight.get() as u32,
         }
+    }
+}
+
+/// Waits until an instant; for ever when there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

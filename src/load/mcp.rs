@@ -74,7 +74,7 @@ impl Session {
         read_all(response.into_body()).await?;
         expect_success(status)?;
         self.headers = Some(headers);
-        Ok(Brought { bytes, tokens: 0 })
+        Ok(Brought { bytes, ..Brought::default() })
     }
 
     /// Calls the next of the allowed tools.
@@ -115,7 +115,7 @@ impl Session {
         if !answer["result"].is_object() {
             return Err(check(format!("{method}: neither result nor error")).into());
         }
-        Ok(Brought { bytes, tokens: 0 })
+        Ok(Brought { bytes, ..Brought::default() })
     }
 
     fn message(&mut self, method: &str, params: Value) -> Value {

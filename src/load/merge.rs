@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::generator::ThreadInterval;
-use crate::run::event::{GeneratorHealth, IntervalReport, Measurements, SeriesInterval, SeriesKey};
+use crate::run::event::{
+    GeneratorHealth, IntervalReport, Iterations, Measurements, SeriesInterval, SeriesKey,
+};
 
 /// What the threads have reported since the last interval of the phase.
 pub struct Merge {
     since: Instant,
     series: BTreeMap<SeriesKey, Measurements>,
+    /// By position of the scenario.
+    iterations: Vec<Iterations>,
     generator: GeneratorHealth,
     users: Vec<Vec<u32>>,
     heard: bool,
@@ -22,6 +26,7 @@ impl Merge {
         Self {
             since: Instant::now(),
             series: BTreeMap::new(),
+            iterations: Vec::new(),
             generator: GeneratorHealth::default(),
             users: vec![Vec::new(); threads],
             heard: false,
@@ -39,8 +44,14 @@ impl Merge {
         self.generator.lateness.add(&interval.measured.lateness);
         let busiest = self.generator.busiest_thread_percent.max(interval.busy_percent);
         self.generator.busiest_thread_percent = busiest;
+        self.generator.in_flight += interval.in_flight;
         if let Some(users) = self.users.get_mut(interval.thread as usize) {
             *users = interval.users;
+        }
+        let scenarios = interval.measured.iterations.len().max(self.iterations.len());
+        self.iterations.resize_with(scenarios, Iterations::default);
+        for (sum, more) in self.iterations.iter_mut().zip(&interval.measured.iterations) {
+            sum.add(more);
         }
         for series in interval.measured.series {
             self.series.entry(series.key).or_default().add(&series.measured);
@@ -58,7 +69,11 @@ impl Merge {
             let sum = self.users.iter().filter_map(|users| users.get(at)).sum();
             ((*name).to_owned(), sum)
         });
+        let iterations = std::mem::take(&mut self.iterations);
+        let iterations =
+            scenarios.iter().zip(iterations).filter(|(_, i)| *i != Iterations::default());
         Some(IntervalReport {
+            iterations: iterations.map(|(name, i)| ((*name).to_owned(), i)).collect(),
             length_us: length.as_micros() as u64,
             users: users.collect(),
             series: std::mem::take(&mut self.series)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::{Stages, Workload};
+use super::curve::Curve;
+use super::schedule::{Model, Schedule};
 
 /// Most users of one scenario, whatever an operator asks for.
 const MAX_USERS: u32 = 100_000;
@@ -10,60 +11,80 @@ const MAX_USERS: u32 = 100_000;
 /// The course of users over a phase.
 #[derive(Clone, Debug)]
 pub struct Population {
-    courses: Vec<Course>,
+    courses: Vec<(Schedule, Course)>,
     spawn_rate: u32,
-    length: Duration,
 }
 
 #[derive(Clone, Debug)]
 enum Course {
     /// A constant number, reached at the spawn rate.
-    Constant { users: u32, share: u32, shares: u32 },
+    Share { users: u32, share: u32, shares: u32 },
     /// A ramp, with what operators added to it.
-    Ramp { stages: Stages, offset: i64 },
+    Ramp { curve: Curve, offset: i64 },
+    /// A number that the model gives; an open one has further users as it needs them.
+    Given { users: u32, open: bool },
 }
 
 impl Population {
-    /// The course of a workload's scenarios, by their positions in `scenarios`, over a phase.
-    pub fn new(workload: &Workload, scenarios: &[usize], length: Duration) -> Self {
-        let of = |at: &usize| &workload.scenarios[*at];
-        let weights: Vec<u32> = scenarios.iter().map(|at| of(at).weight).collect();
-        let shares = split(workload.users.unwrap_or(0), &weights);
-        let total: u32 = shares.iter().sum();
-        let courses = scenarios.iter().zip(shares).map(|(at, share)| match &of(at).stages {
-            Some(stages) => Course::Ramp { stages: stages.clone(), offset: 0 },
-            None => Course::Constant { users: share, share, shares: total },
+    /// The course of scenarios by their schedules; `users` are shared among those that share.
+    pub fn new(schedules: &[Schedule], users: u32, spawn_rate: u32) -> Self {
+        let weight = |schedule: &Schedule| match schedule.model {
+            Model::Share { weight } => weight,
+            _ => 0,
+        };
+        let weights: Vec<u32> = schedules.iter().map(weight).collect();
+        let parts = split(users, &weights);
+        let shares: u32 = parts.iter().sum();
+        let courses = schedules.iter().zip(parts).map(|(schedule, share)| {
+            let course = match &schedule.model {
+                Model::Share { .. } => Course::Share { users: share, share, shares },
+                Model::Users(curve) => Course::Ramp { curve: curve.clone(), offset: 0 },
+                Model::Arrivals { users, .. } => Course::Given { users: *users, open: true },
+                Model::Iterations { users, .. } => Course::Given { users: *users, open: false },
+            };
+            (schedule.clone(), course)
         });
-        Self { courses: courses.collect(), spawn_rate: workload.spawn_rate, length }
+        Self { courses: courses.collect(), spawn_rate }
     }
 
     /// Users by scenario at a time of the plan clock.
     pub fn at(&self, elapsed: Duration) -> Vec<u32> {
-        let spawned = f64::from(self.spawn_rate) * elapsed.as_secs_f64() + 1.0;
-        let users = |course: &Course| match course {
-            Course::Constant { users, share, shares } => {
-                let part = spawned * f64::from(*share) / f64::from((*shares).max(1));
-                (*users).min(part.ceil() as u32)
+        let users = |(schedule, course): &(Schedule, Course)| {
+            if !schedule.works_at(elapsed) {
+                return 0;
             }
-            Course::Ramp { stages, offset } => {
-                clamp(i64::from(ramp(stages, elapsed, self.length)) + offset)
+            let since = elapsed.saturating_sub(schedule.start);
+            match course {
+                Course::Share { users, share, shares } => {
+                    let spawned = f64::from(self.spawn_rate) * since.as_secs_f64() + 1.0;
+                    let part = spawned * f64::from(*share) / f64::from((*shares).max(1));
+                    (*users).min(part.ceil() as u32)
+                }
+                Course::Ramp { curve, offset } => clamp(curve.value(since).round() as i64 + offset),
+                Course::Given { users, .. } => *users,
             }
         };
         self.courses.iter().map(users).collect()
     }
 
     /// Adds users to one scenario (by position), or to all of them in proportion; returns how many
-    /// users are wanted altogether at this time.
+    /// users are wanted altogether at this time. Open models have as many as their rate needs.
     pub fn rescale(&mut self, scenario: Option<usize>, by: i32, elapsed: Duration) -> u32 {
         let now = self.at(elapsed);
+        let adjustable = |at: &usize| {
+            let (schedule, course) = &self.courses[*at];
+            !matches!(course, Course::Given { .. }) && schedule.works_at(elapsed)
+        };
         let wanted: Vec<usize> = scenario.map_or_else(|| (0..now.len()).collect(), |at| vec![at]);
+        let wanted: Vec<usize> = wanted.into_iter().filter(adjustable).collect();
         let weights: Vec<u32> = wanted.iter().map(|at| now[*at].max(1)).collect();
         let parts = split(by.unsigned_abs(), &weights);
         for (at, part) in wanted.into_iter().zip(parts) {
             let change = i64::from(part) * i64::from(by.signum());
-            match &mut self.courses[at] {
-                Course::Constant { users, .. } => *users = clamp(i64::from(*users) + change),
+            match &mut self.courses[at].1 {
+                Course::Share { users, .. } => *users = clamp(i64::from(*users) + change),
                 Course::Ramp { offset, .. } => *offset += change,
+                Course::Given { .. } => {}
             }
         }
         self.wanted(elapsed)
@@ -71,9 +92,16 @@ impl Population {
 
     /// Users wanted altogether, those that are still being spawned included.
     pub fn wanted(&self, elapsed: Duration) -> u32 {
-        let wanted = |(course, now): (&Course, u32)| match course {
-            Course::Constant { users, .. } => *users,
+        let wanted = |((_, course), now): (&(Schedule, Course), u32)| match course {
+            Course::Share { users, .. } => *users,
             Course::Ramp { .. } => now,
+            Course::Given { open, .. } => {
+                if *open {
+                    0
+                } else {
+                    now
+                }
+            }
         };
         self.courses.iter().zip(self.at(elapsed)).map(wanted).sum()
     }
@@ -81,22 +109,6 @@ impl Population {
 
 fn clamp(users: i64) -> u32 {
     users.clamp(0, i64::from(MAX_USERS)) as u32
-}
-
-/// Linear interpolation from target to target; the stages are stretched to `length`.
-fn ramp(stages: &Stages, elapsed: Duration, length: Duration) -> u32 {
-    let total: f64 = stages.steps.iter().map(|stage| stage.duration.get().as_secs_f64()).sum();
-    let mut at = elapsed.as_secs_f64() / length.as_secs_f64().max(f64::MIN_POSITIVE) * total;
-    let mut from = f64::from(stages.start);
-    for stage in &stages.steps {
-        let (long, to) = (stage.duration.get().as_secs_f64(), f64::from(stage.target));
-        if at < long {
-            return (from + (to - from) * at / long).round() as u32;
-        }
-        at -= long;
-        from = to;
-    }
-    from as u32
 }
 
 /// Splits a number by weights so that the parts add up to it (largest remainder).
@@ -122,14 +134,16 @@ pub const fn stripe(total: u32, thread: u32, threads: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Stage, TimeSpan};
     use proptest::prelude::*;
 
     fn shipped(kind: crate::config::PhaseKind, length: u64) -> Population {
         let config = crate::sandbox::config(&crate::sandbox::Endpoints::placeholder());
         let loaded = crate::config::apply_overrides(config, &Default::default()).expect("valid");
-        let workload = loaded.config.workloads.of(kind).expect("shipped").clone();
-        Population::new(&workload, &[0, 1, 2], Duration::from_secs(length))
+        let workload = loaded.config.workloads.of(kind).expect("shipped");
+        let length = Duration::from_secs(length);
+        let schedule = |scenario| Schedule::new(scenario, workload, length);
+        let schedules: Vec<Schedule> = workload.scenarios.iter().map(schedule).collect();
+        Population::new(&schedules, workload.users.unwrap_or(0), workload.spawn_rate)
     }
 
     #[test]
@@ -158,13 +172,6 @@ mod tests {
         assert_eq!(population.at(late), [50, 30, 20]);
         assert_eq!(population.rescale(Some(2), -500, late), 80);
         assert_eq!(population.at(late), [50, 30, 0]);
-    }
-
-    #[test]
-    fn a_stage_of_no_length_is_a_jump() {
-        let jump = |duration, target| Stage { duration: TimeSpan::secs(duration), target };
-        let stages = Stages { start: 1, steps: vec![jump(0, 9), jump(10, 9)] };
-        assert_eq!(ramp(&stages, Duration::ZERO, Duration::from_secs(10)), 9);
     }
 
     proptest! {

@@ -33,7 +33,7 @@ pub async fn query(
     if bytes == 0 {
         return Err(Failure::new(ErrorKind::Check, "an empty answer"));
     }
-    Ok(Brought { bytes, tokens: 0 })
+    Ok(Brought { bytes, ..Brought::default() })
 }
 
 /// Writes one document.
@@ -52,7 +52,7 @@ pub async fn ingest(
         ("text", text),
     ];
     let bytes = call(line, endpoint, &scratch.ingest, &values).await?;
-    Ok(Brought { bytes, tokens: 0 })
+    Ok(Brought { bytes, ..Brought::default() })
 }
 
 async fn call(

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram as Dense;
+use hdrhistogram::{CreationError, Histogram as Dense};
 use tokio::time::Instant;
 
 use super::exchange::Failure;
-use crate::run::event::{ErrorKind, Measurements, SeriesInterval, SeriesKey};
+use crate::run::event::{
+    CheckCounts, ErrorKind, Iterations, Measurements, SeriesInterval, SeriesKey, StreamCounts,
+};
 use crate::run::histogram::{Histogram, MAX_US};
 
 /// The clocks of one finished request.
@@ -17,8 +19,6 @@ pub struct Clocks {
     pub intended: Instant,
     /// When work on it began (connecting included, where that was needed).
     pub began: Instant,
-    /// When its first content came, for a streamed answer.
-    pub first_token: Option<Instant>,
     /// When it was over.
     pub ended: Instant,
 }
@@ -30,11 +30,38 @@ pub struct Brought {
     pub bytes: u64,
     /// Tokens, as far as the answer says.
     pub tokens: u64,
+    /// What a streamed answer consisted of.
+    pub stream: Option<Streamed>,
+}
+
+impl Brought {
+    /// An answer of so many bytes.
+    pub fn bytes(bytes: usize) -> Self {
+        Self { bytes: bytes as u64, ..Self::default() }
+    }
+}
+
+/// A streamed answer with content.
+#[derive(Debug)]
+pub struct Streamed {
+    /// When its first content came.
+    pub first: Instant,
+    /// When its last content came.
+    pub last: Instant,
+    /// Events with content.
+    pub chunks: u64,
+    /// Of these, events that came together with the one before.
+    pub coalesced: u64,
+    /// Between two arrivals of content.
+    pub gaps: Vec<Duration>,
+    /// Whether it said how many tokens it has.
+    pub has_usage: bool,
 }
 
 /// Series of one thread. Recording takes no lock and allocates nothing.
 pub struct Recorder {
     series: Vec<Series>,
+    iterations: Vec<IterationSeries>,
     lateness: Dense<u32>,
     /// The first failure of each series and kind since the last interval, for the log.
     examples: BTreeMap<(usize, ErrorKind), String>,
@@ -43,56 +70,94 @@ pub struct Recorder {
 struct Series {
     response: Dense<u32>,
     service_time: Dense<u32>,
-    first_token: Option<Dense<u32>>,
+    lateness: Dense<u32>,
+    /// First token, gap and time per token, for series that have streamed answers.
+    streamed: Option<Box<[Dense<u32>; 3]>>,
+    streams: StreamCounts,
+    checks: CheckCounts,
     errors: BTreeMap<ErrorKind, u64>,
     bytes: u64,
     tokens: u64,
+}
+
+struct IterationSeries {
+    counts: Iterations,
+    duration: Dense<u32>,
 }
 
 /// What a thread measured in one interval.
 pub struct Measured {
     /// The series that had requests.
     pub series: Vec<SeriesInterval>,
+    /// Iterations by position of the scenario.
+    pub iterations: Vec<Iterations>,
     /// From the intended start to the actual one, microseconds.
     pub lateness: Histogram,
     /// One failure of each series and kind.
     pub examples: BTreeMap<(usize, ErrorKind), String>,
 }
 
+/// How an iteration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// At its end, after this long.
+    Finished(Duration),
+    /// Before its end.
+    Interrupted,
+    /// It found no user.
+    Dropped,
+}
+
 impl Recorder {
-    /// Empty series; `streamed` says which have first tokens.
+    /// Empty series.
     ///
     /// # Errors
     /// When the histogram's bounds are refused; the constants are not.
-    pub fn new(count: usize) -> Result<Self, hdrhistogram::CreationError> {
-        let dense = || Dense::<u32>::new_with_bounds(1, MAX_US, 3);
-        let series = || {
+    pub fn new(series: usize, scenarios: usize) -> Result<Self, CreationError> {
+        let one = |_| {
             Ok(Series {
                 response: dense()?,
                 service_time: dense()?,
-                first_token: None,
+                lateness: dense()?,
+                streamed: None,
+                streams: StreamCounts::default(),
+                checks: CheckCounts::default(),
                 errors: BTreeMap::new(),
                 bytes: 0,
                 tokens: 0,
             })
         };
-        let series = (0..count).map(|_| series()).collect::<Result<_, _>>()?;
-        Ok(Self { series, lateness: dense()?, examples: BTreeMap::new() })
+        let of_scenario =
+            |_| Ok(IterationSeries { counts: Iterations::default(), duration: dense()? });
+        Ok(Self {
+            series: (0..series).map(one).collect::<Result<_, _>>()?,
+            iterations: (0..scenarios).map(of_scenario).collect::<Result<_, _>>()?,
+            lateness: dense()?,
+            examples: BTreeMap::new(),
+        })
     }
 
-    /// Counts a finished request.
-    pub fn record(&mut self, at: usize, clocks: Clocks, outcome: Result<Brought, Failure>) {
+    /// Counts a finished request and the checks of its answer.
+    pub fn record(
+        &mut self,
+        at: usize,
+        clocks: Clocks,
+        checks: CheckCounts,
+        outcome: Result<Brought, Failure>,
+    ) {
         let Some(series) = self.series.get_mut(at) else { return };
-        let micros = |duration: Duration| (duration.as_micros() as u64).clamp(1, MAX_US);
         series.response.saturating_record(micros(clocks.ended - clocks.intended));
         series.service_time.saturating_record(micros(clocks.ended - clocks.began));
-        self.lateness.saturating_record(micros(clocks.began - clocks.intended));
+        let late = micros(clocks.began - clocks.intended);
+        series.lateness.saturating_record(late);
+        self.lateness.saturating_record(late);
+        series.checks.add(checks);
         match outcome {
-            Ok(Brought { bytes, tokens }) => {
+            Ok(Brought { bytes, tokens, stream }) => {
                 series.bytes += bytes;
                 series.tokens += tokens;
-                if let Some(first) = clocks.first_token {
-                    series.record_first_token(micros(first - clocks.began));
+                if let Some(stream) = stream {
+                    series.record_stream(&stream, tokens, clocks.began);
                 }
             }
             Err(Failure { kind, detail }) => {
@@ -102,41 +167,91 @@ impl Recorder {
         }
     }
 
+    /// Counts the end of an iteration of a scenario.
+    pub fn iteration(&mut self, scenario: usize, ended: Ended) {
+        let Some(series) = self.iterations.get_mut(scenario) else { return };
+        match ended {
+            Ended::Finished(after) => {
+                series.counts.finished += 1;
+                series.duration.saturating_record(micros(after));
+            }
+            Ended::Interrupted => series.counts.interrupted += 1,
+            Ended::Dropped => series.counts.dropped += 1,
+        }
+    }
+
     /// Takes out what was measured since the last call.
     pub fn take(&mut self, keys: &[SeriesKey]) -> Measured {
-        let lateness = Histogram::from_counts(&self.lateness);
-        self.lateness.reset();
         let measured = keys.iter().zip(&mut self.series).filter(|(_, s)| !s.response.is_empty());
         Measured {
             series: measured.map(|(key, series)| series.take(key)).collect(),
-            lateness,
+            iterations: self.iterations.iter_mut().map(IterationSeries::take).collect(),
+            lateness: drain(&mut self.lateness),
             examples: std::mem::take(&mut self.examples),
         }
     }
 }
 
+fn dense() -> Result<Dense<u32>, CreationError> {
+    Dense::new_with_bounds(1, MAX_US, 3)
+}
+
+fn micros(duration: Duration) -> u64 {
+    (duration.as_micros() as u64).clamp(1, MAX_US)
+}
+
+fn drain(dense: &mut Dense<u32>) -> Histogram {
+    let histogram = Histogram::from_counts(dense);
+    dense.reset();
+    histogram
+}
+
+impl IterationSeries {
+    fn take(&mut self) -> Iterations {
+        let mut taken = std::mem::take(&mut self.counts);
+        taken.duration = drain(&mut self.duration);
+        taken
+    }
+}
+
 impl Series {
-    fn record_first_token(&mut self, micros: u64) {
-        if self.first_token.is_none() {
-            self.first_token = Dense::new_with_bounds(1, MAX_US, 3).ok();
+    fn record_stream(&mut self, stream: &Streamed, tokens: u64, began: Instant) {
+        if self.streamed.is_none()
+            && let (Ok(first), Ok(gap), Ok(per_token)) = (dense(), dense(), dense())
+        {
+            self.streamed = Some(Box::new([first, gap, per_token]));
         }
-        if let Some(histogram) = &mut self.first_token {
-            histogram.saturating_record(micros);
+        let Some([first, gap, per_token]) = self.streamed.as_deref_mut() else { return };
+        first.saturating_record(micros(stream.first - began));
+        stream.gaps.iter().for_each(|between| gap.saturating_record(micros(*between)));
+        if let Ok(after_first @ 1..) = u32::try_from(tokens.saturating_sub(1)) {
+            per_token.saturating_record(micros((stream.last - stream.first) / after_first));
         }
+        self.streams.add(&StreamCounts {
+            streams: 1,
+            chunks: stream.chunks,
+            coalesced: stream.coalesced,
+            without_usage: u64::from(!stream.has_usage),
+        });
     }
 
     fn take(&mut self, key: &SeriesKey) -> SeriesInterval {
-        let take = |dense: &mut Dense<u32>| {
-            let histogram = Histogram::from_counts(dense);
-            dense.reset();
-            histogram
+        let mut streamed = self.streamed.as_deref_mut().map(|all| all.each_mut().map(drain));
+        let mut of_streams = |at: usize| {
+            let taken = streamed.as_mut().map(|all| std::mem::take(&mut all[at]));
+            taken.filter(|histogram| !histogram.is_empty())
         };
         SeriesInterval {
             key: key.clone(),
             measured: Measurements {
-                response: take(&mut self.response),
-                service_time: take(&mut self.service_time),
-                first_token: self.first_token.as_mut().map(take).filter(|first| first.count() > 0),
+                response: drain(&mut self.response),
+                service_time: drain(&mut self.service_time),
+                lateness: drain(&mut self.lateness),
+                first_token: of_streams(0),
+                token_gap: of_streams(1),
+                time_per_token: of_streams(2),
+                streams: std::mem::take(&mut self.streams),
+                checks: std::mem::take(&mut self.checks),
                 errors: std::mem::take(&mut self.errors),
                 bytes: std::mem::take(&mut self.bytes),
                 tokens: std::mem::take(&mut self.tokens),

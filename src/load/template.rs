@@ -27,11 +27,13 @@ pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// Replaces the placeholders in a path; values are percent-encoded, so that they stay one segment.
+/// `{+name}` is replaced by the value as it is (RFC 6570 calls this reserved expansion).
 pub fn fill_path(template: &str, values: &[(&str, &str)]) -> String {
-    let encoded: Vec<(&str, String)> =
-        values.iter().map(|(name, value)| (*name, encode_segment(value))).collect();
+    let encoded = values.iter().map(|(name, value)| ((*name).to_owned(), encode_segment(value)));
+    let raw = values.iter().map(|(name, value)| (format!("+{name}"), (*value).to_owned()));
+    let all: Vec<(String, String)> = encoded.chain(raw).collect();
     let borrowed: Vec<(&str, &str)> =
-        encoded.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     fill(template, &borrowed)
 }
 
@@ -72,6 +74,7 @@ mod tests {
         let values = [("id", "7"), ("text", "{id}")];
         assert_eq!(fill("a{id}b{nope}{text}{", &values), "a7b{nope}{id}{");
         assert_eq!(fill_path("/c/{id}", &[("id", "a/b ü")]), "/c/a%2Fb%20%C3%BC");
+        assert_eq!(fill_path("{+at}?x={at}", &[("at", "/a/7")]), "/a/7?x=%2Fa%2F7");
         let body = json!({ "k": ["{id}", 3], "n": { "t": "x{text}" } });
         let expected = json!({ "k": ["7", 3], "n": { "t": "x{id}" } });
         assert_eq!(fill_json(&body, &values), expected);

@@ -1,30 +1,31 @@
-//! A virtual user: flows drawn by weight, steps in order, think time in between.
+//! A virtual user: flows drawn by weight, steps in order, and what it waits for in between.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::Method;
 use hyper::header::HeaderMap;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
+use super::act::{Belongings, Luggage, act, needs_session, reserved_tokens, time_limit};
+use super::arrivals::{Counter, Free};
 use super::budget::Budget;
-use super::chat::{self, History};
-use super::course::{Course, ReadyScenario, ReadyStep, think};
+use super::cookies::Cookies;
+use super::course::{Course, ReadyFlow, ReadyScenario, ReadyStep};
 use super::documents::Documents;
-use super::exchange::{Ask, Dial, Failure, Line, expect_success, read_all};
-use super::mcp::{CallFailure, Session};
-use super::rag;
-use super::recorder::{Brought, Clocks, Recorder};
-use crate::config::{Config, Endpoint, ServiceKind, Step};
+use super::exchange::{Dial, Failure, Line};
+use super::mcp::Session;
+use super::recorder::{Brought, Clocks, Ended, Recorder};
+use super::schedule::Model;
+use super::think;
+use crate::config::{Config, SessionLife, Step};
 use crate::platform::endpoint::ResolvedEndpoint;
-use crate::run::event::ErrorKind;
+use crate::run::event::{CheckCounts, ErrorKind};
 
 /// After a refused connection nobody knocks again at once.
 const AFTER_REFUSAL: Duration = Duration::from_millis(50);
@@ -36,7 +37,7 @@ pub enum Gate {
     Open,
     /// They finish what is in flight, and wait.
     Held,
-    /// They finish what is in flight, and leave.
+    /// They finish their flow, and leave.
     Draining,
     /// They are dropped where they are.
     Dropped,
@@ -54,10 +55,40 @@ pub struct Common {
     pub budget: Budget,
     /// Set when the budget is used up.
     pub exhausted: AtomicBool,
+    /// How far each scenario is, where that is counted.
+    pub progress: Vec<Progress>,
     /// Documents that are written.
     pub documents: Documents,
     /// The run's id.
     pub run_id: String,
+}
+
+/// How far a scenario is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Iterations that were begun.
+    begun: AtomicU64,
+    /// Iterations that ended.
+    ended: AtomicU64,
+    /// Set when its feeders have no row left.
+    spent: AtomicBool,
+}
+
+impl Progress {
+    /// Whether nothing more will begin, whatever time is left.
+    pub fn is_done(&self, model: &Model) -> bool {
+        let all = match model {
+            Model::Iterations { count, shared: true, .. } => Some(*count),
+            Model::Iterations { count, users, shared: false } => Some(count * u64::from(*users)),
+            _ => None,
+        };
+        self.is_spent() || all.is_some_and(|all| self.ended.load(Ordering::Relaxed) >= all)
+    }
+
+    /// Whether its feeders have no row left.
+    pub fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
+    }
 }
 
 /// What the users of one thread share.
@@ -76,11 +107,15 @@ pub struct ThreadShared {
 pub struct User {
     shared: Rc<ThreadShared>,
     scenario: usize,
+    number: u64,
     random: StdRng,
-    line: Line,
-    session: Session,
+    with: Belongings,
     gate: watch::Receiver<Gate>,
     leave: oneshot::Receiver<()>,
+    counter: Option<Rc<Counter>>,
+    /// That it waits for an arrival, while it does.
+    free: Option<Free>,
+    flows: u64,
 }
 
 /// What a user is made from.
@@ -89,6 +124,8 @@ pub struct UserParts {
     pub shared: Rc<ThreadShared>,
     /// Position of its scenario.
     pub scenario: usize,
+    /// Its number in the phase.
+    pub number: u64,
     /// Seed of its choices.
     pub seed: u64,
     /// How it connects.
@@ -99,6 +136,8 @@ pub struct UserParts {
     pub gate: watch::Receiver<Gate>,
     /// Resolved when it has to leave.
     pub leave: oneshot::Receiver<()>,
+    /// Where it waits for arrivals, in an open model.
+    pub counter: Option<Rc<Counter>>,
 }
 
 impl User {
@@ -107,59 +146,161 @@ impl User {
         Self {
             shared: parts.shared,
             scenario: parts.scenario,
+            number: parts.number,
             random: StdRng::seed_from_u64(parts.seed),
-            line: Line::new(parts.dial, parts.headers),
-            session: Session::default(),
+            with: Belongings {
+                line: Line::new(parts.dial, parts.headers),
+                session: Session::default(),
+                cookies: Cookies::default(),
+            },
             gate: parts.gate,
             leave: parts.leave,
+            free: parts.counter.as_ref().map(Free::at),
+            counter: parts.counter,
+            flows: 0,
         }
     }
 
-    /// Lives until it has to leave.
+    /// Lives until it has to leave, or has done what it came for.
     pub async fn live(mut self) {
         let common = Arc::clone(&self.shared.common);
         let scenario = &common.course.scenarios[self.scenario];
         // Users that start together do not all knock at the same moment.
-        let mut due =
-            Instant::now() + think(common.course.think_time, 1.0).mul_f64(self.random.random());
-        loop {
-            let flow = scenario.flow(self.random.random_range(0..scenario.weights().max(1)));
-            let mut history = History::new();
-            for ready in flow {
-                if let Step::Think(pause) = ready.step {
-                    due += pause.get();
-                    continue;
-                }
-                let Some(intended) = self.wait_until(due).await else { return };
-                due = self.take_step(&common, scenario, ready, intended, &mut history).await;
+        let first = scenario.think_time.max.get().mul_f64(self.random.random());
+        let counted = matches!(scenario.schedule.model, Model::Iterations { .. });
+        let mut due = Instant::now() + if counted { Duration::ZERO } else { first };
+        while let Some(intended) = self.next_start(due).await {
+            if !self.may_begin(&common, scenario) {
+                return;
             }
-            due += think(common.course.think_time, self.random.random());
+            let underway = Underway::begin(&self.shared, self.scenario);
+            let Some((ended, whole)) = self.fly(&common, scenario, intended).await else {
+                return underway.forget();
+            };
+            let how = if whole { Ended::Finished(ended - intended) } else { Ended::Interrupted };
+            underway.ended(how);
+            self.free = self.counter.as_ref().map(Free::at);
+            due = ended + think::draw(&scenario.think_time, &mut self.random);
+            if let Some(pacing) = scenario.pacing {
+                due = due.max(intended + pacing);
+            }
         }
     }
 
-    /// Waits for the intended start of the next request, shifted by a pause in between; none when
-    /// the user has to leave.
-    async fn wait_until(&mut self, due: Instant) -> Option<Instant> {
+    /// Whether there is an iteration left for this user.
+    fn may_begin(&mut self, common: &Common, scenario: &ReadyScenario) -> bool {
+        self.flows += 1;
+        let Model::Iterations { count, shared, .. } = scenario.schedule.model else { return true };
+        let begun = &common.progress[self.scenario].begun;
+        let before = if shared { begun.fetch_add(1, Ordering::Relaxed) } else { self.flows - 1 };
+        before < count
+    }
+
+    /// Waits for the intended start of the next flow; none when the user has to leave.
+    async fn next_start(&mut self, due: Instant) -> Option<Instant> {
         let mut due = due;
         loop {
             let gate = *self.gate.borrow_and_update();
-            match gate {
-                Gate::Draining | Gate::Dropped => return None,
-                Gate::Held => {
+            match (gate, &self.free) {
+                (Gate::Draining | Gate::Dropped, _) => return None,
+                (Gate::Held, _) => {
                     tokio::select! {
                         changed = self.gate.changed() => changed.ok()?,
                         _ = &mut self.leave => return None,
                     }
                     due = due.max(Instant::now());
                 }
-                Gate::Open => tokio::select! {
+                (Gate::Open, None) => tokio::select! {
                     biased;
                     changed = self.gate.changed() => changed.ok()?,
                     _ = &mut self.leave => return None,
                     () = tokio::time::sleep_until(due) => return Some(due),
                 },
+                (Gate::Open, Some(free)) => tokio::select! {
+                    biased;
+                    changed = self.gate.changed() => changed.ok()?,
+                    _ = &mut self.leave => return None,
+                    intended = free.next() => {
+                        self.free = None;
+                        return Some(intended);
+                    }
+                },
             }
         }
+    }
+
+    /// Waits within a flow, shifted by a pause in between.
+    async fn wait_until(&mut self, due: Instant) -> Instant {
+        let mut due = due;
+        loop {
+            if *self.gate.borrow_and_update() == Gate::Held {
+                if self.gate.changed().await.is_err() {
+                    return due;
+                }
+                due = due.max(Instant::now());
+                continue;
+            }
+            if due <= Instant::now() {
+                return due;
+            }
+            tokio::select! {
+                biased;
+                _ = self.gate.changed() => {}
+                () = tokio::time::sleep_until(due) => return due,
+            }
+        }
+    }
+
+    /// Takes the steps of a flow; returns when it ended and whether that was its end. None when
+    /// there is nothing left to fill it with.
+    async fn fly(
+        &mut self,
+        common: &Common,
+        scenario: &ReadyScenario,
+        intended: Instant,
+    ) -> Option<(Instant, bool)> {
+        let drawn = self.random.random_range(0..scenario.weights().max(1));
+        let flow = scenario.flow(drawn)?;
+        let Some(mut luggage) = self.pack(common, flow) else {
+            common.progress[self.scenario].spent.store(true, Ordering::Relaxed);
+            return None;
+        };
+        if scenario.session == SessionLife::Flow {
+            self.with.line.hang_up();
+            self.with.session.forget();
+            self.with.cookies.clear();
+        }
+        let mut due = intended;
+        for ready in &flow.steps {
+            if let Step::Think(pause) = ready.step {
+                due += pause.get();
+                continue;
+            }
+            if !ready.needs.iter().all(|name| luggage.values.has(name)) {
+                return Some((due, false));
+            }
+            let intended = self.wait_until(due).await;
+            due = self.take_step(common, scenario, ready, intended, &mut luggage).await;
+        }
+        // A pause at the end of a flow is part of it.
+        Some((self.wait_until(due).await, true))
+    }
+
+    /// The values that a flow begins with; none when a feeder has no row left.
+    fn pack(&mut self, common: &Common, flow: &ReadyFlow) -> Option<Luggage> {
+        let mut luggage = Luggage::default();
+        let values = &mut luggage.values;
+        let (user, flows) = (self.number.to_string(), self.flows.to_string());
+        let marker = common.documents.marker();
+        values.set("unique", &format!("{marker}-{user}-{flows}"));
+        values.set("user", &user);
+        values.set("iteration", &flows);
+        values.set("marker", marker);
+        for at in &flow.feeders {
+            let row = common.course.feeders[*at].draw(&mut self.random)?;
+            row.for_each(|(name, value)| values.set(name, value));
+        }
+        Some(luggage)
     }
 
     /// Takes one step, and returns when the next may begin.
@@ -169,10 +310,10 @@ impl User {
         scenario: &ReadyScenario,
         ready: &ReadyStep,
         intended: Instant,
-        history: &mut History,
+        luggage: &mut Luggage,
     ) -> Instant {
         let mut intended = intended;
-        if needs_session(&ready.step) && !self.session.is_open() {
+        if needs_session(&ready.step) && !self.with.session.is_open() {
             match self.open_session(common, scenario, intended).await {
                 Ok(at) => intended = at,
                 Err(at) => return at,
@@ -191,26 +332,25 @@ impl User {
             },
             _ => String::new(),
         };
+        let limit = time_limit(common, scenario.service, &ready.step);
+        let mut checks = CheckCounts::default();
         let began = Instant::now();
         let flight = Flight::begin(&self.shared);
-        let limit = endpoint(common, scenario.service).map_or(Duration::MAX, |e| e.timeout.get());
-        let acted = tokio::time::timeout(limit, self.act(common, &ready.step, &id, history)).await;
+        let (at, with) = (self.scenario, &mut self.with);
+        let acting = act(common, at, &ready.step, &id, with, luggage, &mut checks);
+        let acted = tokio::time::timeout(limit, acting).await;
         let ended = Instant::now();
         drop(flight);
-        let (outcome, first_token) = match acted {
-            Ok(Ok((brought, first_token))) => (Ok(brought), first_token),
-            Ok(Err(failure)) => (Err(failure), None),
-            Err(_) => {
-                self.line.hang_up();
-                let detail = format!("no whole answer within {:.0} s", limit.as_secs_f64());
-                (Err(Failure::new(ErrorKind::Timeout, detail)), None)
-            }
-        };
+        let outcome = acted.unwrap_or_else(|_| {
+            self.with.line.hang_up();
+            let detail = format!("no whole answer within {:.1} s", limit.as_secs_f64());
+            Err(Failure::new(ErrorKind::Timeout, detail))
+        });
         let used = outcome.as_ref().map_or(0, |brought| brought.tokens);
         common.budget.give_back(tokens.saturating_sub(used));
         let next = ended + pause_after(&outcome);
-        let clocks = Clocks { intended, began, first_token, ended };
-        self.shared.recorder.borrow_mut().record(ready.series, clocks, outcome);
+        let clocks = Clocks { intended, began, ended };
+        self.shared.recorder.borrow_mut().record(ready.series, clocks, checks, outcome);
         next
     }
 
@@ -231,7 +371,7 @@ impl User {
         let path = common.endpoints[self.scenario].path(&mcp.path);
         let began = Instant::now();
         let flight = Flight::begin(&self.shared);
-        let opening = self.session.initialize(&mut self.line, &path);
+        let opening = self.with.session.initialize(&mut self.with.line, &path);
         let opened = tokio::time::timeout(mcp.endpoint.timeout.get(), opening).await;
         let ended = Instant::now();
         drop(flight);
@@ -240,94 +380,12 @@ impl User {
         });
         let (next, failed) = (ended + pause_after(&outcome), outcome.is_err());
         if failed {
-            self.line.hang_up();
+            self.with.line.hang_up();
         }
-        let clocks = Clocks { intended, began, first_token: None, ended };
-        self.shared.recorder.borrow_mut().record(series, clocks, outcome);
+        let clocks = Clocks { intended, began, ended };
+        let checks = CheckCounts::default();
+        self.shared.recorder.borrow_mut().record(series, clocks, checks, outcome);
         if failed { Err(next) } else { Ok(ended) }
-    }
-
-    async fn act(
-        &mut self,
-        common: &Common,
-        step: &Step,
-        id: &str,
-        history: &mut History,
-    ) -> Result<(Brought, Option<Instant>), Failure> {
-        let services = &common.config.services;
-        let endpoint = &common.endpoints[self.scenario];
-        let line = &mut self.line;
-        let marker = common.documents.marker();
-        let brought = match (step, &services.chat, &services.rag, &services.mcp) {
-            (Step::Chat { prompt, stream }, Some(chat), ..) => {
-                let path = endpoint.path(&chat.completions);
-                let done = chat::complete(line, chat, &path, prompt, *stream, history).await?;
-                return Ok((done.brought, done.first_token));
-            }
-            (Step::Query { question }, _, Some(service), _) => {
-                rag::query(line, endpoint, &service.query, question).await?
-            }
-            (Step::Ingest { text }, _, Some(service), _) => match &service.scratch {
-                Some(scratch) => rag::ingest(line, endpoint, scratch, id, marker, text).await?,
-                None => return Err(Failure::new(ErrorKind::Check, "no scratch collection")),
-            },
-            (Step::Tool {} | Step::ListTools {} | Step::Ping {}, _, _, Some(service)) => {
-                let path = endpoint.path(&service.path);
-                let session = &mut self.session;
-                let called = match step {
-                    Step::Tool {} => session.call_tool(line, &path, &service.tools, marker).await,
-                    Step::ListTools {} => {
-                        session.request(line, &path, "tools/list", json!({})).await
-                    }
-                    _ => session.request(line, &path, "ping", json!({})).await,
-                };
-                called.map_err(|failure| match failure {
-                    CallFailure::Failed(failure) => failure,
-                    CallFailure::Expired => {
-                        session.forget();
-                        Failure::new(
-                            ErrorKind::ClientStatus,
-                            "the session has expired; opening another",
-                        )
-                    }
-                })?
-            }
-            _ => health(line, common, self.scenario).await?,
-        };
-        Ok((brought, None))
-    }
-}
-
-async fn health(line: &mut Line, common: &Common, scenario: usize) -> Result<Brought, Failure> {
-    let service = common.course.scenarios[scenario].service;
-    let path = endpoint(common, service).map_or("/health", |endpoint| endpoint.health.as_str());
-    let ask = Ask {
-        method: Method::GET,
-        path: common.endpoints[scenario].path(path),
-        body: None,
-        accept: "*/*",
-        headers: HeaderMap::new(),
-    };
-    let response = line.send(&ask).await?;
-    let status = response.status();
-    let body = read_all(response.into_body()).await?;
-    expect_success(status)?;
-    Ok(Brought { bytes: body.len() as u64, tokens: 0 })
-}
-
-fn endpoint(common: &Common, service: ServiceKind) -> Option<&Endpoint> {
-    common.config.services.endpoints().find(|(kind, _)| *kind == service).map(|(_, e)| e)
-}
-
-const fn needs_session(step: &Step) -> bool {
-    matches!(step, Step::Tool {} | Step::ListTools {} | Step::Ping {})
-}
-
-/// The most tokens that a step can cost.
-fn reserved_tokens(common: &Common, step: &Step) -> u64 {
-    match (step, &common.config.services.chat) {
-        (Step::Chat { .. }, Some(chat)) => u64::from(chat.max_tokens),
-        _ => 0,
     }
 }
 
@@ -337,6 +395,38 @@ fn pause_after(outcome: &Result<Brought, Failure>) -> Duration {
             kind: ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Protocol, ..
         }) => AFTER_REFUSAL,
         _ => Duration::ZERO,
+    }
+}
+
+/// A flow that has begun: when its user is dropped in the middle of it, it was interrupted.
+struct Underway {
+    shared: Rc<ThreadShared>,
+    scenario: usize,
+    how: Option<Ended>,
+}
+
+impl Underway {
+    fn begin(shared: &Rc<ThreadShared>, scenario: usize) -> Self {
+        Self { shared: Rc::clone(shared), scenario, how: Some(Ended::Interrupted) }
+    }
+
+    fn ended(mut self, how: Ended) {
+        self.how = Some(how);
+    }
+
+    /// It did not begin after all.
+    fn forget(mut self) {
+        self.how = None;
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        if let Some(how) = self.how {
+            self.shared.recorder.borrow_mut().iteration(self.scenario, how);
+            let progress = &self.shared.common.progress[self.scenario];
+            progress.ended.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

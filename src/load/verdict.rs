@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::Workload;
-use crate::run::event::{Measurements, PhaseOutcome, Verdict};
+use super::thresholds::words;
+use crate::run::event::{LimitReport, PhaseOutcome, Verdict};
 use crate::run::histogram::Histogram;
 use crate::run::state::LoadState;
 
@@ -18,17 +18,32 @@ pub const OVERLOADED_PERCENT: f32 = 90.0;
 pub enum EarlyEnd {
     /// Too many requests failed.
     Guard(String),
+    /// A threshold that says so was broken.
+    Threshold(String),
     /// A cap was reached.
     Cap(String),
 }
 
+impl EarlyEnd {
+    /// Why, in words.
+    pub fn reason(&self) -> &str {
+        let (Self::Guard(reason) | Self::Threshold(reason) | Self::Cap(reason)) = self;
+        reason
+    }
+}
+
+/// Above this share of dropped iterations, in percent, the load that was asked for was not there.
+const DROPPED_PERCENT: f64 = 1.0;
+
 /// The outcome of a phase.
 pub fn outcome(
     load: &LoadState,
-    workload: &Workload,
     early: Option<EarlyEnd>,
     overloaded_intervals: u64,
 ) -> PhaseOutcome {
+    if let Some(limit) = &load.limit {
+        return of_search(limit, early.as_ref());
+    }
     if let Some(EarlyEnd::Guard(reason)) = early {
         return PhaseOutcome::new(Verdict::Fail, format!("stopped by its guard: {reason}"));
     }
@@ -39,87 +54,106 @@ pub fn outcome(
     if let Some(reason) = invalid(load, &totals.response, overloaded_intervals) {
         return PhaseOutcome::new(Verdict::Invalid, reason);
     }
-    let broken = broken_thresholds(load, workload);
+    let broken = load.thresholds.iter().filter(|row| row.holds == Some(false)).map(words);
+    let broken = broken.collect::<Vec<_>>().join("; ");
     if !broken.is_empty() {
-        return PhaseOutcome::new(Verdict::Fail, broken.join("; "));
+        let stopped = matches!(early, Some(EarlyEnd::Threshold(_)));
+        let early = if stopped { "stopped early: " } else { "" };
+        return PhaseOutcome::new(Verdict::Fail, format!("{early}{broken}"));
     }
     if let Some(cleanup) = load.cleanup.as_ref().filter(|cleanup| cleanup.remaining_count > 0) {
         let reason = format!("{} documents could not be removed", cleanup.remaining_count);
         return PhaseOutcome::new(Verdict::Fail, reason);
     }
-    if let Some(EarlyEnd::Cap(reason)) = early {
+    if let Some(EarlyEnd::Cap(reason) | EarlyEnd::Threshold(reason)) = early {
+        return PhaseOutcome::new(Verdict::Inconclusive, reason);
+    }
+    if let Some(reason) = undecided(load) {
         return PhaseOutcome::new(Verdict::Inconclusive, reason);
     }
     let (n, failed) = (totals.requests(), totals.failed());
     PhaseOutcome::new(Verdict::Pass, format!("{n} requests, {failed} failed, every threshold held"))
 }
 
+/// The outcome of a search for the largest sustained rate: finding it is what it is for.
+fn of_search(limit: &LimitReport, early: Option<&EarlyEnd>) -> PhaseOutcome {
+    let words = limit.words();
+    match (&limit.invalid, early) {
+        (Some(reason), _) => {
+            let reason = format!("{reason} at {:.1} flows/s; the platform {words}", limit.rate);
+            PhaseOutcome::new(Verdict::Invalid, reason)
+        }
+        (None, _) if limit.complete => PhaseOutcome::new(Verdict::Pass, words),
+        (None, Some(early)) => {
+            let reason = format!("ended before it was found ({}): {words}", early.reason());
+            PhaseOutcome::new(Verdict::Inconclusive, reason)
+        }
+        (None, None) => {
+            let reason = format!("the phase was over before it was found: {words}");
+            PhaseOutcome::new(Verdict::Inconclusive, reason)
+        }
+    }
+}
+
+/// Why thresholds that were not broken prove nothing.
+fn undecided(load: &LoadState) -> Option<String> {
+    let iterations = load.iterations.values();
+    let (dropped, begun) = iterations.fold((0, 0), |(dropped, begun), of| {
+        (dropped + of.dropped, begun + of.finished + of.interrupted)
+    });
+    let percent = dropped as f64 * 100.0 / (dropped + begun).max(1) as f64;
+    if percent > DROPPED_PERCENT {
+        return Some(format!(
+            "{dropped} iterations ({percent:.1} %) were dropped because no user was free: the load \
+             that was asked for was not there; raise maxVUs"
+        ));
+    }
+    let open = load.thresholds.iter().filter(|row| row.holds.is_none() && !row.skipped);
+    let open = open.map(|row| format!("{}: {} ({})", row.metric, row.expression, row.why_open));
+    let open = open.collect::<Vec<_>>().join("; ");
+    (!open.is_empty()).then(|| format!("not decided: {open}"))
+}
+
+/// Why the generator is the bottleneck in an interval; none when it is not.
+pub fn bottleneck(late: Duration, measured: Duration, busy_percent: f32) -> Option<String> {
+    if late > LATE && late > measured / 10 {
+        let (late, measured) = (late.as_millis(), measured.as_millis());
+        return Some(format!("the generator was late (P99 {late} ms of {measured} ms measured)"));
+    }
+    (busy_percent > OVERLOADED_PERCENT).then(|| "the generator was out of CPU".into())
+}
+
 fn invalid(load: &LoadState, response: &Histogram, overloaded: u64) -> Option<String> {
     let late = load.lateness.quantile(0.99)?;
     let measured = response.quantile(0.99)?;
-    if late > LATE && late > measured / 10 {
-        return Some(format!(
-            "the generator was late (P99 {} ms of {} ms measured): its figures say nothing about the target",
-            late.as_millis(),
-            measured.as_millis()
-        ));
+    if let Some(reason) = bottleneck(late, measured, 0.0) {
+        return Some(format!("{reason}: its figures say nothing about the target"));
     }
     (overloaded * 10 > load.intervals).then(|| {
         format!("the generator was out of CPU in {overloaded} of {} intervals", load.intervals)
     })
 }
 
-fn broken_thresholds(load: &LoadState, workload: &Workload) -> Vec<String> {
-    let mut broken = Vec::new();
-    for scenario in &workload.scenarios {
-        let Some(thresholds) = scenario.thresholds else { continue };
-        let mut measured = Measurements::default();
-        let own = load.series.iter().filter(|(key, _)| key.scenario == scenario.name);
-        own.for_each(|(_, series)| measured.add(series));
-        let n = measured.requests();
-        if n == 0 {
-            continue;
-        }
-        let (limit, percent) =
-            (thresholds.p99.get(), measured.error_rate_percent().unwrap_or_default());
-        if let Some(p99) = measured.response.quantile(0.99).filter(|p99| *p99 >= limit) {
-            broken.push(format!(
-                "{}: P99 {} ms, asked < {} ms (n {n})",
-                scenario.name,
-                p99.as_millis(),
-                limit.as_millis()
-            ));
-        }
-        if percent >= thresholds.error_rate_percent {
-            broken.push(format!(
-                "{}: {percent:.2} % failed, asked < {} % (n {n})",
-                scenario.name, thresholds.error_rate_percent
-            ));
-        }
-    }
-    broken
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Scenario, ServiceKind, ThinkTime, Thresholds, TimeSpan};
-    use crate::run::event::{CleanupReport, ErrorKind, SeriesKey};
+    use crate::config::ServiceKind;
+    use crate::run::event::{
+        CleanupReport, ErrorKind, Iterations, Measurements, SeriesKey, ThresholdRow,
+    };
 
-    fn workload() -> Workload {
-        Workload {
-            users: Some(1),
-            spawn_rate: 1,
-            think_time: ThinkTime { min: TimeSpan::secs(1), max: TimeSpan::secs(1) },
-            graceful_stop: TimeSpan::secs(1),
-            scenarios: vec![Scenario {
-                name: "chat".into(),
-                service: ServiceKind::Chat,
-                weight: 1,
-                stages: None,
-                flows: vec![],
-                thresholds: Some(Thresholds { p99: TimeSpan::secs(2), error_rate_percent: 0.5 }),
-            }],
+    fn row(holds: Option<bool>) -> ThresholdRow {
+        ThresholdRow {
+            metric: "response_time".into(),
+            expression: "p(99)<2s".into(),
+            holds,
+            value: "2100 ms".into(),
+            n: 1000,
+            broken_us: 0,
+            worst: None,
+            aborts: false,
+            why_open: String::new(),
+            skipped: false,
         }
     }
 
@@ -132,19 +166,34 @@ mod tests {
         let key =
             SeriesKey { service: ServiceKind::Chat, scenario: "chat".into(), step: "s".into() };
         load.series.insert(key, series);
+        load.thresholds = vec![row(Some(latency_ms < 2000))];
         load
     }
 
     fn verdict(load: &LoadState, early: Option<EarlyEnd>, overloaded: u64) -> Verdict {
-        outcome(load, &workload(), early, overloaded).verdict
+        outcome(load, early, overloaded).verdict
     }
 
     #[test]
     fn thresholds_decide() {
         assert_eq!(verdict(&load(300, 1, 0), None, 0), Verdict::Pass);
         assert_eq!(verdict(&load(2100, 1, 0), None, 0), Verdict::Fail);
-        assert_eq!(verdict(&load(300, 1, 5), None, 0), Verdict::Fail);
         assert_eq!(verdict(&LoadState::default(), None, 0), Verdict::Inconclusive);
+        let mut open = load(300, 1, 0);
+        open.thresholds.push(row(None));
+        assert_eq!(verdict(&open, None, 0), Verdict::Inconclusive);
+        open.thresholds[1].skipped = true;
+        assert_eq!(verdict(&open, None, 0), Verdict::Pass);
+    }
+
+    #[test]
+    fn load_that_was_not_there_proves_nothing() {
+        let mut load = load(300, 1, 0);
+        let iterations = |dropped| Iterations { finished: 980, dropped, ..Iterations::default() };
+        load.iterations.insert("chat".into(), iterations(5));
+        assert_eq!(verdict(&load, None, 0), Verdict::Pass);
+        load.iterations.insert("chat".into(), iterations(20));
+        assert_eq!(verdict(&load, None, 0), Verdict::Inconclusive);
     }
 
     #[test]

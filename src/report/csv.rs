@@ -1,10 +1,15 @@
 //! Figures by step in the columns of Locust's `_stats.csv`, so that what reads those can read these.
 
 use super::json::{Figures, Report, SeriesRow};
+use crate::run::histogram::Histogram;
 
 const COLUMNS: &str = "Type,Name,Request Count,Failure Count,Median Response Time,\
 Average Response Time,Min Response Time,Max Response Time,Average Content Size,Requests/s,Failures/s,\
-50%,95%,99%,100%";
+50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%";
+/// The percentiles among them.
+const PERCENTILES: [f64; 11] = [50.0, 66.0, 75.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.9, 99.99, 100.0];
+/// Name of the figures in the run's folder.
+pub const CSV_FILE: &str = "stats.csv";
 
 /// The report as CSV: a row a step of every load phase, and one for all of a phase.
 pub fn document(report: &Report) -> String {
@@ -28,7 +33,12 @@ fn row(text: &mut String, kind: &str, name: &str, figures: &Figures) {
     let failures =
         rate.filter(|_| figures.n > 0).map(|rate| rate * figures.failed as f64 / figures.n as f64);
     let size = (figures.n > 0).then(|| figures.bytes as f64 / figures.n as f64);
-    let cells = [
+    let all = Histogram::from_base64(&response.histogram_v2).unwrap_or_default();
+    let percentile = |p: f64| {
+        let value = all.quantile(p / 100.0);
+        number(value.map(|value| value.as_secs_f64() * 1e3))
+    };
+    let mut cells = vec![
         field(kind),
         field(name),
         figures.n.to_string(),
@@ -40,11 +50,8 @@ fn row(text: &mut String, kind: &str, name: &str, figures: &Figures) {
         number(size),
         number(rate),
         number(failures),
-        number(response.p50_ms),
-        number(response.p95_ms),
-        number(response.p99_ms),
-        number(response.max_ms),
     ];
+    cells.extend(PERCENTILES.map(percentile));
     text.push_str(&cells.join(","));
     text.push('\n');
 }

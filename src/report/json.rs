@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{self, DrillSection};
 use super::chaos::{self, ChaosSection};
+use super::load::{self, LimitSection, ScenarioRow, StreamFigures, ThresholdSection};
 use super::security::{self, SecuritySection};
 use crate::config::{PhaseKind, ServiceKind};
 use crate::run::event::{Budget, BurnRate, Objective, Verdict};
 use crate::run::folder::write_atomically;
 use crate::run::histogram::Histogram;
-use crate::run::state::{LoadState, PhaseState, PhaseStatus, RunState, Totals};
+use crate::run::state::{PhaseState, PhaseStatus, RunState};
 
 /// Name of the report in the run's folder and of its copy.
 pub const REPORT_FILE: &str = "production_validation_report.json";
@@ -174,6 +175,15 @@ pub struct LoadSection {
     pub services: BTreeMap<String, Figures>,
     /// Figures by series.
     pub series: Vec<SeriesRow>,
+    /// Iterations by scenario.
+    #[serde(default)]
+    pub scenarios: Vec<ScenarioRow>,
+    /// The thresholds.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdSection>,
+    /// The largest sustained rate, where it was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitSection>,
     /// Generator lateness P99 in milliseconds.
     pub generator_lateness_p99_ms: Option<f64>,
     /// Measurements lost.
@@ -228,6 +238,17 @@ pub struct Figures {
     pub response: Latency,
     /// Service time, from the actual send.
     pub service_time: Latency,
+    /// Lateness of the generator, from the intended start to the actual send.
+    pub lateness: Latency,
+    /// What streamed answers consisted of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<StreamFigures>,
+    /// Checks of answers that held.
+    #[serde(default)]
+    pub checks_passed: u64,
+    /// Checks of answers that did not.
+    #[serde(default)]
+    pub checks_failed: u64,
     /// Response body bytes.
     pub bytes: u64,
     /// Tokens, as far as the answers say.
@@ -247,6 +268,9 @@ pub struct Latency {
     pub p95_ms: Option<f64>,
     /// 99th percentile, milliseconds.
     pub p99_ms: Option<f64>,
+    /// 99.9th percentile, milliseconds.
+    #[serde(default)]
+    pub p999_ms: Option<f64>,
     /// Largest, milliseconds.
     pub max_ms: Option<f64>,
     /// The histogram in microseconds: HdrHistogram V2, base64.
@@ -308,6 +332,12 @@ pub fn write(run_dir: &Path, state: &RunState) -> io::Result<PathBuf> {
     }
     let html = super::html::document(state);
     write_atomically(&run_dir.join(super::html::HTML_FILE), html.as_bytes())?;
+    if state.phases.iter().any(|phase| phase.load.is_some()) {
+        let figures = super::csv::document(&report);
+        write_atomically(&run_dir.join(super::csv::CSV_FILE), figures.as_bytes())?;
+        let log = super::hlog::document(run_dir)?;
+        write_atomically(&run_dir.join(super::hlog::HLOG_FILE), &log)?;
+    }
     let path = run_dir.join(REPORT_FILE);
     write_atomically(&path, &serde_json::to_vec_pretty(&report)?)?;
     Ok(path)
@@ -388,74 +418,22 @@ fn phase_section(phase: &PhaseState, now_us: u64) -> PhaseSection {
         reason,
         seconds: seconds(phase.elapsed_us(now_us)),
         paused_seconds: seconds(phase.paused_us),
-        load: phase.load.as_ref().map(load_section),
+        load: phase.load.as_ref().map(load::section),
         chaos: phase.chaos.as_ref().map(chaos::section),
         security: phase.security.as_ref().map(security::section),
         backup: phase.backup.as_ref().map(backup::sections).unwrap_or_default(),
     }
 }
 
-fn load_section(load: &LoadState) -> LoadSection {
-    let start = load.start.as_ref();
-    let mut services: BTreeMap<String, Figures> = load
-        .services()
-        .into_iter()
-        .map(|service| (service.name().to_owned(), figures(&load.totals(Some(service)))))
-        .collect();
-    services.insert("all".into(), figures(&load.totals(None)));
-    LoadSection {
-        engine: start.map(|start| start.engine.clone()).unwrap_or_default(),
-        left_out: start.map(|s| s.left_out.iter().cloned().collect()).unwrap_or_default(),
-        services,
-        series: load.series.iter().map(|(key, series)| series_row(load, key, series)).collect(),
-        generator_lateness_p99_ms: load.lateness.quantile(0.99).map(millis),
-        dropped: load.dropped,
-        guard: load.guard.clone(),
-        documents: load.cleanup.as_ref().map(|cleanup| Documents {
-            written: cleanup.written,
-            removed: cleanup.removed,
-            remaining: cleanup.remaining_count,
-            remaining_ids: cleanup.remaining.clone(),
-        }),
-    }
-}
-
-fn series_row(
-    load: &LoadState,
-    key: &crate::run::event::SeriesKey,
-    series: &crate::run::event::Measurements,
-) -> SeriesRow {
-    let totals = Totals { measured: series.clone(), length_us: load.measured_us };
-    SeriesRow {
-        service: key.service,
-        scenario: key.scenario.clone(),
-        step: key.step.clone(),
-        figures: figures(&totals),
-    }
-}
-
-fn figures(totals: &Totals) -> Figures {
-    let measured = &totals.measured;
-    Figures {
-        n: measured.requests(),
-        failed: measured.failed(),
-        error_rate_percent: measured.error_rate_percent(),
-        requests_per_second: totals.rate(),
-        errors: measured.errors.iter().map(|(kind, n)| (kind.word().to_owned(), *n)).collect(),
-        response: latency(&measured.response),
-        service_time: latency(&measured.service_time),
-        bytes: measured.bytes,
-        tokens: measured.tokens,
-    }
-}
-
-fn latency(histogram: &Histogram) -> Latency {
+/// The figures of a latency distribution.
+pub(super) fn latency(histogram: &Histogram) -> Latency {
     Latency {
         min_ms: histogram.quantile(0.0).map(millis),
         mean_ms: histogram.mean().map(millis),
         p50_ms: histogram.quantile(0.5).map(millis),
         p95_ms: histogram.quantile(0.95).map(millis),
         p99_ms: histogram.quantile(0.99).map(millis),
+        p999_ms: histogram.quantile(0.999).map(millis),
         max_ms: histogram.max().map(millis),
         histogram_v2: histogram.to_base64().unwrap_or_default(),
     }
@@ -465,6 +443,6 @@ const fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }
 
-fn millis(duration: std::time::Duration) -> f64 {
+pub(super) fn millis(duration: std::time::Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }

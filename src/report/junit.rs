@@ -44,6 +44,14 @@ fn cases(phase: &PhaseSection) -> Vec<Case> {
         why: phase.reason.clone(),
         seconds: phase.seconds,
     }];
+    let thresholds = phase.load.iter().flat_map(|load| &load.thresholds);
+    cases.extend(thresholds.map(|row| Case {
+        class: format!("shakedown.{name}.thresholds"),
+        name: format!("{} {}", row.metric, row.threshold),
+        verdict: row.verdict.clone(),
+        why: format!("measured {} (n {}) {}", row.value, row.n, row.reason),
+        seconds: 0.0,
+    }));
     let experiments = phase.chaos.iter().flat_map(|chaos| &chaos.experiments);
     cases.extend(experiments.map(|row| Case {
         class: format!("shakedown.{name}.{}", row.kind),

@@ -35,6 +35,14 @@ pub enum Command {
         /// Users more or less.
         by: i32,
     },
+    /// Changes the rate of arrivals of the running load phase.
+    ChangeRate {
+        /// The scenario; all with arrivals when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scenario: Option<String>,
+        /// Percent of the planned rate more or less.
+        by_percent: i32,
+    },
     /// Undoes the fault that is there now; the plan goes on.
     Heal {},
     /// Puts a remark into the timeline.

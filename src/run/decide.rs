@@ -113,7 +113,16 @@ pub(super) fn decide(command: &Command, facts: &Facts<'_>) -> Result<Effect, Str
         Command::AbortRun {} => Ok(Effect::AbortRun),
         Command::Rescale { scenario, by } => match situation {
             Working { load: true } | PausedInPhase { load: true } => {
+                under_load(scenario.as_deref(), false, facts.state)?;
                 Ok(Effect::Phase(PhaseCommand::Rescale { scenario: scenario.clone(), by: *by }))
+            }
+            _ => Err("no load is running".into()),
+        },
+        Command::ChangeRate { scenario, by_percent } => match situation {
+            Working { load: true } | PausedInPhase { load: true } => {
+                under_load(scenario.as_deref(), true, facts.state)?;
+                let (scenario, by_percent) = (scenario.clone(), *by_percent);
+                Ok(Effect::Phase(PhaseCommand::ChangeRate { scenario, by_percent }))
             }
             _ => Err("no load is running".into()),
         },
@@ -159,6 +168,23 @@ fn arm(name: &str, state: &RunState) -> Result<Effect, String> {
         Ok(Effect::Arm)
     } else {
         Err("this is not the target's name: nothing has been armed".into())
+    }
+}
+
+/// Whether the running load has such a scenario, and users (or a rate of arrivals) to change in it.
+fn under_load(scenario: Option<&str>, open: bool, state: &RunState) -> Result<(), String> {
+    let load = state.running_phase().and_then(|phase| phase.load.as_ref());
+    let Some(start) = load.and_then(|load| load.start.as_ref()) else { return Ok(()) };
+    let wanted = start.scenarios.iter().filter(|(name, _)| scenario.is_none_or(|one| one == name));
+    let wanted: Vec<&str> = wanted.map(|(name, _)| name.as_str()).collect();
+    if wanted.is_empty() {
+        return Err(format!("no scenario `{}` is running", scenario.unwrap_or_default()));
+    }
+    let is_open = |name: &&str| start.models.iter().any(|m| m.open && m.scenario == **name);
+    match (open, wanted.iter().any(|name| is_open(name) == open)) {
+        (_, true) => Ok(()),
+        (true, false) => Err("its users are not driven by a rate: change their number".into()),
+        (false, false) => Err("its users follow the rate of arrivals: change the rate".into()),
     }
 }
 

@@ -80,6 +80,11 @@ impl Histogram {
         self.total = self.total.saturating_add(other.total);
     }
 
+    /// Whether nothing was recorded.
+    pub const fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
     /// Number of recorded requests.
     pub const fn count(&self) -> u64 {
         self.total
@@ -133,6 +138,17 @@ impl Histogram {
     /// # Errors
     /// When the library refuses a count; none that this type can hold makes it do so.
     pub fn to_base64(&self) -> Result<String, HistogramError> {
+        let mut bytes = Vec::new();
+        let written = V2Serializer::new().serialize(&self.to_dense()?, &mut bytes);
+        written.map_err(|error| HistogramError::Format(format!("{error:?}")))?;
+        Ok(STANDARD.encode(bytes))
+    }
+
+    /// The same counts as the library keeps them.
+    ///
+    /// # Errors
+    /// When the library refuses a count; none that this type can hold makes it do so.
+    pub fn to_dense(&self) -> Result<hdrhistogram::Histogram<u64>, HistogramError> {
         let format = |error: &dyn std::fmt::Debug| HistogramError::Format(format!("{error:?}"));
         let highest = self.buckets.last().map_or(2, |(lowest, _)| (*lowest).max(2));
         let mut dense = hdrhistogram::Histogram::<u64>::new_with_bounds(1, highest, 3)
@@ -140,9 +156,7 @@ impl Histogram {
         for (lowest, n) in &self.buckets {
             dense.record_n(*lowest, *n).map_err(|error| format(&error))?;
         }
-        let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&dense, &mut bytes).map_err(|error| format(&error))?;
-        Ok(STANDARD.encode(bytes))
+        Ok(dense)
     }
 
     /// Reads what [`Self::to_base64`] wrote.

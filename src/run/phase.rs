@@ -63,6 +63,13 @@ pub enum PhaseCommand {
         /// Users more or less.
         by: i32,
     },
+    /// Changes the rate of arrivals.
+    ChangeRate {
+        /// The scenario; all with arrivals when left out.
+        scenario: Option<String>,
+        /// Percent of the planned rate more or less.
+        by_percent: i32,
+    },
     /// Undoes the fault that is there; the plan goes on.
     Heal,
 }

@@ -104,6 +104,8 @@ pub struct App {
     pub selected_phase: usize,
     pub service: usize,
     pub service_time: bool,
+    /// The scenario that the keys for users and rates act on: 0 is all of them.
+    pub scenario: usize,
     /// Whether the load phase before the latest one is looked at.
     pub earlier_load: bool,
     pub warnings_only: bool,
@@ -138,6 +140,7 @@ impl App {
             selected_phase: 0,
             service: 0,
             service_time: false,
+            scenario: 0,
             earlier_load: false,
             warnings_only: false,
             zoom: None,
@@ -313,6 +316,13 @@ impl App {
     pub fn selected(&self) -> Option<PhaseKind> {
         let last = self.state.phases.len().checked_sub(1)?;
         self.state.phases.get(self.selected_phase.min(last)).map(|phase| phase.kind)
+    }
+
+    /// The scenario that the keys for users and rates act on; none for all of them.
+    pub fn scenario_name(&self) -> Option<String> {
+        let start = self.load_phase()?.load.as_ref()?.start.as_ref()?;
+        let at = (self.scenario % (start.scenarios.len() + 1)).checked_sub(1)?;
+        start.scenarios.get(at).map(|(name, _)| name.clone())
     }
 
     /// The service that is selected in the load panel.

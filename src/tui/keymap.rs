@@ -23,6 +23,12 @@ pub enum Action {
     MoreUsers,
     /// Fewer users.
     FewerUsers,
+    /// A higher rate of arrivals.
+    HigherRate,
+    /// A lower rate of arrivals.
+    LowerRate,
+    /// The scenario that the keys for users and rates act on.
+    NextScenario,
     /// Selects the phase above.
     SelectUp,
     /// Selects the phase below.
@@ -150,6 +156,9 @@ bindings! {
     "H" &[c('H')] => Action::Heal, "heal", "chaos: undo the fault that is there now; the plan goes on", Fault;
     "+" &[c('+'), c('=')] => Action::MoreUsers, "users", "ten users more", Working;
     "-" &[c('-')] => Action::FewerUsers, "", "ten users fewer", Working;
+    ">" &[c('>')] => Action::HigherRate, "", "open models: a tenth of the planned rate more", Working;
+    "<" &[c('<')] => Action::LowerRate, "", "open models: a tenth of the planned rate less", Working;
+    "u" &[c('u')] => Action::NextScenario, "", "which scenario + - < > act on: all, or one after the other", Working;
     "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above (also k)", Planning;
     "down" &[(KeyCode::Down, NONE), c('j')] => Action::SelectDown, "", "select the phase below (also j)", Planning;
     "o" &[c('o')] => Action::ToggleSkip, "", "leave the selected phase out, or take it in again", Planning;

@@ -12,6 +12,8 @@ use crate::run::state::RunStatus;
 
 /// Users that one key press adds or takes away.
 const USERS_STEP: i32 = 10;
+/// What one key press adds to or takes from a rate, in percent of the planned one.
+const RATE_STEP_PERCENT: i32 = 10;
 /// Time ranges of the history, in seconds; beyond the last one all of it is shown.
 const ZOOMS: [u64; 4] = [60, 300, 900, 3600];
 /// Longest remark or name.
@@ -61,8 +63,15 @@ fn act(app: &mut App, action: Action) -> After {
         Action::SkipPhase => app.send(Command::SkipPhase {}),
         Action::AbortPhase => app.ask(Prompt::AbortPhase),
         Action::AbortRun => app.ask(Prompt::AbortRun),
-        Action::MoreUsers => app.send(Command::Rescale { scenario: None, by: USERS_STEP }),
-        Action::FewerUsers => app.send(Command::Rescale { scenario: None, by: -USERS_STEP }),
+        Action::MoreUsers => rescale(app, USERS_STEP),
+        Action::FewerUsers => rescale(app, -USERS_STEP),
+        Action::HigherRate => change_rate(app, RATE_STEP_PERCENT),
+        Action::LowerRate => change_rate(app, -RATE_STEP_PERCENT),
+        Action::NextScenario => {
+            app.scenario = app.scenario.wrapping_add(1);
+            let whose = app.scenario_name().unwrap_or_else(|| "all scenarios".into());
+            app.notify(&format!("+ - < > act on {whose}"));
+        }
         Action::Annotate => app.ask(Prompt::Annotate(String::new())),
         Action::Heal => app.send(Command::Heal {}),
         Action::Export => app.send(Command::WriteReport {}),
@@ -98,6 +107,16 @@ fn begin(app: &mut App) {
     }
     let phase = if app.selected_phase == 0 { None } else { app.selected() };
     app.send(Command::Start { phase });
+}
+
+fn rescale(app: &mut App, by: i32) {
+    let scenario = app.scenario_name();
+    app.send(Command::Rescale { scenario, by });
+}
+
+fn change_rate(app: &mut App, by_percent: i32) {
+    let scenario = app.scenario_name();
+    app.send(Command::ChangeRate { scenario, by_percent });
 }
 
 fn change_plan(app: &mut App, action: Action) {

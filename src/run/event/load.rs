@@ -37,6 +37,105 @@ pub enum LoadEvent {
     },
     /// What the load wrote has been removed again, or not.
     Cleanup(CleanupReport),
+    /// An operator changed the rate of arrivals.
+    RateChanged {
+        /// The scenario, or all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scenario: Option<String>,
+        /// Percent of the planned rate from now on.
+        percent: u32,
+    },
+    /// What is known of the largest sustained rate, after every step of the search.
+    Limit(LimitReport),
+    /// The thresholds were evaluated.
+    Thresholds {
+        /// One row a threshold.
+        rows: Vec<ThresholdRow>,
+    },
+}
+
+/// What is known of the largest rate that the platform sustains. Rates are flows per second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitReport {
+    /// The rate that is tried now.
+    pub rate: f64,
+    /// Largest rate that was borne.
+    pub sustained: Option<f64>,
+    /// Smallest rate that was not.
+    pub not_sustained: Option<f64>,
+    /// Whether the search came to its own end.
+    pub complete: bool,
+    /// Why the search says nothing: the generator is the bottleneck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<String>,
+    /// The steps so far.
+    pub steps: Vec<LimitStep>,
+}
+
+/// One step of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitStep {
+    /// Flows per second that were asked for.
+    pub rate: f64,
+    /// Flows per second that ended.
+    pub achieved: f64,
+    /// Requests per second.
+    pub requests_per_second: f64,
+    /// Requests that were judged.
+    pub n: u64,
+    /// 99th percentile of response time, microseconds.
+    pub p99_us: u64,
+    /// Failed requests.
+    pub failed: u64,
+    /// Flows that found no free user.
+    pub dropped: u64,
+    /// Why it was not borne; none when it was.
+    pub why_not: Option<String>,
+}
+
+impl LimitReport {
+    /// What is known, in words.
+    pub fn words(&self) -> String {
+        let why = self.steps.iter().rev().find_map(|step| step.why_not.as_deref()).unwrap_or("");
+        match (self.sustained, self.not_sustained) {
+            (Some(good), Some(bad)) => {
+                format!("sustains {good:.1} flows/s, not {bad:.1}: {why}")
+            }
+            (Some(good), None) => format!("sustains {good:.1} flows/s; no limit was found"),
+            (None, Some(bad)) => format!("does not sustain {bad:.1} flows/s: {why}"),
+            (None, None) => "nothing is known yet".into(),
+        }
+    }
+}
+
+/// One threshold as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdRow {
+    /// What is measured, with its tags.
+    pub metric: String,
+    /// What is asked for.
+    pub expression: String,
+    /// Whether it holds; none while nothing is decided.
+    pub holds: Option<bool>,
+    /// What was measured last, with its unit; `-` without samples.
+    pub value: String,
+    /// Samples behind it.
+    pub n: u64,
+    /// For a threshold with a window: how long it was broken altogether, microseconds.
+    #[serde(default)]
+    pub broken_us: u64,
+    /// For a threshold with a window: the value that was furthest off.
+    #[serde(default)]
+    pub worst: Option<String>,
+    /// Whether the load stops when it is broken.
+    #[serde(default)]
+    pub aborts: bool,
+    /// Why nothing is decided, where that is so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why_open: String,
+    /// Whether what it speaks of was left out, so that it decides nothing.
+    #[serde(default)]
+    pub skipped: bool,
 }
 
 /// What a generator is about to do.
@@ -50,6 +149,20 @@ pub struct LoadStart {
     pub scenarios: Vec<(String, ServiceKind)>,
     /// Scenarios or flows that cannot run, with the reason.
     pub left_out: Vec<(String, String)>,
+    /// The model of load of each scenario.
+    #[serde(default)]
+    pub models: Vec<ScenarioModel>,
+}
+
+/// The model of load of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioModel {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// The model in words, such as `constant-arrival-rate, 50 /s`.
+    pub words: String,
+    /// Whether iterations begin by the clock, so that their rate can be changed.
+    pub open: bool,
 }
 
 /// Which requests a series counts.
@@ -70,9 +183,24 @@ pub struct Measurements {
     pub response: Histogram,
     /// From the actual send to the end, microseconds.
     pub service_time: Histogram,
+    /// From the intended start to the actual send, microseconds.
+    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
+    pub lateness: Histogram,
     /// From the actual send to the first content of a streamed answer, microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token: Option<Histogram>,
+    /// Between two arrivals of content of a streamed answer, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_gap: Option<Histogram>,
+    /// From first to last content divided by tokens less one, of each streamed answer, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_per_token: Option<Histogram>,
+    /// What streamed answers consisted of.
+    #[serde(default, skip_serializing_if = "StreamCounts::is_empty")]
+    pub streams: StreamCounts,
+    /// Checks of answers.
+    #[serde(default, skip_serializing_if = "CheckCounts::is_empty")]
+    pub checks: CheckCounts,
     /// Requests that failed, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<ErrorKind, u64>,
@@ -89,9 +217,18 @@ impl Measurements {
     pub fn add(&mut self, other: &Self) {
         self.response.add(&other.response);
         self.service_time.add(&other.service_time);
-        if let Some(first) = &other.first_token {
-            self.first_token.get_or_insert_default().add(first);
+        self.lateness.add(&other.lateness);
+        for (mine, theirs) in [
+            (&mut self.first_token, &other.first_token),
+            (&mut self.token_gap, &other.token_gap),
+            (&mut self.time_per_token, &other.time_per_token),
+        ] {
+            if let Some(theirs) = theirs {
+                mine.get_or_insert_default().add(theirs);
+            }
         }
+        self.streams.add(&other.streams);
+        self.checks.add(other.checks);
         for (kind, n) in &other.errors {
             let total = self.errors.entry(*kind).or_default();
             *total = total.saturating_add(*n);
@@ -123,6 +260,89 @@ impl Measurements {
     }
 }
 
+/// What streamed answers consisted of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamCounts {
+    /// Answers.
+    pub streams: u64,
+    /// Events with content.
+    pub chunks: u64,
+    /// Of these, events that arrived together with the one before, so that there is no gap between.
+    pub coalesced: u64,
+    /// Answers that did not say how many tokens they have; their chunks are counted as tokens.
+    pub without_usage: u64,
+}
+
+impl StreamCounts {
+    /// Whether there was no streamed answer.
+    pub const fn is_empty(&self) -> bool {
+        self.streams == 0
+    }
+
+    /// Adds those of other answers.
+    pub const fn add(&mut self, other: &Self) {
+        self.streams = self.streams.saturating_add(other.streams);
+        self.chunks = self.chunks.saturating_add(other.chunks);
+        self.coalesced = self.coalesced.saturating_add(other.coalesced);
+        self.without_usage = self.without_usage.saturating_add(other.without_usage);
+    }
+}
+
+/// Checks of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckCounts {
+    /// Those that held.
+    pub passed: u64,
+    /// Those that did not.
+    pub failed: u64,
+}
+
+impl CheckCounts {
+    /// Whether nothing was checked.
+    pub const fn is_empty(&self) -> bool {
+        self.passed == 0 && self.failed == 0
+    }
+
+    /// Adds those of other answers.
+    pub const fn add(&mut self, other: Self) {
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+    }
+
+    /// Counts one.
+    pub const fn count(&mut self, holds: bool) {
+        if holds {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+}
+
+/// Iterations (flows) of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Iterations {
+    /// Taken to their end.
+    pub finished: u64,
+    /// Given up before their end, because a step failed that later ones need, or time was over.
+    pub interrupted: u64,
+    /// Due by an open model and not begun, because no user was free.
+    pub dropped: u64,
+    /// Length of those that were taken to their end, microseconds.
+    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
+    pub duration: Histogram,
+}
+
+impl Iterations {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.finished = self.finished.saturating_add(other.finished);
+        self.interrupted = self.interrupted.saturating_add(other.interrupted);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        self.duration.add(&other.duration);
+    }
+}
+
 /// What one series measured in one interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesInterval {
@@ -142,6 +362,9 @@ pub struct IntervalReport {
     pub users: BTreeMap<String, u32>,
     /// The series that had requests.
     pub series: Vec<SeriesInterval>,
+    /// Iterations by scenario.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub iterations: BTreeMap<String, Iterations>,
     /// How the generator itself fared.
     pub generator: GeneratorHealth,
 }
@@ -155,6 +378,9 @@ pub struct GeneratorHealth {
     pub busiest_thread_percent: f32,
     /// Measurements that were lost because the consumer was too slow.
     pub dropped: u64,
+    /// Requests in flight at its end.
+    #[serde(default)]
+    pub in_flight: u32,
 }
 
 /// Why a request failed.

@@ -19,8 +19,9 @@ pub use chaos::{
     Timeline,
 };
 pub use load::{
-    CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, LoadEvent, LoadStart, Measurements,
-    SeriesInterval, SeriesKey,
+    CheckCounts, CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, Iterations,
+    LimitReport, LimitStep, LoadEvent, LoadStart, Measurements, ScenarioModel, SeriesInterval,
+    SeriesKey, StreamCounts, ThresholdRow,
 };
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict};
 
@@ -222,7 +223,7 @@ impl EventBody {
     pub const fn must_be_durable(&self) -> bool {
         !matches!(
             self,
-            Self::Load(LoadEvent::Interval(_))
+            Self::Load(LoadEvent::Interval(_) | LoadEvent::Thresholds { .. })
                 | Self::Chaos(ChaosEvent::Probed { .. })
                 | Self::Backup(BackupEvent::Progress(_))
                 | Self::Log { .. }

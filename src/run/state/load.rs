@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ServiceKind;
 use crate::run::event::{
-    CleanupReport, GeneratorHealth, IntervalReport, LoadEvent, LoadStart, Measurements, SeriesKey,
+    CleanupReport, GeneratorHealth, IntervalReport, Iterations, LimitReport, LoadEvent, LoadStart,
+    Measurements, SeriesKey, ThresholdRow,
 };
 use crate::run::histogram::Histogram;
 
@@ -35,6 +36,18 @@ pub struct LoadState {
     pub intervals: u64,
     /// Virtual users by scenario at the last interval.
     pub users: BTreeMap<String, u32>,
+    /// Iterations by scenario.
+    #[serde(default)]
+    pub iterations: BTreeMap<String, Iterations>,
+    /// The thresholds as last evaluated.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdRow>,
+    /// What is known of the largest sustained rate, where it is looked for.
+    #[serde(default)]
+    pub limit: Option<LimitReport>,
+    /// Percent of the planned rate by scenario, where an operator changed it.
+    #[serde(default)]
+    pub rate_percent: BTreeMap<String, u32>,
     /// Time measured, microseconds.
     pub measured_us: u64,
     /// Generator lateness over the whole phase, microseconds.
@@ -130,7 +143,17 @@ impl LoadState {
             LoadEvent::WriteBlock { last } => self.write_block = Some(*last),
             LoadEvent::GuardTripped { reason } => self.guard = Some(reason.clone()),
             LoadEvent::Cleanup(report) => self.cleanup = Some(report.clone()),
+            LoadEvent::RateChanged { scenario, percent } => self.change_rate(scenario, *percent),
+            LoadEvent::Limit(limit) => self.limit = Some(limit.clone()),
+            LoadEvent::Thresholds { rows } => self.thresholds.clone_from(rows),
         }
+    }
+
+    fn change_rate(&mut self, scenario: &Option<String>, percent: u32) {
+        let scenarios = self.start.iter().flat_map(|start| &start.scenarios);
+        let names = scenarios.map(|(name, _)| name);
+        let changed = names.filter(|name| scenario.as_ref().is_none_or(|one| one == *name));
+        self.rate_percent.extend(changed.map(|name| (name.clone(), percent)));
     }
 
     fn add_interval(&mut self, at_us: u64, interval: &IntervalReport) {
@@ -142,6 +165,9 @@ impl LoadState {
         self.generator = interval.generator.clone();
         for series in &interval.series {
             self.series.entry(series.key.clone()).or_default().add(&series.measured);
+        }
+        for (scenario, iterations) in &interval.iterations {
+            self.iterations.entry(scenario.clone()).or_default().add(iterations);
         }
         if self.recent.len() == RECENT_INTERVALS {
             self.recent.pop_front();
@@ -214,6 +240,10 @@ impl LoadEvent {
                 Some(format!("{name}: {users} users"))
             }
             Self::Rescaled { scenario: None, users } => Some(format!("{users} users")),
+            Self::RateChanged { scenario, percent } => {
+                let whose = scenario.as_ref().map_or_else(String::new, |name| format!("{name}: "));
+                Some(format!("{whose}{percent} % of the rate"))
+            }
             Self::GuardTripped { reason } => Some(format!("guard: {reason}")),
             _ => None,
         }

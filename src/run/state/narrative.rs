@@ -186,6 +186,11 @@ fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {
         LoadEvent::Rescaled { scenario: None, users } => {
             Some((LogLevel::Info, format!("rescaled to {users} users")))
         }
+        LoadEvent::Limit(limit) => Some((LogLevel::Info, limit.words())),
+        LoadEvent::RateChanged { scenario, percent } => {
+            let whose = scenario.as_deref().unwrap_or("all arrivals");
+            Some((LogLevel::Info, format!("{whose}: {percent} % of the planned rate from now on")))
+        }
         LoadEvent::GuardTripped { reason } => Some((LogLevel::Error, format!("stopped: {reason}"))),
         LoadEvent::Cleanup(report) => {
             let level = if report.remaining_count > 0 { LogLevel::Error } else { LogLevel::Info };
@@ -195,6 +200,8 @@ fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {
             );
             Some((level, line))
         }
-        LoadEvent::Interval(_) | LoadEvent::WriteBlock { .. } => None,
+        LoadEvent::Interval(_) | LoadEvent::WriteBlock { .. } | LoadEvent::Thresholds { .. } => {
+            None
+        }
     }
 }

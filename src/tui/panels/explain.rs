@@ -37,10 +37,15 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     lines(frame, area, app, text);
 }
 
-const NOTES: [&str; 5] = [
+const NOTES: [&str; 10] = [
     "P50, P95, P99: HdrHistogram quantiles, three significant digits, over all finished requests, failed ones too",
     "response time: from the intended start (end of the last request plus think time, pauses left out) to the end",
     "service time: from the moment at which work on the request began (connecting included) to the end",
-    "late: from the intended start to the actual one; it is the generator's fault, never the target's",
+    "late: from the intended start to the actual one; it is the generator's fault, never the target's: a late P99 above 20 ms and above a tenth of the response P99, or a thread above 90 % of a core in more than a tenth of the intervals, makes the phase invalid",
+    "first token: from the actual start to the first event with content (one that only names the role is none)",
+    "gaps: between two arrivals of content; events that came in one read are together, with no gap between",
+    "per token: from first to last content of an answer, divided by its tokens less one; tokens as the answer's usage says, else events",
+    "flows: taken to their end; broken: given up before it; dropped: due by the rate, and no user was free (maxVUs)",
+    "thresholds: over the whole phase, or in every window of the length in brackets; a window counts once it is full; n is what it is computed from",
     "failed: connect, TLS, timeout, status 4xx or 5xx, wrong content (check), broken protocol",
 ];

@@ -95,6 +95,7 @@ impl Story {
                 threads: 2,
                 scenarios: ServiceKind::ALL.map(|kind| (kind.name().to_owned(), kind)).to_vec(),
                 left_out: vec![],
+                models: vec![],
             })),
         );
         for second in 0..seconds {
@@ -115,18 +116,18 @@ impl Story {
                 measured: Measurements {
                     service_time: response.clone(),
                     response,
-                    first_token: None,
                     errors: [(ErrorKind::ServerStatus, failed)]
                         .into_iter()
                         .filter(|(_, n)| *n > 0)
                         .collect(),
                     bytes: 1000,
                     tokens: 50,
+                    ..Measurements::default()
                 },
             }
         };
-        let mut lateness = Histogram::default();
-        lateness.record_us(400, 60);
+        let mut generator = GeneratorHealth { busiest_thread_percent: 3.0, ..Default::default() };
+        generator.lateness.record_us(400, 60);
         self.tell(
             Some(PhaseKind::Mixed),
             EventBody::Load(LoadEvent::Interval(Box::new(IntervalReport {
@@ -137,7 +138,8 @@ impl Story {
                     series(ServiceKind::Rag, "query", 60),
                     series(ServiceKind::Mcp, "tools/call", 12),
                 ],
-                generator: GeneratorHealth { lateness, busiest_thread_percent: 3.0, dropped: 0 },
+                iterations: Default::default(),
+                generator,
             }))),
         )
     }

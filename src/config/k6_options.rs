@@ -1,0 +1,120 @@
+//! An `options` block of k6, as it stands in a script or as `k6 inspect` prints it, laid over a workload.
+
+use serde_json::{Map, Value};
+
+use super::metric::ThresholdMap;
+use super::workload::{Scenario, Workload};
+
+/// Options that say how k6 prints or connects, and change nothing about the load.
+const IGNORED: [&str; 8] = [
+    "summaryTrendStats",
+    "summaryTimeUnit",
+    "systemTags",
+    "userAgent",
+    "noUsageReport",
+    "discardResponseBodies",
+    "tags",
+    "cloud",
+];
+/// What describes the load of the only scenario, without `scenarios`.
+const SHORT: [&str; 4] = ["vus", "duration", "stages", "iterations"];
+
+/// A problem: the path below the workload, and what is wrong.
+type Wrong = (String, String);
+
+/// Lays the block over the scenarios of the same names; what is there already gives way.
+///
+/// # Errors
+/// What of it cannot be carried out.
+pub(super) fn lay_over(workload: &mut Workload) -> Result<(), Vec<Wrong>> {
+    let options = std::mem::take(&mut workload.options);
+    let mut wrong = Vec::new();
+    let given = options.iter().filter(|(_, value)| !value.is_null());
+    for (key, value) in given {
+        let path = format!("options.{key}");
+        match key.as_str() {
+            "scenarios" => scenarios(workload, value, &path, &mut wrong),
+            "thresholds" => match serde_json::from_value::<ThresholdMap>(value.clone()) {
+                Ok(map) => workload.thresholds.extend(map),
+                Err(error) => wrong.push((path, error.to_string())),
+            },
+            key if SHORT.contains(&key) || IGNORED.contains(&key) => {}
+            key => wrong.push((path, format!("`{key}` of k6 is not carried out: remove it"))),
+        }
+    }
+    short_form(workload, &options, &mut wrong);
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+fn scenarios(workload: &mut Workload, value: &Value, path: &str, wrong: &mut Vec<Wrong>) {
+    for (name, fields) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let Some(scenario) = workload.scenarios.iter_mut().find(|s| s.name == *name) else {
+            let why =
+                format!("the workload has no scenario `{name}`: what it does must stand there");
+            wrong.push((path, why));
+            continue;
+        };
+        if let Err(why) = put(scenario, fields.as_object().cloned().unwrap_or_default()) {
+            wrong.push((path, why));
+        }
+    }
+}
+
+/// `vus`, `duration`, `stages` and `iterations` without `scenarios`: k6 makes one scenario of them.
+fn short_form(
+    workload: &mut Workload,
+    options: &std::collections::BTreeMap<String, Value>,
+    wrong: &mut Vec<Wrong>,
+) {
+    let mut fields: Map<String, Value> = options
+        .iter()
+        .filter(|(key, value)| SHORT.contains(&key.as_str()) && !value.is_null())
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if fields.is_empty() || options.get("scenarios").is_some_and(|s| !s.is_null()) {
+        return;
+    }
+    let executor = match (fields.contains_key("stages"), fields.contains_key("iterations")) {
+        (true, _) => "ramping-vus",
+        (_, true) => "shared-iterations",
+        _ => "constant-vus",
+    };
+    if executor == "ramping-vus"
+        && let Some(vus) = fields.remove("vus")
+    {
+        fields.insert("startVUs".into(), vus);
+    }
+    if executor == "shared-iterations"
+        && let Some(duration) = fields.remove("duration")
+    {
+        fields.insert("maxDuration".into(), duration);
+    }
+    fields.insert("executor".into(), executor.into());
+    match workload.scenarios.as_mut_slice() {
+        [only] => {
+            if let Err(why) = put(only, fields) {
+                wrong.push(("options".into(), why));
+            }
+        }
+        several => wrong.push((
+            "options".into(),
+            format!("one scenario's load for {} scenarios: use `scenarios`", several.len()),
+        )),
+    }
+}
+
+fn put(scenario: &mut Scenario, fields: Map<String, Value>) -> Result<(), String> {
+    let mut whole = serde_json::to_value(&*scenario).map_err(|error| error.to_string())?;
+    for (key, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
+        match (key.as_str(), &value) {
+            // Which function runs is k6's affair; here the flows say what is done.
+            ("exec", _) => {}
+            ("env", Value::Object(map)) if map.is_empty() => {}
+            ("env", _) => return Err("`env` is not carried out: use feeders".into()),
+            _ => whole[key] = value,
+        }
+    }
+    *scenario = serde_path_to_error::deserialize(whole).map_err(|error| error.to_string())?;
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! The generator in virtual time, against servers in memory whose behaviour is known exactly: the
+//! same code that drives real load, under tokio's paused clock.
+
+mod arrivals;
+mod closed;
+mod control;
+mod executors;
+mod overload;
+mod queue;
+mod stall;
+mod steps;
+mod streams;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use super::course::Course;
+use super::documents::Documents;
+use super::exchange::Dial;
+use super::generator::{self, FromThread, Targets, ThreadParts};
+use super::merge::Merge;
+use super::population::Population;
+use super::schedule::Schedule;
+use super::thresholds::ThresholdWatch;
+use super::user::{Common, Gate, Progress};
+use crate::config::{Config, LoadOptions, PhaseKind, parse};
+use crate::platform::connection::{ConnectError, Connection};
+use crate::platform::endpoint::ResolvedEndpoint;
+use crate::run::clock::PlanClock;
+use crate::run::event::{Iterations, Measurements, ThresholdRow};
+use crate::run::histogram::Histogram;
+
+pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+type Answering = Pin<Box<dyn Future<Output = Answer>>>;
+type Handler = Rc<dyn Fn(Request<Incoming>) -> Answering>;
+
+/// A whole answer.
+pub fn whole(status: u16, body: &str) -> Answer {
+    let body = Full::new(Bytes::copy_from_slice(body.as_bytes())).boxed_unsync();
+    Response::builder().status(status).body(body).expect("an answer")
+}
+
+/// A server in memory, and when requests reached it.
+#[derive(Clone)]
+pub struct Server {
+    handler: Handler,
+    arrived: Rc<RefCell<Vec<Instant>>>,
+}
+
+impl Server {
+    /// A server that answers like this.
+    pub fn new<F: Future<Output = Answer> + 'static>(
+        answer: impl Fn(Request<Incoming>) -> F + 'static,
+    ) -> Self {
+        let handler: Handler = Rc::new(move |request| Box::pin(answer(request)));
+        Self { handler, arrived: Rc::default() }
+    }
+}
+
+impl Dial for Server {
+    fn dial(&self) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + '_>> {
+        Box::pin(async move {
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let (handler, arrived) = (Rc::clone(&self.handler), Rc::clone(&self.arrived));
+            let answer = service_fn(move |request| {
+                arrived.borrow_mut().push(Instant::now());
+                let answering = handler(request);
+                async move { Ok::<_, Infallible>(answering.await) }
+            });
+            let serving = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(server), answer);
+            tokio::task::spawn_local(async move {
+                // Ends with its client.
+                let _ = serving.await;
+            });
+            Connection::over(client).await
+        })
+    }
+}
+
+/// What was measured, and what the server saw.
+#[derive(Default)]
+pub struct Seen {
+    pub all: Measurements,
+    pub steps: BTreeMap<String, Measurements>,
+    pub iterations: BTreeMap<String, Iterations>,
+    pub lateness: Histogram,
+    /// Most users of all scenarios at a time.
+    pub most_users: u32,
+    /// When requests reached the server, after the start.
+    pub arrived: Vec<Duration>,
+    pub thresholds: Vec<ThresholdRow>,
+    /// Time of the plan clock at the end.
+    pub lasted: Duration,
+}
+
+/// What a test does to the load while it runs.
+pub struct Controls {
+    pub gate: watch::Sender<Gate>,
+    pub targets: watch::Sender<Targets>,
+    pub clock: RefCell<PlanClock>,
+}
+
+impl Controls {
+    pub fn pause(&self) {
+        self.clock.borrow_mut().hold();
+        self.gate.send_replace(Gate::Held);
+    }
+
+    pub fn resume(&self) {
+        self.clock.borrow_mut().release();
+        let origin = self.clock.borrow().instant_at(Duration::ZERO);
+        self.targets.send_modify(|targets| targets.origin = origin);
+        self.gate.send_replace(Gate::Open);
+    }
+
+    pub fn rate(&self, percent: u32) {
+        self.targets.send_modify(|targets| targets.percent.fill(percent));
+    }
+}
+
+/// A platform of one RAG service with this workload for the mixed phase.
+pub fn platform(workload: &str) -> Config {
+    let services = r#"
+target: { name: memory, environment: sandbox }
+services:
+  chat:
+    endpoint: { base_url: "http://memory", timeout: 5s }
+    model: m
+  rag:
+    endpoint: { base_url: "http://memory", timeout: 5s }
+    query: { path: /query, body: { q: "{question}" } }
+  mcp:
+    endpoint: { base_url: "http://memory", timeout: 5s }
+    tools: [{ name: echo }]
+workloads:
+  mixed:
+"#;
+    let indented: String = workload.lines().map(|line| format!("    {line}\n")).collect();
+    let text = format!("{services}{indented}");
+    match parse("platform", &text, &LoadOptions::default()) {
+        Ok(loaded) => loaded.config,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Plays a workload for so many seconds.
+pub fn play(workload: &str, seconds: u64, server: impl FnOnce() -> Server) -> Seen {
+    play_with(workload, seconds, 1, server, |_| std::future::pending())
+}
+
+/// The same on several threads' generators, with somebody who does things meanwhile.
+pub fn play_with<F: Future<Output = ()> + 'static>(
+    workload: &str,
+    seconds: u64,
+    threads: u32,
+    server: impl FnOnce() -> Server,
+    operate: impl FnOnce(Rc<Controls>) -> F,
+) -> Seen {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let config = platform(workload);
+    let work = async {
+        let length = Duration::from_secs(seconds);
+        let common = Arc::new(common(config, length));
+        let server = server();
+        let start = Instant::now();
+        let mut seen = drive(&common, length, threads, &server, operate).await;
+        seen.arrived = server.arrived.borrow().iter().map(|at| *at - start).collect();
+        seen
+    };
+    LocalSet::new().block_on(&runtime.expect("runtime"), work)
+}
+
+fn common(config: Config, length: Duration) -> Common {
+    let workload = config.workloads.of(PhaseKind::Mixed).expect("there");
+    let course = Course::new(workload, &config, length).expect("feeders");
+    assert_eq!(course.left_out, [], "everything runs");
+    let endpoint = &config.services.rag.as_ref().expect("there").endpoint;
+    let endpoint = Arc::new(ResolvedEndpoint::resolve(endpoint).expect("valid"));
+    let scenarios = course.scenarios.len();
+    Common {
+        endpoints: vec![endpoint; scenarios],
+        progress: (0..scenarios).map(|_| Progress::default()).collect(),
+        course,
+        config: Arc::new(config),
+        budget: Budget::new(None, None, (0, 0)),
+        exhausted: AtomicBool::new(false),
+        documents: Documents::new("test", "mixed"),
+        run_id: "test".into(),
+    }
+}
+
+async fn drive<F: Future<Output = ()> + 'static>(
+    common: &Arc<Common>,
+    length: Duration,
+    threads: u32,
+    server: &Server,
+    operate: impl FnOnce(Rc<Controls>) -> F,
+) -> Seen {
+    let workload = common.config.workloads.of(PhaseKind::Mixed).expect("there");
+    let schedules: Vec<Schedule> =
+        common.course.scenarios.iter().map(|ready| ready.schedule.clone()).collect();
+    let population = Population::new(&schedules, workload.users.unwrap_or(0), workload.spawn_rate);
+    let clock = PlanClock::start();
+    let first = Targets {
+        users: population.at(Duration::ZERO),
+        origin: clock.instant_at(Duration::ZERO),
+        percent: vec![100; schedules.len()],
+    };
+    let controls = Rc::new(Controls {
+        gate: watch::channel(Gate::Open).0,
+        targets: watch::channel(first).0,
+        clock: RefCell::new(clock),
+    });
+    let (out, mut from_threads) = mpsc::channel(10_000);
+    for thread in 0..threads {
+        let parts = ThreadParts {
+            thread,
+            threads,
+            common: Arc::clone(common),
+            seed: 1,
+            gate: controls.gate.subscribe(),
+            targets: controls.targets.subscribe(),
+            out: out.clone(),
+        };
+        let dial = schedules.iter().map(|_| Rc::new(server.clone()) as Rc<dyn Dial>).collect();
+        tokio::task::spawn_local(generator::run(parts, dial));
+    }
+    drop(out);
+    tokio::task::spawn_local(operate(Rc::clone(&controls)));
+    let mut seen = Seen::default();
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let elapsed = controls.clock.borrow().elapsed();
+        let users = population.at(elapsed);
+        controls.targets.send_if_modified(|targets| {
+            let changed = targets.users != users;
+            targets.users = users;
+            changed
+        });
+        let done = common.course.scenarios.iter().zip(&common.progress).all(|(ready, progress)| {
+            ready.schedule.is_over(elapsed) || progress.is_done(&ready.schedule.model)
+        });
+        if elapsed >= length || done {
+            seen.lasted = elapsed;
+            break;
+        }
+    }
+    controls.gate.send_replace(Gate::Draining);
+    let mut watch = ThresholdWatch::new(workload, &common.course);
+    let names: Vec<&str> =
+        common.course.scenarios.iter().map(|ready| ready.name.as_str()).collect();
+    let mut merge = Merge::new(threads as usize);
+    while let Some(message) = from_threads.recv().await {
+        let FromThread::Interval(interval) = message else { continue };
+        seen.most_users = seen.most_users.max(interval.users.iter().sum());
+        merge.add(*interval);
+        let Some(mut report) = merge.take(&names) else { continue };
+        report.length_us = 1_000_000 / u64::from(threads);
+        watch.observe(&report, &common.course);
+        seen.lateness.add(&report.generator.lateness);
+        for (name, iterations) in &report.iterations {
+            seen.iterations.entry(name.clone()).or_default().add(iterations);
+        }
+        for series in &report.series {
+            seen.all.add(&series.measured);
+            seen.steps.entry(series.key.step.clone()).or_default().add(&series.measured);
+        }
+    }
+    seen.thresholds = watch.rows();
+    seen
+}
+
+/// Tokio's timers count whole milliseconds and fire on the next one.
+pub fn is_about(measured: Option<Duration>, expected: Duration) -> bool {
+    let measured = measured.unwrap_or_default();
+    measured >= expected && measured <= expected + Duration::from_millis(3)
+}
+
+pub const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

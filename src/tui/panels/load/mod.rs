@@ -1,0 +1,129 @@
+//! Load in detail: one service's clocks and history, thresholds, scenarios, streams, every step, the
+//! generator's own health.
+
+mod limit;
+mod scenarios;
+mod steps;
+mod streams;
+mod thresholds;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::latency::columns_of;
+use super::{history, lines, split_top};
+use crate::run::histogram::Histogram;
+use crate::tui::app::App;
+use crate::tui::format::{count, latency};
+use crate::tui::view::Figures;
+
+/// A history in fewer rows says nothing.
+const HISTORY_ROWS: u16 = 8;
+
+/// Draws it.
+pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let Some(phase) = app.load_phase() else {
+        let text = vec![
+            Line::raw(""),
+            Line::styled(
+                "   no load yet: the mixed and ramping phases fill this panel",
+                app.theme.dim,
+            ),
+        ];
+        return lines(frame, area, app, text);
+    };
+    let engine = phase.load.as_ref().and_then(|load| load.start.as_ref());
+    let engine = engine.map_or("", |start| start.engine.as_str());
+    let title = format!(" {} by the {engine} engine", phase.kind);
+    let mut rest = area;
+    let parts = [
+        selected(app, &title, area.width),
+        generator(app),
+        limit::block(app, area.width),
+        thresholds::block(app, area.width),
+        scenarios::block(app, area.width),
+        streams::block(app),
+        steps::block(app, area.width),
+    ];
+    for part in parts {
+        let (top, below) = split_top(rest, part.len() as u16);
+        lines(frame, top, app, part);
+        rest = below;
+    }
+    if let Some(service) = app.selected_service()
+        && rest.height >= HISTORY_ROWS
+    {
+        history::render(frame, rest, app, service);
+    }
+}
+
+fn selected<'a>(app: &App, title: &str, width: u16) -> Vec<Line<'a>> {
+    let heading = format!("{title}, last 10 s (v: next service, b: other phase, e: what it means)");
+    let mut text = vec![Line::styled(heading, app.theme.title)];
+    let services = &app.load().services;
+    let Some(service) = services.get(app.service % services.len().max(1)) else { return text };
+    let name = service.service.name();
+    text.push(clock("response", name, &service.response, &service.now, width, app));
+    text.push(clock("service", "", &service.service_time, &service.now_service_time, width, app));
+    text.push(Line::raw(format!(
+        "         n {}, {:.1}/s   max {}   failed {} {}",
+        count(service.now.n),
+        service.now.rate.unwrap_or_default(),
+        latency(service.now.max),
+        count(service.now.failed),
+        steps::errors(&service.now)
+    )));
+    text
+}
+
+/// One clock: its histogram and its percentiles.
+fn clock<'a>(
+    clock: &str,
+    name: &str,
+    histogram: &Histogram,
+    figures: &Figures,
+    width: u16,
+    app: &App,
+) -> Line<'a> {
+    let tail = format!(
+        " P50 {:<8} P95 {:<8} P99 {:<8}",
+        latency(figures.p50),
+        latency(figures.p95),
+        latency(figures.p99)
+    );
+    let columns = usize::from(width).saturating_sub(16 + tail.len()).max(8);
+    Line::from(vec![
+        Span::styled(format!(" {name:<5}"), app.theme.accent),
+        Span::styled(format!("{clock:<9}"), app.theme.text),
+        columns_of(histogram, columns, app),
+        Span::styled(tail, app.theme.text),
+    ])
+}
+
+fn generator<'a>(app: &App) -> Vec<Line<'a>> {
+    let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
+        return Vec::new();
+    };
+    let late = load.lateness.quantile(0.99);
+    let busiest = load.generator.busiest_thread_percent;
+    let users: u32 = load.users.values().sum();
+    // The same rule as the phase's verdict follows, on what is known now.
+    let trusted = late.is_none_or(|late| late.as_millis() <= 20) && busiest <= 90.0;
+    let (word, style) = if trusted {
+        ("trustworthy", app.theme.ok)
+    } else {
+        ("INVALID: the generator is late or out of CPU", app.theme.bad)
+    };
+    let figures = format!(
+        "   users {users}   late P50 {} P99 {}   busiest thread {busiest:.0} %   lost {}",
+        latency(load.lateness.quantile(0.5)),
+        latency(late),
+        load.dropped
+    );
+    vec![Line::from(vec![
+        Span::styled(" generator  ", app.theme.title),
+        Span::styled(word, style),
+        Span::styled(figures, app.theme.text),
+    ])]
+}

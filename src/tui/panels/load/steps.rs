@@ -1,0 +1,52 @@
+//! Every step over the whole phase.
+
+use ratatui::text::Line;
+
+use crate::tui::app::App;
+use crate::tui::format::{count, latency};
+use crate::tui::panels::fixed;
+use crate::tui::view::{Figures, SeriesView};
+
+/// Terminals of this width show every column.
+const WIDE: u16 = 100;
+
+pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
+    let wide = width >= WIDE;
+    let clock = if app.service_time { "service time" } else { "response time" };
+    let title = format!(" {:<8} {:<18} {:>6}{:>7}", "scenario", "step", "n", "failed");
+    let rest = format!("{:>9}{:>9}{:>9}", "P50", "P95", "P99");
+    let more = if wide {
+        format!("{:>9}{:>8}  errors   {clock} (c)", "max", "req/s")
+    } else {
+        format!("  {clock} (c)")
+    };
+    let mut text = vec![Line::styled(format!("{title}{rest}{more}"), app.theme.title)];
+    text.extend(app.load().series.iter().map(|series| step(series, wide, app)));
+    text
+}
+
+fn step<'a>(series: &SeriesView, wide: bool, app: &App) -> Line<'a> {
+    let figures = if app.service_time { &series.service_time } else { &series.response };
+    let style = if figures.failed > 0 { app.theme.warning } else { app.theme.text };
+    let mut row = format!(
+        " {} {} {:>6}{:>7}{:>9}{:>9}{:>9}",
+        fixed(&series.key.scenario, 8),
+        fixed(&series.key.step, 18),
+        count(figures.n),
+        count(figures.failed),
+        latency(figures.p50),
+        latency(figures.p95),
+        latency(figures.p99),
+    );
+    if wide {
+        let rate = figures.rate.unwrap_or_default();
+        row += &format!("{:>9}{rate:>8.1}  {}", latency(figures.max), errors(figures));
+    }
+    Line::styled(row, style)
+}
+
+/// Failed requests by kind.
+pub fn errors(figures: &Figures) -> String {
+    let kinds = figures.errors.iter().map(|(kind, n)| format!("{kind} {n}"));
+    kinds.collect::<Vec<_>>().join(", ")
+}
