@@ -1,6 +1,8 @@
 //! The practice platform's stores, by the unchanged clients that the drill uses for real ones.
 
 mod minio;
+mod neo4j;
+mod qdrant;
 mod redis;
 #[path = "../support/mod.rs"]
 mod support;

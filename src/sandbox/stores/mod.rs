@@ -10,6 +10,10 @@ mod listener;
 #[cfg(feature = "sandbox-stores")]
 mod minio;
 #[cfg(feature = "sandbox-stores")]
+pub mod neo4j;
+#[cfg(feature = "sandbox-stores")]
+mod qdrant;
+#[cfg(feature = "sandbox-stores")]
 pub mod redis;
 
 use std::io;
@@ -24,8 +28,11 @@ use crate::config::{SecretSource, Store, StoreKind};
 pub use credentials::Credentials;
 
 /// The stores that this build has.
-pub const EMBEDDED: &[StoreKind] =
-    if cfg!(feature = "sandbox-stores") { &[StoreKind::Redis, StoreKind::Minio] } else { &[] };
+pub const EMBEDDED: &[StoreKind] = if cfg!(feature = "sandbox-stores") {
+    &[StoreKind::Redis, StoreKind::Qdrant, StoreKind::Neo4j, StoreKind::Minio]
+} else {
+    &[]
+};
 
 /// What a practice store is asked to be.
 #[derive(Clone, Debug)]
@@ -95,6 +102,14 @@ pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
             #[cfg(feature = "sandbox-stores")]
             StoreKind::Minio => {
                 minio::serve(listener, credentials::ACCESS_KEY, secret.expose()).await
+            }
+            #[cfg(feature = "sandbox-stores")]
+            StoreKind::Neo4j => neo4j::serve(listener, secret.expose()).await,
+            #[cfg(feature = "sandbox-stores")]
+            StoreKind::Qdrant => {
+                let address =
+                    SocketAddr::from((Ipv4Addr::LOCALHOST, settings.second_port.unwrap_or(0)));
+                qdrant::serve(listener, TcpListener::bind(address).await?, secret.expose()).await
             }
             other => Err(io::Error::other(format!("this build has no {other} of its own"))),
         }

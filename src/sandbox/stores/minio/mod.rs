@@ -4,6 +4,7 @@
 
 mod bucket;
 mod listing;
+mod objects;
 mod operations;
 mod uploads;
 
@@ -21,7 +22,7 @@ use tokio::net::TcpListener;
 /// # Errors
 /// When nothing more can be accepted.
 pub async fn serve(listener: TcpListener, access_key: &str, secret_key: &str) -> io::Result<()> {
-    let mut builder = S3ServiceBuilder::new(operations::Objects::default());
+    let mut builder = S3ServiceBuilder::new(objects::Objects::default());
     builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
     // What S3 has no answer of its own for, such as a body that breaks off.
     let failed = async |_: s3s::HttpError| StatusCode::INTERNAL_SERVER_ERROR;

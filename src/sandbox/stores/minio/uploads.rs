@@ -93,7 +93,7 @@ impl Upload {
             key: Some(self.key.clone()),
             upload_id: Some(id.to_owned()),
             storage_class: Some(s3s::dto::StorageClass::from_static("STANDARD")),
-            owner: Some(super::operations::owner()),
+            owner: Some(super::objects::owner()),
             ..MultipartUpload::default()
         }
     }
