@@ -8,6 +8,8 @@ pub mod chaos;
 pub mod cli;
 pub mod config;
 pub mod load;
+pub mod monitor;
+pub mod notify;
 pub mod platform;
 pub mod report;
 pub mod run;

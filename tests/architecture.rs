@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("config", &[]),
     ("run", &["config"]),
     ("platform", &["config"]),
@@ -13,6 +13,8 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("security", &["run", "platform", "config"]),
     ("backup", &["run", "platform", "config"]),
     ("slo", &["run", "platform", "config"]),
+    ("monitor", &["run", "config"]),
+    ("notify", &["run", "config"]),
     ("report", &["run", "config"]),
     ("tui", &["run", "config"]),
     ("sandbox", &["config"]),

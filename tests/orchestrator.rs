@@ -185,6 +185,7 @@ impl Bench {
             reports: Arc::clone(&reports) as Arc<dyn ReportWriter>,
             judge: Arc::new(NoJudge),
             healer: Arc::clone(&healer) as Arc<dyn Healer>,
+            companions: Vec::new(),
         };
         let settings = Settings {
             config: Arc::new(config),

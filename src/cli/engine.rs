@@ -11,12 +11,15 @@ use super::recover;
 use super::runtime;
 use crate::backup::{BackupOptions, BackupPhase};
 use crate::chaos::ChaosPhase;
-use crate::config::{Config, PhaseKind, ServiceKind, StoreKind};
+use crate::config::{Config, NotifyMode, PhaseKind, ServiceKind, StoreKind};
 use crate::load;
+use crate::monitor::{GrafanaMarks, MetricsServer, Textfile};
+use crate::notify::{self, ChaosAlerts};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::HealthProbe;
 use crate::platform::steady;
 use crate::report;
+use crate::run::companion::Companion;
 use crate::run::connection::write_refusal;
 use crate::run::engine::{self, EngineParts};
 use crate::run::event::EventBody;
@@ -26,10 +29,11 @@ use crate::run::orchestrator::{
 };
 use crate::run::recorder::EventSink;
 use crate::run::state::RunState;
+use crate::run::state_dir::StateDir;
 use crate::run::summary::RunSummary;
 use crate::sandbox::{Options, Sandbox};
 use crate::security::SecurityPhase;
-use crate::slo::{SloJudge, SloPhase};
+use crate::slo::{SloJudge, SloPhase, StoreWatch};
 
 /// Options of the engine.
 #[derive(clap::Args)]
@@ -107,9 +111,10 @@ fn parts(
     alive: EngineGuard,
     order: EngineOrder,
 ) -> Result<EngineParts, CliError> {
+    let probe = HealthProbe::new(&order.config.services).map_err(CliError::usage)?;
+    let companions = companions(&order, &probe);
     let config = Arc::new(order.config);
     let origins = origins(&config)?;
-    let probe = HealthProbe::new(&config.services).map_err(CliError::usage)?;
     let backup = BackupOptions {
         run_folder: folder.path().to_owned(),
         embedded: order.sandbox,
@@ -125,6 +130,7 @@ fn parts(
         }),
         judge: Arc::new(SloJudge),
         healer: Arc::new(FaultHealer),
+        companions,
     };
     let settings = Settings {
         config,
@@ -147,6 +153,45 @@ fn parts(
         owned: order.owned,
         exclusive: !order.sandbox,
     })
+}
+
+/// What goes beside the run.
+fn companions(order: &EngineOrder, probe: &HealthProbe) -> Vec<Arc<dyn Companion>> {
+    let promises = &order.promises;
+    let mut all = vec![companion(StoreWatch::new(promises, probe.clone()))];
+    let monitoring = order.config.monitoring.clone();
+    all.extend(monitoring.listen.map(|at| companion(MetricsServer::new(at))));
+    all.extend(monitoring.textfile.map(|path| companion(Textfile::new(path))));
+    all.extend(monitoring.grafana.map(|grafana| companion(GrafanaMarks::new(grafana))));
+    let mode = notify_mode(order);
+    if mode == NotifyMode::Off {
+        return all;
+    }
+    for manager in ChaosAlerts::of(promises) {
+        all.push(companion(manager));
+    }
+    match StateDir::open() {
+        Ok(state) => {
+            let watch = notify::Watch::new(promises, mode, &order.config.target.name, state);
+            all.extend(watch.map(companion));
+        }
+        Err(error) => log::error!("nobody is told of alerts: {error}"),
+    }
+    all
+}
+
+fn companion(one: impl Companion + 'static) -> Arc<dyn Companion> {
+    Arc::new(one)
+}
+
+/// Nobody is woken for the practice platform, and nobody counts on where a client waits for the end.
+const fn notify_mode(order: &EngineOrder) -> NotifyMode {
+    match order.promises.notify.mode {
+        NotifyMode::Auto if order.sandbox => NotifyMode::Off,
+        NotifyMode::Auto if order.owned => NotifyMode::OneShot,
+        NotifyMode::Auto => NotifyMode::Escalate,
+        asked => asked,
+    }
 }
 
 fn origins(config: &Config) -> Result<Vec<(ServiceKind, String)>, CliError> {

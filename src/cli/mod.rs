@@ -12,6 +12,7 @@ mod headless;
 mod helper;
 mod init;
 mod load;
+mod notify;
 mod order;
 mod recover;
 mod report;
@@ -117,6 +118,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Checks, explains and exports the service level objectives
     Slo(slo::SloArgs),
+    /// Tries out the channels of alerts
+    Notify(notify::NotifyArgs),
     /// Runs the embedded practice platform alone
     Sandbox(sandbox::SandboxArgs),
     /// One service of the sandbox
@@ -175,6 +178,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Recover(args)) => recover::run(&config, &args),
         Some(Command::Results) => report::results(&config),
         Some(Command::Slo(args)) => slo::run(&args),
+        Some(Command::Notify(args)) => notify::run(&config, &args),
         Some(Command::Clean(args)) => clean::run(&config, &args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Check(args)) => check::run(&config, &args),

@@ -7,12 +7,12 @@ use crate::backup;
 use crate::chaos;
 use crate::config::PhaseKind;
 use crate::load;
-use crate::run::event::{EventBody, LoadEvent};
+use crate::run::event::{EventBody, LoadEvent, StoreEvent};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
-use crate::slo::SloJudge;
+use crate::slo::{self, SloJudge};
 
 /// Options of `recover`.
 #[derive(clap::Args)]
@@ -38,6 +38,10 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
         for (phase, last) in leftovers(&state) {
             found = true;
             left += recover(run, &mut state, phase, last)?;
+        }
+        if !state.stores.made.is_empty() {
+            found = true;
+            left += recover_stores(run, &mut state)?;
         }
     }
     if !found {
@@ -104,6 +108,33 @@ fn leftovers(state: &RunState) -> Vec<(PhaseKind, u64)> {
     let unclean =
         loads.filter(|(_, load)| load.cleanup.as_ref().is_none_or(|c| c.remaining_count > 0));
     unclean.filter_map(|(kind, load)| Some((kind, load.write_block?))).collect()
+}
+
+/// Removes what was made in the stores to ask them; returns how much could not be removed.
+fn recover_stores(run: &RunFolder, state: &mut RunState) -> Result<u64, CliError> {
+    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
+    let id = run.id();
+    let mut left = 0;
+    let events = if order.sandbox {
+        slo::gone_with_their_stores(state)
+    } else {
+        runtime(1)?.block_on(slo::remove_leftovers(&order.config, &id, state))
+    };
+    for event in events {
+        if let StoreEvent::Removed { kind, name, residue } = &event {
+            match residue {
+                None => say(format_args!("run {id}: {kind} `{name}` is removed and absent")),
+                Some(why) => {
+                    left += 1;
+                    say_error(&format_args!("run {id}: {kind} `{name}`: {why}"));
+                }
+            }
+        }
+        recovery::add(run, state, PhaseKind::Slo, EventBody::Stores(event))
+            .map_err(CliError::usage)?;
+    }
+    report::rebuild(run, state)?;
+    Ok(left)
 }
 
 /// Removes the documents of a phase; returns how many could not be removed.

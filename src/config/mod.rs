@@ -2,12 +2,15 @@
 
 mod backup;
 mod chaos;
+mod compliance;
 mod executor;
 mod feeder;
 mod k6_options;
 mod limit;
 mod load;
 pub mod metric;
+mod monitoring;
+mod notify;
 mod overrides;
 mod plan;
 mod position;
@@ -38,6 +41,7 @@ pub use chaos::{
     Chaos, Cpu, CutKind, Docker, ExperimentKind, Helpers, Kill, Memory, Partition, Probe,
     RuntimeKind, SteadyRules,
 };
+pub use compliance::{ComplianceRules, Control, Evidence, RecoveryRules, Required};
 pub use executor::{Arrivals, ExecutorKind, Stage};
 pub use feeder::{Feeder, FeederOrder};
 pub use limit::FindLimit;
@@ -45,6 +49,11 @@ pub use load::{
     DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse, read_text, read_yaml,
 };
 pub use metric::{LongThreshold, ThresholdEntry, ThresholdMap};
+pub use monitoring::{Grafana, Monitoring};
+pub use notify::{
+    AlertmanagerChannel, Channel, EmailChannel, EscalationLevel, ExpectedAlert, NotifyMode,
+    NotifyRules, PagerDutyChannel, SlackChannel, WebhookChannel,
+};
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
 pub use position::Positions;
 pub use problem::{ConfigError, Place, Problem};
@@ -55,9 +64,9 @@ pub use service::{
     Tool,
 };
 pub use slo::{
-    AlertSeverity, BudgetAssertion, BurnAlert, Channel, Collection, ComplianceRules,
-    DEFAULT_SLO_FILE, EscalationLevel, LoadedSlos, RecoveryRules, Required, SHIPPED_SLOS,
-    SLO_SCHEMA, Slo, SloDefinitions, SloKind, SloMetadata,
+    AlertSeverity, BudgetAssertion, BurnAlert, Collection, DEFAULT_SLO_FILE, LoadedSlos,
+    PrometheusSli, PrometheusSource, SHIPPED_SLOS, SLO_SCHEMA, Slo, SloDefinitions, SloKind,
+    SloMetadata,
 };
 pub use step::{AnswerCheck, Extraction, Part, RequestStep, StatusCheck, Step, TextBody};
 pub use store::{Store, StoreKind, Stores};
@@ -108,6 +117,9 @@ pub struct Config {
     /// Where runs and reports go.
     #[serde(default)]
     pub report: ReportSettings,
+    /// Who may watch a run from outside.
+    #[serde(default, skip_serializing_if = "Monitoring::is_empty")]
+    pub monitoring: Monitoring,
 }
 
 /// What is validated.

@@ -6,9 +6,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::compliance::{ComplianceRules, RecoveryRules};
 use super::load::{read_text, read_yaml};
+use super::notify::{Channel, EscalationLevel, NotifyRules};
 use super::problem::{ConfigError, Place};
+use super::secret::SecretSource;
 use super::service::ServiceKind;
+use super::threshold::Threshold;
 use super::timespan::TimeSpan;
 
 /// The definitions that are used when there is no file.
@@ -41,6 +45,12 @@ pub struct SloDefinitions {
     /// Who is told after how long.
     #[serde(default)]
     pub escalation: Vec<EscalationLevel>,
+    /// How alerts go out.
+    #[serde(default)]
+    pub notify: NotifyRules,
+    /// Where the figures of the objectives' whole windows are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSource>,
     /// Controls.
     pub compliance: ComplianceRules,
     /// How much may be lost, and for how long.
@@ -69,6 +79,45 @@ pub struct Collection {
     pub health_check_interval: TimeSpan,
     /// A health check that takes longer has failed.
     pub health_check_timeout: TimeSpan,
+    /// Light queries per second to each store while load runs; 0 asks none.
+    #[serde(default = "five")]
+    pub store_queries_per_second: u32,
+}
+
+const fn five() -> u32 {
+    5
+}
+
+/// A Prometheus server that watches the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrometheusSource {
+    /// Its base URL, without credentials.
+    pub url: String,
+    /// A bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<SecretSource>,
+    /// Selects the series whose samples say how much of a window was scraped, such as
+    /// `up{job="gateway"}`.
+    pub up: String,
+    /// Time between two scrapes.
+    pub scrape_interval: TimeSpan,
+}
+
+/// How an objective is measured in Prometheus. `{{window}}` stands for the objective's window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrometheusSli {
+    /// Good events, such as `sum(increase(http_requests_total{code!~"5.."}[{{window}}]))`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good: Option<String>,
+    /// All events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<String>,
+    /// For latency: selects the buckets of a histogram in seconds, such as
+    /// `http_request_duration_seconds_bucket{job="gateway"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<String>,
 }
 
 /// What kind of objective.
@@ -132,6 +181,12 @@ pub struct Slo {
     /// What the error budget is believed to be; checked against what it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budget: Vec<BudgetAssertion>,
+    /// Load is ended, and nothing but the evaluation follows, when one of these breaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub abort_when_broken: Vec<Threshold>,
+    /// How it is measured over its whole window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSli>,
 }
 
 impl Slo {
@@ -186,82 +241,6 @@ pub enum AlertSeverity {
     Page,
     /// Somebody looks at it in the morning.
     Ticket,
-}
-
-/// A way to tell somebody. Secrets are named, never written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Channel {
-    /// A Slack incoming webhook.
-    Slack {
-        /// Environment variable with its URL.
-        webhook_env: String,
-    },
-    /// PagerDuty Events v2.
-    PagerDuty {
-        /// Environment variable with the routing key.
-        routing_key_env: String,
-    },
-    /// Mail over SMTP.
-    Email {
-        /// Environment variable with the server's URL.
-        smtp_url_env: String,
-        /// Sender.
-        from: String,
-        /// Receivers.
-        to: Vec<String>,
-    },
-    /// Any HTTP endpoint that takes JSON.
-    Webhook {
-        /// Environment variable with its URL.
-        url_env: String,
-    },
-}
-
-/// Who is told after how long.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EscalationLevel {
-    /// From 1.
-    pub level: u32,
-    /// How long the alert has been firing.
-    pub after: TimeSpan,
-    /// Names of channels.
-    pub channels: Vec<String>,
-}
-
-/// Whether a control has to be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Required {
-    /// It has to.
-    Required,
-    /// It need not.
-    Optional,
-}
-
-/// Controls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ComplianceRules {
-    /// What is stored is encrypted.
-    pub encryption_at_rest: Required,
-    /// What is sent is encrypted.
-    pub encryption_in_transit: Required,
-    /// Keys are replaced at least this often.
-    pub key_rotation_max_age: TimeSpan,
-    /// The audit log is kept at least this long.
-    pub audit_log_retention_min: TimeSpan,
-}
-
-/// How much may be lost, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RecoveryRules {
-    /// Recovery point objective: how much time's worth of data may be lost.
-    pub rpo: TimeSpan,
-    /// Recovery time objective: how long a restore may take.
-    pub rto: TimeSpan,
 }
 
 /// Definitions that have been read, and where each value stands.

@@ -38,6 +38,8 @@ pub(super) enum Ending {
     Skip,
     /// An operator or a signal aborted it.
     Abort,
+    /// An objective's threshold is broken.
+    Broken,
 }
 
 /// What an accepted command does.

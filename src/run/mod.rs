@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod companion;
 pub mod connection;
 pub mod control;
 mod decide;

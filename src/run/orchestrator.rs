@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::companion::{Companion, Companions, Stage};
 use super::control::{Command, CommandId};
 use super::decide::{Effect, Facts, Situation, decide};
 use super::event::{EventBody, Objective, PhaseOutcome, RunVerdict};
@@ -17,8 +18,6 @@ use super::state::{PhaseStatus, RunState};
 use super::verdict;
 use crate::config::{Config, Environment, OnDetach, PhaseKind};
 
-/// How often the objectives are evaluated while load runs.
-const JUDGE_EVERY: Duration = Duration::from_secs(2);
 /// A run that was not started and that nobody watches is closed after this.
 const UNWATCHED: Duration = Duration::from_secs(600);
 
@@ -79,6 +78,11 @@ pub trait ReportWriter: Send + Sync {
 pub trait Judge: Send + Sync {
     /// One row an objective.
     fn objectives(&self, state: &RunState) -> Vec<Objective>;
+
+    /// The objective that ends the load because its threshold is broken, and why.
+    fn broken(&self, _state: &RunState) -> Option<(String, String)> {
+        None
+    }
 }
 
 /// The engine of a phase, or the reason why there is none.
@@ -96,6 +100,8 @@ pub struct Assembly {
     pub judge: Arc<dyn Judge>,
     /// Undoes what a phase left that crashed, or that did not stop when it was told to.
     pub healer: Arc<dyn Healer>,
+    /// What goes beside the run.
+    pub companions: Vec<Arc<dyn Companion>>,
 }
 
 /// Settings of one run.
@@ -158,6 +164,10 @@ impl Orchestrator {
         } else {
             self.wait_for_start().await;
         }
+        let Settings { config, run_id, .. } = &self.settings;
+        let begun = self.events.with_state(|state| state.started_us.is_some());
+        let companions: &[_] = if begun { &self.assembly.companions } else { &[] };
+        let companions = Companions::start(companions, &self.events, config, run_id);
         loop {
             self.heed_the_journal();
             let Some(kind) = self.next_phase().filter(|_| self.abort.is_none()) else { break };
@@ -174,16 +184,18 @@ impl Orchestrator {
                 self.cool_down().await;
             }
         }
-        self.finish()
+        self.finish(companions).await
     }
 
-    fn finish(self) -> RunVerdict {
+    async fn finish(self, mut companions: Companions) -> RunVerdict {
+        companions.reach(Stage::Closing).await;
         let mut verdict = self.events.with_state(verdict::of_run);
         if let Some(reason) = &self.abort {
             verdict.verdict = super::event::Verdict::Aborted;
             verdict.reasons.insert(0, format!("aborted: {reason}"));
         }
         self.events.emit(EventBody::RunFinished { verdict: verdict.clone() });
+        companions.reach(Stage::Over).await;
         // The last event stands in the report, so the report comes after it; the engine's log tells
         // of a report that could not be written, and the journal can always build it again.
         if let Err(reason) = self.write_report() {
@@ -200,9 +212,13 @@ impl Orchestrator {
                     |phase: &&super::state::PhaseState| phase.status == PhaseStatus::Pending;
                 state.phases.iter().find(pending).map(|phase| (phase.kind, phase.skip_requested))
             });
-            match next? {
-                (kind, true) => self.pass_over(kind, "left out of the plan"),
-                (kind, false) => return Some(kind),
+            let broken = self.events.with_state(|state| state.broken_threshold.clone());
+            match (next?, broken) {
+                ((kind, true), _) => self.pass_over(kind, "left out of the plan"),
+                ((kind, false), Some(broken)) if kind != PhaseKind::Slo => {
+                    self.pass_over(kind, &format!("left out: {broken}"));
+                }
+                ((kind, false), _) => return Some(kind),
             }
         }
     }
@@ -444,23 +460,5 @@ impl Orchestrator {
         // On a copy: nobody who reports an event should wait for a report to be on disk.
         let state = self.events.with_state(RunState::clone);
         self.assembly.reports.write(&state)
-    }
-
-    /// Evaluates the objectives, and records them when they changed.
-    pub(super) fn judge(&self) {
-        let changed = self.events.with_state(|state| {
-            let objectives = self.assembly.judge.objectives(state);
-            (objectives != state.objectives).then_some(objectives)
-        });
-        if let Some(objectives) = changed {
-            self.events.emit(EventBody::ObjectivesEvaluated { objectives });
-        }
-    }
-
-    /// Fires whenever the objectives should be evaluated again.
-    pub(super) fn judge_ticks() -> tokio::time::Interval {
-        let mut ticks = tokio::time::interval_at(Instant::now() + JUDGE_EVERY, JUDGE_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        ticks
     }
 }

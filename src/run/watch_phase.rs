@@ -12,6 +12,8 @@ use super::orchestrator::Orchestrator;
 use super::phase::{Phase, PhaseCommand, PhaseContext, PhaseControl, PhaseControlHandle, Wish};
 use crate::config::PhaseKind;
 
+/// How often the objectives are evaluated while load runs.
+const JUDGE_EVERY: Duration = Duration::from_secs(2);
 /// How long a phase that was told to stop may take to heal and clean before it is told again.
 const STOP_PATIENCE: Duration = Duration::from_secs(90);
 /// How long it may take then, before it is given up.
@@ -57,6 +59,9 @@ impl Orchestrator {
                 _ = ticks.tick() => {
                     if kind.is_load() {
                         self.judge();
+                        if self.threshold_breaks() {
+                            watched.end(Ending::Broken, String::new());
+                        }
                     }
                     None
                 }
@@ -73,8 +78,9 @@ impl Orchestrator {
             let effect = self.take_in(inbound, watched.situation());
             self.carry_to_phase(effect, &mut watched);
         };
+        let broken = self.events.with_state(|state| state.broken_threshold.clone());
         let by_itself = matches!(measured, Some(Ok(_)));
-        let mut outcome = watched.outcome(measured);
+        let mut outcome = watched.outcome(measured, broken);
         if !by_itself {
             let residue = self.assembly.healer.heal().await;
             if !residue.is_empty() {
@@ -86,6 +92,35 @@ impl Orchestrator {
         if kind.is_load() {
             self.judge();
         }
+    }
+
+    /// Evaluates the objectives, and records them when they changed.
+    fn judge(&self) {
+        let changed = self.events.with_state(|state| {
+            let objectives = self.assembly.judge.objectives(state);
+            (objectives != state.objectives).then_some(objectives)
+        });
+        if let Some(objectives) = changed {
+            self.events.emit(EventBody::ObjectivesEvaluated { objectives });
+        }
+    }
+
+    /// Records the threshold that ends the load, where one is broken; returns whether one is.
+    fn threshold_breaks(&self) -> bool {
+        let broken = self.events.with_state(|state| {
+            let known = state.broken_threshold.is_some();
+            (!known).then(|| self.assembly.judge.broken(state)).flatten()
+        });
+        let Some((objective, reason)) = broken else { return false };
+        self.events.emit(EventBody::ThresholdBroken { objective, reason });
+        true
+    }
+
+    /// Fires whenever the objectives should be evaluated again.
+    fn judge_ticks() -> tokio::time::Interval {
+        let mut ticks = tokio::time::interval_at(Instant::now() + JUDGE_EVERY, JUDGE_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        ticks
     }
 
     fn carry_to_phase(&mut self, effect: Option<Effect>, watched: &mut Watched) {
@@ -103,7 +138,7 @@ impl Orchestrator {
             Some(Effect::EndPhase(ending)) => {
                 let reason = match ending {
                     Ending::Skip => "skipped by an operator",
-                    Ending::Abort => "aborted by an operator",
+                    Ending::Abort | Ending::Broken => "aborted by an operator",
                 };
                 watched.end(ending, reason.to_owned());
             }
@@ -164,7 +199,11 @@ impl Watched {
         told_twice
     }
 
-    fn outcome(self, measured: Option<Result<PhaseOutcome, JoinError>>) -> PhaseOutcome {
+    fn outcome(
+        self,
+        measured: Option<Result<PhaseOutcome, JoinError>>,
+        broken: Option<String>,
+    ) -> PhaseOutcome {
         let measured = match measured {
             Some(Ok(outcome)) => outcome,
             Some(Err(error)) => {
@@ -181,6 +220,9 @@ impl Watched {
             Some(_) if measured.verdict == Verdict::Fail => measured,
             Some((Ending::Skip, reason)) => PhaseOutcome::skipped_by_request(reason),
             Some((Ending::Abort, reason)) => PhaseOutcome::new(Verdict::Aborted, reason),
+            Some((Ending::Broken, _)) => {
+                PhaseOutcome::new(Verdict::Fail, format!("ended by {}", broken.unwrap_or_default()))
+            }
             None => measured,
         }
     }

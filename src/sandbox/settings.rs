@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::config::{
     AuditedOperation, Backup, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards,
-    Images, Lengths, McpService, Operation, Phases, Probe, RagService, ReportSettings, RuntimeKind,
-    Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan, Tool, Workloads,
+    Images, Lengths, McpService, Monitoring, Operation, Phases, Probe, RagService, ReportSettings,
+    RuntimeKind, Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan, Tool,
+    Workloads,
 };
 
 /// What a sandbox is asked to be.
@@ -80,6 +81,7 @@ pub fn config(endpoints: &Endpoints) -> Config {
         security: security(),
         backup: Backup::default(),
         criteria: Criteria::default(),
+        monitoring: Monitoring::default(),
         slo_definitions: None,
         guards: Guards::default(),
         on_detach: None,

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use crate::config::{
-    AlertSeverity, BurnAlert, ServiceKind, Slo, SloDefinitions, SloKind, TimeSpan,
+    AlertSeverity, BurnAlert, PhaseKind, ServiceKind, Slo, SloDefinitions, SloKind, TimeSpan,
 };
 use crate::run::event::{Budget, BurnRate};
-use crate::run::state::RunState;
+use crate::run::state::{Counts, RunState, Stretch};
 
 /// With fewer requests in its short window an alert does not fire: a single failure at night is none.
 const MIN_EVENTS: u64 = 20;
@@ -19,34 +19,37 @@ pub fn allowed(slo: &Slo, window: TimeSpan) -> Option<Duration> {
 
 /// The budget of an availability objective as this run leaves it.
 pub fn of(
+    at: usize,
     slo: &Slo,
     promises: &SloDefinitions,
-    bad: u64,
-    n: u64,
+    counts: Counts,
     state: &RunState,
 ) -> Option<Budget> {
     let (SloKind::Availability, Some(share)) = (slo.kind, slo.allowed_bad()) else { return None };
-    if n == 0 || share <= 0.0 {
+    if counts.n == 0 || share <= 0.0 {
         return None;
     }
-    let burn = bad as f64 / n as f64 / share;
+    let burn = counts.bad as f64 / counts.n as f64 / share;
     let length: u64 =
         state.phases.iter().filter_map(|phase| phase.load.as_ref()).map(|l| l.measured_us).sum();
-    let window = slo.window.get();
-    let cost = burn * Duration::from_micros(length).as_secs_f64() / window.as_secs_f64();
+    let window = slo.window.get().as_secs_f64();
+    let cost = burn * Duration::from_micros(length).as_secs_f64() / window;
+    let alerts = promises.burn_alerts.iter();
     Some(Budget {
         allowed_seconds: allowed(slo, slo.window).unwrap_or_default().as_secs_f64(),
         burn_rate: burn,
         run_cost_percent: cost * 100.0,
-        exhausted_after_seconds: (burn > 0.0).then(|| window.as_secs_f64() / burn),
-        alerts: promises.burn_alerts.iter().map(|alert| rate(alert, slo, share, state)).collect(),
+        chaos_cost_percent: chaos_down_seconds(slo, state)
+            .map(|down| down / (share * window) * 100.0),
+        exhausted_after_seconds: (burn > 0.0).then(|| window / burn),
+        alerts: alerts.map(|alert| rate(alert, at, slo, share, state)).collect(),
     })
 }
 
 /// Whether an alert would fire on what the run has measured.
-fn rate(alert: &BurnAlert, slo: &Slo, share: f64, state: &RunState) -> BurnRate {
+fn rate(alert: &BurnAlert, at: usize, slo: &Slo, share: f64, state: &RunState) -> BurnRate {
     let factor = alert.factor(slo.window);
-    let over = |window: TimeSpan| burn_over(window.get(), slo.service, share, state);
+    let over = |window: TimeSpan| burn_over(window.get(), at, share, state);
     let (long, short) = (over(alert.long), over(alert.short));
     let fires = |seen: &Option<(f64, u64)>| seen.is_some_and(|(burn, _)| burn > factor);
     let events = short.map_or(0, |(_, n)| n);
@@ -62,66 +65,88 @@ fn rate(alert: &BurnAlert, slo: &Slo, share: f64, state: &RunState) -> BurnRate 
 }
 
 /// Burn rate and requests over the last stretch of load; none when less than half of it was measured.
-fn burn_over(
-    window: Duration,
-    service: Option<ServiceKind>,
-    share: f64,
-    state: &RunState,
-) -> Option<(f64, u64)> {
+fn burn_over(window: Duration, at: usize, share: f64, state: &RunState) -> Option<(f64, u64)> {
     let from = state.now_us.saturating_sub(window.as_micros() as u64);
-    let (mut n, mut bad, mut covered) = (0, 0, 0);
-    for load in state.phases.iter().filter_map(|phase| phase.load.as_ref()) {
-        let mut longest = 0;
-        for (of, points) in &load.history {
-            if service.is_some_and(|service| service != *of) {
-                continue;
-            }
-            let points = points.iter().filter(|point| point.at_us > from);
-            let mut length = 0;
-            for point in points {
-                n += point.requests;
-                bad += point.errors;
-                length += point.length_us;
-            }
-            longest = longest.max(length);
-        }
-        covered += longest;
-    }
+    let Stretch { counts: Counts { n, bad }, length_us } = state.windows.since(at, from);
     let half = window.as_micros() as u64 / 2;
-    (n > 0 && covered >= half).then(|| (bad as f64 / n as f64 / share, n))
+    (n > 0 && length_us >= half).then(|| (bad as f64 / n as f64 / share, n))
+}
+
+/// For how long a service was down in the chaos phase, by its probes; of all services the mean, each
+/// counted alike. None without that phase.
+fn chaos_down_seconds(slo: &Slo, state: &RunState) -> Option<f64> {
+    let chaos = state.phase(PhaseKind::Chaos)?.chaos.as_ref()?;
+    let figures =
+        || chaos.results.iter().flat_map(|result| result.during.iter().chain(&result.after));
+    // How often a service was asked: answers of all its probes over the seconds that are kept.
+    let per_second = |service: ServiceKind| {
+        let rows = chaos.seconds.iter().flat_map(|(_, rows)| rows);
+        let asked = rows.filter(|row| row.service == service);
+        let asked: u64 = asked.map(|row| u64::from(row.ok + row.failed + row.degraded)).sum();
+        asked as f64 / chaos.seconds.len().max(1) as f64
+    };
+    let down = |service: ServiceKind| {
+        let failed: u64 = figures().filter(|f| f.service == service).map(|f| f.failed).sum();
+        failed as f64 / per_second(service).max(1.0)
+    };
+    let of = |service: &ServiceKind| {
+        slo.service.is_none_or(|wanted| wanted == *service)
+            && figures().any(|f| f.service == *service)
+    };
+    let each: Vec<f64> = ServiceKind::ALL.into_iter().filter(of).map(down).collect();
+    (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LoadedSlos, PhaseKind, SHIPPED_SLOS};
-    use crate::run::state::{HistoryPoint, LoadState, PhaseState};
+    use crate::config::{LoadedSlos, SHIPPED_SLOS};
+    use crate::run::event::{
+        ErrorKind, Event, EventBody, IntervalReport, LoadEvent, Measurements, SeriesInterval,
+        SeriesKey,
+    };
+    use crate::run::state::PhaseState;
 
     fn promises() -> SloDefinitions {
         LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions
     }
 
-    /// A platform that fails this share of its requests from some second on.
-    fn outage(seconds: u64, from: u64, failing: f64) -> RunState {
-        let point = |second: u64| HistoryPoint {
-            at_us: (second + 1) * 1_000_000,
-            length_us: 1_000_000,
-            requests: 100,
-            errors: if second >= from { (100.0 * failing) as u64 } else { 0 },
-            ..HistoryPoint::default()
-        };
-        let mut phase = PhaseState::new(PhaseKind::Mixed);
-        phase.load = Some(LoadState {
-            history: [(ServiceKind::Chat, (0..seconds).map(point).collect())].into(),
-            measured_us: seconds * 1_000_000,
-            ..LoadState::default()
-        });
-        RunState { phases: vec![phase], now_us: seconds * 1_000_000, ..RunState::default() }
+    /// A platform of a hundred requests per second that fails for the last so many seconds.
+    fn outage(seconds: u64, failing: u64, over: u64) -> RunState {
+        let mut state = RunState { promises: Some(Box::new(promises())), ..RunState::default() };
+        state.phases = vec![PhaseState::new(PhaseKind::Mixed)];
+        let step = 5;
+        for at in 0..seconds / step {
+            let end = (at + 1) * step;
+            let bad = end > seconds - over - failing && end <= seconds - over;
+            let mut measured = Measurements::default();
+            measured.response.record_us(1000, 100 * step);
+            measured.errors = [(ErrorKind::Connect, if bad { 100 * step } else { 0 })].into();
+            let key =
+                SeriesKey { service: ServiceKind::Chat, scenario: "a".into(), step: "b".into() };
+            let interval = IntervalReport {
+                length_us: step * 1_000_000,
+                users: Default::default(),
+                series: vec![SeriesInterval { key, measured }],
+                iterations: Default::default(),
+                generator: Default::default(),
+            };
+            state.apply(&Event {
+                v: 1,
+                seq: at + 1,
+                at_us: end * 1_000_000,
+                wall: jiff::Timestamp::UNIX_EPOCH,
+                phase: Some(PhaseKind::Mixed),
+                body: EventBody::Load(LoadEvent::Interval(Box::new(interval))),
+            });
+        }
+        state
     }
 
-    fn first_page(state: &RunState) -> BurnRate {
+    fn alert(state: &RunState, number: usize) -> BurnRate {
         let promises = promises();
-        of(&promises.slos[0], &promises, 1, 10, state).expect("a budget").alerts.remove(0)
+        let counts = Counts { n: 10, bad: 1 };
+        of(0, &promises.slos[0], &promises, counts, state).expect("a budget").alerts.remove(number)
     }
 
     #[test]
@@ -144,19 +169,28 @@ mod tests {
     }
 
     #[test]
-    fn a_full_outage_pages_after_four_point_three_minutes() {
-        // 14.4 x 0.5 % of an hour: 259 s of failures.
-        let hour = 3600;
-        let after = |seconds: u64| first_page(&outage(hour, hour - seconds, 1.0));
-        assert!(!after(250).fires, "{:?}", after(250));
-        assert!(after(270).fires, "{:?}", after(270));
-        let over = first_page(&outage(hour, hour, 1.0));
-        assert_eq!((over.fires, over.short_burn), (false, Some(0.0)));
+    fn a_full_outage_fires_when_the_workbook_says() {
+        // Factor x 0.5 % of the long window: 4.3, 10.8, 21.6 and 21.6 minutes of failures.
+        const HOUR: u64 = 3600;
+        for (number, hours, minutes) in [(0, 1, 4.32), (1, 6, 10.8), (2, 24, 21.6), (3, 72, 21.6)] {
+            let at = (minutes * 60.0) as u64;
+            let before = alert(&outage(hours * HOUR, at - at % 5 - 15, 0), number);
+            assert!(!before.fires, "{number}: {before:?}");
+            let after = alert(&outage(hours * HOUR, at + 30, 0), number);
+            assert!(after.fires, "{number}: {after:?}");
+        }
+    }
+
+    #[test]
+    fn an_alert_ends_with_its_short_window() {
+        let over = alert(&outage(3600, 600, 330), 0);
+        assert!(!over.fires && over.long_burn > Some(14.4), "{over:?}");
+        assert_eq!(over.short_burn, Some(0.0));
     }
 
     #[test]
     fn a_window_that_was_not_measured_says_nothing() {
-        let rate = first_page(&outage(600, 0, 1.0));
+        let rate = alert(&outage(600, 600, 0), 0);
         assert_eq!((rate.fires, rate.long_burn), (false, None));
         assert!(rate.short_burn.is_some());
     }

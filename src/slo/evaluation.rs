@@ -4,48 +4,43 @@
 use std::time::Duration;
 
 use super::budget;
-use super::confidence::{judge, needed};
+use super::confidence::{Bounds, judge, needed};
 use crate::config::{PhaseKind, Slo, SloDefinitions, SloKind};
-use crate::run::event::{Measurements, Objective, Verdict};
-use crate::run::state::RunState;
+use crate::run::event::{Measurements, Objective, Verdict, WholeWindow};
+use crate::run::state::{Counts, RunState, SLICE_US};
 
 /// Evaluates every objective of a run.
 pub fn evaluate(state: &RunState) -> Vec<Objective> {
     let Some(promises) = &state.promises else { return Vec::new() };
-    promises.slos.iter().map(|slo| one(slo, promises, state)).collect()
-}
-
-/// What was measured of what an objective speaks of.
-struct Seen {
-    measured: Measurements,
-    /// Time that was measured, microseconds.
-    length_us: u64,
-}
-
-fn seen(slo: &Slo, state: &RunState) -> Seen {
-    let mut seen = Seen { measured: Measurements::default(), length_us: 0 };
-    for load in state.phases.iter().filter_map(|phase| phase.load.as_ref()) {
-        seen.length_us += load.measured_us;
-        for (key, series) in &load.series {
-            let service = slo.service.is_none_or(|service| service == key.service);
-            let step = slo.step.as_ref().is_none_or(|step| key.step.starts_with(step.as_str()));
-            if service && step {
-                seen.measured.add(series);
-            }
+    let row = |(at, slo)| one(at, slo, promises, state);
+    let mut rows: Vec<Objective> = promises.slos.iter().enumerate().map(row).collect();
+    // What the platform's own monitoring said is asked for once, not computed.
+    for row in &mut rows {
+        let before = state.objectives.iter().find(|before| before.id == row.id);
+        if let Some(whole) = before.and_then(|before| before.whole_window.clone()) {
+            with_whole_window(row, whole);
         }
     }
-    seen
+    rows
 }
 
-fn one(slo: &Slo, promises: &SloDefinitions, state: &RunState) -> Objective {
-    if let Some(store) = &slo.store {
-        let why = format!("nothing asks {store} during load");
-        return unmeasured(slo, Verdict::Skipped, &why);
+/// Adds what the platform's own monitoring says: a whole window that is not met is not met.
+pub(super) fn with_whole_window(objective: &mut Objective, whole: WholeWindow) {
+    if whole.verdict == Verdict::Fail {
+        objective.verdict = Verdict::Fail;
+        objective.reason = format!("over {}: {}", whole.window, whole.reason);
+    }
+    objective.whole_window = Some(whole);
+}
+
+fn one(at: usize, slo: &Slo, promises: &SloDefinitions, state: &RunState) -> Objective {
+    if let Some((verdict, why)) = slo.store.as_deref().and_then(|name| not_asked(name, state)) {
+        return unmeasured(slo, verdict, &why);
     }
     let seen = seen(slo, state);
     match slo.kind {
         SloKind::Availability | SloKind::ErrorRate | SloKind::Latency => {
-            share(slo, promises, &seen, state)
+            share(at, slo, promises, &seen, state)
         }
         SloKind::Longest => longest(slo, &seen),
         SloKind::Throughput => throughput(slo, state),
@@ -53,74 +48,151 @@ fn one(slo: &Slo, promises: &SloDefinitions, state: &RunState) -> Objective {
     }
 }
 
+/// Why a store was not asked, where it was not.
+fn not_asked(name: &str, state: &RunState) -> Option<(Verdict, String)> {
+    let stores = &state.stores;
+    if stores.asked.iter().any(|(kind, _)| kind.name() == name) {
+        return None;
+    }
+    let left_out = stores.left_out.iter().find(|(kind, _)| kind.name() == name);
+    Some(match left_out {
+        Some((_, why)) => (Verdict::Inconclusive, why.clone()),
+        None => (Verdict::Skipped, format!("no `stores.{name}` was there to be asked during load")),
+    })
+}
+
+/// What was measured of what an objective speaks of.
+pub(super) fn seen(slo: &Slo, state: &RunState) -> Measurements {
+    let mut seen = Measurements::default();
+    if let Some(store) = &slo.store {
+        for (key, series) in &state.stores.series {
+            let step = slo.step.as_ref().is_none_or(|step| *step == key.step);
+            if key.kind.name() == store && step {
+                seen.add(series);
+            }
+        }
+        return seen;
+    }
+    for load in state.phases.iter().filter_map(|phase| phase.load.as_ref()) {
+        for (key, series) in &load.series {
+            let service = slo.service.is_none_or(|service| service == key.service);
+            let step = slo.step.as_ref().is_none_or(|step| key.step.starts_with(step.as_str()));
+            if service && step {
+                seen.add(series);
+            }
+        }
+    }
+    seen
+}
+
+/// What decided a share.
+struct Decided {
+    verdict: Verdict,
+    bounds: Bounds,
+    counts: Counts,
+    /// Full windows that do not overlap, and the end of the one that decides; none when all of the
+    /// load was taken together, which was shorter than the window.
+    window: Option<(u64, u64)>,
+}
+
+/// Judges a share. Where the load was longer than the window, every full window has to be met: to
+/// show that all are, each is tested at the confidence that is asked for; to show that one is not,
+/// the doubt that is left is shared among those that do not overlap (Bonferroni).
+fn decide(at: usize, slo: &Slo, all: Counts, allowed: f64, state: &RunState, sure: f64) -> Decided {
+    let Some((windows, disjoint)) = state.windows.full(at, slo) else {
+        let (verdict, bounds) = judge(all.bad, all.n, allowed, sure);
+        return Decided { verdict, bounds, counts: all, window: None };
+    };
+    let surer = 1.0 - (1.0 - sure) / disjoint as f64;
+    let judged = windows.into_iter().map(|window| {
+        let Counts { n, bad } = window.counts;
+        let (verdict, bounds) = judge(bad, n, allowed, sure);
+        let verdict = match verdict {
+            Verdict::Fail if judge(bad, n, allowed, surer).0 != Verdict::Fail => {
+                Verdict::Inconclusive
+            }
+            verdict => verdict,
+        };
+        let window = Some((disjoint, window.at_us));
+        Decided { verdict, bounds, counts: Counts { n, bad }, window }
+    });
+    let worst = judged
+        .max_by(|a, b| a.verdict.cmp(&b.verdict).then(a.bounds.upper.total_cmp(&b.bounds.upper)));
+    worst.unwrap_or(Decided {
+        verdict: Verdict::Inconclusive,
+        bounds: Bounds { lower: 0.0, upper: 1.0 },
+        counts: all,
+        window: None,
+    })
+}
+
 /// Availability, error rate and latency are all shares of bad requests.
-fn share(slo: &Slo, promises: &SloDefinitions, seen: &Seen, state: &RunState) -> Objective {
+fn share(
+    at: usize,
+    slo: &Slo,
+    promises: &SloDefinitions,
+    seen: &Measurements,
+    state: &RunState,
+) -> Objective {
     let Some(allowed) = slo.allowed_bad() else {
         return unmeasured(slo, Verdict::Inconclusive, "the definition is incomplete: slo lint");
     };
-    let n = seen.measured.requests();
-    let bad = bad(slo, &seen.measured);
-    let (verdict, bounds) = judge(bad, n, allowed, promises.confidence);
+    let (n, bad) = (seen.requests(), seen.bad_for(slo));
+    let decided = decide(at, slo, Counts { n, bad }, allowed, state, promises.confidence);
     let percent = promises.confidence * 100.0;
-    let reason = match verdict {
-        Verdict::Inconclusive => undecided(bad, n, allowed, promises.confidence),
+    let reason = match decided.verdict {
+        Verdict::Inconclusive => undecided(&decided, allowed, promises.confidence),
         _ => String::new(),
     };
     let measured = match slo.kind {
-        SloKind::Latency => {
-            slo.quantile.and_then(|q| seen.measured.response.quantile(q)).map(words)
-        }
+        SloKind::Latency => slo.quantile.and_then(|q| seen.response.quantile(q)).map(words),
         SloKind::ErrorRate => (n > 0).then(|| share_words(bad, n)),
         _ => (n > 0).then(|| share_words(n - bad, n)),
     };
+    let of = decided.window.map_or_else(String::new, |(windows, _)| {
+        let Counts { n, bad } = decided.counts;
+        format!("worst {} of {windows}: {bad} of {n}, ", slo.window)
+    });
     Objective {
         measured: measured.unwrap_or_else(|| "-".into()),
         n,
         bad,
-        verdict,
+        verdict: decided.verdict,
         reason,
         bound: format!(
-            "{:.3} to {:.3} % bad at {percent:.0} %, {:.3} % allowed",
-            bounds.lower * 100.0,
-            bounds.upper * 100.0,
+            "{of}{:.3} to {:.3} % bad at {percent:.0} %, {:.3} % allowed",
+            decided.bounds.lower * 100.0,
+            decided.bounds.upper * 100.0,
             allowed * 100.0
         ),
-        method: method(slo, percent),
-        budget: budget::of(slo, promises, bad, n, state),
+        method: method(slo, percent, &decided),
+        budget: budget::of(at, slo, promises, Counts { n, bad }, state),
         ..named(slo)
     }
 }
 
-fn bad(slo: &Slo, measured: &Measurements) -> u64 {
-    match slo.kind {
-        SloKind::Availability => measured.unavailable(),
-        SloKind::ErrorRate => measured.failed(),
-        _ => {
-            let limit = slo.below.map_or(Duration::MAX, |below| below.get());
-            measured.response.at_or_above(limit)
-        }
-    }
-}
-
 /// Why the samples do not decide.
-fn undecided(bad: u64, n: u64, allowed: f64, confidence: f64) -> String {
+fn undecided(decided: &Decided, allowed: f64, confidence: f64) -> String {
+    let Counts { n, bad } = decided.counts;
+    let of = if decided.window.is_some() { "a window of " } else { "" };
     match (n, needed(allowed, confidence)) {
         (0, _) => "nothing was measured".into(),
-        (_, Some(needed)) if bad == 0 => format!("{n} samples: {needed} without a bad one decide"),
-        _ => format!("{bad} bad of {n}: too close to the limit for so few samples"),
+        (_, Some(needed)) if bad == 0 => {
+            format!("{of}{n} samples: {needed} without a bad one decide")
+        }
+        _ => format!("{of}{n} samples, {bad} bad: too close to the limit for so few"),
     }
 }
 
-fn longest(slo: &Slo, seen: &Seen) -> Objective {
-    let limit = slo.below.map_or(Duration::MAX, |below| below.get());
-    let (n, bad) = (seen.measured.requests(), seen.measured.response.at_or_above(limit));
+fn longest(slo: &Slo, seen: &Measurements) -> Objective {
+    let (n, bad) = (seen.requests(), seen.bad_for(slo));
     let verdict = match (n, bad) {
         (0, _) => Verdict::Inconclusive,
         (_, 0) => Verdict::Pass,
         _ => Verdict::Fail,
     };
     Objective {
-        measured: seen.measured.response.max().map_or_else(|| "-".into(), words),
+        measured: seen.response.max().map_or_else(|| "-".into(), words),
         n,
         bad,
         verdict,
@@ -211,6 +283,7 @@ fn named(slo: &Slo) -> Objective {
         method: String::new(),
         gate: slo.gate,
         budget: None,
+        whole_window: None,
     }
 }
 
@@ -226,7 +299,7 @@ pub fn asked(slo: &Slo) -> String {
     }
 }
 
-fn method(slo: &Slo, percent: f64) -> String {
+fn method(slo: &Slo, percent: f64, decided: &Decided) -> String {
     let what = match slo.kind {
         SloKind::Availability => {
             "bad: no connection, TLS, timeout, broken protocol, status 5xx".to_owned()
@@ -238,7 +311,18 @@ fn method(slo: &Slo, percent: f64) -> String {
             slo.allowed_bad().unwrap_or_default() * 100.0
         ),
     };
-    format!("{what}. Exact binomial bounds, one-sided at {percent:.0} %, over all load phases")
+    let over = match decided.window {
+        None if slo.store.is_some() => "over all queries while load ran".to_owned(),
+        None => "over all load phases together, which are shorter than the window".to_owned(),
+        Some((windows, at_us)) => format!(
+            "over every full {} of load in steps of {} s ({windows} without overlap; the one that \
+             decides ends {} s into the run)",
+            slo.window,
+            SLICE_US / 1_000_000,
+            at_us / 1_000_000
+        ),
+    };
+    format!("{what}. Exact binomial bounds, one-sided at {percent:.0} %, {over}")
 }
 
 fn share_words(part: u64, n: u64) -> String {
@@ -253,7 +337,9 @@ fn words(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS, ServiceKind};
-    use crate::run::event::{ErrorKind, SeriesKey};
+    use crate::run::event::{
+        ErrorKind, Event, EventBody, IntervalReport, LoadEvent, SeriesInterval, SeriesKey,
+    };
     use crate::run::state::{HistoryPoint, LoadState, PhaseState};
 
     fn measured(n: u64, latency_us: u64, errors: &[(ErrorKind, u64)]) -> RunState {
@@ -318,6 +404,73 @@ mod tests {
             (Verdict::Inconclusive, "nothing was measured".into())
         );
         assert_eq!(verdict(&chat, "redis_p99").0, Verdict::Skipped, "no store is asked");
+    }
+
+    /// Seconds of load, each with as many requests, of which some time out.
+    fn load(
+        seconds: std::ops::Range<u64>,
+        requests: u64,
+        failing: impl Fn(u64) -> u64,
+    ) -> RunState {
+        let mut state = RunState::default();
+        let promises = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
+        state.promises = Some(Box::new(promises));
+        state.phases = vec![PhaseState::new(PhaseKind::Mixed)];
+        for second in seconds {
+            let mut measured = Measurements::default();
+            measured.response.record_us(100_000, requests);
+            measured.errors = [(ErrorKind::Timeout, failing(second))].into();
+            let key = SeriesKey {
+                service: ServiceKind::Chat,
+                scenario: "chat".into(),
+                step: "completion".into(),
+            };
+            let interval = IntervalReport {
+                length_us: 1_000_000,
+                users: Default::default(),
+                series: vec![SeriesInterval { key, measured }],
+                iterations: Default::default(),
+                generator: Default::default(),
+            };
+            state.apply(&Event {
+                v: 1,
+                seq: second + 1,
+                at_us: (second + 1) * 1_000_000,
+                wall: jiff::Timestamp::UNIX_EPOCH,
+                phase: Some(PhaseKind::Mixed),
+                body: EventBody::Load(LoadEvent::Interval(Box::new(interval))),
+            });
+        }
+        state
+    }
+
+    #[test]
+    fn five_bad_minutes_of_an_hour_are_not_averaged_away() {
+        // 2 % for five minutes is 0.17 % of an hour.
+        let burst = |second: u64| u64::from((1800..2100).contains(&second)) * 2;
+        let state = load(0..3600, 100, burst);
+        let all = evaluate(&state);
+        let rate = all.iter().find(|objective| objective.id == "error_rate").expect("defined");
+        assert_eq!(rate.verdict, Verdict::Fail, "{rate:#?}");
+        assert!(rate.bound.starts_with("worst 5m of 12: 600 of 30000"), "{}", rate.bound);
+        assert_eq!(rate.measured, "0.17 %");
+        assert_eq!(verdict(&load(0..3600, 100, |_| 0), "error_rate").0, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_window_with_too_few_samples_decides_nothing_whatever_the_others_say() {
+        // An hour has enough requests, five minutes of it have not.
+        let state = load(0..3600, 1, |_| 0);
+        assert_eq!(
+            verdict(&state, "error_rate"),
+            (Verdict::Inconclusive, "a window of 300 samples: 598 without a bad one decide".into())
+        );
+    }
+
+    #[test]
+    fn a_run_shorter_than_a_window_is_taken_as_a_whole() {
+        let state = load(0..240, 100, |_| 0);
+        assert_eq!(verdict(&state, "error_rate").0, Verdict::Pass);
     }
 
     #[test]

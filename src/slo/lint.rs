@@ -1,9 +1,9 @@
 //! What is wrong with definitions, and what contradicts itself in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::budget;
-use crate::config::{LoadedSlos, Place, SLO_SCHEMA, Slo, SloKind, TimeSpan};
+use crate::config::{Channel, LoadedSlos, Place, SLO_SCHEMA, Slo, SloKind, TimeSpan};
 
 /// Share by which a stated budget may differ from the computed one.
 const TOLERANCE: f64 = 0.01;
@@ -113,6 +113,8 @@ fn objective(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
     }
     budgets(at, slo, lint);
     buckets(at, slo, lint);
+    brakes(at, slo, lint);
+    monitored(at, slo, lint);
     let scrapes = lint.loaded.definitions.collection.metrics_interval.get() * 4;
     if slo.window.get() < scrapes {
         let seconds = scrapes.as_secs();
@@ -156,8 +158,66 @@ fn buckets(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
     }
 }
 
+/// Longest window of a threshold that ends the load: so many intervals are kept.
+const LONGEST_BRAKE: TimeSpan = TimeSpan::secs(900);
+
+fn brakes(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
+    for (number, threshold) in slo.abort_when_broken.iter().enumerate() {
+        let path = format!("slos.{at}.abort_when_broken.{number}");
+        if threshold.window.is_some_and(|window| window > LONGEST_BRAKE) {
+            lint.error(&path, format!("expected a window of at most {LONGEST_BRAKE}"));
+        }
+        if slo.store.is_some() {
+            lint.error(
+                &path,
+                "queries to a store end no load: expected a service's objective".into(),
+            );
+        }
+        if threshold.window.is_none() && threshold.min_samples.is_none() {
+            lint.warn(&path, "without a window or n>= the first request may end the load".into());
+        }
+    }
+}
+
+fn monitored(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
+    let Some(sli) = &slo.prometheus else { return };
+    let path = format!("slos.{at}.prometheus");
+    if lint.loaded.definitions.prometheus.is_none() {
+        lint.error(&path, "expected `prometheus` with the server's url at the top".into());
+    }
+    let ratio = sli.good.is_some() && sli.total.is_some();
+    let buckets = sli.buckets.is_some() && slo.kind == SloKind::Latency;
+    if !ratio && !buckets {
+        lint.error(&path, "expected `good` and `total`, or for a latency `buckets`".into());
+    }
+    for (name, query) in [("good", &sli.good), ("total", &sli.total)] {
+        if query.as_ref().is_some_and(|query| !query.contains("{{window}}")) {
+            lint.error(&format!("{path}.{name}"), "expected `[{{window}}]` in the query".into());
+        }
+    }
+}
+
 fn channels(lint: &mut Lint<'_>) {
     let definitions = &lint.loaded.definitions;
+    for (name, channel) in &definitions.channels {
+        let path = format!("channels.{name}");
+        if let Some((key, None)) = channel.secret() {
+            lint.error(&path, format!("expected `{key}_env` or `{key}_file`"));
+        }
+        if let Channel::Alertmanager(manager) = channel
+            && manager.silence_during_chaos.as_ref().is_some_and(BTreeMap::is_empty)
+        {
+            let path = format!("{path}.silence_during_chaos");
+            lint.error(&path, "no matcher would silence everything: expected labels".into());
+        }
+    }
+    let rising = definitions
+        .escalation
+        .windows(2)
+        .all(|pair| pair[0].level < pair[1].level && pair[0].after <= pair[1].after);
+    if !rising {
+        lint.error("escalation", "expected levels that rise, each no earlier than the last".into());
+    }
     for (at, level) in definitions.escalation.iter().enumerate() {
         for name in &level.channels {
             if !definitions.channels.contains_key(name) {
@@ -246,6 +306,19 @@ mod tests {
             ("quantile: 0.50, ", "", "which percentile"),
             ("channels: [pager, slack, mail]", "channels: [paper]", "`paper`"),
             ("id: p95", "id: p50", "twice"),
+            ("webhook_env: SLACK_WEBHOOK_URL", "", "`webhook_env` or `webhook_file`"),
+            ("level: 2, after: 15m", "level: 2, after: 45m", "levels that rise"),
+            (
+                "below: 1500ms,",
+                "below: 1500ms, abort_when_broken: [\"avg[1h]<1s\"],",
+                "at most 15m",
+            ),
+            (
+                "below: 1500ms,",
+                "below: 1500ms, prometheus: { buckets: x },",
+                "server's url at the top",
+            ),
+            ("below: 1500ms,", "below: 1500ms, prometheus: { good: a, total: b },", "{{window}}"),
         ] {
             let found = of(|text| text.replacen(from, to, 1));
             let one = found.iter().find(|finding| finding.message.contains(part));

@@ -1,17 +1,22 @@
 //! SLO compliance: definitions, their verdicts over what the load phases measured, error budgets.
 
+mod brake;
 mod budget;
+mod compliance;
 mod confidence;
 mod evaluation;
 mod explain;
 pub mod export;
 mod lint;
 mod phase;
+mod prometheus;
+mod stores;
 
 pub use evaluation::{asked, evaluate};
 pub use explain::explain;
 pub use lint::{Finding, Weight, lint};
 pub use phase::{SloJudge, SloPhase};
+pub use stores::{StoreWatch, gone_with_their_stores, remove_leftovers};
 
 use crate::config::{Criteria, SloDefinitions};
 

@@ -2,11 +2,14 @@
 
 use std::pin::Pin;
 
-use super::evaluation::evaluate;
+use super::brake::broken;
+use super::compliance;
+use super::evaluation::{evaluate, with_whole_window};
+use super::prometheus::Prometheus;
 use crate::config::PhaseKind;
-use crate::run::event::{EventBody, Objective, PhaseOutcome, Verdict};
+use crate::run::event::{EventBody, Objective, PhaseOutcome, Verdict, WholeWindow};
 use crate::run::orchestrator::Judge;
-use crate::run::phase::{Phase, PhaseContext};
+use crate::run::phase::{Phase, PhaseContext, PhaseControl, Wish};
 use crate::run::state::RunState;
 
 /// Evaluates the objectives while load runs.
@@ -15,6 +18,10 @@ pub struct SloJudge;
 impl Judge for SloJudge {
     fn objectives(&self, state: &RunState) -> Vec<Objective> {
         evaluate(state)
+    }
+
+    fn broken(&self, state: &RunState) -> Option<(String, String)> {
+        broken(state)
     }
 }
 
@@ -28,15 +35,61 @@ impl Phase for SloPhase {
 
     fn run(
         &self,
-        context: PhaseContext,
+        mut context: PhaseContext,
     ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
         Box::pin(async move {
-            let objectives = context.events.with_state(evaluate);
+            let state = context.events.with_state(RunState::clone);
+            let look = async {
+                let controls = compliance::check(&context.config, &state).await;
+                context.events.emit(EventBody::ControlsChecked { controls });
+                whole_windows(&state).await
+            };
+            // Who wants the run to end does not wait for servers that do not answer.
+            let whole = tokio::select! {
+                whole = tokio::time::timeout(context.length, look) => whole.unwrap_or_default(),
+                () = stopped(&mut context.control) => Vec::new(),
+            };
+            let mut objectives = context.events.with_state(evaluate);
+            for (id, whole) in whole {
+                if let Some(objective) = objectives.iter_mut().find(|one| one.id == id) {
+                    with_whole_window(objective, whole);
+                }
+            }
             let outcome = outcome(&objectives);
             context.events.emit(EventBody::ObjectivesEvaluated { objectives });
             outcome
         })
     }
+}
+
+async fn stopped(control: &mut PhaseControl) {
+    loop {
+        match control.changed().await {
+            Wish::Stop | Wish::StopNow => return,
+            // Nothing of this is in anybody's way.
+            Wish::Pause => control.paused(),
+            Wish::Work => control.resumed(),
+        }
+    }
+}
+
+/// What the platform's own monitoring says about the objectives that it measures.
+async fn whole_windows(state: &RunState) -> Vec<(String, WholeWindow)> {
+    let Some(promises) = &state.promises else { return Vec::new() };
+    let measured = promises.slos.iter().filter_map(|slo| Some((slo, slo.prometheus.as_ref()?)));
+    let Some(source) = &promises.prometheus else { return Vec::new() };
+    let prometheus = match Prometheus::new(source) {
+        Ok(prometheus) => prometheus,
+        Err(error) => {
+            log::error!("{error}");
+            return Vec::new();
+        }
+    };
+    let mut whole = Vec::new();
+    for (slo, sli) in measured {
+        whole.push((slo.id.clone(), prometheus.whole_window(slo, sli).await));
+    }
+    whole
 }
 
 fn outcome(objectives: &[Objective]) -> PhaseOutcome {

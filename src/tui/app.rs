@@ -102,6 +102,8 @@ pub struct App {
     /// Page of help.
     pub help_page: usize,
     pub selected_phase: usize,
+    /// The objective that is selected in the SLO panel.
+    pub objective: usize,
     pub service: usize,
     pub service_time: bool,
     /// The scenario that the keys for users and rates act on: 0 is all of them.
@@ -138,6 +140,7 @@ impl App {
             explain_page: 0,
             help_page: 0,
             selected_phase: 0,
+            objective: 0,
             service: 0,
             service_time: false,
             scenario: 0,

@@ -159,8 +159,8 @@ bindings! {
     ">" &[c('>')] => Action::HigherRate, "", "open models: a tenth of the planned rate more", Working;
     "<" &[c('<')] => Action::LowerRate, "", "open models: a tenth of the planned rate less", Working;
     "u" &[c('u')] => Action::NextScenario, "", "which scenario + - < > act on: all, or one after the other", Working;
-    "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above (also k)", Planning;
-    "down" &[(KeyCode::Down, NONE), c('j')] => Action::SelectDown, "", "select the phase below (also j)", Planning;
+    "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above, in the SLO panel the objective (also k)", Always;
+    "down" &[(KeyCode::Down, NONE), c('j')] => Action::SelectDown, "", "select the phase below, in the SLO panel the objective (also j)", Always;
     "o" &[c('o')] => Action::ToggleSkip, "", "leave the selected phase out, or take it in again", Planning;
     "K" &[c('K'), (KeyCode::Up, SHIFT)] => Action::MoveUp, "", "move the selected phase up (also shift-up)", Planning;
     "J" &[c('J'), (KeyCode::Down, SHIFT)] => Action::MoveDown, "", "move the selected phase down (also shift-down)", Planning;

@@ -80,6 +80,12 @@ fn act(app: &mut App, action: Action) -> After {
         Action::Redraw => return After::Redraw,
         Action::Suspend if has_shell() => return After::Suspend,
         Action::Suspend => app.notify("no shell to go back to: d detaches"),
+        Action::SelectUp | Action::SelectDown if app.panel == Panel::Slo => {
+            let last = app.shown().objectives.len().saturating_sub(1);
+            let down = action == Action::SelectDown;
+            let at = app.objective.min(last);
+            app.objective = if down { (at + 1).min(last) } else { at.saturating_sub(1) };
+        }
         plan @ (Action::SelectUp
         | Action::SelectDown
         | Action::ToggleSkip

@@ -134,6 +134,15 @@ impl Address {
     }
 }
 
+/// Scheme, host (without brackets) and port of a store's address.
+///
+/// # Errors
+/// When it is none.
+pub fn store_address(kind: StoreKind, url: &str) -> Result<(String, String, u16), StoreError> {
+    let Address { scheme, host, port, .. } = Address::parse(kind, url)?;
+    Ok((scheme, host, port))
+}
+
 /// The PEM text of the configured authorities, where there are some.
 pub(super) fn authorities(store: &Store) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(path) = &store.ca_file else { return Ok(None) };

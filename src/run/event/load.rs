@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ServiceKind;
+use crate::config::{ServiceKind, Slo, SloKind};
 use crate::run::histogram::Histogram;
 
 /// Something that happened in a load phase.
@@ -251,6 +252,16 @@ impl Measurements {
     pub fn unavailable(&self) -> u64 {
         let kinds = self.errors.iter().filter(|(kind, _)| kind.is_unavailability());
         kinds.map(|(_, n)| n).sum()
+    }
+
+    /// Requests that count against an objective: for a latency those at or above its limit (in the
+    /// same bucket of the histogram, 0.1 % wide, is not below it), failed ones too.
+    pub fn bad_for(&self, slo: &Slo) -> u64 {
+        match slo.kind {
+            SloKind::Availability => self.unavailable(),
+            SloKind::ErrorRate => self.failed(),
+            _ => self.response.at_or_above(slo.below.map_or(Duration::MAX, |below| below.get())),
+        }
     }
 
     /// Failed share in percent; none without requests.

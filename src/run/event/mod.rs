@@ -2,9 +2,12 @@
 
 mod backup;
 mod chaos;
+mod compliance;
 mod load;
+mod notify;
 mod outcome;
 mod security;
+mod store;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,16 +21,19 @@ pub use chaos::{
     ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, SteadyFigures,
     Timeline,
 };
+pub use compliance::{ControlResult, ControlStatus};
 pub use load::{
     CheckCounts, CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, Iterations,
     LimitReport, LimitStep, LoadEvent, LoadStart, Measurements, ScenarioModel, SeriesInterval,
     SeriesKey, StreamCounts, ThresholdRow,
 };
-pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict};
+pub use notify::{NotifyAction, NotifyEvent, Sent};
+pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict, WholeWindow};
 
 pub use security::{
     CheckReport, CheckStatus, Confidence, Finding, SecurityEvent, SecurityScore, Severity,
 };
+pub use store::{StoreEvent, StoreInterval, StoreSeries};
 
 use super::control::{Command, CommandId};
 use super::plan::Plan;
@@ -198,6 +204,22 @@ pub enum EventBody {
         /// One row an objective.
         objectives: Vec<Objective>,
     },
+    /// A threshold that ends the load is broken.
+    ThresholdBroken {
+        /// The objective.
+        objective: String,
+        /// Which threshold, what was measured, and over how many requests.
+        reason: String,
+    },
+    /// The controls were looked at.
+    ControlsChecked {
+        /// One row a control and thing.
+        controls: Vec<ControlResult>,
+    },
+    /// Something of the light queries to the stores.
+    Stores(StoreEvent),
+    /// Somebody was told, or could not be.
+    Notify(NotifyEvent),
     /// A report was written on request.
     ReportWritten {
         /// Where.
@@ -228,6 +250,7 @@ impl EventBody {
                 | Self::Backup(BackupEvent::Progress(_))
                 | Self::Log { .. }
                 | Self::Health { .. }
+                | Self::Stores(StoreEvent::Interval { .. })
                 | Self::ObjectivesEvaluated { .. }
                 | Self::Operators { .. }
         )

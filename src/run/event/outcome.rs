@@ -99,6 +99,32 @@ pub struct Objective {
     /// What is left of its error budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// What the platform's own monitoring says about its whole window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_window: Option<WholeWindow>,
+}
+
+/// An objective over its whole window, by the platform's own monitoring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WholeWindow {
+    /// The window, such as `30d`.
+    pub window: String,
+    /// Whether it is met; inconclusive when too little was scraped, or the buckets cannot say.
+    pub verdict: Verdict,
+    /// Why it is inconclusive, or what was found.
+    pub reason: String,
+    /// Events in the window.
+    pub total: Option<f64>,
+    /// Share of bad ones, 0-1: the least and the most that the data allow.
+    pub bad_share: Option<(f64, f64)>,
+    /// Share of the window that was scraped, in percent.
+    pub coverage_percent: Option<f64>,
+    /// What is left of the budget, in percent; below 0 when it is overspent.
+    pub budget_left_percent: Option<f64>,
+    /// Burn rate over the last hour.
+    pub burn_rate: Option<f64>,
+    /// When the rest of the budget is gone at that rate, seconds; none while nothing burns.
+    pub exhausted_after_seconds: Option<f64>,
 }
 
 const fn yes() -> bool {
@@ -114,6 +140,9 @@ pub struct Budget {
     pub burn_rate: f64,
     /// What the run's load phases themselves cost of the window's budget, in percent.
     pub run_cost_percent: f64,
+    /// What the faults of the chaos phase cost besides, in percent; none without that phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos_cost_percent: Option<f64>,
     /// How long a full budget lasts at this rate, seconds; none while nothing burns.
     pub exhausted_after_seconds: Option<f64>,
     /// The burn alerts on what the run measured.

@@ -5,8 +5,11 @@ mod backup;
 mod chaos;
 mod load;
 mod narrative;
+mod notify;
 mod phase;
 mod security;
+mod stores;
+mod windows;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,11 +20,17 @@ pub use backup::{BackupState, DrillState, StoreState};
 pub use chaos::{ActiveFault, ChaosState, CurrentExperiment};
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};
 pub use narrative::narrate;
+pub use notify::{AlertState, NotifyState};
 pub use phase::{PhaseState, PhaseStatus};
 pub use security::SecurityState;
+pub use stores::StoreQueries;
+pub use windows::{Counts, FullWindow, SLICE_US, Stretch, Windows};
 
 use super::control::{Command, CommandId};
-use super::event::{Event, EventBody, LogLevel, Objective, RunIdentity, RunVerdict};
+use super::event::{
+    ControlResult, Event, EventBody, LoadEvent, LogLevel, Objective, RunIdentity, RunVerdict,
+    StoreEvent,
+};
 use super::plan::Plan;
 use crate::config::{Criteria, PhaseKind, ServiceKind, SloDefinitions, SloKind};
 
@@ -110,6 +119,12 @@ pub struct HealthState {
     pub latency_us: u64,
     /// Status or error in words.
     pub detail: String,
+    /// How often it was asked.
+    #[serde(default)]
+    pub checks: u64,
+    /// How often it was not well.
+    #[serde(default)]
+    pub failed: u64,
 }
 
 /// A running cooldown.
@@ -164,6 +179,21 @@ pub struct RunState {
     pub acknowledgements: VecDeque<Acknowledgement>,
     /// The objectives as last evaluated.
     pub objectives: Vec<Objective>,
+    /// Sliding windows of the objectives.
+    #[serde(default)]
+    pub windows: Windows,
+    /// What the stores answered while load ran.
+    #[serde(default)]
+    pub stores: StoreQueries,
+    /// The controls as last looked at.
+    #[serde(default)]
+    pub controls: Vec<ControlResult>,
+    /// Who was told what.
+    #[serde(default)]
+    pub notify: NotifyState,
+    /// Why the load was ended by a threshold.
+    #[serde(default)]
+    pub broken_threshold: Option<String>,
     /// Reports written on request.
     pub reports: Vec<String>,
     /// Bytes cut from a torn journal.
@@ -311,17 +341,34 @@ impl RunState {
                 self.mark(event, &format!("{client}: {text}"));
             }
             EventBody::Health { service, healthy, latency_us, detail } => {
-                self.health.insert(
-                    *service,
-                    HealthState {
-                        at_us: event.at_us,
-                        healthy: *healthy,
-                        latency_us: *latency_us,
-                        detail: detail.clone(),
-                    },
-                );
+                let before = self.health.get(service);
+                let (checks, failed) = before.map_or((0, 0), |h| (h.checks, h.failed));
+                let health = HealthState {
+                    at_us: event.at_us,
+                    healthy: *healthy,
+                    latency_us: *latency_us,
+                    detail: detail.clone(),
+                    checks: checks + 1,
+                    failed: failed + u64::from(!healthy),
+                };
+                self.health.insert(*service, health);
+            }
+            EventBody::Stores(stores) => {
+                self.stores.apply(stores);
+                if let (StoreEvent::Interval { series }, Some(of)) = (stores, &self.promises) {
+                    self.windows.add_stores(series, of);
+                }
+            }
+            EventBody::Notify(notify) => self.notify.apply(notify),
+            EventBody::ControlsChecked { controls } => self.controls.clone_from(controls),
+            EventBody::ThresholdBroken { objective, reason } => {
+                self.mark(event, &format!("{objective}: {reason}"));
+                self.broken_threshold = Some(format!("{objective}: {reason}"));
             }
             EventBody::Load(load) => {
+                if let (LoadEvent::Interval(interval), Some(of)) = (load, &self.promises) {
+                    self.windows.add_load(event.at_us, interval, of);
+                }
                 if let Some(text) = load.mark() {
                     self.mark(event, &text);
                 }

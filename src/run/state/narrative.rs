@@ -1,7 +1,8 @@
 //! What happened, in words: one line an event, for the log, line mode and screen readers.
 
 use crate::run::event::{
-    BackupEvent, ChaosEvent, EventBody, LoadEvent, LogLevel, SecurityEvent, Severity, Verdict,
+    BackupEvent, ChaosEvent, EventBody, LoadEvent, LogLevel, NotifyEvent, SecurityEvent, Severity,
+    StoreEvent, Verdict,
 };
 
 /// The line for an event and how serious it is; none for events that need no line.
@@ -36,6 +37,11 @@ pub fn narrate(body: &EventBody) -> Option<(LogLevel, String)> {
         EventBody::Chaos(chaos) => narrate_chaos(chaos)?,
         EventBody::Security(security) => narrate_security(security)?,
         EventBody::Backup(backup) => narrate_backup(backup)?,
+        EventBody::Stores(stores) => narrate_stores(stores)?,
+        EventBody::Notify(notify) => narrate_notify(notify)?,
+        EventBody::ThresholdBroken { objective, reason } => {
+            (LogLevel::Error, format!("load ends: {objective}: {reason}"))
+        }
         EventBody::JournalRepaired { cut_bytes } => {
             (LogLevel::Warn, format!("{cut_bytes} bytes of the journal were torn and cut"))
         }
@@ -165,6 +171,59 @@ fn narrate_backup(backup: &BackupEvent) -> Option<(LogLevel, String)> {
         }
     };
     Some((LogLevel::Info, line))
+}
+
+fn narrate_stores(stores: &StoreEvent) -> Option<(LogLevel, String)> {
+    match stores {
+        StoreEvent::Started { asked, left_out } if !(asked.is_empty() && left_out.is_empty()) => {
+            let asked: Vec<String> =
+                asked.iter().map(|(kind, steps)| format!("{kind} {}", steps.join(", "))).collect();
+            let without: String =
+                left_out.iter().map(|(kind, why)| format!("; without {kind}: {why}")).collect();
+            let asked = if asked.is_empty() { "none".into() } else { asked.join("; ") };
+            Some((LogLevel::Info, format!("stores asked during load: {asked}{without}")))
+        }
+        StoreEvent::Removed { kind, name, residue: Some(why) } => {
+            Some((LogLevel::Error, format!("{kind}: `{name}` may still be there: {why}")))
+        }
+        _ => None,
+    }
+}
+
+fn narrate_notify(notify: &NotifyEvent) -> Option<(LogLevel, String)> {
+    let line = match notify {
+        NotifyEvent::Level { key, resolved: true, .. } => {
+            (LogLevel::Info, format!("alert over: {key}"))
+        }
+        NotifyEvent::Level { summary, level: 0, .. } => {
+            (LogLevel::Warn, format!("alert: {summary}"))
+        }
+        NotifyEvent::Level { summary, level, .. } => {
+            (LogLevel::Warn, format!("alert at level {level}: {summary}"))
+        }
+        NotifyEvent::Sent(sent) => match &sent.error {
+            None => {
+                (LogLevel::Info, format!("told {}: {} {}", sent.channel, sent.action, sent.key))
+            }
+            Some(error) => {
+                let (channel, key, tries) = (&sent.channel, &sent.key, sent.tries);
+                (LogLevel::Error, format!("{channel} not told of {key} ({tries} tries): {error}"))
+            }
+        },
+        NotifyEvent::Silence { channel, what, failed } => {
+            let level = if *failed { LogLevel::Error } else { LogLevel::Info };
+            (level, format!("{channel}: {what}"))
+        }
+        NotifyEvent::PlatformAlert { alertname, after_us: Some(us), .. } => {
+            let seconds = us / 1_000_000;
+            (LogLevel::Info, format!("the platform's alert {alertname} fired after {seconds} s"))
+        }
+        NotifyEvent::PlatformAlert { alertname, evidence, .. } => {
+            (LogLevel::Error, format!("the platform's alert {alertname} did not fire: {evidence}"))
+        }
+        NotifyEvent::Unknown => return None,
+    };
+    Some(line)
 }
 
 fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {

@@ -4,10 +4,11 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+use super::explain_objective;
 use super::{lines, page, wrapped};
 use crate::run::event::Objective;
 use crate::run::state::RECENT_INTERVALS;
-use crate::tui::app::App;
+use crate::tui::app::{App, Panel};
 
 /// Draws it, a page at a time; the key for it turns the page.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -17,7 +18,17 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         let text = wrapped(&app.glyphs.text(text), width);
         rows.extend(text.into_iter().map(|row| Line::styled(format!("{indent}{row}"), style)));
     };
-    for objective in &app.shown().objectives {
+    let objectives = &app.shown().objectives;
+    let selected = objectives.get(app.objective).filter(|_| app.panel == Panel::Slo);
+    if let Some(objective) = selected {
+        let Objective { id, objective: asked, measured, verdict, .. } = objective;
+        say(&format!("{id}: {measured} of {asked}, {verdict}"), " ", app.theme.accent);
+        for row in explain_objective::rows(objective, app.shown()) {
+            say(&row, "   ", app.theme.text);
+        }
+        say("up and down choose another objective", " ", app.theme.dim);
+    }
+    for objective in objectives.iter().filter(|_| selected.is_none()) {
         let Objective { id, objective: asked, measured, verdict, method, n, .. } = objective;
         say(&format!("{id}: {measured} of {asked}, {verdict}"), " ", app.theme.accent);
         say(&format!("{method} (n {n})"), "   ", app.theme.text);

@@ -1,4 +1,5 @@
-//! Every objective with its bound, and below it the error budgets and how fast they burn.
+//! Every objective with its bound, below it the error budgets and how fast they burn, the controls
+//! and who was told of what.
 
 use std::time::Duration;
 
@@ -7,34 +8,45 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{fixed, lines};
-use crate::run::event::{Budget, BurnRate, Objective, Verdict};
+use crate::run::event::{Budget, BurnRate, ControlStatus, Objective, Verdict};
 use crate::tui::app::App;
 use crate::tui::format::count;
 
 /// Width of a budget's bar.
-const BAR: usize = 20;
+const BAR: usize = 12;
+/// Rows of objectives that are shown however small the panel is.
+const LEAST_ROWS: usize = 4;
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let objectives = &app.shown().objectives;
-    let title = format!(
-        " {:<22}{:>11}{:>11}{:>8}{:>6}  {:<13}{}",
-        "objective", "asked", "measured", "n", "bad", "verdict", "why (* gate)"
-    );
-    let mut text = vec![Line::styled(title, app.theme.title)];
+    let mut below = budgets(app);
+    below.extend(controls(app));
+    below.extend(alerts(app));
+    let height = usize::from(area.height);
+    // What is below gives way to the objectives, down to the budget of the first of them.
+    let room = height.saturating_sub(1 + below.len()).max(height / 2).max(LEAST_ROWS);
+    let mut text = vec![title(objectives.len(), room, app)];
     if objectives.is_empty() {
         text.push(Line::styled("   nothing measured yet: load fills this", app.theme.dim));
     }
-    text.extend(objectives.iter().map(|objective| row(objective, app)));
-    for objective in objectives {
-        if let Some(budget) = &objective.budget {
-            text.extend(of_budget(objective, budget, app));
-        }
-    }
+    let from = app.objective.saturating_sub(room / 2).min(objectives.len().saturating_sub(room));
+    let shown = objectives.iter().enumerate().skip(from).take(room);
+    text.extend(shown.map(|(at, objective)| row(objective, at == app.objective, app)));
+    text.extend(below);
     lines(frame, area, app, text);
 }
 
-fn row<'a>(objective: &Objective, app: &App) -> Line<'a> {
+fn title<'a>(all: usize, room: usize, app: &App) -> Line<'a> {
+    let more = if all > room { format!("  {}/{all}", app.objective + 1) } else { String::new() };
+    let title = format!(
+        " {:<22}{:>11}{:>11}{:>8}{:>6}  {:<13}{}{more}",
+        "objective", "asked", "measured", "n", "bad", "verdict", "why (* gate, e explains)"
+    );
+    Line::styled(title, app.theme.title)
+}
+
+fn row<'a>(objective: &Objective, selected: bool, app: &App) -> Line<'a> {
     let mark = if objective.gate { "*" } else { " " };
     let figures = format!(
         "{mark}{} {:>10}{:>11}{:>8}{:>6}  ",
@@ -46,47 +58,80 @@ fn row<'a>(objective: &Objective, app: &App) -> Line<'a> {
     );
     // What decides shows its bound, what does not decide says what is missing.
     let why = if objective.reason.is_empty() { &objective.bound } else { &objective.reason };
+    let style = if selected { app.theme.accent } else { app.theme.text };
     Line::from(vec![
-        Span::styled(app.glyphs.text(&figures), app.theme.text),
+        Span::styled(app.glyphs.text(&figures), style),
         Span::styled(format!("{:<13}", objective.verdict), app.theme.verdict(objective.verdict)),
         Span::styled(app.glyphs.text(why), app.theme.dim),
     ])
 }
 
-fn of_budget<'a>(objective: &Objective, budget: &Budget, app: &App) -> Vec<Line<'a>> {
-    let left = (100.0 - budget.run_cost_percent).clamp(0.0, 100.0);
-    let filled = ((left / 100.0 * BAR as f64).round() as usize).min(BAR);
-    let exhausted = budget.exhausted_after_seconds.map_or_else(
-        || "nothing burns".to_owned(),
-        |seconds| format!("a full budget lasts {}", days(seconds)),
-    );
-    let style = if budget.burn_rate > 1.0 { app.theme.bad } else { app.theme.ok };
-    let mut rows = vec![
-        Line::styled(
-            format!(
-                " budget of {}: {} may be down in its window",
-                objective.id,
-                days(budget.allowed_seconds)
-            ),
-            app.theme.title,
-        ),
-        Line::from(vec![
-            Span::styled(format!("   {}", app.glyphs.done().repeat(filled)), style),
-            Span::styled(app.glyphs.to_do().repeat(BAR - filled), app.theme.dim),
-            Span::styled(
-                format!(
-                    " this run cost {:.3} %   burn {:.2}x   {exhausted}",
-                    budget.run_cost_percent, budget.burn_rate
-                ),
-                app.theme.text,
-            ),
-        ]),
-    ];
-    rows.extend(budget.alerts.iter().map(|alert| burn(alert, app)));
+fn budgets<'a>(app: &App) -> Vec<Line<'a>> {
+    let with = app.shown().objectives.iter().filter_map(|o| Some((o, o.budget.as_ref()?)));
+    // The whole platform's in detail, the others in a line each.
+    let mut rows: Vec<Line<'a>> = with
+        .enumerate()
+        .flat_map(|(at, (objective, budget))| of_budget(objective, budget, at == 0, app))
+        .collect();
+    if !rows.is_empty() {
+        let title = " error budgets: of a full one, where nothing else is said";
+        rows.insert(0, Line::styled(title, app.theme.title));
+    }
     rows
 }
 
-fn burn<'a>(alert: &BurnRate, app: &App) -> Line<'a> {
+/// Share of the budget that is left, in percent, and of which budget.
+fn left(objective: &Objective, budget: &Budget) -> (f64, String) {
+    let whole = objective.whole_window.as_ref();
+    if let Some((left, window)) = whole.and_then(|w| Some((w.budget_left_percent?, &w.window))) {
+        return (left, format!("of {window} left"));
+    }
+    let cost = budget.run_cost_percent + budget.chaos_cost_percent.unwrap_or_default();
+    (100.0 - cost, "left".into())
+}
+
+fn of_budget<'a>(
+    objective: &Objective,
+    budget: &Budget,
+    in_detail: bool,
+    app: &App,
+) -> Vec<Line<'a>> {
+    let (percent, of) = left(objective, budget);
+    let filled = ((percent.clamp(0.0, 100.0) / 100.0 * BAR as f64).round() as usize).min(BAR);
+    let whole = objective.whole_window.as_ref();
+    let burn = whole.and_then(|whole| whole.burn_rate).unwrap_or(budget.burn_rate);
+    let ends = match whole.and_then(|whole| whole.exhausted_after_seconds) {
+        Some(seconds) => format!("gone in {}", days(seconds)),
+        None => budget.exhausted_after_seconds.map_or_else(
+            || "nothing burns".to_owned(),
+            |seconds| format!("lasts {}", days(seconds)),
+        ),
+    };
+    let style = if percent < 0.0 || burn > 1.0 { app.theme.bad } else { app.theme.ok };
+    let mut rows = vec![Line::from(vec![
+        Span::styled(format!(" {} ", fixed(&objective.id, 17)), app.theme.title),
+        Span::styled(app.glyphs.done().repeat(filled), style),
+        Span::styled(app.glyphs.to_do().repeat(BAR - filled), app.theme.dim),
+        Span::styled(format!(" {percent:.2} % {of}  burn {burn:.2}x  {ends}"), app.theme.text),
+    ])];
+    if in_detail {
+        let chaos = budget
+            .chaos_cost_percent
+            .map_or_else(String::new, |cost| format!(", its chaos {cost:.3} %"));
+        rows.push(Line::styled(
+            format!(
+                "   {} may be down in its window; this run's load cost {:.3} %{chaos}",
+                days(budget.allowed_seconds),
+                budget.run_cost_percent
+            ),
+            app.theme.dim,
+        ));
+        rows.extend(budget.alerts.iter().map(|alert| of_alert(alert, app)));
+    }
+    rows
+}
+
+fn of_alert<'a>(alert: &BurnRate, app: &App) -> Line<'a> {
     let rate = |burn: Option<f64>| {
         burn.map_or_else(|| "not measured".into(), |burn| format!("{burn:.2}x"))
     };
@@ -110,6 +155,49 @@ fn burn<'a>(alert: &BurnRate, app: &App) -> Line<'a> {
         ),
         Span::styled(word, style),
     ])
+}
+
+/// How many controls are met, and those that are not.
+fn controls<'a>(app: &App) -> Vec<Line<'a>> {
+    let all = &app.shown().controls;
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let with = |status| all.iter().filter(move |control| control.status == status);
+    let counts = [ControlStatus::Pass, ControlStatus::Fail, ControlStatus::Unknown]
+        .map(|status| format!("{} {status}", with(status).count()));
+    let mut rows = vec![Line::styled(format!(" controls: {}", counts.join(", ")), app.theme.title)];
+    rows.extend(with(ControlStatus::Fail).map(|control| {
+        let words = format!("   {} of {}: {}", control.control, control.subject, control.evidence);
+        Line::styled(app.glyphs.text(&words), app.theme.bad)
+    }));
+    rows
+}
+
+/// Alerts that are not over, how far they have come, and what could not be said.
+fn alerts<'a>(app: &App) -> Vec<Line<'a>> {
+    let notify = &app.shown().notify;
+    let mut rows: Vec<Line<'a>> = notify
+        .alerts
+        .values()
+        .map(|alert| {
+            let level = match alert.level {
+                0 => "nobody told yet".to_owned(),
+                level => format!("level {level}"),
+            };
+            let words = format!(" alert ({level}): {}", alert.summary);
+            Line::styled(app.glyphs.text(&words), app.theme.bad)
+        })
+        .collect();
+    let failed: u64 = notify.failed.values().sum();
+    let told: u64 = notify.delivered.values().sum();
+    if told + failed > 0 {
+        let last = notify.last.iter().rev().find_map(|sent| sent.error.as_ref().map(|e| (sent, e)));
+        let why = last.map_or_else(String::new, |(sent, e)| format!(": {}: {e}", sent.channel));
+        let words = format!(" told {told} times, {failed} failed{why}");
+        rows.push(Line::styled(app.glyphs.text(&words), app.theme.dim));
+    }
+    rows
 }
 
 fn days(seconds: f64) -> String {

@@ -160,7 +160,9 @@ impl Story {
             bound: "0.051 to 0.096 % bad at 95 %, 0.500 % allowed".into(),
             method: "counted".into(),
             gate: true,
+            whole_window: None,
             budget: (id == "availability").then(|| Budget {
+                chaos_cost_percent: None,
                 allowed_seconds: 12_960.0,
                 burn_rate: 0.14,
                 run_cost_percent: 0.002,

@@ -1,0 +1,102 @@
+//! `shakedown notify`: tries the channels out.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::exit::{CliError, Exit, say, say_error};
+use super::{ConfigArgs, runtime};
+use crate::config::{self, Channel, LoadOptions, LoadedSlos};
+use crate::notify::{Alert, Message, deliver, notifier};
+use crate::platform::tls;
+use crate::run::event::NotifyAction;
+
+/// Options of `notify`.
+#[derive(clap::Args)]
+pub struct NotifyArgs {
+    #[command(subcommand)]
+    command: NotifyCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum NotifyCommand {
+    /// Sends an alert that says that nothing is wrong, and its end, to every channel
+    Test(TestArgs),
+}
+
+#[derive(clap::Args)]
+struct TestArgs {
+    /// This channel only
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+    /// Prints what would be sent, exactly but for secrets, and sends nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The definitions with the channels; without one those of a run
+    #[arg(long, value_name = "FILE")]
+    definitions: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
+    let NotifyCommand::Test(args) = &args.command;
+    let options = LoadOptions::from_process(config.config.clone(), config.set.clone());
+    let loaded = config::load(&options).map_err(CliError::usage)?.map(|loaded| loaded.config);
+    let named = loaded.as_ref().and_then(|config| config.slo_definitions.clone());
+    let definitions = LoadedSlos::load(args.definitions.as_ref().or(named.as_ref()))
+        .map_err(CliError::usage)?
+        .definitions;
+    let wanted = |name: &str| args.channel.as_deref().is_none_or(|channel| channel == name);
+    let channels: Vec<(&String, &Channel)> =
+        definitions.channels.iter().filter(|(name, _)| wanted(name)).collect();
+    if channels.is_empty() {
+        let known: Vec<&str> = definitions.channels.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        return Err(CliError::usage(format!("no such channel: expected one of {known}")));
+    }
+    tls::install_provider();
+    let (target, environment) = loaded.map_or_else(
+        || ("sandbox".to_owned(), "sandbox"),
+        |config| (config.target.name.clone(), config.target.environment.name()),
+    );
+    let now = Timestamp::now();
+    let message = |action| Message {
+        alert: Alert::rehearsal(&target, environment),
+        action,
+        level: 1,
+        since: now,
+        at: Timestamp::now(),
+    };
+    let mut exit = Exit::Pass;
+    for (name, channel) in channels {
+        let kind = channel.kind();
+        let notifier = match notifier(channel) {
+            Ok(notifier) => notifier,
+            Err(why) => {
+                say_error(&format_args!("{name} ({kind}): not set up: {why}"));
+                exit = Exit::Fail;
+                continue;
+            }
+        };
+        for action in [NotifyAction::Trigger, NotifyAction::Resolve] {
+            let message = message(action);
+            if args.dry_run {
+                say(format_args!(
+                    "--- {name} ({kind}): {action}\n{}\n",
+                    notifier.payload(&message)
+                ));
+                continue;
+            }
+            let attempt = runtime(1)?.block_on(deliver(notifier.as_ref(), &message));
+            match attempt.result {
+                Ok(()) => say(format_args!("{name} ({kind}): {action} delivered")),
+                Err(failure) => {
+                    let (tries, reason) = (attempt.tries, failure.reason);
+                    say_error(&format_args!("{name} ({kind}): {action}: {tries} tries: {reason}"));
+                    exit = Exit::Fail;
+                }
+            }
+        }
+    }
+    Ok(exit)
+}

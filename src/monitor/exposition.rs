@@ -1,0 +1,413 @@
+//! The metrics, as OpenMetrics 1.0 or in Prometheus' classic text format.
+//!
+//! No metric carries the run's id: every run would make series of its own for ever.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::run::event::{ControlStatus, Verdict};
+use crate::run::state::{PhaseStatus, RunState};
+
+/// How the metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0: ends with `# EOF`.
+    OpenMetrics,
+    /// Prometheus' text format 0.0.4, which node_exporter's textfile collector reads.
+    Classic,
+}
+
+impl Format {
+    /// The media type.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Gauge,
+    Counter,
+}
+
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
+struct Page {
+    format: Format,
+    text: String,
+}
+
+impl Page {
+    /// One family: its name without `_total`, what it means, and its samples.
+    fn family(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        samples: impl IntoIterator<Item = (Vec<(String, String)>, f64)>,
+    ) {
+        let samples: Vec<_> = samples.into_iter().filter(|(_, value)| value.is_finite()).collect();
+        if samples.is_empty() {
+            return;
+        }
+        let full = if kind == Kind::Counter { format!("{name}_total") } else { name.to_owned() };
+        // OpenMetrics names a counter's family without its suffix, the classic format with it.
+        let family = if self.format == Format::OpenMetrics { name } else { &full };
+        let word = if kind == Kind::Counter { "counter" } else { "gauge" };
+        let _ = writeln!(self.text, "# HELP {family} {help}\n# TYPE {family} {word}");
+        if self.format == Format::OpenMetrics
+            && let Some(unit) = ["seconds", "ratio", "bytes"].iter().find(|u| name.ends_with(*u))
+        {
+            let _ = writeln!(self.text, "# UNIT {family} {unit}");
+        }
+        for (labels, value) in samples {
+            let pairs: Vec<String> = labels
+                .iter()
+                .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+                .collect();
+            let braces =
+                if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
+            let _ = writeln!(self.text, "{full}{braces} {value}");
+        }
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn labels(of: Labels<'_>) -> Vec<(String, String)> {
+    of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The metrics of a run.
+pub fn render(state: &RunState, format: Format) -> String {
+    let mut page = Page { format, text: String::new() };
+    run(&mut page, state);
+    load(&mut page, state);
+    objectives(&mut page, state);
+    stores(&mut page, state);
+    chaos(&mut page, state);
+    others(&mut page, state);
+    if format == Format::OpenMetrics {
+        page.text += "# EOF\n";
+    }
+    page.text
+}
+
+/// 1 for a pass, 0 for a fail, -1 for what is not decided.
+const fn verdict(verdict: Verdict) -> f64 {
+    match verdict {
+        Verdict::Pass => 1.0,
+        Verdict::Fail => 0.0,
+        _ => -1.0,
+    }
+}
+
+fn run(page: &mut Page, state: &RunState) {
+    use Kind::Gauge;
+    let Some(identity) = &state.identity else { return };
+    let info = labels(&[
+        ("version", &identity.version),
+        ("target", &identity.target),
+        ("environment", identity.environment.name()),
+    ]);
+    page.family("shakedown_run_info", Gauge, "The run that these figures are of.", [(info, 1.0)]);
+    let going = f64::from(u8::from(state.verdict.is_none()));
+    page.family("shakedown_run_going", Gauge, "1 while the run goes on.", [(vec![], going)]);
+    page.family(
+        "shakedown_run_elapsed_seconds",
+        Gauge,
+        "Time since the run was created.",
+        [(vec![], state.now_us as f64 / 1e6)],
+    );
+    let ended = state.verdict.as_ref().and(state.wall);
+    page.family(
+        "shakedown_run_finished_timestamp_seconds",
+        Gauge,
+        "When the run ended.",
+        ended.map(|at| (vec![], at.as_second() as f64)),
+    );
+    let overall = state.verdict.as_ref().map(|of| (vec![], verdict(of.verdict)));
+    let help = "Verdict of the run: 1 pass, 0 fail, -1 not decided.";
+    page.family("shakedown_run_verdict", Gauge, help, overall);
+    let phases = state.phases.iter().filter_map(|phase| {
+        let outcome = phase.outcome.as_ref()?;
+        Some((labels(&[("phase", phase.kind.name())]), verdict(outcome.verdict)))
+    });
+    let help = "Verdict of a phase: 1 pass, 0 fail, -1 not decided.";
+    page.family("shakedown_phase_verdict", Gauge, help, phases);
+    let at_work = state.phases.iter().map(|phase| {
+        let running = phase.status == PhaseStatus::Running;
+        (labels(&[("phase", phase.kind.name())]), f64::from(u8::from(running)))
+    });
+    page.family("shakedown_phase_running", Gauge, "1 while a phase is at work.", at_work);
+}
+
+const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)];
+
+fn load(page: &mut Page, state: &RunState) {
+    let loads = || state.phases.iter().filter_map(|p| Some((p.kind.name(), p.load.as_ref()?)));
+    let mut requests = Vec::new();
+    let mut failures = Vec::new();
+    for (phase, load) in loads() {
+        for service in load.services() {
+            let of = load.totals(Some(service)).measured;
+            let at = [("phase", phase), ("service", service.name())];
+            requests.push((labels(&at), of.requests() as f64));
+            for (kind, n) in &of.errors {
+                let [phase, service] = at;
+                failures.push((labels(&[phase, service, ("kind", kind.word())]), *n as f64));
+            }
+        }
+    }
+    page.family("shakedown_load_requests", Kind::Counter, "Finished requests.", requests);
+    page.family("shakedown_load_failures", Kind::Counter, "Failed requests.", failures);
+    let Some(running) = state.latest_load() else { return };
+    let Some(load) = &running.load else { return };
+    let phase = running.kind.name();
+    let users = load.users.iter().map(|(scenario, users)| {
+        (labels(&[("phase", phase), ("scenario", scenario)]), f64::from(*users))
+    });
+    page.family("shakedown_load_users", Kind::Gauge, "Virtual users.", users);
+    let mut times = Vec::new();
+    for service in load.services() {
+        let now = load.now(Some(service)).measured.response;
+        for (word, quantile) in QUANTILES {
+            let at = labels(&[("service", service.name()), ("quantile", word)]);
+            times.extend(now.quantile(quantile).map(|time| (at, time.as_secs_f64())));
+        }
+    }
+    page.family(
+        "shakedown_load_response_seconds",
+        Kind::Gauge,
+        "Response time from the intended start, over the last ten seconds.",
+        times,
+    );
+    let late = load.generator.lateness.quantile(0.99).map(|late| (vec![], late.as_secs_f64()));
+    let help = "P99 of how late the generator itself was in the last interval.";
+    page.family("shakedown_load_generator_late_seconds", Kind::Gauge, help, late);
+}
+
+fn objectives(page: &mut Page, state: &RunState) {
+    use Kind::Gauge;
+    let all = || state.objectives.iter();
+    let of = |id: &str| labels(&[("slo", id)]);
+    let verdicts = all()
+        .filter(|o| o.verdict != Verdict::Skipped)
+        .map(|objective| (of(&objective.id), verdict(objective.verdict)));
+    let help = "Verdict of an objective: 1 pass, 0 fail, -1 not decided.";
+    page.family("shakedown_slo_verdict", Gauge, help, verdicts);
+    let bad = all().filter(|o| o.n > 0).map(|o| (of(&o.id), o.bad as f64 / o.n as f64));
+    let help = "Share of requests that count against an objective.";
+    page.family("shakedown_slo_bad_ratio", Gauge, help, bad);
+    let samples = all().map(|o| (of(&o.id), o.n as f64));
+    page.family("shakedown_slo_samples", Gauge, "Requests behind an objective.", samples);
+    let budgets = || all().filter_map(|o| Some((o, o.budget.as_ref()?)));
+    page.family(
+        "shakedown_slo_run_burn_rate",
+        Gauge,
+        "How many times too fast this run burns the budget.",
+        budgets().map(|(o, budget)| (of(&o.id), budget.burn_rate)),
+    );
+    page.family(
+        "shakedown_slo_run_cost_ratio",
+        Gauge,
+        "Share of the window's budget that this run cost, by load and by chaos.",
+        budgets().flat_map(|(o, budget)| {
+            let by = |what: &str, percent: f64| {
+                (labels(&[("slo", &o.id), ("by", what)]), percent / 100.0)
+            };
+            [
+                Some(by("load", budget.run_cost_percent)),
+                budget.chaos_cost_percent.map(|p| by("chaos", p)),
+            ]
+            .into_iter()
+            .flatten()
+        }),
+    );
+    let burns = budgets().flat_map(|(o, budget)| {
+        budget.alerts.iter().flat_map(move |alert| {
+            [(&alert.long, alert.long_burn), (&alert.short, alert.short_burn)]
+                .into_iter()
+                .filter_map(move |(window, burn)| {
+                    Some((labels(&[("slo", &o.id), ("window", window)]), burn?))
+                })
+        })
+    });
+    // Two alerts may share a window.
+    let burns: BTreeMap<_, _> = burns.collect();
+    let help = "Burn rate over a window of this run.";
+    page.family("shakedown_slo_burn_rate", Gauge, help, burns);
+    let fires = budgets().flat_map(|(o, budget)| {
+        budget.alerts.iter().map(move |alert| {
+            let severity = if alert.page { "page" } else { "ticket" };
+            let of = [("slo", o.id.as_str()), ("severity", severity), ("long", &alert.long)];
+            (labels(&of), f64::from(u8::from(alert.fires)))
+        })
+    });
+    page.family("shakedown_slo_burn_alert", Gauge, "1 while a burn alert fires.", fires);
+    let whole = || all().filter_map(|o| Some((o, o.whole_window.as_ref()?)));
+    page.family(
+        "shakedown_slo_budget_remaining_ratio",
+        Gauge,
+        "What is left of the budget of the whole window, by the platform's own monitoring.",
+        whole().filter_map(|(o, w)| Some((of(&o.id), w.budget_left_percent? / 100.0))),
+    );
+    page.family(
+        "shakedown_slo_budget_exhausted_after_seconds",
+        Gauge,
+        "When the budget is gone at the rate of the last hour.",
+        whole().filter_map(|(o, w)| Some((of(&o.id), w.exhausted_after_seconds?))),
+    );
+    page.family(
+        "shakedown_slo_window_coverage_ratio",
+        Gauge,
+        "Share of the whole window that was scraped.",
+        whole().filter_map(|(o, w)| Some((of(&o.id), w.coverage_percent? / 100.0))),
+    );
+}
+
+fn stores(page: &mut Page, state: &RunState) {
+    let of = |series: &crate::run::event::StoreSeries| {
+        labels(&[("store", series.kind.name()), ("step", &series.step)])
+    };
+    let all = || state.stores.series.iter();
+    let queries = all().map(|(key, measured)| (of(key), measured.requests() as f64));
+    let help = "Light queries to a store while load ran.";
+    page.family("shakedown_store_queries", Kind::Counter, help, queries);
+    let failed = all().map(|(key, measured)| (of(key), measured.failed() as f64));
+    let help = "Light queries to a store that failed.";
+    page.family("shakedown_store_query_failures", Kind::Counter, help, failed);
+    let p99 = all().filter_map(|(key, measured)| {
+        Some((of(key), measured.response.quantile(0.99)?.as_secs_f64()))
+    });
+    let help = "P99 of light queries to a store.";
+    page.family("shakedown_store_query_p99_seconds", Kind::Gauge, help, p99);
+}
+
+fn chaos(page: &mut Page, state: &RunState) {
+    let Some(chaos) = state.phases.iter().find_map(|phase| phase.chaos.as_ref()) else { return };
+    let fault = f64::from(u8::from(state.active_fault().is_some()));
+    let help = "1 while something is broken on purpose.";
+    page.family("shakedown_chaos_fault_active", Kind::Gauge, help, [(vec![], fault)]);
+    let score = chaos.score.as_ref().and_then(|score| score.score).map(|s| (vec![], s / 100.0));
+    let help = "Resilience over the experiments that count.";
+    page.family("shakedown_chaos_score_ratio", Kind::Gauge, help, score);
+    let recovery = chaos.results.iter().filter_map(|result| {
+        let at =
+            labels(&[("experiment", &result.number.to_string()), ("kind", result.kind.name())]);
+        Some((at, result.recovery_us? as f64 / 1e6))
+    });
+    let help = "Longest time to recovery in an experiment.";
+    page.family("shakedown_chaos_recovery_seconds", Kind::Gauge, help, recovery);
+}
+
+fn others(page: &mut Page, state: &RunState) {
+    use Kind::{Counter, Gauge};
+    let health = state.health.iter().map(|(service, health)| {
+        (labels(&[("service", service.name())]), f64::from(u8::from(health.healthy)))
+    });
+    page.family("shakedown_service_healthy", Gauge, "Last health check: 1 well.", health);
+    let score = state.phases.iter().find_map(|p| Some(p.security.as_ref()?.score.as_ref()?.score));
+    let help = "Security score over what could be checked.";
+    page.family("shakedown_security_score_ratio", Gauge, help, score.map(|s| (vec![], s / 100.0)));
+    let controls = state.controls.iter().map(|control| {
+        let value = match control.status {
+            ControlStatus::Pass => 1.0,
+            ControlStatus::Fail => 0.0,
+            ControlStatus::Unknown => -1.0,
+        };
+        (labels(&[("control", control.control.name()), ("subject", &control.subject)]), value)
+    });
+    let help = "A control: 1 pass, 0 fail, -1 unknown.";
+    page.family("shakedown_control_status", Gauge, help, controls);
+    let channel = |counts: &BTreeMap<String, u64>| {
+        let all: Vec<_> =
+            counts.iter().map(|(name, n)| (labels(&[("channel", name)]), *n as f64)).collect();
+        all
+    };
+    let help = "Alerts that were delivered.";
+    page.family("shakedown_notify_delivered", Counter, help, channel(&state.notify.delivered));
+    let help = "Alerts that could not be delivered.";
+    page.family("shakedown_notify_failed", Counter, help, channel(&state.notify.failed));
+    let open = state.notify.alerts.len() as f64;
+    page.family(
+        "shakedown_notify_open_alerts",
+        Gauge,
+        "Alerts that are not over.",
+        [(vec![], open)],
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, ServiceKind};
+    use crate::run::event::RunIdentity;
+    use crate::run::state::HealthState;
+
+    fn state() -> RunState {
+        let identity = RunIdentity {
+            id: "20261124-secret".into(),
+            version: "0.1.0".into(),
+            target: "prod \"eu\"\n\\".into(),
+            environment: Environment::Production,
+            origins: vec![],
+            host: "bastion".into(),
+            pid: 1,
+            seed: 1,
+            config_source: "test".into(),
+        };
+        let health = HealthState {
+            at_us: 1,
+            healthy: true,
+            latency_us: 1,
+            detail: String::new(),
+            checks: 1,
+            failed: 0,
+        };
+        let mut state = RunState { identity: Some(identity), ..RunState::default() };
+        state.health.insert(ServiceKind::Chat, health);
+        state.notify.delivered.insert("slack".into(), 2);
+        state
+    }
+
+    #[test]
+    fn hostile_names_stay_within_their_quotes_and_no_run_has_series_of_its_own() {
+        let text = render(&state(), Format::OpenMetrics);
+        assert!(text.contains(r#"target="prod \"eu\"\n\\""#), "{text}");
+        assert!(!text.contains("20261124"), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn counters_are_named_as_each_format_wants_them() {
+        let open = render(&state(), Format::OpenMetrics);
+        assert!(open.contains("# TYPE shakedown_notify_delivered counter\n"), "{open}");
+        assert!(open.contains("shakedown_notify_delivered_total{channel=\"slack\"} 2\n"));
+        let classic = render(&state(), Format::Classic);
+        assert!(classic.contains("# TYPE shakedown_notify_delivered_total counter\n"), "{classic}");
+        assert!(!classic.contains("# EOF") && !classic.contains("# UNIT"));
+    }
+
+    #[test]
+    fn the_shipped_rules_and_dashboards_ask_for_nothing_that_is_not_there() {
+        let source = include_str!("exposition.rs");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitoring");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).expect("docs/monitoring").flatten() {
+            let text = std::fs::read_to_string(entry.path()).expect("readable");
+            for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+                let Some(rest) = word.strip_prefix("shakedown_") else { continue };
+                let family = word.strip_suffix("_total").unwrap_or(word);
+                seen += 1;
+                assert!(source.contains(&format!("\"{family}\"")), "{rest} in {:?}", entry.path());
+            }
+        }
+        assert!(seen > 20, "the files ask for nothing");
+    }
+}

@@ -1,0 +1,342 @@
+//! Objectives over their whole window, as the platform's own Prometheus has them. Bad events are
+//! counted, not sampled, so there are no bounds; but what was not scraped is not known, and a limit
+//! between two buckets of a histogram can only be bracketed.
+
+use std::time::Duration;
+
+use reqwest::{Client, redirect};
+use serde::Deserialize;
+
+use crate::config::{PrometheusSli, PrometheusSource, Secret, Slo, SloKind, TimeSpan};
+use crate::platform::text::excerpt;
+use crate::platform::tls;
+use crate::run::event::{Verdict, WholeWindow};
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// More of an answer is not read.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// With less of the window scraped nothing is decided, in percent.
+const LEAST_COVERAGE: f64 = 95.0;
+/// The window of the burn rate that is shown.
+const BURN_WINDOW: &str = "1h";
+
+/// A Prometheus server that can be asked.
+pub struct Prometheus {
+    client: Client,
+    url: String,
+    bearer: Option<Secret>,
+    source: PrometheusSource,
+}
+
+/// Why it could not be asked, or what it answered instead.
+#[derive(Debug, thiserror::Error)]
+#[error("Prometheus: {0}")]
+pub struct PrometheusError(String);
+
+/// A value, and the upper bound of the bucket that it belongs to, where it is of a histogram.
+struct Value {
+    le: Option<f64>,
+    value: f64,
+}
+
+impl Prometheus {
+    /// Makes ready to ask; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When its token cannot be read.
+    pub fn new(source: &PrometheusSource) -> Result<Self, PrometheusError> {
+        let wrong = |error: &dyn std::fmt::Display| PrometheusError(error.to_string());
+        tls::install_provider();
+        let client = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).build();
+        let bearer = source.bearer.as_ref().map(crate::config::SecretSource::read).transpose();
+        Ok(Self {
+            client: client.map_err(|error| wrong(&error))?,
+            url: format!("{}/api/v1/query", source.url.trim_end_matches('/')),
+            bearer: bearer.map_err(|error| wrong(&error))?,
+            source: source.clone(),
+        })
+    }
+
+    /// What it says about an objective.
+    pub async fn whole_window(&self, slo: &Slo, sli: &PrometheusSli) -> WholeWindow {
+        match self.measure(slo, sli).await {
+            Ok(whole) => whole,
+            Err(error) => nothing(slo, &error.to_string()),
+        }
+    }
+
+    async fn measure(
+        &self,
+        slo: &Slo,
+        sli: &PrometheusSli,
+    ) -> Result<WholeWindow, PrometheusError> {
+        let allowed = slo.allowed_bad().unwrap_or_default();
+        let window = prometheus_span(slo.window);
+        let coverage = self.coverage(&window, slo.window).await?;
+        let Some((total, bad)) = self.bad(slo, sli, &window).await? else {
+            return Ok(WholeWindow {
+                coverage_percent: coverage,
+                ..nothing(slo, "Prometheus has no events of it")
+            });
+        };
+        let burn = self.bad(slo, sli, BURN_WINDOW).await?.map(|(_, bad)| bad.1 / allowed);
+        Ok(judge(slo, allowed, total, bad, coverage, burn))
+    }
+
+    /// Share of the window of which there are samples, in percent.
+    async fn coverage(&self, window: &str, span: TimeSpan) -> Result<Option<f64>, PrometheusError> {
+        let query = format!("max(count_over_time({}[{window}]))", self.source.up);
+        let seen = self.query(&query).await?.first().map(|value| value.value);
+        let every = self.source.scrape_interval.get().as_secs_f64().max(0.001);
+        let expected = span.get().as_secs_f64() / every;
+        Ok(seen.map(|seen| (seen / expected * 100.0).min(100.0)))
+    }
+
+    /// Events, and the least and the largest share of bad ones; none without events.
+    async fn bad(
+        &self,
+        slo: &Slo,
+        sli: &PrometheusSli,
+        window: &str,
+    ) -> Result<Option<(f64, (f64, f64))>, PrometheusError> {
+        if let (Some(buckets), Some(below)) = (&sli.buckets, slo.below) {
+            let query = format!("sum by (le) (increase({buckets}[{window}]))");
+            let values = self.query(&query).await?;
+            return Ok(bracket(&values, below.get().as_secs_f64()));
+        }
+        let (Some(good), Some(total)) = (&sli.good, &sli.total) else {
+            return Err(PrometheusError(
+                "`good` and `total`, or `buckets`, have to be named".into(),
+            ));
+        };
+        let one = |query: &str| query.replace("{{window}}", window);
+        let total = self.query(&one(total)).await?.first().map(|value| value.value);
+        // No series of good events beside some of all events: none was good.
+        let good = self.query(&one(good)).await?.first().map_or(0.0, |value| value.value);
+        Ok(total.filter(|total| *total > 0.0).map(|total| {
+            let bad = (1.0 - good / total).clamp(0.0, 1.0);
+            (total, (bad, bad))
+        }))
+    }
+
+    async fn query(&self, query: &str) -> Result<Vec<Value>, PrometheusError> {
+        let wrong =
+            |error: reqwest::Error| PrometheusError(excerpt(&error.without_url().to_string()));
+        let mut request = self.client.post(&self.url).form(&[("query", query)]);
+        if let Some(bearer) = &self.bearer {
+            request = request.bearer_auth(bearer.expose());
+        }
+        let mut response = request.send().await.map_err(wrong)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(wrong)? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(PrometheusError("its answer is too long".into()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
+            PrometheusError(format!("status {}, and no JSON of its API", status.as_u16()))
+        })?;
+        values(answer)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+struct Data {
+    #[serde(default)]
+    result: Vec<Series>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    #[serde(default)]
+    metric: std::collections::BTreeMap<String, String>,
+    value: (f64, String),
+}
+
+fn values(answer: Answer) -> Result<Vec<Value>, PrometheusError> {
+    if answer.status != "success" {
+        return Err(PrometheusError(excerpt(&answer.error)));
+    }
+    let series = answer.data.result.into_iter();
+    let value = |series: Series| {
+        let le = series.metric.get("le").and_then(|le| number(le));
+        number(&series.value.1).filter(|value| value.is_finite()).map(|value| Value { le, value })
+    };
+    Ok(series.filter_map(value).collect())
+}
+
+/// Samples are strings, with `NaN` and `+Inf` among them.
+fn number(text: &str) -> Option<f64> {
+    match text {
+        "+Inf" => Some(f64::INFINITY),
+        text => text.parse().ok(),
+    }
+}
+
+/// All events of a histogram, and the least and the largest share at or above a limit in seconds.
+fn bracket(buckets: &[Value], limit: f64) -> Option<(f64, (f64, f64))> {
+    let total = buckets.iter().find(|bucket| bucket.le == Some(f64::INFINITY))?.value;
+    if total <= 0.0 {
+        return None;
+    }
+    let near = |le: f64| (le - limit).abs() <= limit * 1e-9;
+    let upper = |value: &Value| value.le.filter(|le| le.is_finite());
+    let at_most = |value: &&Value| upper(value).is_some_and(|le| le < limit || near(le));
+    let at_least = |value: &&Value| upper(value).is_some_and(|le| le > limit || near(le));
+    // Events up to a bound below the limit are surely good; those up to one above it may be.
+    let surely = buckets.iter().filter(at_most).map(|b| b.value).fold(0.0, f64::max);
+    let perhaps = buckets.iter().filter(at_least).map(|b| b.value).fold(total, f64::min);
+    let share = |good: f64| (1.0 - good / total).clamp(0.0, 1.0);
+    Some((total, (share(perhaps.max(surely)), share(surely))))
+}
+
+fn judge(
+    slo: &Slo,
+    allowed: f64,
+    total: f64,
+    bad: (f64, f64),
+    coverage: Option<f64>,
+    burn: Option<f64>,
+) -> WholeWindow {
+    let (least, most) = bad;
+    let percent = |share: f64| share * 100.0;
+    let bucket_limited = most - least > 1e-12;
+    let words = if bucket_limited {
+        format!("{:.3} to {:.3} % bad", percent(least), percent(most))
+    } else {
+        format!("{:.3} % bad", percent(most))
+    };
+    let words = format!("{words} of {total:.0}, {:.3} % allowed", percent(allowed));
+    let enough = coverage.is_some_and(|coverage| coverage >= LEAST_COVERAGE);
+    let (verdict, reason) = if !enough {
+        let seen = coverage.map_or_else(|| "nothing".into(), |c| format!("{c:.1} %"));
+        (
+            Verdict::Inconclusive,
+            format!("insufficient_history: {seen} of the window was scraped; {words}"),
+        )
+    } else if most <= allowed {
+        (Verdict::Pass, words)
+    } else if least > allowed {
+        (Verdict::Fail, words)
+    } else {
+        (Verdict::Inconclusive, format!("bucket_limited: no bucket ends at the limit; {words}"))
+    };
+    let left = 1.0 - most / allowed.max(f64::MIN_POSITIVE);
+    let budget = slo.kind == SloKind::Availability && enough;
+    let window = slo.window.get().as_secs_f64();
+    let ends = burn.filter(|burn| *burn > 0.0).map(|burn| left.max(0.0) * window / burn);
+    WholeWindow {
+        window: slo.window.to_string(),
+        verdict,
+        reason,
+        total: Some(total),
+        bad_share: Some(bad),
+        coverage_percent: coverage,
+        budget_left_percent: budget.then_some(left * 100.0),
+        burn_rate: burn,
+        exhausted_after_seconds: ends.filter(|_| budget),
+    }
+}
+
+fn nothing(slo: &Slo, why: &str) -> WholeWindow {
+    WholeWindow {
+        window: slo.window.to_string(),
+        verdict: Verdict::Inconclusive,
+        reason: why.to_owned(),
+        total: None,
+        bad_share: None,
+        coverage_percent: None,
+        budget_left_percent: None,
+        burn_rate: None,
+        exhausted_after_seconds: None,
+    }
+}
+
+/// A span as PromQL has it: the same units, without `ms` beside others.
+fn prometheus_span(span: TimeSpan) -> String {
+    format!("{}s", span.get().as_secs().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoadedSlos, SHIPPED_SLOS};
+
+    fn slo(id: &str) -> Slo {
+        let promises = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
+        promises.slos.into_iter().find(|slo| slo.id == id).expect("defined")
+    }
+
+    fn buckets(of: &[(&str, f64)]) -> Vec<Value> {
+        of.iter().map(|(le, value)| Value { le: number(le), value: *value }).collect()
+    }
+
+    const USUAL: [(&str, f64); 4] =
+        [("0.5", 900.0), ("1", 980.0), ("2.5", 995.0), ("+Inf", 1000.0)];
+
+    #[test]
+    fn a_limit_between_two_buckets_is_only_bracketed() {
+        let (total, (least, most)) = bracket(&buckets(&USUAL), 2.0).expect("events");
+        assert_eq!(total, 1000.0);
+        assert!((least - 0.005).abs() < 1e-12 && (most - 0.02).abs() < 1e-12, "{least} {most}");
+        let whole = judge(&slo("p99"), 0.01, total, (least, most), Some(100.0), None);
+        assert_eq!(whole.verdict, Verdict::Inconclusive);
+        assert!(whole.reason.starts_with("bucket_limited"), "{}", whole.reason);
+    }
+
+    #[test]
+    fn a_limit_on_a_bucket_and_one_beyond_all_are_decided() {
+        let (_, (least, most)) = bracket(&buckets(&USUAL), 1.0).expect("events");
+        assert!((least - 0.02).abs() < 1e-12 && (most - 0.02).abs() < 1e-12);
+        let (_, (least, most)) = bracket(&buckets(&USUAL), 10.0).expect("events");
+        assert!(
+            least == 0.0 && (most - 0.005).abs() < 1e-12,
+            "beyond the last bound some may be good"
+        );
+        assert!(bracket(&buckets(&[("1", 0.0), ("+Inf", 0.0)]), 1.0).is_none(), "no events");
+    }
+
+    #[test]
+    fn an_overspent_budget_is_below_nothing() {
+        let whole =
+            judge(&slo("availability"), 0.005, 1e6, (0.0075, 0.0075), Some(99.0), Some(2.0));
+        assert_eq!(whole.verdict, Verdict::Fail);
+        assert!((whole.budget_left_percent.expect("a budget") + 50.0).abs() < 1e-9);
+        assert_eq!(whole.exhausted_after_seconds, Some(0.0));
+        let half = judge(&slo("availability"), 0.005, 1e6, (0.0025, 0.0025), Some(99.0), Some(2.0));
+        assert_eq!(half.exhausted_after_seconds, Some(0.5 * 30.0 * 86_400.0 / 2.0));
+    }
+
+    #[test]
+    fn a_young_platform_has_insufficient_history() {
+        let whole = judge(&slo("availability"), 0.005, 1e6, (0.5, 0.5), Some(12.0), Some(2.0));
+        assert_eq!((whole.verdict, whole.budget_left_percent), (Verdict::Inconclusive, None));
+        assert!(whole.reason.starts_with("insufficient_history: 12.0 %"), "{}", whole.reason);
+    }
+
+    #[test]
+    fn samples_that_are_no_numbers_are_no_data() {
+        let text = r#"{"status":"success","data":{"resultType":"vector","result":[
+            {"metric":{"le":"+Inf"},"value":[1.5,"7"]},{"metric":{},"value":[1.5,"NaN"]}]}}"#;
+        let read = values(serde_json::from_str(text).expect("JSON")).expect("success");
+        assert_eq!(read.len(), 1);
+        assert_eq!((read[0].le, read[0].value), (Some(f64::INFINITY), 7.0));
+        let error = serde_json::from_str(
+            r#"{"status":"error","errorType":"bad_data","error":"parse\u001b[2J"}"#,
+        );
+        let error = values(error.expect("JSON")).err().expect("refused").to_string();
+        assert!(!error.contains('\u{1b}'), "{error:?}");
+    }
+}

@@ -1,0 +1,450 @@
+//! Alerts over real protocols: what HTTP receivers and a mail server really get, how failures and
+//! crashes are borne, and that no secret gets out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+use shakedown::config::{
+    AlertmanagerChannel, Channel, Config, EmailChannel, Environment, LoadedSlos, NotifyMode,
+    PagerDutyChannel, SHIPPED_SLOS, SecretSource, SlackChannel, SloDefinitions, Target,
+    WebhookChannel,
+};
+use shakedown::notify::{Alert, Message, Outbox, Watch, deliver, notifier};
+use shakedown::platform::tls;
+use shakedown::run::clock::RunClock;
+use shakedown::run::companion::{Companion, CompanionContext, Stage};
+use shakedown::run::event::{EventBody, NotifyAction, Objective, RunIdentity, RunVerdict, Verdict};
+use shakedown::run::plan::{Plan, Scope};
+use shakedown::run::recorder::EventSink;
+use shakedown::run::state_dir::StateDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What no output may hold.
+const SECRET: &str = "planted-secret-7f3a91";
+
+/// One request as it came.
+#[derive(Clone, Debug)]
+struct Got {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Value,
+}
+
+/// Records every request and answers as it is told.
+#[derive(Clone, Default)]
+struct Receiver {
+    got: Arc<Mutex<Vec<Got>>>,
+    answers: Arc<Mutex<Vec<(StatusCode, String)>>>,
+}
+
+impl Receiver {
+    async fn start() -> (Self, String) {
+        let receiver = Self::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        let router = Router::new().fallback(record).with_state(receiver.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (receiver, url)
+    }
+
+    fn answer(&self, status: u16, body: &str) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        self.answers.lock().expect("not poisoned").insert(0, (status, body.to_owned()));
+    }
+
+    fn got(&self) -> Vec<Got> {
+        self.got.lock().expect("not poisoned").clone()
+    }
+}
+
+async fn record(State(receiver): State<Receiver>, request: Request) -> impl IntoResponse {
+    let (head, body) = request.into_parts();
+    let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    receiver.got.lock().expect("not poisoned").push(Got {
+        method: head.method,
+        uri: head.uri,
+        headers: head.headers,
+        body,
+    });
+    let next = receiver.answers.lock().expect("not poisoned").pop();
+    next.unwrap_or((StatusCode::OK, "ok".into()))
+}
+
+/// A mail server that takes one mail a connection and keeps what it was told.
+async fn mail_server() -> (Arc<Mutex<Vec<String>>>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("address"));
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (read, mut write) = stream.into_split();
+            let mut read = BufReader::new(read).lines();
+            write.write_all(b"220 test\r\n").await.expect("greets");
+            let mut data = false;
+            while let Ok(Some(line)) = read.next_line().await {
+                kept.lock().expect("not poisoned").push(line.clone());
+                let answer: &[u8] = match (data, line.as_str()) {
+                    (true, ".") => {
+                        data = false;
+                        b"250 taken\r\n"
+                    }
+                    (true, _) => continue,
+                    (false, "DATA") => {
+                        data = true;
+                        b"354 go on\r\n"
+                    }
+                    (false, "QUIT") => b"221 bye\r\n",
+                    (false, _) => b"250 ok\r\n",
+                };
+                if write.write_all(answer).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (lines, url)
+}
+
+fn secret_file(folder: &tempfile::TempDir, name: &str, text: &str) -> std::path::PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+fn message(action: NotifyAction) -> Message {
+    let since = "2026-11-24T10:00:00Z".parse().expect("a time");
+    let at = "2026-11-24T10:05:00Z".parse().expect("a time");
+    let mut alert = Alert::rehearsal("prod-eu", "production");
+    alert.report_url = Some("https://reports.example.com/1".into());
+    Message { alert, action, level: 2, since, at }
+}
+
+async fn sent(channel: &Channel, action: NotifyAction) -> shakedown::notify::Attempt {
+    tls::install_provider();
+    let notifier = notifier(channel).expect("set up");
+    let shown = notifier.payload(&message(action));
+    assert!(!shown.contains(SECRET), "the dry run shows a secret: {shown}");
+    deliver(notifier.as_ref(), &message(action)).await
+}
+
+#[tokio::test]
+async fn slack_gets_blocks_and_a_text_for_the_notification() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    let file = secret_file(&folder, "slack", &format!("{url}/services/{SECRET}\n"));
+    let channel = Channel::Slack(SlackChannel { webhook_env: None, webhook_file: Some(file) });
+    assert_eq!(sent(&channel, NotifyAction::Trigger).await.result, Ok(()));
+    let got = receiver.got().remove(0);
+    assert_eq!(
+        (got.method, got.uri.path()),
+        (Method::POST, format!("/services/{SECRET}").as_str())
+    );
+    let expected = json!({
+        "text": "TICKET prod-eu: this is a test of shakedown's alerts: nothing is wrong",
+        "blocks": [
+            { "type": "header", "text": { "type": "plain_text", "text": "TICKET · shakedown · prod-eu" } },
+            { "type": "section", "text": { "type": "mrkdwn",
+                "text": "this is a test of shakedown's alerts: nothing is wrong" } },
+            { "type": "section", "fields": [{ "type": "mrkdwn", "text": "*measured*\nnothing" }] },
+            { "type": "context", "elements": [{ "type": "mrkdwn",
+                "text": "production · level 2 · run none · since 2026-11-24T10:00:00Z" }] },
+            { "type": "actions", "elements": [{ "type": "button",
+                "text": { "type": "plain_text", "text": "Report" }, "url": "https://reports.example.com/1" }] },
+        ]
+    });
+    assert_eq!(got.body, expected);
+}
+
+#[tokio::test]
+async fn pagerduty_gets_a_trigger_and_a_resolve_with_one_key() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    receiver.answer(202, r#"{"status":"success"}"#);
+    let channel = Channel::PagerDuty(PagerDutyChannel {
+        routing_key_env: None,
+        routing_key_file: Some(secret_file(&folder, "key", SECRET)),
+        url: format!("{url}/v2/enqueue"),
+    });
+    assert_eq!(sent(&channel, NotifyAction::Trigger).await.result, Ok(()));
+    assert_eq!(sent(&channel, NotifyAction::Resolve).await.result, Ok(()));
+    let [trigger, resolve] = &receiver.got()[..] else { panic!("two events") };
+    let expected = json!({
+        "routing_key": SECRET,
+        "event_action": "trigger",
+        "dedup_key": "shakedown/prod-eu/test",
+        "client": "shakedown",
+        "client_url": "https://reports.example.com/1",
+        "links": [{ "href": "https://reports.example.com/1", "text": "Report" }],
+        "payload": {
+            "summary": "this is a test of shakedown's alerts: nothing is wrong",
+            "source": "prod-eu",
+            "severity": "warning",
+            "timestamp": "2026-11-24T10:00:00Z",
+            "component": "test",
+            "group": "production",
+            "class": "slo",
+            "custom_details": { "run": "none", "level": 2, "figures": { "measured": "nothing" } },
+        },
+    });
+    assert_eq!(trigger.body, expected);
+    let expected = json!({
+        "routing_key": SECRET, "event_action": "resolve", "dedup_key": "shakedown/prod-eu/test"
+    });
+    assert_eq!(resolve.body, expected);
+}
+
+#[tokio::test]
+async fn alertmanager_gets_the_same_labels_for_the_alert_and_its_end() {
+    let (receiver, url) = Receiver::start().await;
+    let channel = Channel::Alertmanager(AlertmanagerChannel {
+        url,
+        bearer: None,
+        labels: [("team".to_owned(), "sre".to_owned())].into(),
+        silence_during_chaos: None,
+        expect_during_chaos: vec![],
+    });
+    assert_eq!(sent(&channel, NotifyAction::Trigger).await.result, Ok(()));
+    assert_eq!(sent(&channel, NotifyAction::Resolve).await.result, Ok(()));
+    let [trigger, resolve] = &receiver.got()[..] else { panic!("two posts") };
+    assert_eq!(trigger.uri.path(), "/api/v2/alerts");
+    let expected = json!([{
+        "labels": { "alertname": "ShakedownAlert", "component": "test", "environment": "production",
+            "severity": "warning", "target": "prod-eu", "team": "sre" },
+        "annotations": { "level": "2", "measured": "nothing", "run": "none",
+            "summary": "this is a test of shakedown's alerts: nothing is wrong" },
+        "startsAt": "2026-11-24T10:00:00Z",
+        "endsAt": "2026-11-24T10:10:00Z",
+        "generatorURL": "https://reports.example.com/1",
+    }]);
+    assert_eq!(trigger.body, expected);
+    assert_eq!(resolve.body[0]["labels"], trigger.body[0]["labels"]);
+    assert_eq!(resolve.body[0]["endsAt"], "2026-11-24T10:05:00Z");
+}
+
+#[tokio::test]
+async fn a_webhook_gets_everything_and_its_token() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    let channel = Channel::Webhook(WebhookChannel {
+        url_env: None,
+        url_file: Some(secret_file(&folder, "url", &format!("{url}/hook?token={SECRET}"))),
+        bearer: Some(SecretSource::File(secret_file(&folder, "bearer", SECRET))),
+    });
+    assert_eq!(sent(&channel, NotifyAction::Trigger).await.result, Ok(()));
+    let got = receiver.got().remove(0);
+    assert_eq!(got.headers["authorization"], format!("Bearer {SECRET}"));
+    assert_eq!(got.body["schema"], "shakedown.alert/v1");
+    assert_eq!(
+        (&got.body["action"], &got.body["key"]),
+        (&json!("trigger"), &json!("shakedown/prod-eu/test"))
+    );
+}
+
+#[tokio::test]
+async fn mail_goes_to_everybody_as_text_and_as_html() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (lines, url) = mail_server().await;
+    let channel = Channel::Email(EmailChannel {
+        smtp_url_env: None,
+        smtp_url_file: Some(secret_file(&folder, "smtp", &url)),
+        from: "shakedown@example.com".into(),
+        to: vec!["sre@example.com".into(), "Ops <ops@example.com>".into()],
+        allow_plain: true,
+    });
+    assert_eq!(sent(&channel, NotifyAction::Trigger).await.result, Ok(()));
+    let lines = lines.lock().expect("not poisoned").clone();
+    let has = |part: &str| lines.iter().any(|line| line.contains(part));
+    for part in [
+        "MAIL FROM:<shakedown@example.com>",
+        "RCPT TO:<sre@example.com>",
+        "RCPT TO:<ops@example.com>",
+        "Subject: [shakedown prod-eu] level 2: this is a test",
+        "Content-Type: multipart/alternative",
+        "Content-Type: text/html; charset=utf-8",
+        "key: shakedown/prod-eu/test",
+        "report: https://reports.example.com/1",
+    ] {
+        assert!(has(part), "{part}: {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_other_side_says_does_not_give_a_secret_away() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    receiver.answer(403, &format!("no such key {SECRET}\u{1b}[2J"));
+    let file = secret_file(&folder, "key", SECRET);
+    let channel = Channel::PagerDuty(PagerDutyChannel {
+        routing_key_env: None,
+        routing_key_file: Some(file.clone()),
+        url: url.clone(),
+    });
+    let refused = sent(&channel, NotifyAction::Trigger).await;
+    assert_eq!(refused.tries, 1, "a refusal is not tried again");
+    let reason = refused.result.expect_err("refused").reason;
+    assert_eq!(reason, "status 403: no such key ***[2J".replace("***[", "*** ["));
+    // Nobody listens there, and the address is the secret.
+    let file = secret_file(&folder, "slack", &format!("http://127.0.0.1:1/{SECRET}"));
+    let channel = Channel::Slack(SlackChannel { webhook_env: None, webhook_file: Some(file) });
+    let lost = sent(&channel, NotifyAction::Trigger).await;
+    assert_eq!(lost.tries, 3);
+    let failure = format!("{:?}", lost.result);
+    assert!(!failure.contains(SECRET), "{failure}");
+}
+
+/// A run of which an objective is missed, and its alerts.
+struct Run {
+    events: EventSink,
+    stage: watch::Sender<Stage>,
+    work: tokio::task::JoinHandle<()>,
+}
+
+fn definitions(hook: &std::path::Path) -> SloDefinitions {
+    let mut definitions = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
+    let hook = WebhookChannel { url_env: None, url_file: Some(hook.to_owned()), bearer: None };
+    definitions.channels = BTreeMap::from([("hook".to_owned(), Channel::Webhook(hook))]);
+    definitions.escalation.truncate(1);
+    definitions.escalation[0].channels = vec!["hook".into()];
+    definitions
+}
+
+impl Run {
+    fn begin(definitions: &SloDefinitions, state: &StateDir, mode: NotifyMode) -> Self {
+        tls::install_provider();
+        let config: Config = serde_json::from_value(json!({
+            "target": { "name": "prod-eu", "environment": "staging" }
+        }))
+        .expect("a configuration");
+        let events = EventSink::in_memory(RunClock::start());
+        let Target { name, .. } = config.target.clone();
+        events.emit(EventBody::RunCreated {
+            identity: Box::new(RunIdentity {
+                id: "20261124-100000-abcdef".into(),
+                version: "0".into(),
+                target: name,
+                environment: Environment::Staging,
+                origins: vec![],
+                host: "bastion".into(),
+                pid: 1,
+                seed: 1,
+                config_source: "test".into(),
+            }),
+            plan: Plan::new(&config.phases, &Scope::Quick, &[]),
+            criteria: config.criteria,
+            promises: Some(Box::new(definitions.clone())),
+        });
+        let (stage, receiver) = watch::channel(Stage::Running);
+        let context = CompanionContext {
+            events: events.clone(),
+            config: Arc::new(config),
+            run_id: "20261124-100000-abcdef".into(),
+            stage: receiver,
+        };
+        let watch =
+            Watch::new(definitions, mode, "prod-eu", state.clone()).expect("somebody is told");
+        let work = tokio::spawn(async move { watch.accompany(context).await });
+        Self { events, stage, work }
+    }
+
+    fn p99(&self, verdict: Verdict) {
+        let objective: Objective = serde_json::from_value(json!({
+            "id": "p99", "objective": "< 2000 ms", "measured": "2400 ms", "n": 1000, "bad": 100,
+            "verdict": verdict, "method": "test", "gate": true
+        }))
+        .expect("an objective");
+        self.events.emit(EventBody::ObjectivesEvaluated { objectives: vec![objective] });
+    }
+
+    async fn end(self, verdict: Verdict) -> EventSink {
+        let verdict = RunVerdict { verdict, reasons: vec![], without: vec![] };
+        self.events.emit(EventBody::RunFinished { verdict });
+        self.stage.send_replace(Stage::Over);
+        tokio::time::timeout(Duration::from_secs(60), self.work)
+            .await
+            .expect("ends")
+            .expect("well");
+        self.events
+    }
+}
+
+#[tokio::test]
+async fn a_later_run_that_passes_ends_the_alert_of_one_that_failed() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    let definitions = definitions(&secret_file(&folder, "url", &format!("{url}/{SECRET}")));
+    let state = StateDir::at(folder.path().join("state")).expect("state");
+    let first = Run::begin(&definitions, &state, NotifyMode::OneShot);
+    first.p99(Verdict::Fail);
+    let events = first.end(Verdict::Fail).await;
+    events.with_state(|state| assert_eq!(state.notify.alerts.len(), 2, "{:?}", state.notify));
+    let said = |got: &[Got]| -> Vec<(String, String)> {
+        let words = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+        got.iter().map(|got| (words(&got.body["action"]), words(&got.body["key"]))).collect()
+    };
+    let trigger = |key: &str| ("trigger".to_owned(), key.to_owned());
+    let told = said(&receiver.got());
+    assert_eq!(told, [trigger("shakedown/prod-eu/slo/p99"), trigger("shakedown/prod-eu/run")]);
+    // Days later, another process.
+    let second = Run::begin(&definitions, &state, NotifyMode::Escalate);
+    second.p99(Verdict::Pass);
+    let events = second.end(Verdict::Pass).await;
+    events.with_state(|state| {
+        assert_eq!((state.notify.delivered["hook"], state.notify.failed.len()), (2, 0));
+        let all = serde_json::to_string(state).expect("JSON");
+        assert!(!all.contains(SECRET), "a secret stands in the state");
+    });
+    let told = said(&receiver.got()[2..]);
+    let resolve = |key: &str| ("resolve".to_owned(), key.to_owned());
+    assert_eq!(told, [resolve("shakedown/prod-eu/slo/p99"), resolve("shakedown/prod-eu/run")]);
+}
+
+#[tokio::test]
+async fn what_a_dead_run_could_not_say_is_said_by_the_next() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    let definitions = definitions(&secret_file(&folder, "url", &url));
+    let state = StateDir::at(folder.path().join("state")).expect("state");
+    let mut outbox = Outbox::open(&state, "prod-eu").expect("opens");
+    let now = jiff::Timestamp::now();
+    outbox
+        .put("hook", &Message { since: now, at: now, ..message(NotifyAction::Trigger) })
+        .expect("kept");
+    let next = Run::begin(&definitions, &state, NotifyMode::Escalate);
+    next.end(Verdict::Pass).await;
+    assert_eq!(receiver.got()[0].body["key"], "shakedown/prod-eu/test");
+    let (left, _) = Outbox::open(&state, "prod-eu").expect("opens").waiting(now).expect("readable");
+    assert!(left.is_empty(), "it is said once: {left:?}");
+}
+
+#[tokio::test]
+async fn a_channel_that_fails_is_reported_and_its_message_kept_for_the_next_run() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    (0..3).for_each(|_| receiver.answer(503, "down"));
+    let definitions = definitions(&secret_file(&folder, "url", &url));
+    let state = StateDir::at(folder.path().join("state")).expect("state");
+    let run = Run::begin(&definitions, &state, NotifyMode::OneShot);
+    run.p99(Verdict::Fail);
+    let events = run.end(Verdict::Inconclusive).await;
+    events.with_state(|state| {
+        let failed = state.notify.last.back().expect("reported");
+        assert_eq!((failed.tries, failed.error.as_deref()), (3, Some("status 503: down")));
+        let verdict = state.verdict.as_ref().map(|verdict| verdict.verdict);
+        assert_eq!(verdict, Some(Verdict::Inconclusive), "the verdict is what it was");
+    });
+    let now = jiff::Timestamp::now();
+    let (left, _) = Outbox::open(&state, "prod-eu").expect("opens").waiting(now).expect("readable");
+    assert_eq!(left.len(), 1);
+}
