@@ -205,10 +205,7 @@ fn origins(config: &Config) -> Result<Vec<(ServiceKind, String)>, CliError> {
 /// The engine of a phase, or why there is none.
 fn engine_of(kind: PhaseKind, config: &Config, backup: &BackupOptions) -> Engine {
     match kind {
-        PhaseKind::Mixed | PhaseKind::Ramping => match load::phase(kind, config) {
-            Ok(phase) => Ok(Arc::new(phase)),
-            Err(unavailable) => Err(unavailable.to_string()),
-        },
+        PhaseKind::Mixed | PhaseKind::Ramping => load::engine(kind, config),
         PhaseKind::Slo => Ok(Arc::new(SloPhase)),
         PhaseKind::Chaos => Ok(Arc::new(ChaosPhase)),
         PhaseKind::Security => Ok(Arc::new(SecurityPhase)),

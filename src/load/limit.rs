@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::course::Course;
 use super::thresholds::{ThresholdWatch, words};
 use super::trend::Trend;
+use super::verdict::bottleneck;
 use crate::config::{Arrivals, ExecutorKind, FindLimit, TimeSpan, Workload};
 use crate::run::event::{IntervalReport, LimitReport, LimitStep, Measurements, ThresholdRow};
 
@@ -102,6 +103,9 @@ struct Step {
     in_flight: Trend,
     response: Trend,
     thresholds: ThresholdWatch,
+    intervals: u32,
+    /// Intervals in which the generator was the bottleneck, and how.
+    overloaded: u32,
     generator: Option<String>,
 }
 
@@ -116,6 +120,8 @@ impl Step {
             in_flight: Trend::default(),
             response: Trend::default(),
             thresholds: ThresholdWatch::new(workload, course),
+            intervals: 0,
+            overloaded: 0,
             generator: None,
         }
     }
@@ -137,9 +143,12 @@ impl Step {
         self.measured.add(&second);
         let late = interval.generator.lateness.quantile(0.99);
         let response = second.response.quantile(0.99);
-        self.generator = self.generator.take().or_else(|| {
-            super::verdict::bottleneck(late?, response?, interval.generator.busiest_thread_percent)
-        });
+        self.intervals += 1;
+        let busy = interval.generator.busiest_thread_percent;
+        let limits =
+            late.zip(response).and_then(|(late, response)| bottleneck(late, response, busy));
+        self.overloaded += u32::from(limits.is_some());
+        self.generator = limits.or(self.generator.take());
     }
 
     /// Why the step was not borne; none when it was.
@@ -219,7 +228,10 @@ impl Search {
     }
 
     fn judge(&mut self, step: &Step) -> Wanted {
-        if let Some(reason) = &step.generator {
+        // One bad second is noise; a third of them is a bottleneck.
+        if let Some(reason) =
+            step.generator.as_ref().filter(|_| step.overloaded * 3 > step.intervals)
+        {
             self.report.invalid = Some(reason.clone());
             return Wanted::End;
         }

@@ -10,6 +10,7 @@ mod crew;
 mod curve;
 mod documents;
 mod exchange;
+mod external;
 mod feeder;
 mod generator;
 mod guard;
@@ -39,4 +40,24 @@ mod values;
 mod verdict;
 
 pub use phase::{LoadPhase, LoadUnavailable, phase};
+
+use std::sync::Arc;
+
+use crate::config::{Config, LoadEngine, PhaseKind};
+use crate::run::phase::Phase;
 pub use recovery::{RecoverError, remove_leftovers};
+
+/// The engine of a load phase: the built-in one, or the external one that its workload asks for.
+///
+/// # Errors
+/// In words, when it cannot run.
+pub fn engine(kind: PhaseKind, config: &Config) -> Result<Arc<dyn Phase>, String> {
+    let workload = config.workloads.of(kind);
+    match workload.filter(|workload| workload.engine != LoadEngine::BuiltIn) {
+        Some(workload) => Ok(Arc::new(external::phase(kind, workload, config)?)),
+        None => match phase(kind, config) {
+            Ok(phase) => Ok(Arc::new(phase)),
+            Err(unavailable) => Err(unavailable.to_string()),
+        },
+    }
+}

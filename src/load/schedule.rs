@@ -127,7 +127,7 @@ fn range(curve: &Curve, unit: &str) -> String {
 }
 
 /// By how much lengths are stretched so that the longest scenario fills the phase.
-fn stretch(workload: &Workload, phase: Duration) -> f64 {
+pub fn stretch(workload: &Workload, phase: Duration) -> f64 {
     let longest = workload.scenarios.iter().filter_map(Scenario::stated_length).max();
     match (workload.durations, longest) {
         (Durations::Stretched, Some(longest)) if !longest.is_zero() => {

@@ -177,6 +177,9 @@ fn arm(name: &str, state: &RunState) -> Result<Effect, String> {
 fn under_load(scenario: Option<&str>, open: bool, state: &RunState) -> Result<(), String> {
     let load = state.running_phase().and_then(|phase| phase.load.as_ref());
     let Some(start) = load.and_then(|load| load.start.as_ref()) else { return Ok(()) };
+    if start.engine != "built-in" {
+        return Err(format!("{} cannot be changed while it runs", start.engine));
+    }
     let wanted = start.scenarios.iter().filter(|(name, _)| scenario.is_none_or(|one| one == name));
     let wanted: Vec<&str> = wanted.map(|(name, _)| name.as_str()).collect();
     if wanted.is_empty() {

@@ -1,0 +1,254 @@
+//! What an external tool is given to play: the requests of every flow, and each scenario's model of
+//! load. Both scripts read the same plan.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::super::population::split;
+use super::super::schedule::stretch;
+use super::super::template::{fill_json, fill_path};
+use crate::config::{
+    Config, ExecutorKind, LoadEngine, RequestStep, Scenario, Step, TimeSpan, Workload,
+};
+use crate::platform::endpoint::ResolvedEndpoint;
+
+/// A plan, and what its credentials are called in the environment of the tool.
+pub struct ExternalPlan {
+    /// The plan as the scripts read it.
+    pub plan: Value,
+    /// Variables with secrets: name and value.
+    pub secrets: Vec<(String, String)>,
+    /// What the tool does not play, with the reason.
+    pub left_out: Vec<(String, String)>,
+    /// Users of all scenarios together, for Locust.
+    pub users: u32,
+}
+
+impl ExternalPlan {
+    /// The plan of a workload for a tool.
+    ///
+    /// # Errors
+    /// In words, when nothing of it can be played.
+    pub fn new(
+        engine: LoadEngine,
+        workload: &Workload,
+        config: &Config,
+        length: Duration,
+    ) -> Result<Self, String> {
+        let mut this = Self { plan: Value::Null, secrets: vec![], left_out: vec![], users: 0 };
+        let weights: Vec<u32> = workload
+            .scenarios
+            .iter()
+            .map(|s| if s.executor.is_none() { s.weight } else { 0 })
+            .collect();
+        let shares = split(workload.users.unwrap_or(0), &weights);
+        let (mut scenarios, mut models) = (Vec::new(), Map::new());
+        for (scenario, share) in workload.scenarios.iter().zip(shares) {
+            let users = scenario.vus.unwrap_or(share);
+            match this.scenario(engine, scenario, workload, config, users) {
+                Ok(value) => {
+                    this.users += users;
+                    scenarios.push(value);
+                    let model = k6_model(scenario, workload, share, length);
+                    models.insert(scenario.name.clone(), model);
+                }
+                Err(reason) => this.left_out.push((scenario.name.clone(), reason)),
+            }
+        }
+        if scenarios.is_empty() {
+            let reasons = this.left_out.iter().map(|(what, why)| format!("{what}: {why}"));
+            return Err(reasons.collect::<Vec<_>>().join("; "));
+        }
+        this.plan = json!({ "scenarios": scenarios, "k6_scenarios": models });
+        Ok(this)
+    }
+
+    fn scenario(
+        &mut self,
+        engine: LoadEngine,
+        scenario: &Scenario,
+        workload: &Workload,
+        config: &Config,
+        users: u32,
+    ) -> Result<Value, String> {
+        let closed = matches!(scenario.executor, None | Some(ExecutorKind::ConstantVus));
+        if engine == LoadEngine::Locust && !closed {
+            return Err("of the models only constant users are played by locust".into());
+        }
+        let endpoints = config.services.endpoints();
+        let endpoint = endpoints.into_iter().find(|(kind, _)| *kind == scenario.service);
+        let (_, endpoint) =
+            endpoint.ok_or_else(|| format!("no {} service is configured", scenario.service))?;
+        let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
+        let mut flows = Vec::new();
+        for flow in scenario.flows.iter().filter(|flow| flow.weight > 0) {
+            let mut steps = Vec::new();
+            for step in &flow.steps {
+                match request(step, config, &resolved, engine) {
+                    Ok(request) => steps.push(request),
+                    Err(reason) => {
+                        let what = format!("{}: {}", scenario.name, step.name());
+                        if !self.left_out.iter().any(|(known, _)| *known == what) {
+                            self.left_out.push((what, reason));
+                        }
+                    }
+                }
+            }
+            if steps.iter().any(|step| step.get("method").is_some()) {
+                flows.push(json!({ "weight": flow.weight, "steps": steps }));
+            }
+        }
+        if flows.is_empty() {
+            return Err("nothing of it can be played".into());
+        }
+        let (mut headers, mut secrets) = (Map::new(), Map::new());
+        for (name, value) in &resolved.headers {
+            let value = value.to_str().unwrap_or_default();
+            if value_is_secret(&resolved, name) {
+                let variable = format!("SHAKEDOWN_SECRET_{}", self.secrets.len());
+                secrets.insert(name.to_string(), variable.clone().into());
+                self.secrets.push((variable, value.to_owned()));
+            } else {
+                headers.insert(name.to_string(), value.into());
+            }
+        }
+        let think = scenario.think_time.unwrap_or(workload.think_time);
+        let open = scenario.executor.is_some_and(ExecutorKind::is_open);
+        let seconds = |span: TimeSpan| span.get().as_secs_f64();
+        Ok(json!({
+            "name": scenario.name,
+            "origin": resolved.origin(),
+            "users": users,
+            "headers": headers,
+            "secrets": secrets,
+            "timeout": format!("{}ms", endpoint.timeout.get().as_millis()),
+            "timeout_seconds": seconds(endpoint.timeout),
+            "think": (!open).then(|| json!({ "min": seconds(think.min), "max": seconds(think.max) })),
+            "flows": flows,
+        }))
+    }
+}
+
+fn value_is_secret(endpoint: &ResolvedEndpoint, name: &hyper::header::HeaderName) -> bool {
+    endpoint.headers.get(name).is_some_and(hyper::header::HeaderValue::is_sensitive)
+}
+
+/// A scenario's model in k6's own keys, with lengths as they are in this phase.
+fn k6_model(scenario: &Scenario, workload: &Workload, share: u32, phase: Duration) -> Value {
+    let factor = stretch(workload, phase);
+    let millis = |length: Duration| format!("{}ms", length.as_millis());
+    let scaled = |length: TimeSpan| millis(length.get().mul_f64(factor));
+    let mut model = Map::new();
+    let mut put = |key: &str, value: Value| {
+        if !value.is_null() {
+            model.insert(key.to_owned(), value);
+        }
+    };
+    let executor = scenario.executor.unwrap_or(ExecutorKind::ConstantVus);
+    put("executor", executor.name().into());
+    put("exec", "play".into());
+    put("startTime", scenario.start_time.map(scaled).into());
+    put(
+        "gracefulStop",
+        millis(scenario.graceful_stop.unwrap_or(workload.graceful_stop).get()).into(),
+    );
+    put("vus", scenario.vus.or((share > 0).then_some(share)).into());
+    put("startVUs", scenario.start_vus.into());
+    let stages = scenario.stages.as_ref().map(|stages| {
+        let one = |stage: &crate::config::Stage| {
+            json!({ "duration": scaled(stage.duration), "target": stage.target })
+        };
+        stages.iter().map(one).collect::<Vec<Value>>()
+    });
+    put("stages", stages.into());
+    // k6 takes whole rates only.
+    put("rate", scenario.rate.map(|rate| rate.round() as u64).into());
+    put("startRate", scenario.start_rate.map(|rate| rate.round() as u64).into());
+    put("timeUnit", scenario.time_unit.map(|unit| millis(unit.get())).into());
+    put("preAllocatedVUs", scenario.pre_allocated_vus.into());
+    put("maxVUs", scenario.max_vus.into());
+    put("iterations", scenario.iterations.into());
+    put("maxDuration", scenario.max_duration.map(|length| millis(length.get())).into());
+    if matches!(executor, ExecutorKind::ConstantVus | ExecutorKind::ConstantArrivalRate) {
+        let rest = scenario.duration.map_or_else(|| millis(phase), scaled);
+        put("duration", rest.into());
+    }
+    Value::Object(model)
+}
+
+/// A step as a plain request.
+fn request(
+    step: &Step,
+    config: &Config,
+    endpoint: &ResolvedEndpoint,
+    engine: LoadEngine,
+) -> Result<Value, String> {
+    let services = &config.services;
+    let (method, path, body, mut headers) = match step {
+        Step::Think(pause) => return Ok(json!({ "pause": pause.get().as_secs_f64() })),
+        Step::Health {} => {
+            let path = config.services.endpoints().find(|(_, of)| {
+                ResolvedEndpoint::resolve(of).is_ok_and(|of| of.origin() == endpoint.origin())
+            });
+            (
+                "GET".to_owned(),
+                path.map_or("/health".to_owned(), |(_, of)| of.health.clone()),
+                None,
+                Map::new(),
+            )
+        }
+        Step::Chat { prompt, stream } => {
+            let chat = services.chat.as_ref().ok_or("no chat service")?;
+            let body = json!({
+                "model": chat.model, "max_tokens": chat.max_tokens, "stream": stream,
+                "messages": [{ "role": "user", "content": prompt }],
+            });
+            ("POST".to_owned(), chat.completions.clone(), Some(body), Map::new())
+        }
+        Step::Query { question } => {
+            let query = &services.rag.as_ref().ok_or("no rag service")?.query;
+            let values = [("question", question.as_str())];
+            let body = query.body.as_ref().map(|b| fill_json(b, &values));
+            let path = fill_path(&query.path, &values);
+            (query.method.clone(), path, body, Map::new())
+        }
+        Step::Request(request) => plain(request)?,
+        Step::Ingest { .. } => {
+            return Err("only the built-in engine removes what it writes".into());
+        }
+        Step::Tool {} | Step::ListTools {} | Step::Ping {} => {
+            return Err("MCP sessions are spoken by the built-in engine alone".into());
+        }
+    };
+    if engine == LoadEngine::BuiltIn {
+        return Err("no external tool".into());
+    }
+    if body.is_some() {
+        headers.entry("content-type").or_insert_with(|| "application/json".into());
+    }
+    Ok(json!({
+        "name": step.name(),
+        "method": method,
+        "path": endpoint.path(&path),
+        "headers": headers,
+        "body": body.map(|body| body.to_string()),
+    }))
+}
+
+type Plain = (String, String, Option<Value>, Map<String, Value>);
+
+fn plain(request: &RequestStep) -> Result<Plain, String> {
+    let needs =
+        !request.extract.is_empty() || request.text.is_some() || !request.multipart.is_empty();
+    let text = serde_json::to_string(request).unwrap_or_default();
+    let filled = ["{user}", "{iteration}", "{unique}", "{marker}"].iter().any(|p| text.contains(p));
+    if needs || filled || !request.checks.is_empty() {
+        return Err(
+            "extractions, placeholders, checks and forms are played by the built-in engine alone"
+                .into(),
+        );
+    }
+    let headers = request.headers.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+    Ok((request.method.clone(), request.path.clone(), request.body.clone(), headers.collect()))
+}
