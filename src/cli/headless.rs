@@ -4,8 +4,9 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{CliError, Exit, say, say_error};
-use super::{dashboard, runtime};
+use super::{dashboard, github, runtime};
 use crate::config::InconclusiveExit;
+use crate::report::json;
 use crate::run::client::{ClientUpdate, EngineClient};
 use crate::run::connection;
 use crate::run::control::Command;
@@ -19,6 +20,7 @@ pub fn watch(folder: &RunFolder, inconclusive: InconclusiveExit) -> Result<Exit,
         let client = connection::connect(folder, "headless".into(), false);
         let state = Follower::new(client)?.abort_on_signals().await?;
         super::report::print_results(folder);
+        github::tell(&json::report(&state), folder.path());
         match &state.verdict {
             Some(verdict) => Ok(Exit::of(verdict.verdict, inconclusive)),
             None => Ok(Exit::Aborted),

@@ -5,9 +5,11 @@ mod backup;
 mod chaos;
 mod check;
 mod clean;
+mod compare;
 mod dashboard;
 mod engine;
 mod exit;
+mod github;
 mod headless;
 mod helper;
 mod init;
@@ -16,6 +18,7 @@ mod notify;
 mod order;
 mod recover;
 mod report;
+mod retention;
 mod run;
 mod runs;
 mod sandbox;
@@ -101,8 +104,10 @@ enum Command {
     Demo(run::RunOptions),
     /// Watches a run that goes on somewhere else, or looks at one that is over
     Attach(attach::AttachArgs),
-    /// Lists runs
-    Runs,
+    /// Lists runs, or shows their figures over time
+    Runs(runs::RunsArgs),
+    /// Compares two runs; what became worse is a failure
+    Compare(compare::CompareArgs),
     /// Writes the report of a run anew from its journal
     Report(report::ReportArgs),
     /// Prints the last run's results
@@ -162,7 +167,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
     let only = |phase| Scope::Only(vec![phase]);
     match command {
         None => run::open(&config, &display),
-        Some(Command::Run(args)) => start(args.scope()?, &args.options),
+        Some(Command::Run(args)) => start(args.scope(), &args.options),
         Some(Command::Full(options)) => start(Scope::Full, &options),
         Some(Command::Quick(options)) => start(Scope::Quick, &options),
         Some(Command::Locust(options)) => start(only(PhaseKind::Mixed), &options),
@@ -173,7 +178,8 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::Backup(args)) => backup::run(&config, &display, &args),
         Some(Command::Demo(options)) => start(Scope::Demo, &options),
         Some(Command::Attach(args)) => attach::run(&config, &display, &args),
-        Some(Command::Runs) => runs::run(&config),
+        Some(Command::Runs(args)) => runs::run(&config, &args),
+        Some(Command::Compare(args)) => compare::run(&config, &args),
         Some(Command::Report(args)) => report::run(&config, &args),
         Some(Command::Recover(args)) => recover::run(&config, &args),
         Some(Command::Results) => report::results(&config),

@@ -7,7 +7,7 @@ use super::exit::{CliError, Exit, say, say_error};
 use super::recover::left_documents;
 use super::runs;
 use crate::config::InconclusiveExit;
-use crate::report::{csv, hlog, html, json, junit, markdown, text};
+use crate::report::{csv, ctrf, hlog, html, json, junit, markdown, text};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
@@ -18,7 +18,8 @@ use crate::slo::SloJudge;
 pub struct ReportArgs {
     /// Id of the run (or its beginning or end), or its folder; without one the latest
     id: Option<String>,
-    /// Prints the report in this format instead of a summary: json, html, junit, markdown, csv, hlog
+    /// Prints the report in this format instead of a summary: json, html, junit, ctrf, markdown, csv,
+    /// hlog
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 }
@@ -29,6 +30,7 @@ enum Format {
     Json,
     Html,
     Junit,
+    Ctrf,
     Markdown,
     Csv,
     Hlog,
@@ -39,10 +41,11 @@ fn parse_format(word: &str) -> Result<Format, String> {
         "json" => Ok(Format::Json),
         "html" => Ok(Format::Html),
         "junit" => Ok(Format::Junit),
+        "ctrf" => Ok(Format::Ctrf),
         "markdown" | "md" => Ok(Format::Markdown),
         "csv" => Ok(Format::Csv),
         "hlog" => Ok(Format::Hlog),
-        _ => Err("expected json, html, junit, markdown, csv or hlog".into()),
+        _ => Err("expected json, html, junit, ctrf, markdown, csv or hlog".into()),
     }
 }
 
@@ -52,6 +55,9 @@ fn written(format: Format, folder: &RunFolder, state: &RunState) -> Result<Strin
         Format::Json => serde_json::to_string_pretty(&report).map_err(CliError::usage)?,
         Format::Html => html::document(state),
         Format::Junit => junit::document(&report),
+        Format::Ctrf => {
+            serde_json::to_string_pretty(&ctrf::document(&report)).map_err(CliError::usage)?
+        }
         Format::Markdown => markdown::document(&report),
         Format::Csv => csv::document(&report),
         Format::Hlog => {

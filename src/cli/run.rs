@@ -10,7 +10,7 @@ use super::dashboard;
 use super::exit::{CliError, Exit, say, say_error};
 use super::headless;
 use super::order::{EngineOrder, start_engine};
-use super::{ConfigArgs, DisplayArgs, has_terminal, runtime, session};
+use super::{ConfigArgs, DisplayArgs, compare, has_terminal, retention, runtime, session};
 use crate::config::{
     self, Config, Environment, InconclusiveExit, LoadOptions, LoadedSlos, OnDetach, PhaseKind,
     SloDefinitions,
@@ -25,13 +25,20 @@ use crate::slo;
 #[derive(Args)]
 pub struct RunArgs {
     /// All phases (default)
-    #[arg(long, conflicts_with_all = ["quick", "only"])]
+    #[arg(long, group = "plan")]
     full: bool,
     /// No chaos and no ramping load; short lengths
-    #[arg(long, conflicts_with = "only")]
+    #[arg(long, group = "plan")]
     quick: bool,
+    /// All phases, for hours: a soak
+    #[arg(long, group = "plan")]
+    extended: bool,
+    /// Disaster recovery: the backup drill alone, with time for the platform's own backups
+    #[arg(long, group = "plan")]
+    dr: bool,
     /// These phases only, such as `mixed,backup`
-    #[arg(long, value_delimiter = ',', value_name = "PHASES", value_parser = parse_phase)]
+    #[arg(long, group = "plan", value_delimiter = ',', value_name = "PHASES",
+          value_parser = parse_phase)]
     only: Vec<PhaseKind>,
     #[command(flatten)]
     pub options: RunOptions,
@@ -39,11 +46,13 @@ pub struct RunArgs {
 
 impl RunArgs {
     /// What is asked for.
-    pub fn scope(&self) -> Result<Scope, CliError> {
-        match (self.quick, self.only.is_empty()) {
-            (true, _) => Ok(Scope::Quick),
-            (false, false) => Ok(Scope::Only(self.only.clone())),
-            (false, true) => Ok(Scope::Full),
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self { quick: true, .. } => Scope::Quick,
+            Self { extended: true, .. } => Scope::Extended,
+            Self { dr: true, .. } => Scope::Dr,
+            Self { only, .. } if !only.is_empty() => Scope::Only(only.clone()),
+            _ => Scope::Full,
         }
     }
 }
@@ -69,6 +78,9 @@ pub struct RunOptions {
     /// Seed of every random choice
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Compares the run with this earlier one (id, folder or JSON report); what became worse is a failure
+    #[arg(long, value_name = "RUN")]
+    baseline: Option<String>,
     /// What an inconclusive run means for the exit code
     #[arg(long, value_enum, value_name = "EXIT")]
     inconclusive: Option<InconclusiveWord>,
@@ -235,7 +247,11 @@ fn watch(
     }
     order.owned = lines && !options.detach;
     let own_scope = !order.owned && outlive_session()?;
-    let folder = RunFolder::create(&order.config.report.runs).map_err(CliError::usage)?;
+    let runs = &order.config.report.runs;
+    let baseline = options.baseline.as_deref().map(|name| compare::load(runs, Some(name)));
+    let baseline = baseline.transpose()?;
+    retention::apply(runs, &order.config.runs.keep);
+    let folder = RunFolder::create(runs).map_err(CliError::usage)?;
     let engine = start_engine(&folder, &order, own_scope)?;
     let inconclusive = order.config.criteria.inconclusive;
     let ended = match (lines, options.detach) {
@@ -244,7 +260,12 @@ fn watch(
         (false, _) => runtime(1)?.block_on(dashboard::watch(&folder, display, false, inconclusive)),
     };
     leave(&folder, engine, order.owned);
-    ended
+    match (ended?, baseline) {
+        (Exit::Pass, Some(baseline)) if !options.detach => {
+            compare::with_baseline(&baseline, &folder)
+        }
+        (ended, _) => Ok(ended),
+    }
 }
 
 /// How long an engine that is ours may take to clear its table after its run is over.

@@ -4,15 +4,29 @@ use std::path::PathBuf;
 
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
+use super::retention;
 use super::run::resolve_config;
+use crate::report::trend;
 use crate::run::folder::RunFolder;
 use crate::run::state_dir::StateDir;
 use crate::run::summary::RunSummary;
 use crate::run::target_lock::live_holders;
 
+/// Options of `runs`.
+#[derive(clap::Args)]
+pub struct RunsArgs {
+    /// Shows the figures of the runs over time, archived ones too
+    #[arg(long)]
+    trend: bool,
+}
+
 /// Runs the command.
-pub fn run(config: &ConfigArgs) -> Result<Exit, CliError> {
+pub fn run(config: &ConfigArgs, args: &RunsArgs) -> Result<Exit, CliError> {
     let runs = folder(config)?;
+    if args.trend {
+        say(trend::text(&retention::reports(&runs)).trim_end());
+        return Ok(Exit::Pass);
+    }
     let here = RunFolder::list(&runs);
     let elsewhere = live_elsewhere().filter(|run| !here.contains(run));
     if here.is_empty() && elsewhere.is_none() {

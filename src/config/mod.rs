@@ -120,6 +120,9 @@ pub struct Config {
     /// Who may watch a run from outside.
     #[serde(default, skip_serializing_if = "Monitoring::is_empty")]
     pub monitoring: Monitoring,
+    /// How long runs stay.
+    #[serde(default)]
+    pub runs: Runs,
 }
 
 /// What is validated.
@@ -195,6 +198,29 @@ impl Default for ReportSettings {
     fn default() -> Self {
         Self { runs: "runs".into(), copy_to: ".".into() }
     }
+}
+
+/// How long runs stay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Runs {
+    /// What stays of them; a run that goes leaves its reports in `archive` beside it.
+    pub keep: Keep,
+}
+
+/// Bounds on the runs that stay; the latest always does. Without any, all stay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// How many beside the one that begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// How old the oldest may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<TimeSpan>,
+    /// How large they may be all together, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mebibytes: Option<u64>,
 }
 
 /// The JSON schema of the configuration, as shipped in `docs/`.

@@ -84,6 +84,10 @@ pub struct Phases {
     pub full: Lengths,
     /// Lengths in a quick run, which leaves out chaos and ramping load.
     pub quick: Lengths,
+    /// Lengths in an extended run: a soak.
+    pub extended: Lengths,
+    /// Lengths in a disaster recovery exercise, which only backs up, destroys and restores.
+    pub dr: Lengths,
 }
 
 impl Default for Phases {
@@ -99,6 +103,15 @@ impl Default for Phases {
                 backup: TimeSpan::secs(2 * 60),
                 ..Lengths::default()
             },
+            extended: Lengths {
+                mixed: TimeSpan::secs(2 * 3600),
+                ramping: TimeSpan::secs(3600),
+                chaos: TimeSpan::secs(30 * 60),
+                security: TimeSpan::secs(30 * 60),
+                backup: TimeSpan::secs(30 * 60),
+                ..Lengths::default()
+            },
+            dr: Lengths { backup: TimeSpan::secs(4 * 3600), ..Lengths::default() },
         }
     }
 }

@@ -93,7 +93,14 @@ fn phases(config: &Config, found: &mut Found) {
             &format!("{kind} stands in the order twice"),
         );
     }
-    for (name, lengths) in [("full", &config.phases.full), ("quick", &config.phases.quick)] {
+    let phases = &config.phases;
+    let plans = [
+        ("full", &phases.full),
+        ("quick", &phases.quick),
+        ("extended", &phases.extended),
+        ("dr", &phases.dr),
+    ];
+    for (name, lengths) in plans {
         for kind in PhaseKind::ALL {
             found.check(
                 !lengths.of(kind).get().is_zero(),

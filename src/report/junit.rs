@@ -3,113 +3,50 @@
 
 use std::fmt::Write as _;
 
+use super::cases::{Case, CaseStatus, Suite, suites};
 use super::html::escape;
-use super::json::{PhaseSection, Report};
-
-/// One check.
-struct Case {
-    class: String,
-    name: String,
-    verdict: String,
-    why: String,
-    seconds: f64,
-}
+use super::json::Report;
 
 /// The report as JUnit XML.
 pub fn document(report: &Report) -> String {
-    let mut suites: Vec<(String, Vec<Case>)> =
-        report.phases.iter().map(|phase| (phase.phase.name().to_owned(), cases(phase))).collect();
-    let objectives = report.slo_compliance.iter().map(|row| Case {
-        class: "shakedown.slo".into(),
-        name: format!("{} {}", row.id, row.objective),
-        verdict: row.verdict.clone(),
-        why: format!("measured {} (n {}): {}{}", row.measured, row.n, row.reason, row.bound),
-        seconds: 0.0,
-    });
-    suites.push(("objectives".into(), objectives.collect()));
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
-    for (name, cases) in &suites {
+    for suite in suites(report) {
         // Writing into a String cannot fail.
-        let _ = suite(&mut xml, name, cases);
+        let _ = write_suite(&mut xml, &suite);
     }
     xml + "</testsuites>\n"
 }
 
-fn cases(phase: &PhaseSection) -> Vec<Case> {
-    let name = phase.phase.name();
-    let mut cases = vec![Case {
-        class: format!("shakedown.{name}"),
-        name: name.to_owned(),
-        verdict: phase.status.clone(),
-        why: phase.reason.clone(),
-        seconds: phase.seconds,
-    }];
-    let thresholds = phase.load.iter().flat_map(|load| &load.thresholds);
-    cases.extend(thresholds.map(|row| Case {
-        class: format!("shakedown.{name}.thresholds"),
-        name: format!("{} {}", row.metric, row.threshold),
-        verdict: row.verdict.clone(),
-        why: format!("measured {} (n {}) {}", row.value, row.n, row.reason),
-        seconds: 0.0,
-    }));
-    let experiments = phase.chaos.iter().flat_map(|chaos| &chaos.experiments);
-    cases.extend(experiments.map(|row| Case {
-        class: format!("shakedown.{name}.{}", row.kind),
-        name: row.title.clone(),
-        verdict: row.verdict.clone(),
-        why: row.reason.clone(),
-        seconds: 0.0,
-    }));
-    for drill in &phase.backup {
-        cases.extend(drill.stores.iter().map(|store| Case {
-            class: format!("shakedown.{name}.{}", store.store),
-            name: format!("{} backup of {}", drill.way, store.store),
-            verdict: store.verdict.clone().unwrap_or_else(|| "aborted".into()),
-            why: store.reason.clone(),
-            seconds: store.steps.iter().map(|step| step.ms / 1e3).sum(),
-        }));
-    }
-    cases
-}
-
-fn suite(xml: &mut String, name: &str, cases: &[Case]) -> std::fmt::Result {
-    let count = |wanted: fn(&str) -> bool| cases.iter().filter(|c| wanted(&c.verdict)).count();
+fn write_suite(xml: &mut String, suite: &Suite) -> std::fmt::Result {
+    let count = |status| suite.cases.iter().filter(|case| case.status() == status).count();
     writeln!(
         xml,
         "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
-        escape(name),
-        cases.len(),
-        count(is_failure),
-        count(is_error),
-        count(is_skipped)
+        escape(&suite.name),
+        suite.cases.len(),
+        count(CaseStatus::Failed),
+        count(CaseStatus::Broken),
+        count(CaseStatus::Skipped)
     )?;
-    for case in cases {
-        let message = escape(&format!("{}: {}", case.verdict, case.why));
-        let inside = match case.verdict.as_str() {
-            verdict if is_failure(verdict) => format!("<failure message=\"{message}\"/>"),
-            verdict if is_error(verdict) => format!("<error message=\"{message}\"/>"),
-            verdict if is_skipped(verdict) => format!("<skipped message=\"{message}\"/>"),
-            _ => String::new(),
-        };
+    for case in &suite.cases {
         writeln!(
             xml,
-            "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\">{inside}</testcase>",
+            "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3}\">{}</testcase>",
             escape(&case.class),
             escape(&case.name),
-            case.seconds
+            case.seconds,
+            outcome(case)
         )?;
     }
     writeln!(xml, "  </testsuite>")
 }
 
-fn is_failure(verdict: &str) -> bool {
-    verdict == "fail"
-}
-
-fn is_error(verdict: &str) -> bool {
-    matches!(verdict, "invalid" | "aborted" | "running")
-}
-
-fn is_skipped(verdict: &str) -> bool {
-    matches!(verdict, "inconclusive" | "skipped" | "pending")
+fn outcome(case: &Case) -> String {
+    let message = escape(&format!("{}: {}", case.verdict, case.why));
+    match case.status() {
+        CaseStatus::Passed => String::new(),
+        CaseStatus::Failed => format!("<failure message=\"{message}\"/>"),
+        CaseStatus::Broken => format!("<error message=\"{message}\"/>"),
+        CaseStatus::Skipped => format!("<skipped message=\"{message}\"/>"),
+    }
 }

@@ -1,9 +1,13 @@
 //! Reports: one file per format, all from the state of a run.
 
 pub mod backup;
+mod cases;
 pub mod chaos;
 mod chart;
+pub mod compare;
 pub mod csv;
+pub mod ctrf;
+pub mod github;
 pub mod hlog;
 pub mod html;
 pub mod json;
@@ -12,3 +16,4 @@ mod load;
 pub mod markdown;
 pub mod security;
 pub mod text;
+pub mod trend;

@@ -19,6 +19,7 @@ pub mod phase;
 pub mod plan;
 pub mod recorder;
 pub mod recovery;
+pub mod retention;
 pub mod server;
 pub mod socket;
 pub mod state;

@@ -63,6 +63,10 @@ pub enum Scope {
     Full,
     /// Without chaos and ramping load, with short lengths.
     Quick,
+    /// All of them, for hours: a soak.
+    Extended,
+    /// The backup drill alone, with time for the platform's own backups to come back.
+    Dr,
     /// These only (and the SLOs of what they measure).
     Only(Vec<PhaseKind>),
     /// All of them, compressed to about three minutes.
@@ -74,7 +78,8 @@ impl Plan {
     /// request, so that the verdict can name them.
     pub fn new(phases: &Phases, scope: &Scope, skip: &[PhaseKind]) -> Self {
         let asked = |kind: PhaseKind| match scope {
-            Scope::Full | Scope::Demo => true,
+            Scope::Full | Scope::Extended | Scope::Demo => true,
+            Scope::Dr => kind == PhaseKind::Backup,
             Scope::Quick => !matches!(kind, PhaseKind::Chaos | PhaseKind::Ramping),
             Scope::Only(only) => {
                 only.contains(&kind)
@@ -83,6 +88,8 @@ impl Plan {
         };
         let lengths = match scope {
             Scope::Quick => phases.quick,
+            Scope::Extended => phases.extended,
+            Scope::Dr => phases.dr,
             Scope::Full | Scope::Only(_) | Scope::Demo => phases.full,
         };
         // What is asked for by name runs, whatever the configuration leaves out of its plans.
@@ -115,6 +122,8 @@ impl Scope {
         match self {
             Self::Full => "full".into(),
             Self::Quick => "quick".into(),
+            Self::Extended => "extended".into(),
+            Self::Dr => "dr".into(),
             Self::Demo => "demo".into(),
             Self::Only(only) => only.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" + "),
         }
@@ -140,6 +149,8 @@ mod tests {
         use PhaseKind::{Backup, Chaos, Mixed, Security, Slo};
         assert_eq!(run_kinds(&Scope::Full, &[]), PhaseKind::ALL);
         assert_eq!(run_kinds(&Scope::Quick, &[]), [Mixed, Security, Backup, Slo]);
+        assert_eq!(run_kinds(&Scope::Extended, &[Chaos]).len(), PhaseKind::ALL.len() - 1);
+        assert_eq!(run_kinds(&Scope::Dr, &[]), [Backup]);
         assert_eq!(run_kinds(&Scope::Only(vec![Mixed]), &[]), [Mixed, Slo]);
         assert_eq!(run_kinds(&Scope::Only(vec![Chaos]), &[]), [Chaos]);
         assert_eq!(run_kinds(&Scope::Quick, &[Mixed, Backup]), [Security, Slo]);

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::config::{
     AuditedOperation, Backup, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards,
     Images, Lengths, McpService, Monitoring, Operation, Phases, Probe, RagService, ReportSettings,
-    RuntimeKind, Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan, Tool,
-    Workloads,
+    Runs, RuntimeKind, Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan,
+    Tool, Workloads,
 };
 
 /// What a sandbox is asked to be.
@@ -86,6 +86,7 @@ pub fn config(endpoints: &Endpoints) -> Config {
         guards: Guards::default(),
         on_detach: None,
         report: ReportSettings::default(),
+        runs: Runs::default(),
     }
 }
 
