@@ -88,14 +88,15 @@ fn an_engine_killed_under_load_leaves_a_run_that_can_be_reported() {
     wait_for_intervals(&run, 2);
     let before = shakedown::run::journal::read(run.path()).expect("readable").state;
     signal(engine_pid(&run), Signal::KILL);
-    let (code, _, err) = ended(child);
-    assert_eq!(code, Some(2), "{err}");
-    assert!(err.contains("shakedown report"), "it says what to do: {err}");
+    let (code, out, err) = ended(child);
+    assert_eq!(code, Some(130), "{err}");
+    assert!(err.contains("the engine is gone"), "{err}");
+    assert!(out.contains("without finishing"), "{out}");
     place.wait_until_nothing_runs();
 
     let output = place.output(&["report"]);
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("without finishing"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("without finishing"), "{}", text(&output.stdout));
     let report = report(&run);
     assert_eq!(
         (&report["overall_status"], &report["complete"]),
@@ -214,6 +215,11 @@ fn what_a_killed_engine_wrote_is_removed_by_recover() {
     let again = place.output(&["recover"]);
     assert!(text(&again.stdout).contains("nothing to recover"), "{}", text(&again.stdout));
     assert_eq!(report(&run)["phases"][0]["load"]["documents"]["remaining"], 0);
+    // Runs are found whatever has been done to the configuration since.
+    std::fs::write(place.path().join("shakedown.yaml"), "target: {}").expect("written");
+    let runs = place.output(&["runs"]);
+    assert!(text(&runs.stdout).contains(&run.id()), "{}", text(&runs.stderr));
+    assert!(text(&runs.stderr).contains("shakedown.yaml:1"), "{}", text(&runs.stderr));
     place.output(&["clean", "--keep", "0", "--yes"]);
     assert!(!run.path().exists(), "nothing keeps it any more");
 }

@@ -143,7 +143,7 @@ fn parts(
     Ok(EngineParts {
         folder: folder.clone(),
         alive,
-        warnings: Vec::new(),
+        warnings: order.warnings,
         assembly,
         settings,
         plan: order.plan,

@@ -18,7 +18,14 @@ use crate::tui::lines;
 pub fn watch(folder: &RunFolder, inconclusive: InconclusiveExit) -> Result<Exit, CliError> {
     runtime(1)?.block_on(async {
         let client = connection::connect(folder, "headless".into(), false);
-        let state = Follower::new(client)?.abort_on_signals().await?;
+        let state = match Follower::new(client)?.abort_on_signals().await {
+            Ok(state) => state,
+            Err(error) => {
+                // Its journal tells how far the run came.
+                say_error(&error);
+                return super::report::after_engine(folder);
+            }
+        };
         super::report::print_results(folder);
         github::tell(&json::report(&state), folder.path());
         match &state.verdict {

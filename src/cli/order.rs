@@ -37,6 +37,9 @@ pub struct EngineOrder {
     pub on_detach: OnDetach,
     /// Whether the end of the engine's standard input aborts the run.
     pub owned: bool,
+    /// What an operator has to know before anything begins.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Whether the engine starts the embedded sandbox as its target.
     pub sandbox: bool,
 }

@@ -175,6 +175,7 @@ fn order(
         armed,
         in_place,
         owned: false,
+        warnings: Vec::new(),
         sandbox,
     })
 }
@@ -246,7 +247,7 @@ fn watch(
         )));
     }
     order.owned = lines && !options.detach;
-    let own_scope = !order.owned && outlive_session()?;
+    let own_scope = !order.owned && outlive_session(&mut order.warnings)?;
     let runs = &order.config.report.runs;
     let baseline = options.baseline.as_deref().map(|name| compare::load(runs, Some(name)));
     let baseline = baseline.transpose()?;
@@ -284,16 +285,17 @@ fn leave(folder: &RunFolder, mut engine: Child, owned: bool) {
     }
 }
 
-/// Whether the engine gets a scope of its own, where it would die with the login session.
-fn outlive_session() -> Result<bool, CliError> {
+/// Whether the engine gets a scope of its own, where it would die with the login session. Where it
+/// cannot get one, the run itself warns of it: what is said here goes as soon as the screen is taken.
+fn outlive_session(warnings: &mut Vec<String>) -> Result<bool, CliError> {
     if !session::kills_user_processes() {
         return Ok(false);
     }
     if !session::can_start_scope() {
-        say_error(
-            &"this login session kills its processes when it ends (KillUserProcesses=yes), and no \
-              `systemd-run --user` is at hand: the run will end with the session",
-        );
+        let warning = "this login session kills its processes when it ends (KillUserProcesses=yes), and \
+                       no `systemd-run --user` is at hand: the run will end with the session";
+        say_error(&warning);
+        warnings.push(warning.to_owned());
         return Ok(false);
     }
     if !std::io::stdin().is_terminal() {

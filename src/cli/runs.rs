@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::ConfigArgs;
-use super::exit::{CliError, Exit, say};
+use super::exit::{CliError, Exit, say, say_error};
 use super::retention;
 use super::run::resolve_config;
+use crate::config::ReportSettings;
 use crate::report::trend;
 use crate::run::folder::RunFolder;
 use crate::run::state_dir::StateDir;
@@ -42,8 +43,21 @@ pub fn run(config: &ConfigArgs, args: &RunsArgs) -> Result<Exit, CliError> {
 
 /// The folder that holds the runs.
 pub fn folder(config: &ConfigArgs) -> Result<PathBuf, CliError> {
-    let (config, _, _) = resolve_config(config, false)?;
-    std::path::absolute(config.report.runs).map_err(CliError::usage)
+    let settings = match resolve_config(config, false) {
+        Ok((config, ..)) => config.report,
+        // A run that goes on must be reached, and what one left be removed, whatever has been done to
+        // the configuration since.
+        Err(error) if config.config.is_none() => {
+            let settings = ReportSettings::default();
+            let runs = settings.runs.display();
+            say_error(&format_args!(
+                "{error}\nlooking for runs in {runs}, as without configuration"
+            ));
+            settings
+        }
+        Err(error) => return Err(error),
+    };
+    std::path::absolute(settings.runs).map_err(CliError::usage)
 }
 
 /// A run that goes on, started from whatever working directory.
