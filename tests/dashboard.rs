@@ -196,7 +196,8 @@ fn a_hang_up_ends_the_dashboard_and_not_the_run() {
     let mut again = Screen::open(&place, &["attach"]);
     again.shows("running");
     let mut watcher = Screen::open(&place, &["attach", "--read-only"]);
-    watcher.shows("running");
+    watcher.shows("running, only watching");
+    assert!(!watcher.text().contains("p pause"), "{}", watcher.text());
     watcher.press("p");
     watcher.shows("only watches");
     again.press("q");

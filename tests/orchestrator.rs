@@ -29,6 +29,8 @@ enum Behaviour {
     Crash,
     /// Hears nothing.
     Deaf,
+    /// Finds that something is missing.
+    Missing,
 }
 
 struct TestPhase(PhaseKind, Behaviour);
@@ -47,6 +49,7 @@ impl Phase for TestPhase {
                 Behaviour::Good => work(context).await,
                 Behaviour::Crash => panic!("on purpose"),
                 Behaviour::Deaf => std::future::pending().await,
+                Behaviour::Missing => PhaseOutcome::new(Verdict::Skipped, "no Docker"),
             }
         })
     }
@@ -315,6 +318,14 @@ async fn a_phase_that_crashes_is_invalid_and_the_plan_goes_on() {
     assert!(verdict.reasons[0].contains("STILL BROKEN: a table"), "{:?}", verdict.reasons);
     assert_eq!(verdict.verdict, Verdict::Invalid);
     assert_eq!(verdict.reasons.len(), 2, "both phases were tried: {:?}", verdict.reasons);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_needs_a_rest_from_a_phase_that_could_not_run() {
+    let bench = Bench::start(Setup { behaviour: Behaviour::Missing, ..Setup::default() });
+    let began = tokio::time::Instant::now();
+    assert_eq!(bench.verdict().await.verdict, Verdict::Inconclusive);
+    assert_eq!(began.elapsed().as_secs(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -228,14 +228,17 @@ impl Orchestrator {
         self.events.for_phase(kind).emit(EventBody::PhaseFinished { outcome });
     }
 
-    /// Runs a phase, or records why it cannot run; returns whether it ran.
+    /// Runs a phase, or records why it cannot run; returns whether it did anything.
     async fn take_phase(&mut self, kind: PhaseKind) -> bool {
         let engine = self.assembly.phases.iter().find(|(of, _)| *of == kind);
         let engine = engine.map_or_else(|| Err("no engine".into()), |(_, e)| e.clone());
         match engine {
             Ok(engine) => {
                 self.run_phase(engine).await;
-                true
+                self.events.with_state(|state| {
+                    let outcome = state.phase(kind).and_then(|phase| phase.outcome.as_ref());
+                    !outcome.is_some_and(PhaseOutcome::could_not_run)
+                })
             }
             Err(reason) => {
                 let outcome = PhaseOutcome::new(super::event::Verdict::Skipped, reason);

@@ -86,6 +86,8 @@ pub enum When {
     Startable,
     /// While the run is at work.
     Working,
+    /// While a load phase is at work.
+    Loading,
     /// While it has not ended.
     NotOver,
     /// While something is broken on purpose.
@@ -98,6 +100,7 @@ impl When {
         match (self, &state.status) {
             (Self::Always, _) => true,
             (Self::Fault, _) => state.active_fault().is_some(),
+            (Self::Loading, _) => state.running_phase().is_some_and(|phase| phase.kind.is_load()),
             (Self::Startable, RunStatus::Ready | RunStatus::Held(_)) => true,
             (Self::Startable, _) => false,
             (Self::Planning | Self::NotOver, RunStatus::Finished) => false,
@@ -154,11 +157,11 @@ bindings! {
     "A" &[c('A')] => Action::AbortRun, "abort", "abort the run: heal, clean, write the report", NotOver;
     "X" &[c('X')] => Action::AbortPhase, "", "abort the running phase; the plan goes on", Working;
     "H" &[c('H')] => Action::Heal, "heal", "chaos: undo the fault that is there now; the plan goes on", Fault;
-    "+" &[c('+'), c('=')] => Action::MoreUsers, "users", "ten users more", Working;
-    "-" &[c('-')] => Action::FewerUsers, "", "ten users fewer", Working;
-    ">" &[c('>')] => Action::HigherRate, "", "open models: a tenth of the planned rate more", Working;
-    "<" &[c('<')] => Action::LowerRate, "", "open models: a tenth of the planned rate less", Working;
-    "u" &[c('u')] => Action::NextScenario, "", "which scenario + - < > act on: all, or one after the other", Working;
+    "+" &[c('+'), c('=')] => Action::MoreUsers, "users", "ten users more", Loading;
+    "-" &[c('-')] => Action::FewerUsers, "", "ten users fewer", Loading;
+    ">" &[c('>')] => Action::HigherRate, "", "open models: a tenth of the planned rate more", Loading;
+    "<" &[c('<')] => Action::LowerRate, "", "open models: a tenth of the planned rate less", Loading;
+    "u" &[c('u')] => Action::NextScenario, "", "which scenario + - < > act on: all, or one after the other", Loading;
     "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above, in the SLO panel the objective (also k)", Always;
     "down" &[(KeyCode::Down, NONE), c('j')] => Action::SelectDown, "", "select the phase below, in the SLO panel the objective (also j)", Always;
     "o" &[c('o')] => Action::ToggleSkip, "", "leave the selected phase out, or take it in again", Planning;

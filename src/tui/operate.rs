@@ -185,7 +185,7 @@ fn change_view(app: &mut App, action: Action) {
 
 fn quit(app: &mut App) -> After {
     match (&app.link, &app.state.status) {
-        (Link::Live, status) if *status != RunStatus::Finished => {
+        (Link::Live, status) if *status != RunStatus::Finished && !app.client.read_only => {
             app.ask(Prompt::Quit);
             After::Stay
         }

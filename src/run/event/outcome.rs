@@ -63,6 +63,11 @@ impl PhaseOutcome {
         Self { verdict, reason: reason.into(), by_request: false }
     }
 
+    /// Whether something that it needs was missing.
+    pub fn could_not_run(&self) -> bool {
+        self.verdict == Verdict::Skipped && !self.by_request
+    }
+
     /// A phase that an operator left out.
     pub fn skipped_by_request(reason: impl Into<String>) -> Self {
         Self { verdict: Verdict::Skipped, reason: reason.into(), by_request: true }

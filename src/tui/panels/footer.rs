@@ -32,7 +32,11 @@ fn keys<'a>(app: &App, width: usize) -> Line<'a> {
     let status = &app.state.status;
     let mut shown: Vec<(&str, &str, Action)> = Vec::new();
     let gone = !matches!(app.link, Link::Live | Link::Connecting(_));
-    let works = |b: &&Binding| b.when.holds(&app.state) && (!gone || b.when == When::Always);
+    let only_looks = gone || app.client.read_only;
+    let works = |b: &&Binding| {
+        let looks = b.when == When::Always || (b.action == Action::Detach && !gone);
+        b.when.holds(&app.state) && (looks || !only_looks)
+    };
     for binding in BINDINGS.iter().filter(|b| !b.label.is_empty()).filter(works) {
         let label = match (binding.action, status) {
             (Action::TogglePause, RunStatus::Paused | RunStatus::Pausing | RunStatus::Held(_)) => {

@@ -35,7 +35,13 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         (Link::Live, RunStatus::Running) => app.glyphs.running(),
         _ => app.glyphs.dot(),
     };
-    let word = if app.is_frozen() { format!("{word}, view frozen") } else { word.to_owned() };
+    let mut word = word.to_owned();
+    if app.client.read_only && app.link == Link::Live {
+        word += ", only watching";
+    }
+    if app.is_frozen() {
+        word += ", view frozen";
+    }
     let right = format!("{time}   {glyph} {word}");
     let width = usize::from(area.width);
     let left_width =
