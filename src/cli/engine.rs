@@ -57,11 +57,10 @@ async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
     // First of all, so that whoever waits for this engine knows that it is there.
     let alive = folder.claim().map_err(CliError::usage)?;
     let mut order: EngineOrder = folder.read_order().map_err(CliError::usage)?;
-    let healed = recover::heal_faults().await?;
-    let cleaned = recover::clean_drills().await?;
+    let undone = recover::undo_leftovers().await?;
     let sandbox = start_sandbox(&mut order).await?;
     let mut parts = parts(folder, alive, order)?;
-    parts.warnings.extend(healed.lines().chain(cleaned.lines()));
+    parts.warnings.extend(undone.lines());
     let ended = engine::run(parts).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
@@ -129,7 +128,7 @@ fn parts(
             copy_to: config.report.copy_to.clone(),
         }),
         judge: Arc::new(SloJudge),
-        healer: Arc::new(FaultHealer),
+        healer: Arc::new(LeftoverHealer),
         companions,
     };
     let settings = Settings {
@@ -213,16 +212,16 @@ fn engine_of(kind: PhaseKind, config: &Config, backup: &BackupOptions) -> Engine
     }
 }
 
-/// Undoes the faults that a phase left which crashed or was given up, as if its engine had died.
-struct FaultHealer;
+/// Undoes what a phase left that crashed or was given up, as if its engine had died.
+struct LeftoverHealer;
 
-impl Healer for FaultHealer {
+impl Healer for LeftoverHealer {
     fn heal(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
         Box::pin(async {
-            match recover::heal_faults().await {
-                Ok(healed) => {
-                    healed.healed.iter().for_each(|line| log::warn!("{line}"));
-                    healed.unhealed
+            match recover::undo_leftovers().await {
+                Ok(undone) => {
+                    undone.healed.iter().for_each(|line| log::warn!("{line}"));
+                    undone.unhealed
                 }
                 Err(error) => vec![format!("what is on record cannot be read: {error}")],
             }

@@ -23,18 +23,25 @@ pub struct RecoverArgs {
 
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
-    let faults = runtime(1)?.block_on(heal_faults())?;
-    let drills = runtime(2)?.block_on(clean_drills())?;
-    faults.lines().chain(drills.lines()).for_each(|line| say_error(&line));
+    let undone = runtime(2)?.block_on(undo_leftovers())?;
+    undone.lines().for_each(|line| say_error(&line));
     let folder = runs::folder(config)?;
     let chosen = match &args.id {
         Some(id) => vec![RunFolder::find(&folder, Some(id)).map_err(CliError::usage)?],
         None => RunFolder::list(&folder),
     };
-    let mut left = (faults.unhealed.len() + drills.unhealed.len()) as u64;
-    let mut found = faults.lines().chain(drills.lines()).next().is_some();
+    let mut left = undone.unhealed.len() as u64;
+    let mut found = undone.lines().next().is_some();
     for run in chosen.iter().filter(|run| !run.has_live_engine()) {
-        let mut state = recovery::open(run, &SloJudge).map_err(CliError::usage)?.state;
+        let mut state = match recovery::open(run, &SloJudge) {
+            Ok(recorded) => recorded.state,
+            // The others are recovered all the same.
+            Err(error) => {
+                say_error(&format_args!("run {}: {error}", run.id()));
+                left += 1;
+                continue;
+            }
+        };
         for (phase, last) in leftovers(&state) {
             found = true;
             left += recover(run, &mut state, phase, last)?;
@@ -66,8 +73,17 @@ impl Undone {
     }
 }
 
-/// Undoes the faults of engines that were killed, whatever directory they were started from.
-pub async fn heal_faults() -> Result<Undone, CliError> {
+/// Undoes what engines left that were killed, whatever directory they were started from: their faults,
+/// and what their drills put into stores.
+pub async fn undo_leftovers() -> Result<Undone, CliError> {
+    let mut all = heal_faults().await?;
+    let drills = clean_drills().await?;
+    all.healed.extend(drills.healed);
+    all.unhealed.extend(drills.unhealed);
+    Ok(all)
+}
+
+async fn heal_faults() -> Result<Undone, CliError> {
     let state = StateDir::open().map_err(CliError::usage)?;
     let mut all = Undone::default();
     for one in chaos::heal_leftovers(&state).await.map_err(CliError::usage)? {
@@ -80,8 +96,7 @@ pub async fn heal_faults() -> Result<Undone, CliError> {
     Ok(all)
 }
 
-/// Removes what drills put into stores whose engine was killed, whatever directory they were started
-/// from.
+/// Removes what drills of killed engines put into stores.
 pub async fn clean_drills() -> Result<Undone, CliError> {
     let state = StateDir::open().map_err(CliError::usage)?;
     let mut all = Undone::default();
