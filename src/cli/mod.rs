@@ -22,6 +22,7 @@ mod retention;
 mod run;
 mod runs;
 mod sandbox;
+mod security;
 mod session;
 mod slo;
 mod tools;
@@ -97,7 +98,7 @@ enum Command {
     /// Chaos alone
     Chaos(chaos::ChaosArgs),
     /// Security alone
-    Security(run::RunOptions),
+    Security(security::SecurityArgs),
     /// Backup drill alone
     Backup(backup::BackupArgs),
     /// The full plan compressed to about three minutes, on the embedded sandbox
@@ -174,7 +175,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::K6(options)) => start(only(PhaseKind::Ramping), &options),
         Some(Command::Load(args)) => load::run(&config, &display, &args),
         Some(Command::Chaos(args)) => chaos::run(&config, &display, &args),
-        Some(Command::Security(options)) => start(only(PhaseKind::Security), &options),
+        Some(Command::Security(args)) => security::run(&config, &display, &args),
         Some(Command::Backup(args)) => backup::run(&config, &display, &args),
         Some(Command::Demo(options)) => start(Scope::Demo, &options),
         Some(Command::Attach(args)) => attach::run(&config, &display, &args),

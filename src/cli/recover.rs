@@ -7,11 +7,12 @@ use crate::backup;
 use crate::chaos;
 use crate::config::PhaseKind;
 use crate::load;
-use crate::run::event::{EventBody, LoadEvent, StoreEvent};
+use crate::run::event::{EventBody, LoadEvent, SecurityEvent, StoreEvent, Written};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
+use crate::security;
 use crate::slo::{self, SloJudge};
 
 /// Options of `recover`.
@@ -49,6 +50,11 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
         if !state.stores.made.is_empty() {
             found = true;
             left += recover_stores(run, &mut state)?;
+        }
+        let written = left_by_audit(&state);
+        if !written.is_empty() {
+            found = true;
+            left += recover_audit(run, &mut state, &written)?;
         }
     }
     if !found {
@@ -114,7 +120,7 @@ pub async fn clean_drills() -> Result<Undone, CliError> {
 /// platform of its own went with it.
 pub fn left_documents(run: &RunFolder, state: &RunState) -> bool {
     let sandbox = run.read_order::<EngineOrder>().is_ok_and(|order| order.sandbox);
-    !sandbox && !leftovers(state).is_empty()
+    !sandbox && !(leftovers(state).is_empty() && left_by_audit(state).is_empty())
 }
 
 /// Phases that announced documents and did not come to remove all of them.
@@ -150,6 +156,45 @@ fn recover_stores(run: &RunFolder, state: &mut RunState) -> Result<u64, CliError
     }
     report::rebuild(run, state)?;
     Ok(left)
+}
+
+/// What a security audit wrote and has not shown to be gone.
+fn left_by_audit(state: &RunState) -> Vec<Written> {
+    let audits = state.phases.iter().filter_map(|phase| phase.security.as_ref());
+    audits.flat_map(|audit| audit.residue.clone()).collect()
+}
+
+/// Removes what an audit wrote; returns how much of it is not shown to be gone.
+fn recover_audit(
+    run: &RunFolder,
+    state: &mut RunState,
+    written: &[Written],
+) -> Result<u64, CliError> {
+    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
+    let id = run.id();
+    if order.sandbox {
+        say(format_args!("run {id}: its sandbox is gone, and what its audit wrote with it"));
+        return Ok(0);
+    }
+    let removal = security::remove_leftovers(&order.config, written);
+    let left = runtime(2)?.block_on(removal).map_err(CliError::usage)?;
+    say(format_args!(
+        "run {id}, security: {} of {} things that the audit wrote are gone now",
+        written.len() - left.len(),
+        written.len()
+    ));
+    for one in written {
+        let reason = left.iter().find(|(name, _)| *name == one.name).map(|(_, reason)| reason);
+        if let Some(reason) = reason {
+            say_error(&format_args!("still there: {} at {}: {reason}", one.name, one.place));
+        }
+        let (name, gone) = (one.name.clone(), reason.is_none());
+        let detail = reason.cloned().unwrap_or_default();
+        let removed = EventBody::Security(SecurityEvent::Removed { name, gone, detail });
+        recovery::add(run, state, PhaseKind::Security, removed).map_err(CliError::usage)?;
+    }
+    report::rebuild(run, state)?;
+    Ok(left.len() as u64)
 }
 
 /// Removes the documents of a phase; returns how many could not be removed.

@@ -58,7 +58,10 @@ pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind,
 pub use position::Positions;
 pub use problem::{ConfigError, Place, Problem};
 pub use secret::{Secret, SecretError, SecretSource};
-pub use security::{AuditedOperation, Images, Security};
+pub use security::{
+    AuditedOperation, CheckKind, Discovery, Images, Login, OpenApi, PrivateOperation,
+    PrivateReason, Security, TrivyContainer, Upload,
+};
 pub use service::{
     Auth, ChatService, Endpoint, McpService, Operation, RagService, Scratch, ServiceKind, Services,
     Tool,

@@ -95,6 +95,22 @@ impl Connector {
         }
     }
 
+    /// As [`Self::connect`], for whoever moves between threads: the driver runs as a task of the
+    /// runtime.
+    ///
+    /// # Errors
+    /// By the stage that failed.
+    pub async fn connect_shared(&self) -> Result<Connection, ConnectError> {
+        let stream = self.reach().await.map_err(ConnectError::Tcp)?;
+        match &self.tls {
+            None => Connection::shared_over(stream).await,
+            Some((tls, name)) => {
+                let secured = tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
+                Connection::shared_over(secured).await
+            }
+        }
+    }
+
     async fn reach(&self) -> io::Result<TcpStream> {
         let host = (self.endpoint.host.as_str(), self.endpoint.port);
         let addresses: Vec<SocketAddr> = tokio::net::lookup_host(host).await?.collect();
@@ -118,13 +134,21 @@ impl Connection {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
     {
-        let handshake = http1::Builder::new()
-            .max_buf_size(MAX_HEAD_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await;
-        let (sender, driver) = handshake.map_err(ConnectError::Http)?;
+        let (sender, driver) = handshake(stream).await?;
         tokio::task::spawn_local(async move {
             // The error is the next request's to report.
+            let _ = driver.await;
+        });
+        Ok(Self { sender })
+    }
+
+    async fn shared_over<S>(stream: S) -> Result<Self, ConnectError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, driver) = handshake(stream).await?;
+        tokio::spawn(async move {
+            // As above.
             let _ = driver.await;
         });
         Ok(Self { sender })
@@ -146,4 +170,15 @@ impl Connection {
     ) -> Result<Response<Incoming>, hyper::Error> {
         self.sender.send_request(request).await
     }
+}
+
+type Driver<S> = http1::Connection<TokioIo<S>, Full<Bytes>>;
+
+async fn handshake<S>(stream: S) -> Result<(SendRequest<Full<Bytes>>, Driver<S>), ConnectError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+{
+    let handshake =
+        http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await;
+    handshake.map_err(ConnectError::Http)
 }

@@ -329,6 +329,15 @@ pub fn write(run_dir: &Path, state: &RunState) -> io::Result<PathBuf> {
             None => serde_json::to_vec_pretty(phase)?,
         };
         write_atomically(&path, &content)?;
+        if let Some(security) = &phase.security {
+            let files = [
+                (security::SARIF_FILE, security::sarif(security)),
+                (security::DEFECTDOJO_FILE, security::defectdojo(security)),
+            ];
+            for (name, document) in files {
+                write_atomically(&run_dir.join(name), &serde_json::to_vec_pretty(&document)?)?;
+            }
+        }
     }
     let html = super::html::document(state);
     write_atomically(&run_dir.join(super::html::HTML_FILE), html.as_bytes())?;

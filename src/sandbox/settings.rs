@@ -111,9 +111,9 @@ pub fn demo_config(endpoints: &Endpoints) -> Config {
 
 /// Its requests may be attacked, and it has no images.
 fn security() -> Security {
-    let audited = |service, path: &str, body| AuditedOperation {
-        service,
-        request: Operation { method: "POST".into(), path: path.into(), body: Some(body) },
+    let audited = |service, path: &str, body| {
+        let request = Operation { method: "POST".into(), path: path.into(), body: Some(body) };
+        AuditedOperation::new(service, request)
     };
     let hello = json!([{ "role": "user", "content": "hello" }]);
     let completion = json!({ "model": super::chat::MODEL, "messages": hello, "max_tokens": 4 });
@@ -122,6 +122,9 @@ fn security() -> Security {
             audited(ServiceKind::Rag, "/v1/query", json!({ "question": "How do we roll back?" })),
             audited(ServiceKind::Chat, "/v1/chat/completions", completion),
         ],
+        // On loopback nobody else is disturbed.
+        requests_per_second: 200,
+        writes: true,
         images: Images { none: true, ..Images::default() },
         ..Security::default()
     }

@@ -1,36 +1,20 @@
-//! The security phase: one check after the other, held by a pause and dropped by an abort at any
-//! moment; nothing has to be undone, because nothing is written.
+//! The security phase: one check after the other, held by a pause and ended by an abort at any moment.
+//! On every way out, what was written is removed.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::prober::{Prober, Question};
-use super::probes::{
-    Outcome, authentication, cors, headers, keys, rate_limit, sql_injection, upload, xss,
-};
-use super::{score, trivy};
-use crate::config::{Config, PhaseKind};
-use crate::run::event::{
-    CheckReport, CheckStatus, Confidence, EventBody, Finding, PhaseOutcome, SecurityEvent,
-    SecurityScore, Severity, Verdict,
-};
+use super::audit::Audit;
+use crate::config::PhaseKind;
+use crate::run::clock::PlanClock;
+use crate::run::event::{PhaseOutcome, Verdict};
 use crate::run::phase::{ControlChange, Phase, PhaseContext, PhaseControl, Wish};
-use crate::run::recorder::EventSink;
 
-/// The checks, in order: what would spoil the others comes last.
-const CHECKS: [&str; 9] = [
-    "image scan",
-    "security headers",
-    "CORS",
-    "API key exposure",
-    "SQL injection",
-    "XSS",
-    "authentication bypass",
-    "file upload",
-    "rate limiting",
-];
+/// How long the removal of what was written may take.
+const REMOVAL: Duration = Duration::from_secs(60);
 
 /// The security phase.
 pub struct SecurityPhase;
@@ -45,178 +29,75 @@ impl Phase for SecurityPhase {
         context: PhaseContext,
     ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
         Box::pin(async move {
-            let PhaseContext { events, mut control, config, run_id, length, .. } = context;
+            let PhaseContext { events, control, config, run_id, length, .. } = context;
             let (gate, open) = watch::channel(true);
-            let prober = match Prober::new(&config, open) {
-                Ok(prober) => prober,
-                Err(error) => return PhaseOutcome::new(Verdict::Skipped, error.to_string()),
+            let audit = match Audit::new(Arc::clone(&config), events, run_id, open) {
+                Ok(audit) => audit,
+                Err(reason) => return PhaseOutcome::new(Verdict::Skipped, reason),
             };
-            let audit = Audit { config: Arc::clone(&config), prober, events, run_id };
-            let mut clock = crate::run::clock::PlanClock::start();
-            let mut work = std::pin::pin!(audit.run());
-            loop {
-                let left = length.saturating_sub(clock.elapsed());
-                tokio::select! {
-                    biased;
-                    change = control.next() => match change {
-                        ControlChange::Wish(Wish::Stop | Wish::StopNow) => {
-                            return PhaseOutcome::new(Verdict::Aborted, "ended before its time");
-                        }
-                        ControlChange::Wish(wish) => hold_or_go(&wish, &gate, &mut clock, &control),
-                        ControlChange::Command(_) => {}
-                    },
-                    (findings, checks) = &mut work => {
-                        return conclude(&audit, &findings, &checks);
-                    }
-                    () = tokio::time::sleep(left), if *gate.borrow() => {
-                        let reason = "the phase's time was over before every check was made";
-                        return PhaseOutcome::new(Verdict::Inconclusive, reason);
-                    }
+            let ended = Course { control, gate, clock: PlanClock::start(), length };
+            let ended = ended.run(&audit).await;
+            if tokio::time::timeout(REMOVAL, audit.clean()).await.is_err() {
+                audit.note("what was written could not all be removed in time");
+            }
+            match ended {
+                Ended::Done => audit.conclude(),
+                Ended::TimeOver => {
+                    audit.leave_open("the phase's time was over");
+                    audit.conclude()
                 }
+                Ended::Stopped => PhaseOutcome::new(Verdict::Aborted, "ended before its time"),
             }
         })
     }
 }
 
-fn hold_or_go(
-    wish: &Wish,
-    gate: &watch::Sender<bool>,
-    clock: &mut crate::run::clock::PlanClock,
-    control: &PhaseControl,
-) {
-    if *wish == Wish::Pause {
-        gate.send_replace(false);
-        clock.hold();
-        control.paused();
-    } else {
-        gate.send_replace(true);
-        clock.release();
-        control.resumed();
-    }
+enum Ended {
+    Done,
+    TimeOver,
+    Stopped,
 }
 
-struct Audit {
-    config: Arc<Config>,
-    prober: Prober,
-    events: EventSink,
-    run_id: String,
+struct Course {
+    control: PhaseControl,
+    gate: watch::Sender<bool>,
+    clock: PlanClock,
+    length: Duration,
 }
 
-impl Audit {
-    fn emit(&self, event: SecurityEvent) {
-        self.events.emit(EventBody::Security(event));
-    }
-
-    async fn run(&self) -> (Vec<Finding>, Vec<CheckReport>) {
-        let (mut findings, mut checks) = (Vec::new(), Vec::new());
-        for check in CHECKS {
-            self.emit(SecurityEvent::CheckStarted { check: check.to_owned() });
-            let before = self.prober.sent();
-            let outcome = self.check(check).await;
-            for finding in &outcome.findings {
-                self.emit(SecurityEvent::Found(Box::new(finding.clone())));
+impl Course {
+    /// Runs the audit under the wishes of operators and the clock.
+    async fn run(mut self, audit: &Audit) -> Ended {
+        let mut in_flight = audit.in_flight();
+        let mut pausing = false;
+        let mut work = std::pin::pin!(audit.run());
+        loop {
+            let left = self.length.saturating_sub(self.clock.elapsed());
+            tokio::select! {
+                biased;
+                change = self.control.next() => match change {
+                    ControlChange::Wish(Wish::Stop | Wish::StopNow) => return Ended::Stopped,
+                    ControlChange::Wish(Wish::Pause) => {
+                        self.gate.send_replace(false);
+                        self.clock.hold();
+                        pausing = true;
+                    }
+                    ControlChange::Wish(Wish::Work) => {
+                        self.gate.send_replace(true);
+                        self.clock.release();
+                        pausing = false;
+                        self.control.resumed();
+                    }
+                    ControlChange::Command(_) => {}
+                },
+                // What is in flight ends first.
+                _ = in_flight.wait_for(|n| *n == 0), if pausing => {
+                    pausing = false;
+                    self.control.paused();
+                }
+                () = &mut work => return Ended::Done,
+                () = tokio::time::sleep(left), if *self.gate.borrow() => return Ended::TimeOver,
             }
-            let firm = outcome.findings.iter().any(|f| f.confidence >= Confidence::Firm);
-            let weighs = outcome.findings.iter().any(|f| f.severity > Severity::Info);
-            let found = if firm && weighs { CheckStatus::Vulnerable } else { CheckStatus::Pass };
-            let report = CheckReport {
-                check: check.to_owned(),
-                status: outcome.status.unwrap_or(found),
-                coverage: outcome.coverage,
-                requests: self.prober.sent() - before,
-            };
-            self.emit(SecurityEvent::CheckFinished(report.clone()));
-            findings.extend(outcome.findings);
-            checks.push(report);
         }
-        (findings, checks)
     }
-
-    async fn check(&self, check: &str) -> Outcome {
-        let (prober, mark) = (&self.prober, format!("shakedown-{}", self.run_id));
-        let operations = self.operations();
-        let outcome = match check {
-            "image scan" => return trivy::scan(&self.config.security.images).await,
-            "security headers" => headers::probe(prober, &self.health()).await,
-            "CORS" => cors::probe(prober, &self.all(), &mark).await,
-            "API key exposure" => keys::probe(prober, &self.all()).await,
-            "SQL injection" => sql_injection::probe(prober, &operations).await,
-            "XSS" => xss::probe(prober, &operations, &mark).await,
-            "authentication bypass" => authentication::probe(prober, &self.secured()).await,
-            "file upload" => upload::probe(prober).await,
-            _ => rate_limit::probe(prober, &self.health()).await,
-        };
-        outcome.unwrap_or_else(|error| Outcome::failed(&error))
-    }
-
-    fn health(&self) -> Vec<Question> {
-        let services = self.config.services.endpoints();
-        services.map(|(service, endpoint)| Question::get(service, &endpoint.health)).collect()
-    }
-
-    fn operations(&self) -> Vec<Question> {
-        let operations = self.config.security.operations.iter();
-        operations.map(|one| Question::of(one.service, one.request.clone())).collect()
-    }
-
-    fn all(&self) -> Vec<Question> {
-        [self.health(), self.operations()].concat()
-    }
-
-    /// What is answered to the configured credentials only: never health, which is often open.
-    fn secured(&self) -> Vec<Question> {
-        let with_credentials: Vec<_> = self
-            .config
-            .services
-            .endpoints()
-            .filter(|(_, endpoint)| endpoint.auth.is_some())
-            .map(|(service, _)| service)
-            .collect();
-        let operations = self.operations().into_iter();
-        operations.filter(|question| with_credentials.contains(&question.service)).collect()
-    }
-}
-
-fn conclude(audit: &Audit, findings: &[Finding], checks: &[CheckReport]) -> PhaseOutcome {
-    let score = score::score(findings, checks);
-    audit.emit(SecurityEvent::Scored(score.clone()));
-    outcome(&score, findings, checks, audit.config.criteria.security_percent)
-}
-
-fn outcome(
-    score: &SecurityScore,
-    findings: &[Finding],
-    checks: &[CheckReport],
-    wanted: f64,
-) -> PhaseOutcome {
-    let critical = findings
-        .iter()
-        .find(|f| f.severity == Severity::Critical && f.confidence >= Confidence::Firm);
-    let open: Vec<String> = checks
-        .iter()
-        .filter(|check| check.status.is_open())
-        .map(|check| format!("{} {}: {}", check.check, check.status.words(), check.coverage))
-        .collect();
-    let verdict = if critical.is_some() || score.score < wanted {
-        Verdict::Fail
-    } else if open.is_empty() {
-        Verdict::Pass
-    } else {
-        Verdict::Inconclusive
-    };
-    let mut words = vec![format!(
-        "security {:.0} of 100, {} of {} checks, {} findings",
-        score.score,
-        score.covered,
-        score.asked,
-        findings.len()
-    )];
-    words.extend(
-        critical.map(|finding| format!("critical: {} at {}", finding.title, finding.place)),
-    );
-    if score.score < wanted {
-        words.push(format!("asked >= {wanted}"));
-    }
-    words.extend(open);
-    PhaseOutcome::new(verdict, words.join("; "))
 }

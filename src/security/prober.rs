@@ -1,105 +1,64 @@
 //! The audit's HTTP client: only configured services, within a budget and a rate, bounded answers,
-//! and held at any moment by a pause.
+//! nothing followed, and held at any moment by a pause. Paths go over the wire exactly as they are,
+//! which ordinary clients prevent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, redirect};
-use serde_json::Value;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::config::{Config, Operation, ServiceKind};
+use super::answer::Answer;
+use super::request::{Identity, Request};
+use crate::config::{Config, ServiceKind};
+use crate::platform::connection::{Connection, Connector};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::tls;
 
 /// More of an answer is not read.
 const MAX_BODY_BYTES: usize = 256 * 1024;
+/// From the send to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections kept for the next request, per service.
+const MAX_IDLE: usize = 4;
+/// Shortest credential that is looked for in texts.
+const MIN_SECRET_CHARS: usize = 6;
 
 /// Why an answer could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
     /// The audit has sent as many requests as it may.
-    #[error("the audit's budget of requests is used up")]
+    #[error("the audit's budget of requests is used up (security.max_requests)")]
     Budget,
     /// The service is not configured, or cannot be spoken to.
     #[error("{0}")]
     Failed(String),
 }
 
-/// An answer.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Status.
-    pub status: u16,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// The beginning of the body.
-    pub body: String,
-}
-
-impl Answer {
-    /// A header as text; empty when it is not there.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// Whether it is a 2xx.
-    pub const fn is_success(&self) -> bool {
-        self.status >= 200 && self.status < 300
-    }
-}
-
-/// One request of the audit.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// To which service.
-    pub service: ServiceKind,
-    /// What.
-    pub operation: Operation,
-    /// Headers besides the configured ones; they replace those.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether the configured credentials go with it.
-    pub credentials: bool,
-}
-
-impl Question {
-    /// A GET with the configured credentials.
-    pub fn get(service: ServiceKind, path: &str) -> Self {
-        let operation = Operation { method: "GET".into(), path: path.to_owned(), body: None };
-        Self { service, operation, headers: Vec::new(), credentials: true }
-    }
-
-    /// A configured operation.
-    pub const fn of(service: ServiceKind, operation: Operation) -> Self {
-        Self { service, operation, headers: Vec::new(), credentials: true }
-    }
-
-    /// With one more header.
-    pub fn with(mut self, name: &'static str, value: &str) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((HeaderName::from_static(name), value));
-        }
-        self
-    }
-
-    /// Where it goes, in words.
-    pub fn place(&self) -> String {
-        format!("{} {} {}", self.service, self.operation.method, self.operation.path)
-    }
-}
-
 /// Sends the audit's requests.
 pub struct Prober {
-    client: Client,
-    services: Vec<(ServiceKind, ResolvedEndpoint)>,
+    doors: Vec<Door>,
+    secrets: Vec<String>,
     max_requests: u64,
     sent: AtomicU64,
-    pace: tokio::sync::Mutex<Instant>,
+    refused: AtomicU64,
+    pace: Mutex<Instant>,
     between: Duration,
     open: watch::Receiver<bool>,
+    in_flight: watch::Sender<usize>,
+}
+
+/// The way to one service.
+struct Door {
+    service: ServiceKind,
+    connector: Connector,
+    second: Option<HeaderMap>,
+    idle: Mutex<Vec<Connection>>,
 }
 
 impl Prober {
@@ -109,28 +68,43 @@ impl Prober {
     /// When an endpoint cannot be used.
     pub fn new(config: &Config, open: watch::Receiver<bool>) -> Result<Self, ProbeError> {
         tls::install_provider();
-        let failed = |words: String| ProbeError::Failed(words);
-        let client = Client::builder().redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
-        let client = client.map_err(|error| failed(error.to_string()))?;
-        let mut services = Vec::new();
+        let failed = |error: String| ProbeError::Failed(error);
+        let mut doors = Vec::new();
+        let mut secrets = Vec::new();
         for (service, endpoint) in config.services.endpoints() {
-            let resolved = ResolvedEndpoint::resolve(endpoint);
-            services.push((service, resolved.map_err(|error| failed(error.to_string()))?));
+            let first =
+                ResolvedEndpoint::resolve(endpoint).map_err(|error| failed(error.to_string()))?;
+            let second = match config.security.second_user.get(&service) {
+                None => None,
+                Some(auth) => {
+                    let other =
+                        crate::config::Endpoint { auth: Some(auth.clone()), ..endpoint.clone() };
+                    let other = ResolvedEndpoint::resolve(&other);
+                    Some(other.map_err(|error| failed(error.to_string()))?.headers)
+                }
+            };
+            secrets.extend(secrets_in(&first.headers));
+            secrets.extend(second.iter().flat_map(secrets_in));
+            let connector = Connector::new(Arc::new(first), None);
+            let connector = connector.map_err(|error| failed(error.to_string()))?;
+            doors.push(Door { service, connector, second, idle: Mutex::default() });
         }
         Ok(Self {
-            client,
-            services,
+            doors,
+            secrets,
             max_requests: config.security.max_requests,
             sent: AtomicU64::new(0),
-            pace: tokio::sync::Mutex::new(Instant::now()),
+            refused: AtomicU64::new(0),
+            pace: Mutex::new(Instant::now()),
             between: Duration::from_secs(1) / config.security.requests_per_second.max(1),
             open,
+            in_flight: watch::channel(0).0,
         })
     }
 
     /// The services that can be asked.
     pub fn services(&self) -> impl Iterator<Item = ServiceKind> + '_ {
-        self.services.iter().map(|(service, _)| *service)
+        self.doors.iter().map(|door| door.service)
     }
 
     /// Requests sent so far.
@@ -138,16 +112,58 @@ impl Prober {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// Answers so far that refused a request for its rate (429).
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> watch::Receiver<usize> {
+        self.in_flight.subscribe()
+    }
+
     /// Whether a service is spoken to over TLS.
     pub fn is_tls(&self, service: ServiceKind) -> bool {
-        self.services.iter().any(|(of, endpoint)| *of == service && endpoint.tls)
+        self.endpoint(service).is_some_and(|endpoint| endpoint.tls)
+    }
+
+    /// Scheme, host and port of a service as a browser names its origin: no port where it is the
+    /// scheme's own.
+    pub fn web_origin(&self, service: ServiceKind) -> Option<String> {
+        let endpoint = self.endpoint(service)?;
+        let scheme = if endpoint.tls { "https" } else { "http" };
+        Some(format!("{scheme}://{}", endpoint.authority()))
+    }
+
+    /// Path prefix of a service.
+    pub fn prefix(&self, service: ServiceKind) -> &str {
+        self.endpoint(service).map_or("", |endpoint| endpoint.prefix.as_str())
+    }
+
+    /// The credentials of a service: header and value.
+    pub fn credentials(&self, service: ServiceKind) -> Option<(HeaderName, String)> {
+        let headers = &self.endpoint(service)?.headers;
+        let mut secret = headers.iter().filter(|(_, value)| value.is_sensitive());
+        secret
+            .next()
+            .and_then(|(name, value)| Some((name.clone(), value.to_str().ok()?.to_owned())))
+    }
+
+    /// Whether there is a second user of a service.
+    pub fn has_second_user(&self, service: ServiceKind) -> bool {
+        self.door(service).is_some_and(|door| door.second.is_some())
+    }
+
+    /// A text without the audit's credentials.
+    pub fn redacted(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 
     /// Asks, at the audit's pace.
     ///
     /// # Errors
     /// When there is no answer, or the budget is used up.
-    pub async fn ask(&self, question: &Question) -> Result<Answer, ProbeError> {
+    pub async fn ask(&self, request: &Request) -> Result<Answer, ProbeError> {
         let due = {
             let mut next = self.pace.lock().await;
             let due = (*next).max(Instant::now());
@@ -155,51 +171,183 @@ impl Prober {
             due
         };
         sleep_until(due).await;
-        self.ask_at_once(question).await
+        self.ask_at_once(request).await
     }
 
     /// Asks without waiting for the pace, for the test of rate limits.
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub async fn ask_at_once(&self, question: &Question) -> Result<Answer, ProbeError> {
+    pub async fn ask_at_once(&self, request: &Request) -> Result<Answer, ProbeError> {
         let mut open = self.open.clone();
         // An orchestrator that is gone ends the phase otherwise.
         let _ = open.wait_for(|open| *open).await;
         if self.sent.fetch_add(1, Ordering::Relaxed) >= self.max_requests {
+            self.sent.fetch_sub(1, Ordering::Relaxed);
             return Err(ProbeError::Budget);
         }
-        let endpoint = self.services.iter().find(|(service, _)| *service == question.service);
-        let (_, endpoint) = endpoint
-            .ok_or_else(|| ProbeError::Failed(format!("{} is not configured", question.service)))?;
-        let operation = &question.operation;
-        let url = format!("{}{}", endpoint.origin(), endpoint.path(&operation.path));
-        let method = operation.method.parse().unwrap_or(Method::GET);
-        let mut headers = if question.credentials {
-            endpoint.headers.clone()
-        } else {
-            let plain = endpoint.headers.iter().filter(|(_, value)| !value.is_sensitive());
-            plain.map(|(name, value)| (name.clone(), value.clone())).collect()
+        self.send(request).await
+    }
+
+    /// Asks although the budget is used up or the audit is held: to remove what was written.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_for_removal(&self, request: &Request) -> Result<Answer, ProbeError> {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.send(request).await
+    }
+
+    async fn send(&self, request: &Request) -> Result<Answer, ProbeError> {
+        let service = request.service;
+        let door = self.door(service);
+        let door =
+            door.ok_or_else(|| ProbeError::Failed(format!("{service} is not configured")))?;
+        let wire = door.wire(request)?;
+        let _flight = Flight::begin(&self.in_flight);
+        let mut connection = door.connection().await?;
+        let began = Instant::now();
+        let failed = |why: String| {
+            ProbeError::Failed(crate::platform::text::excerpt(&format!("{service}: {why}")))
         };
-        for (name, value) in &question.headers {
-            headers.insert(name.clone(), value.clone());
+        let exchange = async {
+            let response =
+                connection.send(wire).await.map_err(|error| failed(error.to_string()))?;
+            let (head, body) = response.into_parts();
+            let (bytes, whole) = read(body, began).await;
+            let body = String::from_utf8_lossy(&bytes).into_owned();
+            Ok(Answer {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body,
+                whole,
+                latency: began.elapsed(),
+            })
+        };
+        let answer: Answer = timeout(TIMEOUT + Duration::from_secs(1), exchange)
+            .await
+            .map_err(|_| failed("no answer within 10 s".into()))??;
+        if answer.whole {
+            door.keep(connection).await;
         }
-        let mut request = self.client.request(method, url).headers(headers);
-        if let Some(body) = &operation.body {
-            request = request.json::<Value>(body);
-        }
-        let response = request.send().await;
-        let mut response =
-            response.map_err(|error| ProbeError::Failed(error.without_url().to_string()))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let mut body = Vec::new();
-        while body.len() < MAX_BODY_BYTES {
-            match response.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) | Err(_) => break,
+        self.refused.fetch_add(u64::from(answer.status == 429), Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    fn door(&self, service: ServiceKind) -> Option<&Door> {
+        self.doors.iter().find(|door| door.service == service)
+    }
+
+    fn endpoint(&self, service: ServiceKind) -> Option<&ResolvedEndpoint> {
+        self.door(service).map(|door| door.connector.endpoint())
+    }
+}
+
+/// Counts a request that is under way, however it ends.
+struct Flight<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Flight<'a> {
+    fn begin(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+impl Door {
+    /// An idle connection, or a new one.
+    async fn connection(&self) -> Result<Connection, ProbeError> {
+        loop {
+            let idle = self.idle.lock().await.pop();
+            let Some(mut idle) = idle else { break };
+            if idle.is_usable().await {
+                return Ok(idle);
             }
         }
-        body.truncate(MAX_BODY_BYTES);
-        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        let failed = |why: String| ProbeError::Failed(format!("{}: {why}", self.service));
+        let connected = timeout(TIMEOUT, self.connector.connect_shared()).await;
+        connected
+            .map_err(|_| failed("no connection within 10 s".into()))?
+            .map_err(|error| failed(error.to_string()))
     }
+
+    async fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().await;
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    fn wire(&self, request: &Request) -> Result<hyper::Request<Full<Bytes>>, ProbeError> {
+        let endpoint = self.connector.endpoint();
+        let plain = || -> HeaderMap {
+            let open = endpoint.headers.iter().filter(|(_, value)| !value.is_sensitive());
+            open.map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        let mut headers = match (request.identity, &self.second) {
+            (Identity::First, _) => endpoint.headers.clone(),
+            (Identity::Second, Some(second)) => second.clone(),
+            (Identity::Second | Identity::Nobody, _) => plain(),
+        };
+        let put = |headers: &mut HeaderMap, name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+                headers.insert(name, value);
+            }
+        };
+        put(&mut headers, HOST, &endpoint.authority());
+        put(&mut headers, USER_AGENT, "shakedown-audit");
+        let encoded = request.encoded();
+        if let Some(kind) = &encoded.content_type {
+            put(&mut headers, CONTENT_TYPE, kind);
+        }
+        if let Some(cookie) = request.cookie() {
+            put(&mut headers, COOKIE, &cookie);
+        }
+        for (name, value) in &request.headers {
+            if let Ok(name) = HeaderName::try_from(name.as_str()) {
+                put(&mut headers, name, value);
+            }
+        }
+        let target = endpoint.path(&request.wire_target());
+        let built = hyper::Request::builder().method(request.method.clone()).uri(&target);
+        let mut wire = built
+            .body(Full::new(Bytes::from(encoded.bytes)))
+            .map_err(|_| ProbeError::Failed(format!("`{target}` is no path")))?;
+        *wire.headers_mut() = headers;
+        Ok(wire)
+    }
+}
+
+/// The beginning of a body, and whether it was all of it. An endless one ends here.
+async fn read(mut body: Incoming, began: Instant) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    loop {
+        match tokio::time::timeout_at(began + TIMEOUT, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    let room = MAX_BODY_BYTES - bytes.len();
+                    bytes.extend_from_slice(&data[..data.len().min(room)]);
+                    if bytes.len() == MAX_BODY_BYTES {
+                        return (bytes, false);
+                    }
+                }
+            }
+            Ok(None) => return (bytes, true),
+            Ok(Some(Err(_))) | Err(_) => return (bytes, false),
+        }
+    }
+}
+
+/// What must not be told of credentials: the value, and the token in `Bearer TOKEN`.
+fn secrets_in(headers: &HeaderMap) -> Vec<String> {
+    let secret = headers.values().filter(|value| value.is_sensitive());
+    let texts = secret.filter_map(|value| value.to_str().ok());
+    let parts = texts
+        .flat_map(|text| [text.to_owned(), text.rsplit(' ').next().unwrap_or_default().to_owned()]);
+    parts.filter(|text| text.chars().count() >= MIN_SECRET_CHARS).collect()
 }

@@ -1,16 +1,20 @@
-//! The security score: 100 less what findings weigh (critical 25, high 12, medium 5, low 1), images at
-//! most 40, everything else at most 60; a confirmed critical finding leaves at most 49, and a scan that
-//! was not made never leaves 100.
+//! The security score: 100 less what findings weigh (critical 25, high 12, medium 5, low 1), packages of
+//! images at most 40, everything else at most 60. The same vulnerability of the same package in several
+//! images weighs once, and one that nobody can fix yet 0.3 of it. A confirmed critical finding leaves at
+//! most 49, and a check that was not made never leaves 100.
 
+use std::collections::BTreeMap;
+
+use super::rules::{END_OF_LIFE, VULNERABLE_PACKAGE};
 use crate::run::event::{CheckReport, CheckStatus, Confidence, Finding, SecurityScore, Severity};
 
-/// Prefix of the rules of image scans.
-pub const IMAGE_RULE: &str = "SDK-IMG";
 const IMAGES_CAP: f64 = 40.0;
 const PROBES_CAP: f64 = 60.0;
 const CRITICAL_CAP: f64 = 49.0;
 /// What is left at most when something was not tested.
 const OPEN_CAP: f64 = 99.0;
+/// What a vulnerability without a fixed version weighs of one that has it.
+const UNFIXED: f64 = 0.3;
 
 const fn weight(severity: Severity) -> f64 {
     match severity {
@@ -24,15 +28,19 @@ const fn weight(severity: Severity) -> f64 {
 
 /// The score of an audit.
 pub fn score(findings: &[Finding], checks: &[CheckReport]) -> SecurityScore {
-    let counted = || findings.iter().filter(|finding| finding.confidence >= Confidence::Firm);
-    let penalty = |images: bool| -> f64 {
-        let of = counted().filter(|f| f.rule.starts_with(IMAGE_RULE) == images);
-        of.map(|finding| weight(finding.severity)).sum()
-    };
-    let mut score = 100.0 - penalty(true).min(IMAGES_CAP) - penalty(false).min(PROBES_CAP);
+    let counted = || findings.iter().filter(|finding| finding.counts());
+    let probes: f64 = counted().filter(|f| !is_image(f)).map(|f| weight(f.severity)).sum();
+    let mut packages: BTreeMap<(&str, &str), f64> = BTreeMap::new();
+    for finding in counted().filter(|finding| is_image(finding)) {
+        let part = if finding.fixable == Some(false) { UNFIXED } else { 1.0 };
+        let once = packages.entry(key(finding)).or_default();
+        *once = once.max(weight(finding.severity) * part);
+    }
+    let images: f64 = packages.values().sum();
+    let mut score = 100.0 - images.min(IMAGES_CAP) - probes.min(PROBES_CAP);
     let critical =
         |f: &Finding| f.severity == Severity::Critical && f.confidence == Confidence::Confirmed;
-    if findings.iter().any(critical) {
+    if counted().any(critical) {
         score = score.min(CRITICAL_CAP);
     }
     let applies = |check: &&CheckReport| check.status != CheckStatus::NotApplicable;
@@ -44,36 +52,66 @@ pub fn score(findings: &[Finding], checks: &[CheckReport]) -> SecurityScore {
     SecurityScore { score: score.max(0.0), covered: asked - open, asked }
 }
 
+fn is_image(finding: &Finding) -> bool {
+    [VULNERABLE_PACKAGE.id, END_OF_LIFE.id].contains(&finding.rule.as_str())
+}
+
+/// What weighs once: a vulnerability of a package whatever the image, an operating system per image.
+fn key(finding: &Finding) -> (&str, &str) {
+    match &finding.parameter {
+        Some(package) => (&finding.rule, package),
+        None => (&finding.rule, &finding.place),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::security::rules::{ANY_ORIGIN, SQL_INJECTION};
 
-    fn finding(rule: &str, severity: Severity, confidence: Confidence) -> Finding {
-        Finding {
-            rule: rule.into(),
-            title: String::new(),
-            severity,
-            confidence,
-            cwe: 1,
-            place: String::new(),
-            evidence: String::new(),
-            remedy: String::new(),
-        }
+    fn finding(severity: Severity, confidence: Confidence) -> Finding {
+        let rule = if severity == Severity::Critical { SQL_INJECTION } else { ANY_ORIGIN };
+        Finding { confidence, ..rule.finding(severity, "rag GET /", None) }
+    }
+
+    fn package(place: &str, parameter: &str, fixable: bool) -> Finding {
+        let mut found = VULNERABLE_PACKAGE.finding(Severity::High, place, Some(parameter));
+        found.fixable = Some(fixable);
+        found
     }
 
     fn check(status: CheckStatus) -> CheckReport {
-        CheckReport { check: "one".into(), status, coverage: String::new(), requests: 0 }
+        CheckReport {
+            check: "one".into(),
+            status,
+            coverage: String::new(),
+            requests: 0,
+            operations: None,
+        }
     }
 
     #[test]
-    fn findings_weigh_by_severity_and_only_when_they_are_firm() {
+    fn findings_weigh_by_severity_and_only_when_they_are_firm_and_not_accepted() {
         let pass = [check(CheckStatus::Pass)];
         let of = |findings: &[Finding]| score(findings, &pass).score;
         assert_eq!(of(&[]), 100.0);
-        assert_eq!(of(&[finding("SDK-CORS-001", Severity::Medium, Confidence::Firm)]), 95.0);
-        assert_eq!(of(&[finding("SDK-CORS-001", Severity::High, Confidence::Tentative)]), 100.0);
-        assert_eq!(of(&[finding("SDK-SQLI-001", Severity::Critical, Confidence::Confirmed)]), 49.0);
-        let many = vec![finding("SDK-IMG-001", Severity::High, Confidence::Firm); 50];
+        assert_eq!(of(&[finding(Severity::Medium, Confidence::Firm)]), 95.0);
+        assert_eq!(of(&[finding(Severity::High, Confidence::Tentative)]), 100.0);
+        assert_eq!(of(&[finding(Severity::Critical, Confidence::Confirmed)]), 49.0);
+        let mut accepted = finding(Severity::Critical, Confidence::Confirmed);
+        accepted.suppressed = Some("known".into());
+        assert_eq!(of(&[accepted]), 100.0);
+    }
+
+    #[test]
+    fn packages_weigh_once_whatever_the_image_and_less_when_nobody_can_fix_them() {
+        let pass = [check(CheckStatus::Pass)];
+        let of = |findings: &[Finding]| score(findings, &pass).score;
+        let twice = [package("a:1", "CVE-1 zlib", true), package("b:1", "CVE-1 zlib", true)];
+        assert_eq!(of(&twice), 88.0);
+        assert!((of(&[package("a:1", "CVE-1 zlib", false)]) - 96.4).abs() < 1e-9);
+        let many: Vec<_> =
+            (0..50).map(|n| package("a:1", &format!("CVE-{n} zlib"), true)).collect();
         assert_eq!(of(&many), 60.0, "images cost at most 40");
     }
 

@@ -31,7 +31,9 @@ pub use notify::{NotifyAction, NotifyEvent, Sent};
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict, WholeWindow};
 
 pub use security::{
-    CheckReport, CheckStatus, Confidence, Finding, SecurityEvent, SecurityScore, Severity,
+    CheckReport, CheckStatus, Comparison, Confidence, Counts, Discovered, Exchange, Finding, Gone,
+    ImageReport, ImageStatus, Novelty, Operations, SecurityEvent, SecurityScore, Severity, Skipped,
+    VulnerabilityDatabase, Written,
 };
 pub use store::{StoreEvent, StoreInterval, StoreSeries};
 
@@ -248,6 +250,7 @@ impl EventBody {
             Self::Load(LoadEvent::Interval(_) | LoadEvent::Thresholds { .. })
                 | Self::Chaos(ChaosEvent::Probed { .. })
                 | Self::Backup(BackupEvent::Progress(_))
+                | Self::Security(SecurityEvent::Progress { .. })
                 | Self::Log { .. }
                 | Self::Health { .. }
                 | Self::Stores(StoreEvent::Interval { .. })

@@ -1,8 +1,8 @@
 //! What happened, in words: one line an event, for the log, line mode and screen readers.
 
 use crate::run::event::{
-    BackupEvent, ChaosEvent, EventBody, LoadEvent, LogLevel, NotifyEvent, SecurityEvent, Severity,
-    StoreEvent, Verdict,
+    BackupEvent, ChaosEvent, EventBody, ImageStatus, LoadEvent, LogLevel, NotifyEvent,
+    SecurityEvent, Severity, StoreEvent, Verdict,
 };
 
 /// The line for an event and how serious it is; none for events that need no line.
@@ -109,19 +109,57 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
 
 fn narrate_security(security: &SecurityEvent) -> Option<(LogLevel, String)> {
     match security {
+        SecurityEvent::Discovered(found) => {
+            let words = format!(
+                "{} operations found, {} of them may be attacked, in {} places",
+                found.found, found.attackable, found.points
+            );
+            Some((LogLevel::Info, words))
+        }
         SecurityEvent::Found(finding) => {
-            let level =
-                if finding.severity >= Severity::High { LogLevel::Error } else { LogLevel::Warn };
+            let level = match (&finding.suppressed, finding.severity >= Severity::High) {
+                (Some(_), _) => LogLevel::Info,
+                (None, true) => LogLevel::Error,
+                (None, false) => LogLevel::Warn,
+            };
             let (severity, title) = (finding.severity.word(), &finding.title);
             Some((level, format!("{severity}: {title} at {}: {}", finding.place, finding.evidence)))
+        }
+        SecurityEvent::ImageFinished(report) => {
+            let level =
+                if report.status == ImageStatus::Scanned { LogLevel::Info } else { LogLevel::Warn };
+            Some((level, format!("image {}: {}", report.image, report.detail)))
+        }
+        SecurityEvent::Writing(written) => {
+            Some((LogLevel::Info, format!("writes {} to {}", written.name, written.place)))
+        }
+        SecurityEvent::Removed { name, gone: true, .. } => {
+            Some((LogLevel::Info, format!("{name} is removed and gone")))
+        }
+        SecurityEvent::Removed { name, gone: false, detail } => {
+            Some((LogLevel::Error, format!("{name} is not shown to be gone: {detail}")))
         }
         SecurityEvent::CheckFinished(report) => {
             let words = format!("{}: {}: {}", report.check, report.status.words(), report.coverage);
             Some((if report.status.is_open() { LogLevel::Warn } else { LogLevel::Info }, words))
         }
-        SecurityEvent::CheckStarted { .. } | SecurityEvent::Scored(_) | SecurityEvent::Unknown => {
-            None
+        SecurityEvent::Compared(compared) => {
+            let words = format!(
+                "beside run {}: {} new, {} unchanged, {} fixed",
+                compared.run,
+                compared.new,
+                compared.unchanged,
+                compared.fixed.len()
+            );
+            Some((LogLevel::Info, words))
         }
+        SecurityEvent::CheckStarted { .. }
+        | SecurityEvent::Progress { .. }
+        | SecurityEvent::Database(_)
+        | SecurityEvent::Stored { .. }
+        | SecurityEvent::ImageStarted { .. }
+        | SecurityEvent::Scored(_)
+        | SecurityEvent::Unknown => None,
     }
 }
 

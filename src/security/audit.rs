@@ -1,0 +1,286 @@
+//! The course of an audit: calibrate, discover, check after check, compare, score.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::calibration::Calibration;
+use super::compare::Before;
+use super::context::AuditContext;
+use super::discovery::{self, Session};
+use super::ledger::Ledger;
+use super::outcome::Outcome;
+use super::prober::{ProbeError, Prober};
+use super::suppress::Suppressions;
+use super::surface::Surface;
+use super::{probes, score, trivy};
+use crate::config::{CheckKind, Config};
+use crate::run::event::{
+    CheckReport, CheckStatus, Confidence, EventBody, Finding, LogLevel, Operations, PhaseOutcome,
+    SecurityEvent, SecurityScore, Severity, Verdict,
+};
+use crate::run::recorder::EventSink;
+
+/// An audit.
+pub struct Audit {
+    config: Arc<Config>,
+    prober: Prober,
+    ledger: Ledger,
+    events: EventSink,
+    run_id: String,
+    suppressions: Suppressions,
+    open: watch::Receiver<bool>,
+    known: Mutex<Known>,
+}
+
+/// What is known so far.
+#[derive(Default)]
+struct Known {
+    findings: Vec<Finding>,
+    checks: Vec<CheckReport>,
+    before: Option<Before>,
+    session: Option<Session>,
+}
+
+impl Audit {
+    /// An audit that has asked nothing yet; it waits while `open` is false.
+    ///
+    /// # Errors
+    /// When an endpoint cannot be used, or the file of accepted findings is none.
+    pub fn new(
+        config: Arc<Config>,
+        events: EventSink,
+        run_id: String,
+        open: watch::Receiver<bool>,
+    ) -> Result<Self, String> {
+        let prober = Prober::new(&config, open.clone()).map_err(|error| error.to_string())?;
+        let file = config.security.suppressions.as_deref();
+        let suppressions = file.map(Suppressions::load).transpose()?.unwrap_or_default();
+        let ledger = Ledger::new(events.clone());
+        let known = Mutex::default();
+        Ok(Self { config, prober, ledger, events, run_id, suppressions, open, known })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn emit(&self, event: SecurityEvent) {
+        self.events.emit(EventBody::Security(event));
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> watch::Receiver<usize> {
+        self.prober.in_flight()
+    }
+
+    /// A line for the log.
+    pub fn note(&self, message: &str) {
+        self.events.emit(EventBody::Log {
+            level: LogLevel::Warn,
+            target: "security".into(),
+            message: message.to_owned(),
+        });
+    }
+
+    /// The checks that are asked for, in order.
+    fn wanted(&self) -> Vec<CheckKind> {
+        let asked = &self.config.security.checks;
+        let wanted = |kind: &CheckKind| asked.is_empty() || asked.contains(kind);
+        CheckKind::ALL.into_iter().filter(wanted).collect()
+    }
+
+    /// Makes every check; what it finds is kept as it goes.
+    pub async fn run(&self) {
+        let (runs, target) = (self.config.report.runs.clone(), self.config.target.name.clone());
+        let own = self.run_id.clone();
+        let before = tokio::task::spawn_blocking(move || Before::find(&runs, &target, &own)).await;
+        self.known().before = before.ok().flatten();
+        let mark = format!("shakedown-{}", self.run_id);
+        let needs_surface = self.wanted().iter().any(|kind| *kind != CheckKind::Images);
+        let (calibration, surface) = if needs_surface {
+            match self.look_around(&mark).await {
+                Ok(both) => both,
+                Err(error) => {
+                    self.note(&format!("discovery: {error}"));
+                    (Calibration::default(), Surface::default())
+                }
+            }
+        } else {
+            (Calibration::default(), Surface::default())
+        };
+        let context = AuditContext {
+            config: &self.config,
+            prober: &self.prober,
+            surface: &surface,
+            calibration: &calibration,
+            mark: &mark,
+            ledger: &self.ledger,
+            events: &self.events,
+        };
+        for kind in self.wanted() {
+            self.emit(SecurityEvent::CheckStarted { check: kind.title().to_owned() });
+            let (before, refused) = (self.prober.sent(), self.prober.refused());
+            let mut outcome = Outcome::default();
+            let made = match kind {
+                CheckKind::Images => {
+                    outcome = trivy::scan(&context, self.open.clone()).await;
+                    Ok(())
+                }
+                kind => probes::probe(kind, &context, &mut outcome).await,
+            };
+            if let Err(error) = made {
+                outcome = outcome.cut_short(&error);
+            }
+            let requests = self.prober.sent() - before;
+            let limited = self.prober.refused() - refused;
+            self.take(kind, outcome, requests, limited, surface.found());
+        }
+    }
+
+    async fn look_around(&self, mark: &str) -> Result<(Calibration, Surface), ProbeError> {
+        let calibration = Calibration::of(&self.prober).await?;
+        let found = discovery::discover(&self.config, &self.prober, &calibration, mark).await;
+        let (mut surface, session) = found?;
+        self.known().session = session;
+        for (service, why) in &calibration.silent {
+            surface.notes.push(format!("{service} gives no answer: {why}"));
+        }
+        self.emit(SecurityEvent::Discovered(surface.told()));
+        Ok((calibration, surface))
+    }
+
+    /// Keeps what a check found.
+    fn take(&self, kind: CheckKind, mut outcome: Outcome, requests: u64, limited: u64, found: u32) {
+        let today = jiff::Zoned::now().date();
+        // A refusal for the rate is an answer to the rate, not to the attack.
+        if kind != CheckKind::RateLimit && limited * 5 > requests && requests > 0 {
+            outcome.status = Some(CheckStatus::Blocked);
+            outcome.coverage = format!(
+                "{limited} of {requests} requests were refused with 429: lower \
+                 security.requests_per_second; {}",
+                outcome.coverage
+            );
+        }
+        let mut known = self.known();
+        for mut finding in outcome.findings.drain(..) {
+            self.suppressions.apply(&mut finding, today);
+            finding.novelty = known.before.as_ref().map(|before| before.novelty(&finding));
+            // The same weakness in the same place is one finding.
+            if known.findings.iter().any(|other| other.fingerprint == finding.fingerprint) {
+                continue;
+            }
+            self.emit(SecurityEvent::Found(Box::new(finding.clone())));
+            known.findings.push(finding);
+        }
+        let weighs = |finding: &&Finding| {
+            super::check_of(&finding.rule) == Some(kind)
+                && finding.counts()
+                && finding.severity > Severity::Info
+        };
+        let vulnerable = known.findings.iter().any(|finding| weighs(&finding));
+        let report = CheckReport {
+            check: kind.title().to_owned(),
+            status: match outcome.status {
+                // What was found is found, whatever else was left open.
+                _ if vulnerable => CheckStatus::Vulnerable,
+                Some(status) => status,
+                None => CheckStatus::Pass,
+            },
+            coverage: outcome.coverage,
+            requests,
+            operations: outcome.tested.map(|tested| Operations { found, tested }),
+        };
+        self.emit(SecurityEvent::CheckFinished(report.clone()));
+        known.checks.push(report);
+    }
+
+    /// Removes what was written, and closes what was opened.
+    pub async fn clean(&self) {
+        self.ledger.remove_all(&self.prober).await;
+        let session = self.known().session.take();
+        if let Some(session) = session {
+            session.close(&self.prober).await;
+        }
+    }
+
+    /// Checks that were not made are not tested.
+    pub fn leave_open(&self, why: &str) {
+        for kind in self.wanted() {
+            let made = self.known().checks.iter().any(|check| check.check == kind.title());
+            if !made {
+                let outcome = Outcome::not_tested(format!("{why} before it was made"));
+                self.take(kind, outcome, 0, 0, 0);
+            }
+        }
+    }
+
+    /// Scores what is known, and decides.
+    pub fn conclude(&self) -> PhaseOutcome {
+        let known = self.known();
+        if let Some(before) = &known.before {
+            self.emit(SecurityEvent::Compared(before.compared(&known.findings, &known.checks)));
+        }
+        let score = score::score(&known.findings, &known.checks);
+        self.emit(SecurityEvent::Scored(score.clone()));
+        let only = (!self.config.security.checks.is_empty()).then(|| {
+            let names = known.checks.iter().map(|check| check.check.as_str());
+            format!("only {}", names.collect::<Vec<_>>().join(", "))
+        });
+        let mut outcome = outcome(&score, &known, self.config.criteria.security_percent, only);
+        let left = self.ledger.left();
+        if left > 0 {
+            outcome.verdict = Verdict::Fail;
+            outcome.reason += &format!("; {left} things that it wrote are not shown to be gone");
+        }
+        outcome
+    }
+}
+
+fn outcome(
+    score: &SecurityScore,
+    known: &Known,
+    wanted: f64,
+    only: Option<String>,
+) -> PhaseOutcome {
+    // What nobody can fix yet fails nothing by itself; it weighs in the score.
+    let critical = known.findings.iter().find(|finding| {
+        finding.severity == Severity::Critical
+            && finding.counts()
+            && finding.confidence >= Confidence::Firm
+            && finding.fixable != Some(false)
+    });
+    let open: Vec<String> = known
+        .checks
+        .iter()
+        .filter(|check| check.status.is_open())
+        .map(|check| format!("{} {}: {}", check.check, check.status.words(), check.coverage))
+        .collect();
+    let verdict = if critical.is_some() || score.score < wanted {
+        Verdict::Fail
+    } else if open.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Inconclusive
+    };
+    let accepted = known.findings.iter().filter(|finding| finding.suppressed.is_some()).count();
+    let mut words = vec![format!(
+        "security {:.0} of 100, {} of {} checks, {} findings",
+        score.score,
+        score.covered,
+        score.asked,
+        known.findings.len() - accepted
+    )];
+    if accepted > 0 {
+        words.push(format!("{accepted} accepted"));
+    }
+    words.extend(only);
+    words.extend(
+        critical.map(|finding| format!("critical: {} at {}", finding.title, finding.place)),
+    );
+    if score.score < wanted {
+        words.push(format!("asked >= {wanted}"));
+    }
+    words.extend(open);
+    PhaseOutcome::new(verdict, words.join("; "))
+}

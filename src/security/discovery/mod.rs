@@ -1,0 +1,166 @@
+//! Finds operations: configured ones, the services', what they describe, what their pages link to, and
+//! the tools of MCP. Attacked without being listed is only what changes nothing by its method.
+
+mod crawl;
+mod description;
+mod links;
+mod sample;
+mod tools;
+
+pub use description::Description;
+pub use tools::Session;
+
+use super::calibration::Calibration;
+use super::prober::{ProbeError, Prober};
+use super::request::{Identity, Request};
+use super::surface::{DescribedUpload, Operation, Source, Surface};
+use crate::config::{Config, OpenApi, ServiceKind};
+
+/// Why an operation of a description is left alone.
+const WRITES: &str = "may change something and is not listed in security.operations";
+
+/// Finds what there is to be attacked. The session of MCP has to be closed afterwards.
+///
+/// # Errors
+/// When the budget is used up.
+pub async fn discover(
+    config: &Config,
+    prober: &Prober,
+    calibration: &Calibration,
+    mark: &str,
+) -> Result<(Surface, Option<Session>), ProbeError> {
+    let mut surface = Surface::default();
+    for operation in &config.security.operations {
+        let route = operation.request.path.split('?').next().unwrap_or_default().to_owned();
+        surface.add(Operation::new(Request::audited(operation), route, Source::Configured));
+    }
+    services(config, &mut surface);
+    for service in prober.services() {
+        described(config, prober, service, &mut surface).await?;
+        if config.security.discovery.crawl_pages > 0 {
+            crawl::crawl(config, prober, calibration, service, &mut surface).await?;
+        }
+    }
+    let session = tools::tools(config, prober, mark, &mut surface).await?;
+    Ok((surface, session))
+}
+
+/// The operations that load uses and that change nothing: health, and the query of RAG.
+fn services(config: &Config, surface: &mut Surface) {
+    for (service, endpoint) in config.services.endpoints() {
+        let request = Request::get(service, &endpoint.health);
+        let mut health = Operation::new(request, endpoint.health.clone(), Source::Service);
+        // Health is often open on purpose.
+        health.secured = Some(false);
+        surface.add(health);
+    }
+    if let Some(rag) = &config.services.rag {
+        let request = Request::of(ServiceKind::Rag, &rag.query);
+        let question = "{question}";
+        let mut filled = request.clone();
+        for point in request.points().iter().filter(|point| point.original.contains(question)) {
+            filled = filled.put(point, &point.original.replace(question, "rollback"));
+        }
+        let route = filled.path.clone();
+        surface.add(Operation::new(filled, route, Source::Service));
+    }
+    if let Some(chat) = &config.services.chat {
+        let place = format!("chat POST {}", chat.completions);
+        let listed = surface.of(ServiceKind::Chat, "POST", &chat.completions).is_some();
+        if !listed {
+            surface.skip(place, "costs tokens and is not listed in security.operations");
+        }
+    }
+}
+
+async fn described(
+    config: &Config,
+    prober: &Prober,
+    service: ServiceKind,
+    surface: &mut Surface,
+) -> Result<(), ProbeError> {
+    let wanted = config.security.discovery.openapi.get(&service);
+    let text = match wanted {
+        Some(OpenApi::None) => return Ok(()),
+        Some(OpenApi::File(path)) => match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                surface.notes.push(format!("{}: {error}", path.display()));
+                return Ok(());
+            }
+        },
+        Some(OpenApi::Path(path)) => match fetch(prober, service, path).await? {
+            Ok(text) => text,
+            Err(why) => {
+                surface.notes.push(format!("{service} {path}: {why}"));
+                return Ok(());
+            }
+        },
+        // Nobody said that there is one.
+        None => match fetch(prober, service, "/openapi.json").await? {
+            Ok(text) => text,
+            Err(_) => return Ok(()),
+        },
+    };
+    match Description::parse(&text) {
+        Ok(description) => take(service, &description, surface),
+        Err(why) if wanted.is_some() => surface.notes.push(format!("{service}: {why}")),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+/// Asks without credentials where those do not help: descriptions are often public.
+async fn fetch(
+    prober: &Prober,
+    service: ServiceKind,
+    path: &str,
+) -> Result<Result<String, String>, ProbeError> {
+    let request = Request::get(service, path);
+    for identity in [Identity::First, Identity::Nobody] {
+        match prober.ask(&request.clone().by(identity)).await {
+            Ok(answer) if answer.is_success() && answer.whole => return Ok(Ok(answer.body)),
+            Ok(answer) if answer.is_success() => return Ok(Err("longer than 256 KiB".into())),
+            Ok(_) => {}
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(error) => return Ok(Err(error.to_string())),
+        }
+    }
+    Ok(Err("is not there".into()))
+}
+
+fn take(service: ServiceKind, description: &Description, surface: &mut Surface) {
+    surface.described.push(service);
+    for described in &description.operations {
+        if described.secured {
+            surface.asks_credentials.push(service);
+        }
+        if described.upload {
+            let path = described.route.clone();
+            surface.uploads.push(DescribedUpload { service, path });
+        }
+        if let Some(known) = surface.of(service, described.method.as_str(), &described.route) {
+            // A configured request is asked as it stands; the description knows its route.
+            known.secured = known.secured.or(Some(described.secured));
+            known.route.clone_from(&described.route);
+            let path = known.request.path_points(&described.route);
+            known.points.retain(|point| !matches!(point.place, super::request::Place::Path(_)));
+            known.points.splice(0..0, path);
+            continue;
+        }
+        let mut operation = Operation::new(
+            described.request(service),
+            described.route.clone(),
+            Source::Description,
+        );
+        operation.secured = Some(described.secured);
+        if operation.request.is_safe() {
+            surface.add(operation);
+        } else {
+            surface.skip(operation.place(), WRITES);
+        }
+    }
+    for ignored in &description.ignored {
+        surface.notes.push(format!("{service}: {ignored}"));
+    }
+}

@@ -1,0 +1,152 @@
+//! What a key looks like: a shape, a randomness, and words that only examples have. A key never leaves
+//! this room whole.
+
+mod entropy;
+mod rules;
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+use sha2::{Digest, Sha256};
+
+use entropy::entropy;
+use rules::{EXAMPLES, RULES, Shape};
+
+use super::rules::hex;
+
+/// A key that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What kind of key it is.
+    pub kind: &'static str,
+    /// Whether the shape alone says so; a generic one may be something else.
+    pub certain: bool,
+    /// Whether it is a public one that browsers need, such as a publishable key.
+    pub shown: String,
+}
+
+/// Longest text that is searched.
+const MAX_BYTES: usize = 1024 * 1024;
+
+static SHAPES: LazyLock<Vec<(Regex, &'static Shape)>> = LazyLock::new(|| {
+    // A pattern that does not compile is caught by a test; it is never reached here.
+    RULES.iter().filter_map(|rule| Some((Regex::new(rule.pattern).ok()?, rule))).collect()
+});
+static ANY: LazyLock<Option<RegexSet>> =
+    LazyLock::new(|| RegexSet::new(SHAPES.iter().map(|(regex, _)| regex.as_str())).ok());
+
+/// Keys in a text.
+pub fn find(text: &str) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for (key, shape) in matches(text) {
+        let one = Found { kind: shape.name, certain: shape.certain, shown: redact(key) };
+        if !found.iter().any(|other| other.shown == one.shown) {
+            found.push(one);
+        }
+    }
+    found
+}
+
+/// A text with every key in it cut to its ends.
+pub fn redacted(text: &str) -> String {
+    let keys: Vec<String> = matches(text).into_iter().map(|(key, _)| key.to_owned()).collect();
+    keys.iter().fold(text.to_owned(), |text, key| text.replace(key.as_str(), &redact(key)))
+}
+
+fn matches(text: &str) -> Vec<(&str, &'static Shape)> {
+    let mut end = text.len().min(MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
+    let Some(any) = ANY.as_ref() else { return Vec::new() };
+    let mut found: Vec<(&str, &'static Shape)> = Vec::new();
+    for at in any.matches(text) {
+        let (regex, shape) = &SHAPES[at];
+        for captured in regex.captures_iter(text) {
+            let Some(key) = captured.get(1).map(|group| group.as_str()) else { continue };
+            let known = found.iter().any(|(other, _)| other.contains(key));
+            if !known && entropy(key) >= shape.entropy && !is_example(key) {
+                found.push((key, shape));
+            }
+        }
+    }
+    found
+}
+
+fn is_example(key: &str) -> bool {
+    let lower = key.to_lowercase();
+    EXAMPLES.iter().any(|word| lower.contains(word)) || is_run(&lower)
+}
+
+/// Letters or digits in their order: typed, not drawn.
+fn is_run(key: &str) -> bool {
+    ["0123456789", "abcdefghij", "1234567890"].iter().any(|run| key.contains(run))
+}
+
+/// The first four and last two characters, and the beginning of its SHA-256 to know it again.
+fn redact(key: &str) -> String {
+    let letters: Vec<char> = key.chars().collect();
+    let first: String = letters.iter().take(4).collect();
+    let last: String = letters.iter().skip(letters.len().saturating_sub(2)).collect();
+    let digest = hex(&Sha256::digest(key.as_bytes())[..4]);
+    format!("{first}...{last} ({} characters, sha256 {digest}...)", letters.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys of every kind, put together here so that none stands in this file.
+    fn genuine() -> Vec<(&'static str, String)> {
+        let of = |n: usize| -> String {
+            let letters = "aK8d03jFq9LmZx7RtYw5Vb2NcPe6HsUg4Ti1oQrXy";
+            letters.chars().cycle().skip(n % 7).take(n).collect()
+        };
+        let digits = |n: usize| -> String { "7349015826".chars().cycle().take(n).collect() };
+        let upper = |n: usize| of(n).to_uppercase().replace(['0', '1', '8', '9'], "X");
+        vec![
+            ("GitHub token", format!("ghp_{}", of(36))),
+            ("AWS access key", format!("AKIA{}", upper(16))),
+            ("OpenAI key", format!("sk-proj-{}T3BlbkFJ{}", of(20), of(20))),
+            ("Anthropic key", format!("sk-ant-api03-{}AA", of(93))),
+            ("Google API key", format!("AIza{}", of(35))),
+            ("Stripe key", format!("sk_live_{}", of(24))),
+            ("Slack token", format!("xoxb-{}-{}-{}", digits(11), digits(11), of(24))),
+        ]
+    }
+
+    #[test]
+    fn every_pattern_compiles_and_has_a_group() {
+        assert_eq!(SHAPES.len(), RULES.len());
+        assert!(SHAPES.iter().all(|(regex, _)| regex.captures_len() == 2));
+    }
+
+    #[test]
+    fn keys_are_found_by_shape_and_randomness_and_never_shown() {
+        for (kind, key) in genuine() {
+            let found = find(&format!("{{\"token\": \"{key}\"}}"));
+            assert_eq!(found.len(), 1, "{kind}: {found:?}");
+            assert_eq!((found[0].kind, found[0].certain), (kind, true));
+            assert!(!found[0].shown.contains(&key[6..12]), "{}", found[0].shown);
+            assert!(!redacted(&format!("x {key} y")).contains(&key), "{kind}");
+        }
+    }
+
+    #[test]
+    fn examples_are_none() {
+        for harmless in [
+            "ghp_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "ghp_0123456789abcdefghijklmnopqrstuvwxyz",
+            "AKIAIOSFODNN7EXAMPLE",
+            "sk-proj-your-key-here",
+            "ghp_short",
+            "api_key: ${API_KEY}",
+            "the token is in the header",
+            "d41d8cd98f00b204e9800998ecf8427e",
+        ] {
+            assert_eq!(find(harmless), [], "{harmless}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the audit writes into the platform: on record before it is done, removed afterwards, and looked
+//! for once more.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::prober::Prober;
+use super::request::Request;
+use crate::platform::text::excerpt;
+use crate::run::event::{EventBody, SecurityEvent, Written};
+use crate::run::recorder::EventSink;
+
+/// What the audit wrote.
+pub struct Ledger {
+    events: EventSink,
+    entries: Mutex<Vec<Entry>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    name: String,
+    undo: Option<Undo>,
+}
+
+/// How something is removed, and how its absence is shown: a lookup that is answered with 404 or 410.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undo {
+    /// Removes it.
+    pub remove: Request,
+    /// Looks for it.
+    pub lookup: Request,
+}
+
+impl Ledger {
+    /// An empty one.
+    pub const fn new(events: EventSink) -> Self {
+        Self { events, entries: Mutex::new(Vec::new()) }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn emit(&self, event: SecurityEvent) {
+        self.events.emit(EventBody::Security(event));
+    }
+
+    /// Puts something on record. When this returns it is on disk and may be written.
+    pub fn announce(&self, written: Written, undo: Option<Undo>) {
+        self.entries().push(Entry { name: written.name.clone(), undo });
+        self.emit(SecurityEvent::Writing(written));
+    }
+
+    /// The platform said where something is.
+    pub fn stored(&self, name: &str, at: &str, undo: Undo) {
+        self.emit(SecurityEvent::Stored { name: name.to_owned(), at: at.to_owned() });
+        if let Some(entry) = self.entries().iter_mut().find(|entry| entry.name == name) {
+            entry.undo = Some(undo);
+        }
+    }
+
+    /// The platform refused it: there is nothing to remove.
+    pub fn refused(&self, name: &str) {
+        self.entries().retain(|entry| entry.name != name);
+        self.emit(SecurityEvent::Removed {
+            name: name.to_owned(),
+            gone: true,
+            detail: "it was refused".into(),
+        });
+    }
+
+    /// How many things are still on record.
+    pub fn left(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// Removes what is on record by one name.
+    pub async fn remove(&self, prober: &Prober, name: &str) {
+        let entry = self.entries().iter().find(|entry| entry.name == name).cloned();
+        if let Some(entry) = entry {
+            self.remove_entry(prober, &entry).await;
+        }
+    }
+
+    /// Removes everything that is still on record.
+    pub async fn remove_all(&self, prober: &Prober) {
+        let entries = self.entries().clone();
+        for entry in &entries {
+            self.remove_entry(prober, entry).await;
+        }
+    }
+
+    async fn remove_entry(&self, prober: &Prober, entry: &Entry) {
+        let outcome = match &entry.undo {
+            Some(undo) => remove(prober, undo).await,
+            None => Err("the platform did not say where it put it".to_owned()),
+        };
+        if outcome.is_ok() {
+            self.entries().retain(|other| other.name != entry.name);
+        }
+        self.emit(SecurityEvent::Removed {
+            name: entry.name.clone(),
+            gone: outcome.is_ok(),
+            detail: outcome.err().unwrap_or_default(),
+        });
+    }
+}
+
+/// Removes something and shows that it is gone. Doing it again changes nothing.
+///
+/// # Errors
+/// Why it is not shown to be gone.
+pub async fn remove(prober: &Prober, undo: &Undo) -> Result<(), String> {
+    let removed = prober.ask_for_removal(&undo.remove).await;
+    let removed = removed.map_err(|error| excerpt(&error.to_string()))?;
+    let looked = prober.ask_for_removal(&undo.lookup).await;
+    let looked = looked.map_err(|error| excerpt(&error.to_string()))?;
+    if matches!(looked.status, 404 | 410) {
+        return Ok(());
+    }
+    Err(format!(
+        "its removal was answered with {}, and looking for it with {} rather than 404",
+        removed.status, looked.status
+    ))
+}

@@ -1,0 +1,170 @@
+//! Authentication bypass: what is answered with credentials must not be answered without them, with
+//! wrong, malformed or forged ones, by another spelling of the path, or to another user.
+
+mod credentials;
+mod forged;
+mod jwt;
+mod tricks;
+mod users;
+
+use super::cover;
+use crate::config::CheckKind;
+use crate::run::event::{CheckStatus, Confidence, Finding, Severity};
+use crate::security::answer::{Answer, similar};
+use crate::security::context::{AuditContext, Test, Tested};
+use crate::security::evidence::exchange;
+use crate::security::outcome::Outcome;
+use crate::security::prober::ProbeError;
+use crate::security::request::{Identity, Request};
+use crate::security::rules::{BYPASS, Rule};
+use crate::security::surface::{Operation, Source};
+
+/// Tries every operation that needs credentials without the right to it.
+pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
+    let operations: Vec<&Operation> =
+        context.surface.operations.iter().filter(|one| is_secured(context, one)).collect();
+    let private = &context.config.security.private;
+    if operations.is_empty() && private.is_empty() {
+        *outcome = nothing_secured(context);
+        return Ok(());
+    }
+    let n = operations.len();
+    let mut seen = std::collections::BTreeSet::new();
+    // Tokens are checked by a service, not by an operation: one of them tells.
+    let tests = operations.into_iter().map(|one| {
+        let tokens = seen.insert(one.request.service);
+        Test::new(one, attack(context, one, tokens))
+    });
+    let tests = tests.collect();
+    context.each(CheckKind::Auth, tests, outcome).await?;
+    let between = users::probe(context, outcome).await?;
+    cover(outcome, format!("{n} operations that need credentials; between users: {between}"));
+    Ok(())
+}
+
+/// Whether an operation is known to need credentials: it says so, or it is one of those that are named
+/// on a service that has some.
+fn is_secured(context: &AuditContext<'_>, operation: &Operation) -> bool {
+    let has = context.prober.credentials(operation.request.service).is_some();
+    let named = matches!(operation.source, Source::Configured | Source::Service | Source::Tool);
+    operation.secured.unwrap_or(has && named)
+}
+
+fn nothing_secured(context: &AuditContext<'_>) -> Outcome {
+    let services: Vec<_> = context.prober.services().collect();
+    let open = services.iter().all(|service| {
+        context.surface.described.contains(service)
+            && !context.surface.asks_credentials.contains(service)
+            && context.prober.credentials(*service).is_none()
+    });
+    if open && !services.is_empty() {
+        return Outcome::not_applicable("every service describes itself as open to everybody");
+    }
+    Outcome::not_tested(
+        "no operation that needs credentials is known: configure services.*.endpoint.auth with \
+         security.operations, or a description that says so",
+    )
+}
+
+/// An operation under attack.
+struct Attack<'a> {
+    context: &'a AuditContext<'a>,
+    operation: &'a Operation,
+    /// What the right credentials get; none where there are none.
+    baseline: Option<Answer>,
+}
+
+async fn attack(
+    context: &AuditContext<'_>,
+    operation: &Operation,
+    tokens: bool,
+) -> Result<Tested, ProbeError> {
+    let mut tested = Tested::default();
+    let service = operation.request.service;
+    let baseline = match context.prober.credentials(service) {
+        None => None,
+        Some(_) => {
+            let answer = context.prober.ask(&operation.request).await?;
+            if !answer.is_success() {
+                tested.open = Some(format!("the right credentials get {}", answer.status));
+                return Ok(tested);
+            }
+            Some(answer)
+        }
+    };
+    let attack = Attack { context, operation, baseline };
+    let wrong = attack.wrong_credentials().await?;
+    let open = wrong.iter().any(|finding| finding.rule == BYPASS.id);
+    tested.findings.extend(wrong);
+    // Where nothing is checked there is nothing to get around.
+    if !open {
+        tested.findings.extend(attack.tricks().await?);
+        if tokens {
+            tested.findings.extend(attack.forged_tokens().await?);
+        }
+    }
+    Ok(tested)
+}
+
+impl Attack<'_> {
+    /// Whether a request without the right to it is answered as if it had it, twice.
+    async fn gets_in(&self, request: &Request) -> Result<Option<Answer>, ProbeError> {
+        let first = self.context.prober.ask(request).await?;
+        if !self.is_in(&first) {
+            return Ok(None);
+        }
+        let again = self.context.prober.ask(request).await?;
+        Ok(self.is_in(&again).then_some(first))
+    }
+
+    fn is_in(&self, answer: &Answer) -> bool {
+        if !answer.is_success() {
+            return false;
+        }
+        match &self.baseline {
+            Some(baseline) => similar(answer, baseline),
+            // Without credentials there is only what the description says.
+            None => !self.context.calibration.is_missing(self.operation.request.service, answer),
+        }
+    }
+
+    fn finding(
+        &self,
+        rule: &Rule,
+        parameter: &str,
+        title: String,
+        request: &Request,
+        answer: &Answer,
+    ) -> Finding {
+        let place = self.operation.place();
+        let mut finding = rule.finding(Severity::Critical, &place, Some(parameter));
+        finding.title = title;
+        finding.confidence =
+            if self.baseline.is_some() { Confidence::Confirmed } else { Confidence::Firm };
+        finding.evidence = match &self.baseline {
+            Some(_) => {
+                format!("status {} and the answer of the right credentials, twice", answer.status)
+            }
+            None => format!(
+                "status {} twice; the description says that it needs credentials",
+                answer.status
+            ),
+        };
+        finding.exchanges = vec![exchange(self.context.prober, "attack", request, answer, "")];
+        finding.exchanges.extend(self.baseline.as_ref().map(|baseline| {
+            exchange(self.context.prober, "control", &self.operation.request, baseline, "")
+        }));
+        finding
+    }
+
+    /// The request without the configured credentials.
+    fn bare(&self) -> Request {
+        self.operation.request.clone().by(Identity::Nobody)
+    }
+}
+
+/// A check that something kept from being made.
+fn leave_open(outcome: &mut Outcome, why: String) {
+    outcome.status = Some(CheckStatus::NotTested);
+    cover(outcome, why);
+}

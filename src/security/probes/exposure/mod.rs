@@ -1,0 +1,100 @@
+//! API keys where they do not belong: answers, headers, scripts and their source maps, error pages,
+//! well-known files, and the environment and history of containers.
+
+mod containers;
+mod files;
+
+use super::cover;
+use crate::config::CheckKind;
+use crate::platform::text::excerpt;
+use crate::run::event::{Confidence, Finding, Severity};
+use crate::security::answer::Answer;
+use crate::security::context::AuditContext;
+use crate::security::keys::{self, Found};
+use crate::security::outcome::Outcome;
+use crate::security::prober::ProbeError;
+use crate::security::request::{Identity, Request};
+use crate::security::rules::{EXPOSED_FILE, KEY, Rule};
+
+/// Looks through everything that is answered.
+pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
+    let operations = context.surface.operations.iter();
+    let mut requests: Vec<Request> = operations.map(|one| one.request.clone()).collect();
+    outcome.tested = Some(requests.len() as u32);
+    requests.extend(context.surface.scripts.iter().cloned());
+    let files: Vec<(Request, Option<files::Sign>)> = context
+        .prober
+        .services()
+        .flat_map(|service| files::FILES.iter().map(move |file| (service, file)))
+        // Whether a file is there for everybody is the question.
+        .map(|(service, file)| {
+            (Request::get(service, file.path).by(Identity::Nobody), Some(file.sign))
+        })
+        .collect();
+    let all: Vec<(Request, Option<files::Sign>)> =
+        requests.into_iter().map(|request| (request, None)).chain(files).collect();
+    let (of, mut looked, mut silent) = (all.len(), 0, 0);
+    for (done, (request, sign)) in all.into_iter().enumerate() {
+        let answer = match context.prober.ask(&request).await {
+            Ok(answer) => answer,
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(_) => {
+                silent += 1;
+                continue;
+            }
+        };
+        looked += 1;
+        context.progress(CheckKind::Keys, done + 1, of, &request.place());
+        // A page that is always there is not the file, and its keys were found on it already.
+        let missing = sign.is_some() && context.calibration.is_missing(request.service, &answer);
+        if let Some(sign) = sign.filter(|_| answer.is_success() && !missing)
+            && let Some(what) = sign(&answer.body)
+        {
+            outcome.findings.push(exposed(&request, what));
+        }
+        outcome.findings.extend(keys_in(context, &request, &answer));
+    }
+    for service in context.prober.services() {
+        let request = Request::get(service, "/(a path that is not there)");
+        for page in context.calibration.pages(service) {
+            looked += 1;
+            outcome.findings.extend(keys_in(context, &request, page));
+        }
+    }
+    let mut words = format!("{looked} answers");
+    if silent > 0 {
+        words += &format!(", {silent} without an answer");
+    }
+    words += &containers::search(context, &mut outcome.findings).await;
+    cover(outcome, words);
+    Ok(())
+}
+
+fn exposed(request: &Request, what: &str) -> Finding {
+    let mut finding = EXPOSED_FILE.finding(Severity::Critical, &request.place(), None);
+    finding.title = format!("{} is served", request.path);
+    finding.confidence = Confidence::Confirmed;
+    finding.evidence = format!("its content has the shape of the file: {what}");
+    finding
+}
+
+fn keys_in(context: &AuditContext<'_>, request: &Request, answer: &Answer) -> Vec<Finding> {
+    // What the audit itself sent may come back; its credentials are no find.
+    let body = context.prober.redacted(&answer.body);
+    let headers = answer.headers.iter().filter_map(|(name, value)| {
+        Some(format!("{name}: {}", context.prober.redacted(value.to_str().ok()?)))
+    });
+    let in_headers = headers.flat_map(|header| keys::find(&header));
+    let found = in_headers.chain(keys::find(&body));
+    found.map(|found| finding(&KEY, &found, &request.place(), "in an answer")).collect()
+}
+
+/// A finding for a key; one that only may be a key is tentative.
+fn finding(rule: &Rule, found: &Found, place: &str, wherein: &str) -> Finding {
+    let severity = if found.certain { Severity::Critical } else { Severity::Medium };
+    let mut finding = rule.finding(severity, place, Some(&found.shown));
+    finding.title = format!("{} {wherein}", found.kind);
+    finding.confidence = if found.certain { Confidence::Firm } else { Confidence::Tentative };
+    finding.evidence = excerpt(&found.shown);
+    finding
+}

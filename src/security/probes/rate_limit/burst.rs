@@ -1,0 +1,203 @@
+//! A hundred requests at once, and what limits showed.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
+
+use crate::security::answer::Answer;
+use crate::security::context::AuditContext;
+use crate::security::prober::ProbeError;
+use crate::security::request::Request;
+
+/// Requests of a burst.
+pub const REQUESTS: usize = 100;
+/// Of those, at the same time.
+pub const AT_ONCE: usize = 20;
+/// A burst is over then, however many came.
+const LONGEST: Duration = Duration::from_secs(10);
+/// After so many failures nothing more is asked.
+const MOST_BROKEN: usize = 10;
+/// Longest wait for a limit to be over.
+const LONGEST_RETRY: Duration = Duration::from_secs(15);
+/// Requests by which a header must be shown to lead around a limit.
+const BYPASSES: usize = 3;
+
+/// Headers that name the client, as proxies write them.
+const FORWARDED: [&str; 4] = ["x-forwarded-for", "x-real-ip", "true-client-ip", "forwarded"];
+
+/// What a burst showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Burst {
+    /// Answers.
+    pub answers: usize,
+    /// The position of the first refusal for the rate, from 1.
+    pub first_refusal: Option<usize>,
+    /// Answers with 5xx that are no refusal.
+    pub broken: usize,
+    /// Answers that say that the account is locked.
+    pub locked: usize,
+    /// Headers that tell of a limit.
+    pub headers: Vec<String>,
+    /// What `Retry-After` says.
+    pub retry_after: Option<Duration>,
+    /// Whether it was asked again after that, and what came.
+    pub after: Option<u16>,
+}
+
+impl Burst {
+    /// Asks a hundred times; waits for the limit to be over once, where it says when.
+    ///
+    /// # Errors
+    /// When the budget is used up, or nothing is answered at all.
+    pub async fn of(context: &AuditContext<'_>, request: &Request) -> Result<Self, ProbeError> {
+        let mut burst = Self::default();
+        let mut answers = stream::iter(burst_of(context, request)).buffered(AT_ONCE);
+        let until = tokio::time::Instant::now() + LONGEST;
+        let mut failed = None;
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
+            match answer {
+                Ok(answer) => burst.take(&answer),
+                Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+                Err(error) => {
+                    burst.broken += 1;
+                    failed = Some(error);
+                }
+            }
+            if burst.broken >= MOST_BROKEN {
+                break;
+            }
+        }
+        match failed {
+            Some(error) if burst.answers == 0 => return Err(error),
+            _ => {}
+        }
+        if let Some(wait) = burst.retry_after.filter(|wait| *wait <= LONGEST_RETRY) {
+            tokio::time::sleep(wait + Duration::from_millis(100)).await;
+            burst.after = Some(context.prober.ask(request).await?.status);
+        }
+        Ok(burst)
+    }
+
+    fn take(&mut self, answer: &Answer) {
+        self.answers += 1;
+        let retry = retry_after(answer);
+        match answer.status {
+            429 => {
+                self.first_refusal.get_or_insert(self.answers);
+            }
+            503 if retry.is_some() => {
+                self.first_refusal.get_or_insert(self.answers);
+            }
+            423 => self.locked += 1,
+            500.. => self.broken += 1,
+            _ => {}
+        }
+        self.retry_after = self.retry_after.or(retry);
+        if self.headers.is_empty() {
+            let names = answer.headers.keys().map(|name| name.as_str());
+            let told = names.filter(|name| {
+                name.starts_with("ratelimit")
+                    || name.starts_with("x-ratelimit")
+                    || *name == "retry-after"
+            });
+            self.headers = told.take(6).map(str::to_owned).collect();
+        }
+    }
+
+    /// A header that leads around the limit: refused without it, answered with it, three times in turn.
+    ///
+    /// # Errors
+    /// When the budget is used up.
+    pub async fn bypass(
+        &self,
+        context: &AuditContext<'_>,
+        request: &Request,
+    ) -> Result<Option<&'static str>, ProbeError> {
+        if self.first_refusal.is_none() {
+            return Ok(None);
+        }
+        // Full again, so that the control is refused.
+        let again = stream::iter(burst_of(context, request)).buffered(AT_ONCE);
+        let statuses: Vec<_> = again.collect().await;
+        if !statuses.iter().any(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 429)) {
+            return Ok(None);
+        }
+        'headers: for name in FORWARDED {
+            for n in 0..BYPASSES {
+                let address =
+                    format!("198.51.100.{}", 1 + n + usize::from(rand::random::<u8>() % 200));
+                let value = if name == "forwarded" { format!("for={address}") } else { address };
+                let control = context.prober.ask_at_once(request).await?;
+                let with = context.prober.ask_at_once(&request.clone().with(name, &value)).await?;
+                if control.status != 429 || with.status == 429 || with.status >= 500 {
+                    continue 'headers;
+                }
+            }
+            return Ok(Some(name));
+        }
+        Ok(None)
+    }
+
+    /// What was seen, in words.
+    pub fn words(&self) -> String {
+        let limit = match self.first_refusal {
+            Some(at) => format!("refused from request {at}"),
+            None if self.locked > 0 => "the account is locked".to_owned(),
+            None => {
+                format!("no limit observed within {} requests, {AT_ONCE} at once", self.answers)
+            }
+        };
+        let retry = match (self.retry_after, self.after) {
+            (Some(wait), Some(status)) => format!(", {status} after {} s", wait.as_secs()),
+            (Some(wait), None) => format!(", to be tried again after {} s", wait.as_secs()),
+            _ => String::new(),
+        };
+        let headers = if self.headers.is_empty() {
+            String::new()
+        } else {
+            format!(", told by {}", self.headers.join(", "))
+        };
+        format!("{limit}{retry}{headers}")
+    }
+}
+
+type Asked<'a> = BoxFuture<'a, Result<Answer, ProbeError>>;
+
+fn burst_of<'a>(context: &'a AuditContext<'_>, request: &'a Request) -> Vec<Asked<'a>> {
+    let ask = |_| -> Asked<'a> { Box::pin(context.prober.ask_at_once(request)) };
+    (0..REQUESTS).map(ask).collect()
+}
+
+/// Seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let value = answer.header("retry-after").trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::answer::tests::answer;
+
+    #[test]
+    fn refusals_locks_and_failures_are_told_apart() {
+        let mut burst = Burst::default();
+        burst.take(&answer(200, &[("x-ratelimit-limit", "10")], ""));
+        burst.take(&answer(500, &[], ""));
+        burst.take(&answer(503, &[], ""));
+        assert_eq!((burst.first_refusal, burst.broken), (None, 2), "a 503 alone is a failure");
+        burst.take(&answer(429, &[("retry-after", "3")], ""));
+        assert_eq!(burst.first_refusal, Some(4));
+        assert_eq!(burst.retry_after, Some(Duration::from_secs(3)));
+        assert_eq!(burst.headers, ["x-ratelimit-limit"]);
+        let later = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(60);
+        let date = later.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let wait = retry_after(&answer(503, &[("retry-after", &date)], "")).expect("a date");
+        assert!((50..=60).contains(&wait.as_secs()), "{wait:?}");
+    }
+}

@@ -1,0 +1,232 @@
+//! One operation, place by place: first by errors, then by conditions, then by delays.
+
+use rand::Rng;
+
+use super::boundary::{Boundary, condition};
+use super::delay;
+use super::errors::error_in;
+use crate::platform::text::excerpt;
+use crate::run::event::{Confidence, Exchange, Finding, Severity};
+use crate::security::answer::Answer;
+use crate::security::baseline::Baseline;
+use crate::security::context::{AuditContext, Tested};
+use crate::security::evidence::exchange;
+use crate::security::prober::ProbeError;
+use crate::security::request::{Point, Request};
+use crate::security::rules::{SQL_INJECTION, UNHANDLED};
+use crate::security::surface::Operation;
+
+/// Rounds in which true and false conditions have to differ, with other numbers each time.
+const ROUNDS: u32 = 3;
+
+/// One place under attack.
+pub struct Attack<'a> {
+    /// What is given to every check.
+    pub context: &'a AuditContext<'a>,
+    /// The operation.
+    pub operation: &'a Operation,
+    /// The place in it.
+    pub point: &'a Point,
+    /// What is answered when all is well.
+    pub baseline: &'a Baseline,
+}
+
+/// Attacks every place of an operation.
+pub async fn attack(
+    context: &AuditContext<'_>,
+    operation: &Operation,
+) -> Result<Tested, ProbeError> {
+    let baseline = Baseline::of(context.prober, &operation.request).await?;
+    let mut tested = Tested::default();
+    if !baseline.is_success() {
+        let status = baseline.first().map_or(0, |answer| answer.status);
+        // What is refused as it stands says nothing about statements, unless it needs other values.
+        if !matches!(status, 404 | 405) {
+            tested.open = Some(format!("is answered with {status} when all is well"));
+        }
+        if status >= 400 && status != 404 {
+            return Ok(tested);
+        }
+    }
+    let mut refused = 0;
+    for point in &operation.points {
+        let attack = Attack { context, operation, point, baseline: &baseline };
+        match attack.run().await? {
+            Shown::Found(finding) => tested.findings.push(*finding),
+            Shown::Refused => refused += 1,
+            Shown::Nothing => {}
+        }
+    }
+    if !baseline.is_stable() {
+        tested.open = Some("its answers vary too much by themselves for conditions to show".into());
+    }
+    tested.blocked = refused > 0 && refused == operation.points.len();
+    Ok(tested)
+}
+
+/// What an attack showed.
+enum Shown {
+    Nothing,
+    /// Something refuses whatever looks like an attack.
+    Refused,
+    Found(Box<Finding>),
+}
+
+impl Attack<'_> {
+    async fn run(&self) -> Result<Shown, ProbeError> {
+        let value = &self.point.original;
+        let (one, two) = (format!("{value}'"), format!("{value}''"));
+        let quote = self.ask(&one).await?;
+        let quotes = self.ask(&two).await?;
+        if let Some(finding) = self.by_error(&quote, &quotes, &one, &two).await? {
+            return Ok(Shown::Found(Box::new(finding)));
+        }
+        if let Some(finding) = self.by_condition().await? {
+            return Ok(Shown::Found(Box::new(finding)));
+        }
+        if self.context.config.security.delays
+            && let Some(finding) = delay::attack(self).await?
+        {
+            return Ok(Shown::Found(Box::new(finding)));
+        }
+        if let Some(finding) = self.unhandled(&quote, &quotes, &one).await? {
+            return Ok(Shown::Found(Box::new(finding)));
+        }
+        let refused = quote.is_refusal() && quotes.is_refusal() && self.baseline.is_success();
+        Ok(if refused { Shown::Refused } else { Shown::Nothing })
+    }
+
+    /// The request with another value in the place.
+    pub fn request(&self, value: &str) -> Request {
+        self.operation.request.put(self.point, value)
+    }
+
+    /// Asks with another value in the place.
+    pub async fn ask(&self, value: &str) -> Result<Answer, ProbeError> {
+        self.context.prober.ask(&self.request(value)).await
+    }
+
+    /// One quote brings an error of a database, two and none do not, twice. The error must not be what
+    /// was sent.
+    async fn by_error(
+        &self,
+        quote: &Answer,
+        quotes: &Answer,
+        one: &str,
+        two: &str,
+    ) -> Result<Option<Finding>, ProbeError> {
+        let error = |answer: &Answer| error_in(&answer.body);
+        let normal = self.baseline.first().is_none_or(|answer| error(answer).is_none());
+        if let Some(found) = error(quote)
+            && normal
+            && error(quotes).is_none()
+        {
+            let (again, still) = (self.ask(one).await?, self.ask(two).await?);
+            if error(&again).is_some() && error(&still).is_none() {
+                let mut finding = self.finding(Confidence::Confirmed);
+                finding.evidence = excerpt(&format!(
+                    "one quote brings `{found}`, two quotes and none do not, twice"
+                ));
+                finding.exchanges = vec![
+                    self.shown("attack", one, quote, &found),
+                    self.shown("control", two, quotes, ""),
+                ];
+                return Ok(Some(finding));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A true condition is answered like the plain value and a false one is not, three times.
+    async fn by_condition(&self) -> Result<Option<Finding>, ProbeError> {
+        if !self.baseline.is_stable() {
+            return Ok(None);
+        }
+        for boundary in Boundary::of(self.point.is_numeric()) {
+            if let Some(finding) = self.by_condition_in(boundary).await? {
+                return Ok(Some(finding));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn by_condition_in(&self, boundary: &Boundary) -> Result<Option<Finding>, ProbeError> {
+        let mut shown = Vec::new();
+        for round in 0..ROUNDS {
+            let number = rand::rng().random_range(1000..9999) & !1;
+            let attack = |holds| boundary.with(&self.point.original, &condition(number, holds));
+            let (yes, no) = (attack(true), attack(false));
+            let first = self.ask(&yes).await?;
+            if !self.baseline.is_like(&first, &yes, &self.point.original) {
+                return Ok(None);
+            }
+            let other = self.ask(&no).await?;
+            // An error or a refusal of one of two like texts is no answer of a statement.
+            if other.status >= 500
+                || other.is_refusal()
+                || !self.baseline.is_unlike(&other, &no, &self.point.original)
+            {
+                return Ok(None);
+            }
+            if round == 0 {
+                shown = vec![
+                    self.shown("attack", &no, &other, ""),
+                    self.shown("control", &yes, &first, ""),
+                ];
+            }
+        }
+        // The control: letters that are no condition must not be taken like a true one, or something
+        // else than a statement tells the two apart.
+        let nonsense = boundary.with(&self.point.original, "7390~~7390");
+        let control = self.ask(&nonsense).await?;
+        if self.baseline.is_like(&control, &nonsense, &self.point.original) {
+            return Ok(None);
+        }
+        let mut finding = self.finding(Confidence::Confirmed);
+        finding.evidence = excerpt(&format!(
+            "in {}: a true condition is answered like the plain value, a false one otherwise, \
+             {ROUNDS} times with other numbers; no condition at all is not taken for a true one",
+            boundary.words
+        ));
+        finding.exchanges = shown;
+        Ok(Some(finding))
+    }
+
+    /// A quote breaks something that does not say what: no injection, but no answer either.
+    async fn unhandled(
+        &self,
+        quote: &Answer,
+        quotes: &Answer,
+        one: &str,
+    ) -> Result<Option<Finding>, ProbeError> {
+        let broken = |answer: &Answer| answer.status == 500;
+        if !broken(quote) || !self.baseline.is_success() || !broken(&self.ask(one).await?) {
+            return Ok(None);
+        }
+        let place = self.operation.place();
+        let mut finding = UNHANDLED.finding(Severity::Low, &place, Some(&self.point.words()));
+        finding.title = format!("a quote in {} is answered with 500", self.point.words());
+        finding.confidence = Confidence::Tentative;
+        finding.evidence = format!(
+            "one quote: {}, two quotes: {}, no sign of a database in either",
+            quote.status, quotes.status
+        );
+        finding.exchanges = vec![self.shown("attack", one, quote, "")];
+        Ok(Some(finding))
+    }
+
+    /// A finding in this place.
+    pub fn finding(&self, confidence: Confidence) -> Finding {
+        let words = self.point.words();
+        let mut finding =
+            SQL_INJECTION.finding(Severity::Critical, &self.operation.place(), Some(&words));
+        finding.title = format!("SQL injection in {words}");
+        finding.confidence = confidence;
+        finding
+    }
+
+    /// A request and its answer as evidence.
+    pub fn shown(&self, role: &str, value: &str, answer: &Answer, around: &str) -> Exchange {
+        exchange(self.context.prober, role, &self.request(value), answer, around)
+    }
+}

@@ -1,0 +1,133 @@
+//! One operation, place by place: a harmless token shows where a value stands, then the least that
+//! would break out of there is sent, twice, with another token each time.
+
+use super::context::standing;
+use super::payload::{Payload, payloads};
+use crate::platform::text::excerpt;
+use crate::run::event::{Confidence, Finding, Severity};
+use crate::security::answer::Answer;
+use crate::security::context::{AuditContext, Tested};
+use crate::security::evidence::exchange;
+use crate::security::prober::ProbeError;
+use crate::security::request::Point;
+use crate::security::rules::REFLECTED;
+use crate::security::surface::Operation;
+
+/// A token that is in no page, and that any escaping leaves as it is.
+pub fn token() -> String {
+    format!("zq{:08x}", rand::random::<u32>())
+}
+
+/// Attacks every place of an operation.
+pub async fn attack(
+    context: &AuditContext<'_>,
+    operation: &Operation,
+) -> Result<Tested, ProbeError> {
+    let mut tested = Tested::default();
+    let mut refused = 0;
+    let mut reflecting = 0;
+    for point in &operation.points {
+        let plain = token();
+        let request = operation.request.put(point, &plain);
+        let control = context.prober.ask(&request).await?;
+        let places = if control.is_active() { standing(&control.body, &plain) } else { Vec::new() };
+        if places.is_empty() {
+            continue;
+        }
+        reflecting += 1;
+        let attack = Attack { context, operation, point, control: &control };
+        match attack.run(&places).await? {
+            Some(Shown::Found(finding)) => tested.findings.push(*finding),
+            Some(Shown::Refused) => refused += 1,
+            None => {}
+        }
+    }
+    tested.blocked = refused > 0 && refused == reflecting;
+    Ok(tested)
+}
+
+enum Shown {
+    Refused,
+    Found(Box<Finding>),
+}
+
+struct Attack<'a> {
+    context: &'a AuditContext<'a>,
+    operation: &'a Operation,
+    point: &'a Point,
+    control: &'a Answer,
+}
+
+impl Attack<'_> {
+    async fn run(&self, places: &[super::context::Standing]) -> Result<Option<Shown>, ProbeError> {
+        let mut refused = true;
+        for place in places {
+            for at in 0..payloads(place, "zq").len() {
+                let Some(payload) = payloads(place, &token()).into_iter().nth(at) else { continue };
+                let first = self.ask(&payload).await?;
+                refused &= first.is_refusal() && !self.control.is_refusal();
+                if !breaks_out(&payload, &first) {
+                    continue;
+                }
+                let Some(other) = payloads(place, &token()).into_iter().nth(at) else { continue };
+                let again = self.ask(&other).await?;
+                if breaks_out(&other, &again) {
+                    let finding = self.finding(place, &payload, &first);
+                    return Ok(Some(Shown::Found(Box::new(finding))));
+                }
+            }
+        }
+        Ok(refused.then_some(Shown::Refused))
+    }
+
+    async fn ask(&self, payload: &Payload) -> Result<Answer, ProbeError> {
+        let request = self.operation.request.put(self.point, &payload.text);
+        self.context.prober.ask(&request).await
+    }
+
+    fn finding(
+        &self,
+        place: &super::context::Standing,
+        payload: &Payload,
+        answer: &Answer,
+    ) -> Finding {
+        let words = self.point.words();
+        let severity = lowered(Severity::High, answer);
+        let mut finding = REFLECTED.finding(severity, &self.operation.place(), Some(&words));
+        finding.title = format!("{words} comes back as part of the page");
+        finding.confidence = Confidence::Confirmed;
+        finding.evidence = excerpt(&format!(
+            "it stands in {place:?}; {} breaks out of there once the page is parsed, and so does \
+             another one{}",
+            payload.text,
+            if severity == Severity::Medium {
+                "; a content security policy lessens it"
+            } else {
+                ""
+            }
+        ));
+        let ask = |text: &str| self.operation.request.put(self.point, text);
+        let prober = self.context.prober;
+        finding.exchanges = vec![
+            exchange(prober, "attack", &ask(&payload.text), answer, &payload.text),
+            exchange(prober, "control", &ask("(a token)"), self.control, ""),
+        ];
+        finding
+    }
+}
+
+/// Whether a payload broke out of an answer that a browser would parse.
+pub fn breaks_out(payload: &Payload, answer: &Answer) -> bool {
+    answer.is_active() && payload.broke_out(&answer.body)
+}
+
+/// A step lower where a policy keeps injected scripts from running.
+pub fn lowered(severity: Severity, answer: &Answer) -> Severity {
+    let policy = answer.all("content-security-policy").join(", ");
+    let policy = crate::security::probes::headers::Policy::parse(&policy);
+    if !policy.is_empty() && !policy.allows_inline_scripts() && severity == Severity::High {
+        Severity::Medium
+    } else {
+        severity
+    }
+}

@@ -1,0 +1,202 @@
+//! The commands that Trivy is given.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::watch;
+
+use super::database;
+use super::report::Report;
+use super::runner::{Ran, run};
+use crate::config::{Images, TrivyContainer};
+use crate::platform::text::excerpt;
+use crate::run::event::VulnerabilityDatabase;
+
+/// How long a question that needs no work may take.
+const SHORT: Duration = Duration::from_secs(60);
+/// Where Trivy keeps its cache in a container.
+const CACHE: &str = "/root/.cache/trivy";
+/// What keeps Trivy from asking anybody anything but what it is told to; older versions do not know all
+/// of them, and ignore those.
+const QUIET: [(&str, &str); 3] = [
+    ("TRIVY_SKIP_VERSION_CHECK", "true"),
+    ("TRIVY_DISABLE_TELEMETRY", "true"),
+    ("TRIVY_SKIP_CHECK_UPDATE", "true"),
+];
+
+/// Trivy, as it is configured.
+pub struct Trivy<'a> {
+    images: &'a Images,
+    open: watch::Receiver<bool>,
+}
+
+impl<'a> Trivy<'a> {
+    /// One that waits, and is stopped, while `open` is false.
+    pub const fn new(images: &'a Images, open: watch::Receiver<bool>) -> Self {
+        Self { images, open }
+    }
+
+    /// Brings the database up to date, once, and says how old it is.
+    ///
+    /// # Errors
+    /// When Trivy cannot be run, or has no database.
+    pub async fn prepare(&self) -> Result<VulnerabilityDatabase, String> {
+        let mut detail = "not downloaded: offline".to_owned();
+        if self.images.server.is_some() {
+            detail = "held by the server".into();
+        } else if !self.images.offline {
+            let mut arguments = words(&["image", "--download-db-only", "--quiet", "--no-progress"]);
+            if !self.images.db_repositories.is_empty() {
+                arguments.push("--db-repository".into());
+                arguments.push(self.images.db_repositories.join(","));
+            }
+            let ran = self.run(arguments, self.images.patience.get(), &[]).await?;
+            detail = if ran.success {
+                "up to date".into()
+            } else {
+                // What is in the cache may do; how old it is stands beside it.
+                format!("not downloaded: {}", why(&ran))
+            };
+        }
+        let ran = self.run(words(&["version", "--format", "json"]), SHORT, &[]).await?;
+        let mut database = database::parse(&ran.output);
+        let missing = database.updated.is_none() && detail.starts_with("not downloaded:");
+        if missing && !self.images.offline {
+            return Err(format!("Trivy has no database: {detail}"));
+        }
+        database.detail = excerpt(&detail);
+        Ok(database)
+    }
+
+    /// Scans an image.
+    ///
+    /// # Errors
+    /// Why there is no report.
+    pub async fn image(&self, reference: &str) -> Result<Report, String> {
+        let mut arguments = words(&["image", "--format", "json", "--severity", "HIGH,CRITICAL"]);
+        arguments.extend(words(&[
+            "--scanners",
+            "vuln",
+            "--exit-code",
+            "0",
+            "--quiet",
+            "--no-progress",
+        ]));
+        let patience = self.images.patience.get();
+        arguments.extend(["--timeout".into(), format!("{}s", patience.as_secs())]);
+        match &self.images.server {
+            Some(server) => arguments.extend(["--server".into(), server.clone()]),
+            None => arguments.push("--skip-db-update".into()),
+        }
+        if self.images.offline {
+            arguments.extend(words(&["--skip-java-db-update", "--offline-scan"]));
+        }
+        let mut files: Vec<&Path> = Vec::new();
+        if let Some(file) = &self.images.ignore_file {
+            arguments.extend(["--ignorefile".into(), file.display().to_string()]);
+            files.push(file);
+        }
+        for vex in &self.images.vex {
+            arguments.extend(["--vex".into(), vex.display().to_string()]);
+            files.push(vex);
+        }
+        // After the options nothing is taken for one any more, whatever an image is called.
+        arguments.extend(["--".into(), reference.to_owned()]);
+        // Trivy ends by itself before.
+        let ran = self.run(arguments, patience + Duration::from_secs(30), &files).await?;
+        if !ran.success {
+            return Err(why(&ran));
+        }
+        Report::parse(&ran.output)
+    }
+
+    async fn run(
+        &self,
+        arguments: Vec<String>,
+        patience: Duration,
+        files: &[&Path],
+    ) -> Result<Ran, String> {
+        match &self.images.container {
+            None => {
+                let program = self.images.trivy.clone().unwrap_or_else(|| "trivy".into());
+                let mut command = Command::new(program);
+                command.envs(QUIET);
+                if let Some(cache) = &self.images.cache {
+                    command.env("TRIVY_CACHE_DIR", cache);
+                }
+                command.args(arguments);
+                run(command, patience, self.open.clone()).await
+            }
+            Some(container) => {
+                let held = Held::new(container);
+                let command = held.command(self.images, arguments, files);
+                run(command, patience, self.open.clone()).await
+            }
+        }
+    }
+}
+
+/// A container that is gone when this is.
+struct Held<'a> {
+    container: &'a TrivyContainer,
+    name: String,
+}
+
+impl<'a> Held<'a> {
+    fn new(container: &'a TrivyContainer) -> Self {
+        Self { container, name: format!("shakedown-trivy-{:012x}", rand::random::<u64>() >> 16) }
+    }
+
+    fn command(&self, images: &Images, arguments: Vec<String>, files: &[&Path]) -> Command {
+        let mut command = Command::new(&self.container.runner);
+        command.args(["run", "--rm", "--name", &self.name, "--label", "shakedown.role=trivy"]);
+        let socket = self.container.socket.display();
+        command.arg("-v").arg(format!("{socket}:/var/run/docker.sock:ro"));
+        match &images.cache {
+            Some(cache) => command.arg("-v").arg(format!("{}:{CACHE}", cache.display())),
+            // A volume of its own name, so that the database is downloaded once and not for every image.
+            None => command.arg("-v").arg(format!("shakedown-trivy-cache:{CACHE}")),
+        };
+        for file in files {
+            let path = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
+            command.arg("-v").arg(format!("{}:{}:ro", path.display(), file.display()));
+        }
+        for (name, value) in QUIET {
+            command.arg("-e").arg(format!("{name}={value}"));
+        }
+        // The operator's own settings go along, by name: their values stay out of the list of processes.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRIVY_")) {
+            command.arg("-e").arg(name);
+        }
+        command.arg(&self.container.image).args(arguments);
+        command
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // The end of the client does not end the container. One that has ended by itself is gone.
+        let mut command = std::process::Command::new(&self.container.runner);
+        command.args(["rm", "-f", &self.name]);
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Ok(mut child) = quiet.spawn() {
+            std::thread::spawn(move || child.wait());
+        }
+    }
+}
+
+fn words(all: &[&str]) -> Vec<String> {
+    all.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// The last line that says what went wrong.
+fn why(ran: &Ran) -> String {
+    let lines: Vec<&str> = ran.errors.lines().filter(|line| !line.trim().is_empty()).collect();
+    let fatal = lines.iter().rev().find(|line| line.contains("FATAL") || line.contains("ERROR"));
+    match fatal.or(lines.last()) {
+        Some(line) => excerpt(line),
+        None => "Trivy failed and does not say why".into(),
+    }
+}

@@ -1,0 +1,83 @@
+//! The images that are scanned: configured and running ones, each once however many names it has.
+
+use super::docker::Docker;
+use crate::config::Images;
+
+/// An image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its names.
+    pub names: Vec<String>,
+    /// What Trivy is given.
+    pub reference: String,
+    /// Its id, where it is known.
+    pub id: Option<String>,
+}
+
+impl Image {
+    /// Its names.
+    pub fn words(&self) -> String {
+        self.names.join(", ")
+    }
+}
+
+/// The images.
+///
+/// # Errors
+/// When a Docker engine is configured that does not answer.
+pub async fn images(wanted: &Images) -> Result<Vec<Image>, String> {
+    let mut known: Vec<(String, Option<String>)> = Vec::new();
+    let docker = match &wanted.docker {
+        Some(host) => Some(Docker::connect(host).await?),
+        None => None,
+    };
+    for name in &wanted.names {
+        let id = match &docker {
+            Some(docker) => docker.image_id(name).await,
+            None => None,
+        };
+        known.push((name.clone(), id));
+    }
+    if let Some(docker) = &docker {
+        for container in docker.containers(wanted.project.as_deref()).await? {
+            known.push((container.image, Some(container.image_id)));
+        }
+    }
+    Ok(once(known))
+}
+
+/// Each image once: by its id, or by its name where that is not known.
+fn once(known: Vec<(String, Option<String>)>) -> Vec<Image> {
+    let mut images: Vec<Image> = Vec::new();
+    for (name, id) in known {
+        let same = images.iter_mut().find(|image| match (&image.id, &id) {
+            (Some(one), Some(other)) => one == other,
+            _ => image.names.contains(&name),
+        });
+        match same {
+            Some(image) if image.names.contains(&name) => {}
+            Some(image) => image.names.push(name),
+            None => images.push(Image { names: vec![name.clone()], reference: name, id }),
+        }
+    }
+    images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_of_several_names_is_scanned_once() {
+        let known = |name: &str, id: Option<&str>| (name.to_owned(), id.map(str::to_owned));
+        let images = once(vec![
+            known("app:1", Some("sha256:a")),
+            known("app:latest", Some("sha256:a")),
+            known("app:1", Some("sha256:a")),
+            known("other", None),
+            known("other", None),
+        ]);
+        let words: Vec<String> = images.iter().map(Image::words).collect();
+        assert_eq!(words, ["app:1, app:latest", "other"]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Trivy on every image: the real program, its JSON, nothing guessed. An image in which it finds no
+//! packages is not covered, not clean.
+
+mod command;
+mod database;
+pub mod docker;
+mod images;
+mod report;
+mod runner;
+
+use tokio::sync::watch;
+
+use super::context::AuditContext;
+use super::outcome::Outcome;
+use crate::config::CheckKind;
+use crate::platform::text::excerpt;
+use crate::run::event::{
+    CheckStatus, Counts, EventBody, ImageReport, ImageStatus, SecurityEvent, Severity,
+};
+
+use command::Trivy;
+use images::Image;
+use report::Report;
+
+/// Reasons that are told one by one.
+const TOLD: usize = 5;
+
+/// Scans the images; what runs is stopped and continued with the audit.
+pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Outcome {
+    let wanted = &context.config.security.images;
+    if wanted.none {
+        return Outcome::not_applicable("the target has no container images");
+    }
+    let found = match images::images(wanted).await {
+        Ok(found) if found.is_empty() => {
+            return Outcome::not_tested(
+                "no images are known: name them in security.images.names, or a Docker engine in \
+                 security.images.docker",
+            );
+        }
+        Ok(found) => found,
+        Err(why) => return Outcome::not_tested(why),
+    };
+    let emit = |event| context.events.emit(EventBody::Security(event));
+    let trivy = Trivy::new(wanted, open);
+    let database = match trivy.prepare().await {
+        Ok(database) => database,
+        Err(why) => return Outcome::not_tested(excerpt(&why)),
+    };
+    let mut words = Vec::new();
+    words.extend(database.age_hours.map(|age| format!("database {age} hours old")));
+    let stale = database.age_hours.is_some_and(|age| age > database::STALE_HOURS);
+    emit(SecurityEvent::Database(database));
+    let mut outcome = Outcome::default();
+    let mut uncovered = Vec::new();
+    let of = found.len();
+    for (done, image) in found.iter().enumerate() {
+        context.progress(CheckKind::Images, done, of, &image.words());
+        emit(SecurityEvent::ImageStarted { image: excerpt(&image.words()) });
+        let scanned = trivy.image(&image.reference).await;
+        let report = told(image, &scanned);
+        if report.status != ImageStatus::Scanned {
+            uncovered.push(format!("{}: {}", report.image, report.detail));
+        }
+        emit(SecurityEvent::ImageFinished(report));
+        if let Ok(scanned) = scanned {
+            outcome.findings.extend(scanned.findings(&image.words()));
+        }
+    }
+    let mut coverage = vec![format!("{} of {of} images", of - uncovered.len())];
+    coverage.append(&mut words);
+    if stale {
+        outcome.status = Some(CheckStatus::NotTested);
+        coverage
+            .push(format!("older than {} hours: what is new is not known", database::STALE_HOURS));
+    }
+    if !uncovered.is_empty() {
+        outcome.status = Some(CheckStatus::NotTested);
+        let more = uncovered.len().saturating_sub(TOLD);
+        uncovered.truncate(TOLD);
+        coverage.append(&mut uncovered);
+        if more > 0 {
+            coverage.push(format!("and {more} more"));
+        }
+    }
+    outcome.coverage = coverage.join("; ");
+    outcome
+}
+
+/// What is told of an image.
+fn told(image: &Image, scanned: &Result<Report, String>) -> ImageReport {
+    let mut report = ImageReport {
+        image: excerpt(&image.words()),
+        id: image.id.clone(),
+        status: ImageStatus::Failed,
+        detail: String::new(),
+        fixable: Counts::default(),
+        unfixed: Counts::default(),
+        os: None,
+        end_of_life: false,
+    };
+    let scanned = match scanned {
+        Ok(scanned) => scanned,
+        Err(why) => {
+            report.detail = excerpt(why);
+            return report;
+        }
+    };
+    report.os = scanned.os();
+    report.end_of_life = scanned.is_end_of_life();
+    if !scanned.is_covered() {
+        report.status = ImageStatus::NotCovered;
+        report.detail = "no packages were found in it".into();
+        return report;
+    }
+    report.status = ImageStatus::Scanned;
+    for (severity, fixable) in scanned.severities() {
+        let counts = if fixable { &mut report.fixable } else { &mut report.unfixed };
+        match severity {
+            Severity::Critical => counts.critical += 1,
+            _ => counts.high += 1,
+        }
+    }
+    let (fixable, unfixed) = (report.fixable, report.unfixed);
+    report.detail = format!(
+        "fixable {} critical, {} high; unfixed {} critical, {} high",
+        fixable.critical, fixable.high, unfixed.critical, unfixed.high
+    );
+    report
+}

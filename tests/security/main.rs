@@ -1,0 +1,245 @@
+//! The security audit by the real program, on a platform with every weakness and on its secure twin:
+//! it finds what is there, and nothing that is not.
+
+mod hostile;
+mod statement;
+#[path = "../support/mod.rs"]
+mod support;
+mod trivy;
+mod twin;
+
+use serde_json::{Value, json};
+use support::{Workplace, ended, report};
+use twin::{KEY, SECOND, Twin, WEAK_TOKEN, serve};
+
+/// A token whose key nobody would try.
+const TOKEN: &str = "the-right-token-of-the-first-user";
+
+/// The configuration of a twin.
+fn config(base_url: &str) -> Value {
+    let get = |path: &str| json!({ "method": "GET", "path": path });
+    json!({
+        "target": { "name": "twin", "environment": "development" },
+        "services": { "rag": {
+            "endpoint": { "base_url": base_url, "auth": { "bearer_env": "TWIN_TOKEN" } },
+            "query": { "path": "/query", "body": { "question": "{question}" } },
+            "scratch": {
+                "collection": "scratch",
+                "ingest": { "path": "/documents", "body": { "id": "{id}", "text": "{text}" } },
+                "delete": { "method": "DELETE", "path": "/documents/{id}" },
+                "lookup": get("/documents/{id}"),
+            },
+        } },
+        "security": {
+            "requests_per_second": 60,
+            "max_requests": 6000,
+            "images": { "none": true },
+            "trusted_origins": ["https://app.example.com"],
+            "writes": true,
+            "operations": [{
+                "service": "rag",
+                "request": { "method": "GET", "path": "/rows?name=apple" },
+            }],
+            "second_user": { "rag": { "bearer_env": "SECOND_TOKEN" } },
+            "private": [{
+                "service": "rag", "request": get("/objects/1"), "because": "own_object",
+            }],
+            "login": {
+                "service": "rag",
+                "request": { "path": "/login", "body": { "user": "{user}", "password": "{password}" } },
+                "user": { "env": "THROW_AWAY" },
+            },
+            "uploads": [{
+                "service": "rag", "path": "/files", "stored": "/name", "fetch": "/files/{stored}",
+                "delete": { "method": "DELETE", "path": "/files/{stored}" },
+                "allowed": [".txt"], "max_bytes": 1000,
+            }],
+        },
+        "phases": { "full": { "security": "10m" } },
+    })
+}
+
+struct Audited {
+    code: Option<i32>,
+    section: Value,
+    twin: Twin,
+    place: Workplace,
+}
+
+/// Audits a twin.
+async fn audit(weak: bool) -> Audited {
+    let token = if weak { WEAK_TOKEN } else { TOKEN };
+    let (base_url, twin) = serve(weak, token).await;
+    let place = Workplace::new();
+    let (code, section) = run(&place, &config(&base_url), token, &[]).await;
+    Audited { code, section, twin, place }
+}
+
+/// Runs the audit in a workplace; returns the exit code and the section of the report.
+async fn run(
+    place: &Workplace,
+    config: &Value,
+    token: &str,
+    more: &[&str],
+) -> (Option<i32>, Value) {
+    std::fs::write(place.path().join("shakedown.yaml"), config.to_string()).expect("written");
+    let mut arguments = vec!["security", "--headless"];
+    arguments.extend(more);
+    let mut command = place.command(&arguments);
+    command.env("TWIN_TOKEN", token).env("SECOND_TOKEN", SECOND).env("THROW_AWAY", "throw-away");
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().expect("program runs");
+    let (code, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
+    let run = shakedown::run::folder::RunFolder::list(&place.runs()).pop().expect("a run");
+    let report = report(&run);
+    let phases = report["phases"].as_array().expect("phases");
+    let phase = phases.iter().find(|phase| phase["phase"] == "security").expect("security");
+    let journal = std::fs::read_to_string(run.path().join("events.jsonl")).expect("readable");
+    for secret in [token, &KEY[8..], SECOND] {
+        assert!(!journal.contains(secret) && !out.contains(secret), "a secret was told: {err}");
+    }
+    (code, phase["security"].clone())
+}
+
+fn status<'a>(section: &'a Value, check: &str) -> &'a str {
+    let checks = section["checks"].as_array().expect("checks");
+    let row = checks.iter().find(|row| row["check"] == check);
+    row.and_then(|row| row["status"].as_str()).unwrap_or("not made")
+}
+
+/// Findings as `RULE severity confidence`, with their parameters.
+fn found(section: &Value) -> Vec<(String, String)> {
+    let all = section["findings"].as_array().expect("findings").iter();
+    let text =
+        |finding: &Value, field: &str| finding[field].as_str().unwrap_or_default().to_owned();
+    all.map(|f| {
+        (
+            text(f, "rule"),
+            format!("{} {} {}", text(f, "place"), text(f, "parameter"), text(f, "confidence")),
+        )
+    })
+    .collect()
+}
+
+const CHECKS: [&str; 8] = [
+    "security headers",
+    "CORS",
+    "API key exposure",
+    "SQL injection",
+    "XSS",
+    "authentication bypass",
+    "file upload",
+    "rate limiting",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_weakness_is_found_on_the_weak_twin_and_everything_written_is_gone() {
+    let Audited { code, section, twin, place } = audit(true).await;
+    assert_eq!(code, Some(1), "{section:#}");
+    for check in CHECKS {
+        assert_eq!(status(&section, check), "vulnerable", "{check}: {section:#}");
+    }
+    let found = found(&section);
+    for (rule, wherein) in [
+        ("SDK-SQLI-001", "POST /query body /question confirmed"),
+        ("SDK-SQLI-001", "GET /rows query name confirmed"),
+        ("SDK-SQLI-001", "GET /slow query name confirmed"),
+        ("SDK-XSS-001", "GET /page query name confirmed"),
+        ("SDK-XSS-001", "GET /attribute query v confirmed"),
+        ("SDK-XSS-001", "GET /script query v confirmed"),
+        ("SDK-XSS-002", "document confirmed"),
+        ("SDK-JWT-001", "/private/report"),
+        ("SDK-JWT-002", "signing key confirmed"),
+        ("SDK-JWT-003", "/private/report"),
+        ("SDK-ACCESS-001", "/objects/1"),
+        ("SDK-CORS-001", "confirmed"),
+        ("SDK-CORS-002", "/null-origin"),
+        ("SDK-CORS-003", "/prefix-origin"),
+        ("SDK-HEAD-001", ""),
+        ("SDK-HEAD-002", ""),
+        ("SDK-HEAD-004", ""),
+        ("SDK-HEAD-005", ""),
+        ("SDK-KEYS-001", "/app.js"),
+        ("SDK-KEYS-002", "/.env"),
+        ("SDK-UPLOAD-001", "a page"),
+        ("SDK-UPLOAD-002", "a name that goes up"),
+        ("SDK-UPLOAD-003", ""),
+        ("SDK-UPLOAD-004", "a program"),
+        ("SDK-RATE-001", ""),
+        ("SDK-RATE-003", "/login x-forwarded-for"),
+    ] {
+        let there = found.iter().any(|(of, place)| of == rule && place.contains(wherein));
+        assert!(there, "{rule} {wherein}: {found:#?}");
+    }
+    assert!(section["score"].as_f64() <= Some(49.0), "a confirmed critical finding: {section:#}");
+    let evidence = &section["findings"][0]["exchanges"];
+    assert!(evidence.as_array().is_some_and(|both| both.len() >= 2), "both sides: {evidence:#}");
+    assert!(twin.documents.lock().expect("not poisoned").is_empty(), "documents are left");
+    assert_eq!(twin.files.lock().expect("not poisoned").keys().collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(section["residue"], json!([]), "{section:#}");
+    exports_are_valid(&place);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_found_on_the_secure_twin() {
+    let Audited { code, section, twin, .. } = audit(false).await;
+    let firm: Vec<_> =
+        found(&section).into_iter().filter(|(_, p)| !p.ends_with("tentative")).collect();
+    assert_eq!(firm, [], "{section:#}");
+    for check in CHECKS {
+        assert_eq!(status(&section, check), "pass", "{check}: {section:#}");
+    }
+    assert_eq!((code, section["score"].as_f64()), (Some(0), Some(100.0)), "{section:#}");
+    // What breaks at a quote without a sign of a database is told, and is no injection.
+    let tentative: Vec<String> = found(&section).into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(tentative, ["SDK-ERR-001"]);
+    assert!(twin.documents.lock().expect("not poisoned").is_empty());
+    assert!(twin.files.lock().expect("not poisoned").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_known_is_accepted_compared_and_not_hidden() {
+    let (base_url, _twin) = serve(true, WEAK_TOKEN).await;
+    let place = Workplace::new();
+    let mut config = config(&base_url);
+    let (_, first) = run(&place, &config, WEAK_TOKEN, &["--only", "cors,keys"]).await;
+    let checks = first["checks"].as_array().expect("checks");
+    assert_eq!(checks.len(), 2, "only what is asked for: {first:#}");
+    let findings = first["findings"].as_array().expect("findings");
+    let cors = findings.iter().find(|finding| finding["rule"] == "SDK-CORS-001").expect("found");
+    let print = cors["fingerprint"].as_str().expect("there");
+    let list = format!("- fingerprint: {print}\n  reason: internal\n  expires: 2999-01-01\n");
+    std::fs::write(place.path().join("accepted.yaml"), list).expect("written");
+    config["security"]["suppressions"] = json!("accepted.yaml");
+    let (_, second) = run(&place, &config, WEAK_TOKEN, &["--only", "cors,keys"]).await;
+    let findings = second["findings"].as_array().expect("findings");
+    let cors = findings.iter().find(|finding| finding["rule"] == "SDK-CORS-001").expect("told");
+    assert_eq!(cors["suppressed"], "internal (until 2999-01-01)");
+    assert_eq!(cors["novelty"], "unchanged", "{cors:#}");
+    let compared = &second["comparison"];
+    assert_eq!((&compared["new"], &compared["fixed"]), (&json!(0), &json!([])), "{compared:#}");
+}
+
+/// The exports beside the report are what other programs take.
+fn exports_are_valid(place: &Workplace) {
+    let run = place.run();
+    let read = |name: &str| -> Value {
+        let text = std::fs::read_to_string(run.path().join(name)).expect("there");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let sarif = read("security.sarif");
+    // Types that are made from the standard's schema: what is missing or of another kind is refused.
+    let typed: serde_sarif::sarif::Sarif = serde_json::from_value(sarif.clone()).expect("SARIF");
+    assert_eq!(typed.runs.len(), 1);
+    let results = sarif["runs"][0]["results"].as_array().expect("results");
+    assert!(results.len() > 20, "{}", results.len());
+    let dojo = read("security_defectdojo.json");
+    let titles = dojo["findings"].as_array().expect("findings");
+    assert_eq!(titles.len(), results.len());
+    for finding in titles {
+        let severity = finding["severity"].as_str().expect("required");
+        assert!(["Info", "Low", "Medium", "High", "Critical"].contains(&severity));
+        assert!(finding["title"].is_string() && finding["description"].is_string());
+    }
+    assert!(read("security_report.json")["security"]["score"].is_number());
+}

@@ -1,0 +1,119 @@
+//! Trivy by a stand-in of its name, with what the real one answers and with what it should not.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use super::support::Workplace;
+use super::{run, status};
+
+/// What the stand-in does with an image, by its name.
+const SCRIPT: &str = r#"#!/bin/sh
+echo "$@" >> "$(dirname "$0")/asked"
+case "$*" in
+    "version --format json") cat "$(dirname "$0")/version.json"; exit 0 ;;
+    *--download-db-only*) exit 0 ;;
+esac
+for image; do :; done
+case "$image" in
+    absent) echo '2026-11-24T10:00:00Z FATAL Fatal error run error: image scan error: unable to find the specified image' >&2; exit 1 ;;
+    torn) printf '{"SchemaVersion":2,"Results":[{"Target' ;;
+    empty) : ;;
+    huge) yes '{"SchemaVersion":2}' ;;
+    slow) sleep 100 ;;
+    *) cat "$(dirname "$0")/$image.json" ;;
+esac
+"#;
+
+struct Scan {
+    section: Value,
+    asked: String,
+    code: Option<i32>,
+}
+
+/// Scans images with the stand-in.
+async fn scan(names: &[&str], more: Value) -> Scan {
+    let place = Workplace::new();
+    let folder = place.path().join("bin");
+    std::fs::create_dir(&folder).expect("created");
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("written");
+    write("old.json", include_str!("../fixtures/trivy/old-alpine.json"));
+    write("static.json", include_str!("../fixtures/trivy/no-os.json"));
+    write("clean.json", r#"{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs"}]}"#);
+    write("next.json", r#"{"SchemaVersion":3,"Results":[]}"#);
+    let lang = json!({ "SchemaVersion": 2, "Metadata": null, "Results": [
+        { "Target": "go.mod", "Class": "lang-pkgs", "Vulnerabilities": [
+            { "VulnerabilityID": "CVE-2026-1", "PkgName": "x/net", "Severity": "HIGH" }] },
+        { "Target": "Dockerfile", "Class": "config", "Misconfigurations": [{ "ID": "DS002" }] },
+        { "Target": "licenses", "Class": "license", "Licenses": [] },
+    ] });
+    write("lang.json", &lang.to_string());
+    let now = jiff::Timestamp::now();
+    let version = json!({ "Version": "0.66.0", "VulnerabilityDB": { "UpdatedAt": now } });
+    write("version.json", &version.to_string());
+    write("trivy", SCRIPT);
+    let program = folder.join("trivy");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let mut images = json!({ "names": names, "trivy": program });
+    for (name, value) in more.as_object().expect("settings") {
+        images[name] = value.clone();
+    }
+    let config = json!({
+        "target": { "name": "images", "environment": "development" },
+        "services": { "chat": { "endpoint": { "base_url": "http://127.0.0.1:9" }, "model": "m" } },
+        "security": { "images": images },
+    });
+    let (code, section) = run(&place, &config, "no-token", &["--only", "images"]).await;
+    let asked = std::fs::read_to_string(folder.join("asked")).unwrap_or_default();
+    Scan { section, asked, code }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn images_are_scanned_with_one_download_and_weigh_by_what_can_be_fixed() {
+    let Scan { section, asked, code } = scan(&["old", "clean", "lang"], json!({})).await;
+    assert_eq!(status(&section, "image scan"), "vulnerable", "{section:#}");
+    assert_eq!(asked.matches("--download-db-only").count(), 1);
+    let scans = asked.lines().filter(|line| line.contains("--format json --severity"));
+    assert!(scans.clone().all(|line| line.contains("--skip-db-update")), "{asked}");
+    assert_eq!(scans.count(), 3);
+    let image = |name: &str| {
+        let all = section["images"].as_array().expect("images");
+        all.iter().find(|image| image["image"] == name).expect("told").clone()
+    };
+    assert_eq!(image("old")["end_of_life"], true);
+    assert_eq!(image("old")["fixable"]["critical"], 1, "{section:#}");
+    assert_eq!(image("lang")["unfixed"]["high"], 1);
+    assert_eq!(image("clean")["fixable"]["critical"], 0);
+    assert_eq!(section["database"]["age_hours"], 0);
+    assert_eq!(code, Some(1), "a critical one that can be fixed fails");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_scanned_is_never_clean() {
+    for image in ["static", "absent", "torn", "empty", "huge", "next"] {
+        let Scan { section, code, .. } = scan(&[image], json!({})).await;
+        assert_eq!(status(&section, "image scan"), "not tested", "{image}: {section:#}");
+        assert!(section["score"].as_f64() < Some(100.0), "{image}");
+        assert_eq!(code, Some(3), "{image}: {section:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_too_long_is_ended_and_options_go_through() {
+    let more = json!({
+        "offline": true, "patience": "1s", "ignore_file": "ignored", "vex": ["a.vex.json"],
+    });
+    let Scan { section, asked, .. } = scan(&["clean", "slow"], more).await;
+    assert_eq!(status(&section, "image scan"), "not tested");
+    assert!(!asked.contains("--download-db-only"), "{asked}");
+    for option in
+        ["--offline-scan", "--skip-java-db-update", "--ignorefile ignored", "--vex a.vex.json"]
+    {
+        assert!(asked.contains(option), "{option}: {asked}");
+    }
+    let server = json!({ "server": "http://127.0.0.1:4954" });
+    let Scan { asked, .. } = scan(&["clean"], server).await;
+    assert!(
+        asked.contains("--server http://127.0.0.1:4954") && !asked.contains("--skip-db-update")
+    );
+}
