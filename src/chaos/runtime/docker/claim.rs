@@ -48,26 +48,41 @@ pub async fn take(engine: &Engine, run_id: &str, length: Duration) -> Result<(),
     Err(RuntimeError::new("another run took the Docker engine at the same moment"))
 }
 
-/// Gives an engine back: its lease, and the helper image.
+/// Gives an engine back: its lease, and the helper image. One that another run has is left alone.
 ///
 /// # Errors
 /// When the engine does not answer, or keeps something.
 pub async fn give_back(engine: &Engine, run_id: &str) -> Result<(), RuntimeError> {
-    if is_held(engine, run_id).await? {
-        image::remove(engine).await?;
-        remove(engine).await?;
+    match holder(engine).await? {
+        Some(other) if other != run_id => Ok(()),
+        held => {
+            // Also without a lease: an import may come to be after its owner and the lease are gone.
+            image::remove(engine).await?;
+            if held.is_some() { remove(engine).await } else { Ok(()) }
+        }
     }
-    Ok(())
 }
 
-/// Whether this run has the engine.
+/// What a run has of an engine, in words: its lease, and the helper image unless it is another run's.
 ///
 /// # Errors
 /// When the engine does not answer.
-pub async fn is_held(engine: &Engine, run_id: &str) -> Result<bool, RuntimeError> {
+pub async fn kept(engine: &Engine, run_id: &str) -> Result<Vec<String>, RuntimeError> {
+    match holder(engine).await? {
+        Some(other) if other != run_id => Ok(Vec::new()),
+        held => {
+            let mut kept = image::names(engine).await?;
+            kept.extend(held.map(|_| "the lease on the Docker engine".to_owned()));
+            Ok(kept)
+        }
+    }
+}
+
+/// The run that has the engine, if one has.
+async fn holder(engine: &Engine) -> Result<Option<String>, RuntimeError> {
     match engine.docker.inspect_volume(VOLUME).await {
-        Ok(volume) => Ok(volume.labels.get(RUN).is_some_and(|of| of == run_id)),
-        Err(error) if is_absent(&error) => Ok(false),
+        Ok(volume) => Ok(Some(volume.labels.get(RUN).cloned().unwrap_or_default())),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(failed(error)),
     }
 }

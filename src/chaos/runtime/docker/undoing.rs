@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::address::Address;
 use super::engine::Engine;
-use super::{claim, container, image};
+use super::{claim, container};
 use crate::chaos::helper::{TargetProcess, Task, Work};
 use crate::chaos::runtime::RuntimeError;
 
@@ -116,15 +116,7 @@ pub async fn give_back(address: &Address, run_id: &str) -> Result<(), RuntimeErr
 
 /// What a run left at an engine besides its faults.
 pub async fn kept(address: &Address, run_id: &str) -> Vec<String> {
-    looked(address, |engine| async move {
-        if !claim::is_held(&engine, run_id).await? {
-            return Ok(Vec::new());
-        }
-        let mut left = vec!["the lease on the Docker engine".to_owned()];
-        left.extend(image::names(&engine).await?);
-        Ok(left)
-    })
-    .await
+    looked(address, |engine| async move { claim::kept(&engine, run_id).await }).await
 }
 
 async fn remove_helpers(engine: &Engine, token: &str) -> Result<(), RuntimeError> {
