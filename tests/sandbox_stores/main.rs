@@ -63,3 +63,15 @@ impl Drop for Up {
         let _ = self.process.wait();
     }
 }
+
+#[test]
+fn the_whole_drill_passes_on_the_four_stores() {
+    let place = Workplace::new();
+    let output = place.output(&["backup", "--headless", "--documents", "40", "--seed", "5"]);
+    let said = support::text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", support::text(&output.stderr));
+    for store in ["redis", "qdrant", "neo4j", "minio"] {
+        assert!(said.contains(&format!("{store}: pass: L6: zero data loss")), "{said}");
+    }
+    place.wait_until_nothing_runs();
+}
