@@ -93,29 +93,34 @@ pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
     }
     let secret = SecretSource::File(settings.password_file.clone());
     let secret = secret.read().map_err(io::Error::other)?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
-    let listener = TcpListener::bind(address).await?;
-    let served = async {
-        match settings.store {
-            #[cfg(feature = "sandbox-stores")]
-            StoreKind::Redis => redis::serve(listener, secret.expose()).await,
-            #[cfg(feature = "sandbox-stores")]
-            StoreKind::Minio => {
-                minio::serve(listener, credentials::ACCESS_KEY, secret.expose()).await
-            }
-            #[cfg(feature = "sandbox-stores")]
-            StoreKind::Neo4j => neo4j::serve(listener, secret.expose()).await,
-            #[cfg(feature = "sandbox-stores")]
-            StoreKind::Qdrant => {
-                let address =
-                    SocketAddr::from((Ipv4Addr::LOCALHOST, settings.second_port.unwrap_or(0)));
-                qdrant::serve(listener, TcpListener::bind(address).await?, secret.expose()).await
-            }
-            other => Err(io::Error::other(format!("this build has no {other} of its own"))),
-        }
-    };
+    let listener = listen(settings.port).await?;
     tokio::select! {
-        served = served => served,
+        served = speak(settings, listener, secret.expose()) => served,
         () = lifeline::parent_gone() => Ok(()),
     }
+}
+
+async fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+}
+
+/// Speaks a store's protocol.
+#[cfg(feature = "sandbox-stores")]
+async fn speak(settings: &StoreSettings, listener: TcpListener, secret: &str) -> io::Result<()> {
+    match settings.store {
+        StoreKind::Redis => redis::serve(listener, secret).await,
+        StoreKind::Minio => minio::serve(listener, credentials::ACCESS_KEY, secret).await,
+        StoreKind::Neo4j => neo4j::serve(listener, secret).await,
+        StoreKind::Qdrant => {
+            let second = listen(settings.second_port.unwrap_or(0)).await?;
+            qdrant::serve(listener, second, secret).await
+        }
+        StoreKind::Postgres => Err(io::Error::other("there is no embedded PostgreSQL")),
+    }
+}
+
+/// Says that this build was made without them.
+#[cfg(not(feature = "sandbox-stores"))]
+async fn speak(settings: &StoreSettings, _: TcpListener, _: &str) -> io::Result<()> {
+    Err(io::Error::other(format!("this build has no {} of its own", settings.store)))
 }
