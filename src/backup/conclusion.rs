@@ -71,8 +71,7 @@ fn summary(
     let compared = || reports.iter().filter_map(|report| report.comparison.as_ref());
     let all_compared = compared().count() == reports.len() && crashed == 0;
     // A verifier that was not shown to notice a loss has seen none.
-    let tested = |report: &StoreReport| report.verifier.all().iter().all(|(_, c)| *c == Some(true));
-    let trusted = all_compared && reports.iter().all(tested);
+    let trusted = all_compared && reports.iter().all(|report| report.verifier_missed().is_empty());
     let lost: u64 = compared().map(|comparison| comparison.lost()).sum();
     let expected = compared().map(|comparison| comparison.expected).sum();
     let slowest = |of: fn(&StoreReport) -> Option<u64>| reports.iter().filter_map(of).max();

@@ -2,7 +2,7 @@
 //! written.
 
 use super::drill::{check_room, size};
-use super::phase::{dataset, selection, subject};
+use super::phase::{dataset, selection};
 use super::stores::{DrillError, Namespace};
 use super::subject::{OpenStore, Subject};
 use crate::config::Config;
@@ -20,7 +20,10 @@ pub async fn dry_run(config: &Config, seed: u64) -> Vec<String> {
         names.dashed().replace("run", "RUN")
     )];
     for kind in chosen {
-        let Some(subject) = subject(config, kind, &names, false) else { continue };
+        let Some(store) = config.stores.get(kind).cloned() else { continue };
+        let timeout_ms = config.backup.timeout.get().as_millis() as u64;
+        let names = names.clone();
+        let subject = Subject { kind, store, names, timeout_ms, embedded: false };
         let needed = dataset.estimated_bytes(kind);
         lines.push(match look(&subject, needed).await {
             Ok(line) => format!("{kind}: {line}"),

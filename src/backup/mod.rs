@@ -9,6 +9,7 @@ mod dry_run;
 pub mod ledger;
 mod phase;
 pub mod record;
+mod service;
 pub mod stores;
 mod subject;
 mod undo;

@@ -10,10 +10,11 @@ use tokio::task::JoinSet;
 use super::conclusion;
 use super::dataset::Dataset;
 use super::drill::{Drill, Ended, Gate, Gatekeeper, Wanted, check_disk, gate};
+use super::service::ServiceDrill;
 use super::stores::{DrillError, Namespace};
-use super::subject::{Subject, Undo};
+use super::subject::{OpenStore, Subject, Undo};
 use super::undo::{Undos, make_folder, remove_folder};
-use crate::config::{Backup, BackupWay, Config, PhaseKind, StoreKind};
+use crate::config::{Backup, BackupWay, Config, PhaseKind, Store, StoreKind};
 use crate::run::clock::PlanClock;
 use crate::run::event::{BackupEvent, DrillStart, DrillWay, EventBody, PhaseOutcome, Verdict};
 use crate::run::phase::{Phase, PhaseContext, PhaseControl, Wish};
@@ -82,21 +83,14 @@ pub(super) fn dataset(backup: &Backup, seed: u64) -> Dataset {
     }
 }
 
-/// How a configured store is reached.
-pub(super) fn subject(
-    config: &Config,
-    kind: StoreKind,
-    names: &Namespace,
-    embedded: bool,
-) -> Option<Subject> {
-    let store = config.stores.get(kind)?.clone();
-    let timeout_ms = config.backup.timeout.get().as_millis() as u64;
-    Some(Subject { kind, store, names: names.clone(), timeout_ms, embedded })
-}
-
 struct Session {
-    drills: Vec<Drill>,
-    start: DrillStart,
+    config: Arc<Config>,
+    options: BackupOptions,
+    run_id: String,
+    names: Namespace,
+    /// The stores, and about how many bytes each of them gets.
+    stores: Vec<(StoreKind, u64)>,
+    skipped: Vec<(StoreKind, String)>,
     dataset: Dataset,
     folder: PathBuf,
     folder_undo: u64,
@@ -105,12 +99,8 @@ struct Session {
 
 impl Session {
     async fn begin(context: &PhaseContext, options: &BackupOptions) -> Result<Self, DrillError> {
-        let config = &context.config;
-        if config.backup.way != BackupWay::BuiltIn {
-            let reason = "backup.way: only built_in can be drilled so far";
-            return Err(DrillError::Refused(reason.into()));
-        }
-        let (chosen, skipped) = selection(config);
+        let config = Arc::clone(&context.config);
+        let (chosen, skipped) = selection(&config);
         if chosen.is_empty() {
             return Err(DrillError::Refused(
                 "no store to drill: expected some under `stores` in the configuration".into(),
@@ -118,55 +108,120 @@ impl Session {
         }
         let dataset = dataset(&config.backup, context.seed);
         let names = Namespace::new(&context.run_id, rand::random());
-        let kinds = chosen.clone();
         let sizes = tokio::task::spawn_blocking(move || {
-            kinds.into_iter().map(|kind| dataset.estimated_bytes(kind)).collect::<Vec<u64>>()
+            let size = |kind| (kind, dataset.estimated_bytes(kind));
+            chosen.into_iter().map(size).collect::<Vec<(StoreKind, u64)>>()
         });
-        let sizes = sizes.await.map_err(std::io::Error::other)?;
-        check_disk(sizes.iter().sum(), &options.run_folder)?;
+        let stores = sizes.await.map_err(std::io::Error::other)?;
+        check_disk(stores.iter().map(|(_, bytes)| bytes).sum(), &options.run_folder)?;
         let state = StateDir::open().map_err(std::io::Error::other)?;
         let undos = Arc::new(Undos::open(&state, &context.run_id)?);
         let folder = options.run_folder.join("drill");
         let folder_undo = undos.intend(&Undo::Folder { path: folder.clone() })?;
         make_folder(&folder, &names)?;
-        let drill = |(kind, needed): (StoreKind, u64)| {
-            let subject = subject(config, kind, &names, options.embedded)?;
-            Some(Drill {
-                run_id: context.run_id.clone(),
-                label: subject.store.label.clone(),
-                opener: Arc::new(subject),
-                names: names.clone(),
-                dataset,
-                needed,
-                folder: folder.join(kind.name()),
-                canary_interval: config.backup.canary_interval.get(),
-                undos: Arc::clone(&undos),
-            })
-        };
-        let drills = chosen.iter().copied().zip(sizes).filter_map(drill).collect();
-        let start = DrillStart {
-            way: DrillWay::BuiltIn,
-            documents: dataset.documents,
-            seed: dataset.seed,
-            namespace: names.name(),
-            stores: chosen,
+        let (run_id, options) = (context.run_id.clone(), options.clone());
+        Ok(Self {
+            config,
+            options,
+            run_id,
+            names,
+            stores,
             skipped,
-        };
-        Ok(Self { drills, start, dataset, folder, folder_undo, undos })
+            dataset,
+            folder,
+            folder_undo,
+            undos,
+        })
     }
 
     async fn run(self, context: PhaseContext) -> PhaseOutcome {
         let PhaseContext { events, mut control, length, .. } = context;
-        events.emit(EventBody::Backup(BackupEvent::Started(self.start.clone())));
-        let (keeper, gate) = gate();
-        let work = side_by_side(self.drills, &events, gate);
-        let ended = steer(work, keeper, &mut control, length).await;
-        let outcome = conclusion::conclude(self.start, self.dataset, ended, &events).await;
+        let ways: &[DrillWay] = match self.config.backup.way {
+            BackupWay::BuiltIn => &[DrillWay::BuiltIn],
+            BackupWay::Platform => &[DrillWay::Platform],
+            BackupWay::Both => &[DrillWay::BuiltIn, DrillWay::Platform],
+        };
+        let mut clock = PlanClock::start();
+        let mut outcomes: Vec<PhaseOutcome> = Vec::new();
+        for way in ways {
+            if matches!(control.wish(), Wish::Stop | Wish::StopNow) {
+                break;
+            }
+            let start = self.start(*way);
+            events.emit(EventBody::Backup(BackupEvent::Started(start.clone())));
+            let (keeper, gate) = gate();
+            let work = self.drill(*way, &events, gate);
+            let ended = steer(work, keeper, &mut control, &mut clock, length).await;
+            outcomes.push(conclusion::conclude(start, self.dataset, ended, &events).await);
+        }
         match remove_folder(&self.folder) {
             Ok(()) => self.undos.done(self.folder_undo),
             Err(error) => log::warn!("cannot remove {}: {error}", self.folder.display()),
         }
-        outcome
+        let worst = outcomes.iter().map(|outcome| outcome.verdict).max();
+        let reasons: Vec<String> = outcomes.into_iter().map(|outcome| outcome.reason).collect();
+        PhaseOutcome::new(worst.unwrap_or(Verdict::Aborted), reasons.join(" | "))
+    }
+
+    fn start(&self, way: DrillWay) -> DrillStart {
+        DrillStart {
+            way,
+            documents: self.dataset.documents,
+            seed: self.dataset.seed,
+            namespace: self.names.name(),
+            stores: self.stores.iter().map(|(kind, _)| *kind).collect(),
+            skipped: self.skipped.clone(),
+        }
+    }
+
+    async fn drill(
+        &self,
+        way: DrillWay,
+        events: &EventSink,
+        gate: Gate,
+    ) -> Vec<(StoreKind, Option<Ended>)> {
+        let drills = self.drills(way);
+        let Some(service) =
+            self.config.backup.platform.clone().filter(|_| way == DrillWay::Platform)
+        else {
+            return side_by_side(drills, events, gate).await;
+        };
+        let into = service.restore.iter().flat_map(|restore| &restore.into);
+        let scratch = into.map(|(kind, store)| {
+            let store = store.clone();
+            let opener: Arc<dyn OpenStore> = Arc::new(self.subject(*kind, store, false));
+            (*kind, opener)
+        });
+        let scratch = scratch.collect();
+        let rpo = events.with_state(|state| {
+            state.promises.as_ref().map(|promises| promises.recovery.rpo.get())
+        });
+        let (in_place, undos) = (self.options.in_place, Arc::clone(&self.undos));
+        ServiceDrill { service, drills, scratch, in_place, rpo, undos }.run(events, gate).await
+    }
+
+    fn subject(&self, kind: StoreKind, store: Store, embedded: bool) -> Subject {
+        let timeout_ms = self.config.backup.timeout.get().as_millis() as u64;
+        Subject { kind, store, names: self.names.clone(), timeout_ms, embedded }
+    }
+
+    fn drills(&self, way: DrillWay) -> Vec<Drill> {
+        let drill = |(kind, needed): &(StoreKind, u64)| {
+            let store = self.config.stores.get(*kind)?.clone();
+            let label = store.label.clone();
+            Some(Drill {
+                run_id: self.run_id.clone(),
+                label,
+                opener: Arc::new(self.subject(*kind, store, self.options.embedded)),
+                names: self.names.clone(),
+                dataset: self.dataset,
+                needed: *needed,
+                folder: self.folder.join(way.words()).join(kind.name()),
+                canary_interval: self.config.backup.canary_interval.get(),
+                undos: Arc::clone(&self.undos),
+            })
+        };
+        self.stores.iter().filter_map(drill).collect()
     }
 }
 
@@ -208,10 +263,10 @@ pub(super) async fn steer<T>(
     work: impl Future<Output = T>,
     mut keeper: Gatekeeper,
     control: &mut PhaseControl,
+    clock: &mut PlanClock,
     length: std::time::Duration,
 ) -> T {
     let mut work = std::pin::pin!(work);
-    let mut clock = PlanClock::start();
     let (mut holding, mut over) = (false, false);
     loop {
         let left = length.saturating_sub(clock.elapsed());

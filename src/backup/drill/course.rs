@@ -57,13 +57,15 @@ pub struct Ended {
 }
 
 /// A drill under way, and what it has found so far.
-pub(super) struct Course<'a> {
+pub struct Course<'a> {
     pub drill: &'a Drill,
     pub gate: Gate,
     pub at_work: Option<AtWork>,
     pub reporter: Reporter,
     pub report: StoreReport,
     pub store: Option<Arc<dyn DrillStore>>,
+    /// The store that a backup was restored into, where it is another one.
+    pub scratch: Option<Arc<dyn DrillStore>>,
     pub identity: Option<Identity>,
     pub bystanders: Vec<(String, u64)>,
     /// Entry of the undo journal, once something of ours may be there.
@@ -77,16 +79,17 @@ pub(super) struct Course<'a> {
 }
 
 impl Drill {
-    /// Drills one store, and removes everything of it again.
-    pub async fn run(&self, events: EventSink, gate: Gate) -> Ended {
+    /// The course of this drill, with nothing done.
+    pub(in crate::backup) fn begin(&self, events: EventSink, gate: Gate) -> Course<'_> {
         let kind = self.opener.kind();
-        let mut course = Course {
+        Course {
             drill: self,
             gate,
             at_work: None,
             reporter: Reporter::new(events, kind),
             report: empty_report(kind, self.label.clone()),
             store: None,
+            scratch: None,
             identity: None,
             bystanders: Vec::new(),
             undo: None,
@@ -96,8 +99,13 @@ impl Drill {
             archive: None,
             disaster: None,
             restored: None,
-        };
-        let outcome = course.all_steps().await;
+        }
+    }
+
+    /// Drills one store, and removes everything of it again.
+    pub async fn run(&self, events: EventSink, gate: Gate) -> Ended {
+        let mut course = self.begin(events, gate);
+        let outcome = course.steps(&DrillStep::ALL).await;
         course.conclude(outcome).await
     }
 }
@@ -124,10 +132,11 @@ pub(super) fn empty_report(store: crate::config::StoreKind, label: Option<String
 }
 
 impl Course<'_> {
-    async fn all_steps(&mut self) -> Result<(), DrillError> {
+    /// Takes steps, one after the other, until one fails.
+    pub(in crate::backup) async fn steps(&mut self, steps: &[DrillStep]) -> Result<(), DrillError> {
         // Differences are not the end: they are counted by the last step.
         let mut differences = None;
-        for step in DrillStep::ALL {
+        for step in steps.iter().copied() {
             if step <= DrillStep::Destroy {
                 // The last point at which it can hold is before anything is destroyed.
                 self.gate.pass(&mut self.at_work).await?;
@@ -179,7 +188,23 @@ impl Course<'_> {
         self.store.clone().ok_or_else(|| DrillError::Wrong("there is no connection".into()))
     }
 
-    async fn conclude(mut self, outcome: Result<(), DrillError>) -> Ended {
+    /// A step that is done for several stores at once: it has ended when `work` has.
+    pub(in crate::backup) async fn step_of<T>(
+        &mut self,
+        step: DrillStep,
+        work: impl Future<Output = Result<(T, String), DrillError>>,
+    ) -> Result<T, DrillError> {
+        self.reporter.begin(step, None);
+        let done = work.await;
+        let took = self.reporter.end(done.as_ref().map(|(_, detail)| detail.as_str()));
+        if step == DrillStep::Restore {
+            self.report.times.restore_us = Some(took.as_micros() as u64);
+        }
+        done.map(|(value, _)| value)
+    }
+
+    /// Cleans, decides, and says so.
+    pub(in crate::backup) async fn conclude(mut self, outcome: Result<(), DrillError>) -> Ended {
         self.stop_canaries().await;
         self.clean().await;
         let stopped = self.gate.over();
@@ -189,7 +214,7 @@ impl Course<'_> {
         Ended { report: self.report, documents: self.restored.map(|holding| holding.documents) }
     }
 
-    pub(super) async fn stop_canaries(&mut self) {
+    pub(in crate::backup) async fn stop_canaries(&mut self) {
         if let Some(canaries) = self.canaries.take() {
             self.written = canaries.stop().await;
             self.report.times.canaries_written = self.written.acknowledged.len() as u64;
@@ -201,12 +226,34 @@ impl Course<'_> {
     }
 
     /// Removes everything of ours, and looks whether it and everything else is as it was.
+    pub(in crate::backup) fn kind(&self) -> crate::config::StoreKind {
+        self.drill.opener.kind()
+    }
+
+    /// Removes what a restore brought into a scratch store.
+    pub(in crate::backup) async fn clean_scratch(&mut self, undo: Option<u64>, undos: &Undos) {
+        let (Some(undo), Some(scratch)) = (undo, self.scratch.take()) else { return };
+        let removed = tokio::time::timeout(CLEANING, remove(&*scratch, &self.drill.names)).await;
+        match removed {
+            Ok(Ok(left)) if left.is_empty() => undos.done(undo),
+            Ok(Ok(left)) => self.scratch_residue(&left.join(", ")),
+            Ok(Err(error)) => self.scratch_residue(&error.to_string()),
+            Err(_) => self.scratch_residue("no answer"),
+        }
+    }
+
+    fn scratch_residue(&mut self, what: &str) {
+        let names = self.drill.names.name();
+        self.report.residue.push(format!("{names} in the scratch store: {what}"));
+    }
+
     async fn clean(&mut self) {
         if let Some(undo) = self.undo {
-            self.report.residue = self.remove_all().await;
-            if self.report.residue.is_empty() {
+            let left = self.remove_all().await;
+            if left.is_empty() {
                 self.drill.undos.done(undo);
             }
+            self.report.residue.extend(left);
         }
         if let Some(store) = &self.store {
             let asked = tokio::time::timeout(CLEANING, store.bystanders()).await;

@@ -104,6 +104,13 @@ impl Gate {
         }
     }
 
+    /// Waits until everything is to end. Cancel-safe.
+    pub async fn closed(&mut self) -> DrillError {
+        // A phase that is gone wants everything to end.
+        let _ = self.wanted.wait_for(|wanted| matches!(wanted, Wanted::End(_))).await;
+        ended()
+    }
+
     /// For the middle of a step: it can end there, but not hold.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::backup::archive::{Archive, ArchiveError};
+use crate::backup::archive::Archive;
 use crate::backup::ledger::{Difference, Entry, Ledger, compare};
 use crate::backup::record::{Record, Value};
 use crate::backup::stores::{DrillError, is_definition};
@@ -23,10 +23,10 @@ pub fn catches_flipped_byte(archive: &Archive, scratch: &Path) -> Result<bool, D
 /// by its name. Blocks.
 pub fn catches_differences(
     before: &Ledger,
-    archive: &Archive,
+    records: impl Iterator<Item = Result<Record, DrillError>>,
     test: &mut VerifierTest,
 ) -> Result<(), DrillError> {
-    let Some(victims) = victims(archive)? else { return Ok(()) };
+    let Some(victims) = victims(records)? else { return Ok(()) };
     let [altered, removed, added] = victims.names();
     let found = compare(before.entries()?, victims.copy_of(before.entries()?))?;
     let only = |names: &[String], count: u64, name: &str| count == 1 && names == [name.to_owned()];
@@ -45,9 +45,11 @@ struct Victims {
     added: Record,
 }
 
-/// Two data records of the backup; none where it has fewer.
-fn victims(archive: &Archive) -> Result<Option<Victims>, ArchiveError> {
-    let mut data = archive.records().filter(|record| {
+/// Two records that are data; none where there are fewer.
+fn victims(
+    records: impl Iterator<Item = Result<Record, DrillError>>,
+) -> Result<Option<Victims>, DrillError> {
+    let mut data = records.filter(|record| {
         record.as_ref().map_or(true, |record| {
             !is_definition(&record.kind) && !crate::backup::dataset::is_canary(&record.name())
         })

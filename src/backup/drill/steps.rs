@@ -73,7 +73,7 @@ impl Course<'_> {
     }
 
     /// Everything that this server can hold, in the order in which it can be written.
-    fn records(
+    pub(super) fn records(
         &self,
     ) -> Result<impl Iterator<Item = Result<Record, DrillError>> + Send + use<>, DrillError> {
         let (store, identity) = (self.store()?, self.identity()?);
@@ -105,7 +105,7 @@ impl Course<'_> {
 
     /// Reads everything that is in our place.
     pub(super) async fn look(&mut self, name: &str) -> Result<Holding, DrillError> {
-        let store = self.store()?;
+        let store = self.restored_store()?;
         let (kind, folder) = (store.kind(), &self.drill.folder);
         let mut sink = LedgerSink::new(kind, folder, name, &self.gate, &mut self.reporter);
         store.read(&mut sink).await?;
@@ -227,6 +227,11 @@ impl Course<'_> {
         Ok(format!("{there} records are gone, absence proven"))
     }
 
+    /// Where restored data is: in the store itself, unless it was restored elsewhere.
+    pub(super) fn restored_store(&self) -> Result<Arc<dyn DrillStore>, DrillError> {
+        self.scratch.clone().map_or_else(|| self.store(), Ok)
+    }
+
     /// What is backed up here must not be destroyed or restored elsewhere.
     pub(super) async fn check_same_server(&self, store: &dyn DrillStore) -> Result<(), DrillError> {
         let (now, then) = (store.identify().await?, self.identity()?);
@@ -238,4 +243,19 @@ impl Course<'_> {
             now.server, now.id, then.server, then.id
         )))
     }
+}
+
+/// Refuses a scratch store that is the store itself.
+pub async fn check_other_server(
+    course: &Course<'_>,
+    scratch: &dyn DrillStore,
+) -> Result<(), DrillError> {
+    let (source, target) = (course.identity()?, scratch.identify().await?);
+    if source.id != target.id {
+        return Ok(());
+    }
+    Err(DrillError::Refused(format!(
+        "the scratch store is the platform's own {} ({}): --arm-in-place NAME restores into it",
+        target.server, target.id
+    )))
 }

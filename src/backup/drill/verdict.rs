@@ -10,13 +10,7 @@ pub(super) fn decide(
     outcome: Result<(), DrillError>,
     stopped: Option<Verdict>,
 ) {
-    let missed: Vec<&str> = report
-        .verifier
-        .all()
-        .into_iter()
-        .filter(|(_, caught)| *caught != Some(true))
-        .map(|(name, _)| name)
-        .collect();
+    let missed = report.verifier_missed();
     let (verdict, reason) = match outcome {
         Ok(()) if missed.is_empty() => (Verdict::Pass, zero_data_loss(report)),
         // It says that nothing was lost, but would not have noticed.
@@ -44,11 +38,9 @@ fn zero_data_loss(report: &StoreReport) -> String {
     format!("zero data loss, {records} records equal one by one")
 }
 
-/// Before there is data nothing can be lost, and what is refused was not tried.
-const fn failed_in(step: DrillStep, error: &DrillError) -> Verdict {
-    match (step, error) {
-        (DrillStep::Setup | DrillStep::Inject, _)
-        | (DrillStep::Destroy, DrillError::Refused(_)) => Verdict::Inconclusive,
-        _ => Verdict::Fail,
-    }
+/// Before there is data nothing can be lost, and what is refused before the restore was not tried.
+fn failed_in(step: DrillStep, error: &DrillError) -> Verdict {
+    let refused = matches!(error, DrillError::Refused(_)) && step <= DrillStep::Destroy;
+    let before = matches!(step, DrillStep::Setup | DrillStep::Inject);
+    if before || refused { Verdict::Inconclusive } else { Verdict::Fail }
 }

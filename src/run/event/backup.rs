@@ -339,6 +339,20 @@ pub struct StoreReport {
     pub notes: Vec<String>,
 }
 
+impl StoreReport {
+    /// What the verifier missed of its own test. A flipped byte is asked of it only where the backup
+    /// has checksums that can tell.
+    pub fn verifier_missed(&self) -> Vec<&'static str> {
+        let needs_flip = !self.manifest_sha256.is_empty();
+        let missed = |name: &str, caught: Option<bool>| match caught {
+            Some(caught) => !caught,
+            None => needs_flip || name != "flipped",
+        };
+        let all = self.verifier.all().into_iter();
+        all.filter(|(name, caught)| missed(name, *caught)).map(|(name, _)| name).collect()
+    }
+}
+
 /// Whether every document is in all restored stores, with the same content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosureReport {

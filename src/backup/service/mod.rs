@@ -1,0 +1,250 @@
+//! The platform's own backup service under drill: known data is put into its stores, it is asked for a
+//! backup, the files are checked, and the backup is restored into scratch stores and compared there.
+
+mod artefact;
+mod call;
+mod format;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::time::Instant;
+
+use super::drill::{Course, Drill, Ended, Gate, check_other_server};
+use super::stores::DrillError;
+use super::subject::OpenStore;
+use super::undo::Undos;
+use crate::config::{Artefact, Call, PlatformBackup, StoreKind};
+use crate::platform::text::excerpt;
+use crate::run::event::{BackupEvent, BackupLevel, DrillStep, EventBody};
+use crate::run::recorder::EventSink;
+
+/// Stores that are worked on at the same time.
+const SIDE_BY_SIDE: usize = 4;
+/// The steps before the backup is asked for.
+const BEFORE: [DrillStep; 3] = [DrillStep::Setup, DrillStep::Inject, DrillStep::VerifyInitial];
+/// The steps after it was restored.
+const AFTER: [DrillStep; 2] = [DrillStep::VerifyIntegrity, DrillStep::DataLoss];
+
+/// A drill of the platform's backup service.
+pub(super) struct ServiceDrill {
+    /// How it is asked.
+    pub service: PlatformBackup,
+    /// The stores of the platform.
+    pub drills: Vec<Drill>,
+    /// The scratch stores.
+    pub scratch: BTreeMap<StoreKind, Arc<dyn OpenStore>>,
+    /// Whether a restore into the platform's own stores was confirmed.
+    pub in_place: bool,
+    /// The promised RPO, against which the age of the last backup is held.
+    pub rpo: Option<std::time::Duration>,
+    /// Remembers what has to be undone in scratch stores.
+    pub undos: Arc<Undos>,
+}
+
+/// One store: its course, and how far it got.
+struct One<'a> {
+    course: Course<'a>,
+    outcome: Result<(), DrillError>,
+    /// Entry of the undo journal for the scratch store.
+    scratch_undo: Option<u64>,
+}
+
+impl ServiceDrill {
+    /// Drills the service, and removes everything again.
+    pub async fn run(&self, events: &EventSink, gate: Gate) -> Vec<(StoreKind, Option<Ended>)> {
+        let mut all: Vec<One<'_>> = Vec::new();
+        for drill in &self.drills {
+            let course = drill.begin(events.clone(), gate.clone());
+            all.push(One { course, outcome: Ok(()), scratch_undo: None });
+        }
+        self.note_age(&mut all);
+        each(&mut all, &BEFORE).await;
+        let say = |message: String| {
+            events.emit(EventBody::Backup(BackupEvent::Service { message }));
+        };
+        let triggered = SystemTime::now();
+        self.back_up(&mut all, &say).await;
+        self.check_artefacts(&mut all, triggered).await;
+        self.restore(&mut all, &say).await;
+        each(&mut all, &AFTER).await;
+        let mut ended = Vec::new();
+        for One { mut course, outcome, scratch_undo } in all {
+            let kind = course.kind();
+            course.clean_scratch(scratch_undo, &self.undos).await;
+            ended.push((kind, Some(course.conclude(outcome).await)));
+        }
+        ended
+    }
+
+    fn artefacts(&self, kind: StoreKind) -> Vec<Artefact> {
+        let all = self.service.artefacts.iter();
+        all.filter(|artefact| artefact.store == kind).cloned().collect()
+    }
+
+    /// How old the last backup is before a new one is asked for.
+    fn note_age(&self, all: &mut [One<'_>]) {
+        for one in all {
+            let paths = self.artefacts(one.course.kind());
+            let times =
+                paths.iter().filter_map(|wanted| artefact::newest(&wanted.path).ok().flatten());
+            let age = times.filter_map(|(_, at)| at.elapsed().ok()).min();
+            let note = match (age, self.rpo) {
+                (Some(age), Some(rpo)) if age > rpo => format!(
+                    "the last backup was {} min old, and the promised RPO is {} min",
+                    age.as_secs() / 60,
+                    rpo.as_secs() / 60
+                ),
+                (Some(age), _) => format!("the last backup was {} min old", age.as_secs() / 60),
+                (None, _) => "there was no backup before".into(),
+            };
+            one.course.report.notes.push(note);
+        }
+    }
+
+    /// Asks for a backup, once for all stores, and waits until it is done.
+    async fn back_up(&self, all: &mut [One<'_>], say: &impl Fn(String)) {
+        let Some(gate) = at_work(all).next().map(|one| one.course.gate.clone()) else { return };
+        at_work(all).for_each(|one| one.course.reporter.begin(DrillStep::Backup, None));
+        let work = async {
+            let answer = call::call(&self.service.trigger).await?;
+            say(answer.words.clone());
+            match &self.service.wait {
+                Some(wait) => {
+                    let state = call::wait(wait, &answer).await?;
+                    Ok(format!("the backup service says {}", excerpt(&state)))
+                }
+                None => Ok(answer.words),
+            }
+        };
+        let done = unless_over(&gate, work).await;
+        if let Err(error) = &done {
+            say(error.to_string());
+        }
+        for one in at_work(all) {
+            one.course.reporter.end(done.as_deref());
+            match &done {
+                Ok(_) => {
+                    one.course.report.level = Some(BackupLevel::L0);
+                    // From here on nothing is in the backup: this is the moment of the disaster.
+                    one.course.stop_canaries().await;
+                    one.course.disaster = Some(Instant::now());
+                }
+                Err(error) => one.outcome = Err(DrillError::Wrong(error.to_string())),
+            }
+        }
+    }
+
+    async fn check_artefacts(&self, all: &mut [One<'_>], triggered: SystemTime) {
+        for one in at_work(all) {
+            let artefacts = self.artefacts(one.course.kind());
+            let folder = one.course.drill.folder.clone();
+            let work = async {
+                let checked = tokio::task::spawn_blocking(move || {
+                    artefact::check(&artefacts, triggered, Path::new(&folder))
+                });
+                let found = checked.await.map_err(std::io::Error::other)??;
+                let words = found.words.clone();
+                Ok((found, words))
+            };
+            match one.course.step_of(DrillStep::VerifyBackup, work).await {
+                Ok(found) => {
+                    let report = &mut one.course.report;
+                    report.level = Some(found.level);
+                    report.files = found.files;
+                    report.verifier.flipped = found.flipped;
+                }
+                Err(error) => one.outcome = Err(error),
+            }
+        }
+    }
+
+    /// Restores into the scratch stores, once for all of them.
+    async fn restore(&self, all: &mut [One<'_>], say: &impl Fn(String)) {
+        let Some(restore) = &self.service.restore else {
+            for one in at_work(all) {
+                let reason =
+                    "no `backup.platform.restore`: whether it can be restored is not known";
+                one.outcome = Err(DrillError::Refused(reason.into()));
+            }
+            return;
+        };
+        for one in at_work(all) {
+            one.outcome = self.open_scratch(one).await;
+        }
+        let Some(gate) = at_work(all).next().map(|one| one.course.gate.clone()) else { return };
+        at_work(all).for_each(|one| one.course.reporter.begin(DrillStep::Restore, None));
+        let done = unless_over(&gate, restore_call(&restore.call)).await;
+        match &done {
+            Ok(words) => say(words.clone()),
+            Err(error) => say(error.to_string()),
+        }
+        for one in at_work(all) {
+            let took = one.course.reporter.end(done.as_deref());
+            one.course.report.times.restore_us = Some(took.as_micros() as u64);
+            match &done {
+                Ok(_) => one.course.report.level = Some(BackupLevel::L4),
+                Err(error) => one.outcome = Err(DrillError::Wrong(error.to_string())),
+            }
+        }
+    }
+
+    /// Connects to the store that the backup is restored into. The platform's own is refused, unless
+    /// the run was armed for it: then our place in it is destroyed first.
+    async fn open_scratch(&self, one: &mut One<'_>) -> Result<(), DrillError> {
+        let kind = one.course.kind();
+        let Some(opener) = self.scratch.get(&kind) else {
+            let reason = format!("no scratch store for {kind}: backup.platform.restore.into");
+            return Err(DrillError::Refused(reason));
+        };
+        let scratch = opener.open().await?;
+        let other = check_other_server(&one.course, &*scratch).await;
+        if let Err(error) = other {
+            if !self.in_place {
+                return Err(error);
+            }
+            return one.course.steps(&[DrillStep::Destroy]).await;
+        }
+        let left = scratch.residue().await?;
+        if !left.is_empty() {
+            let reason = format!("the scratch store holds {} already", left.join(", "));
+            return Err(DrillError::Refused(reason));
+        }
+        one.course.report.absence_proven = true;
+        // What the restore brings there is ours to remove.
+        one.scratch_undo = Some(self.undos.intend(&opener.undo())?);
+        one.course.scratch = Some(scratch);
+        Ok(())
+    }
+}
+
+async fn restore_call(restore: &Call) -> Result<String, DrillError> {
+    Ok(call::call(restore).await?.words)
+}
+
+fn at_work<'a, 'b>(all: &'a mut [One<'b>]) -> impl Iterator<Item = &'a mut One<'b>> {
+    all.iter_mut().filter(|one| one.outcome.is_ok())
+}
+
+/// Takes the same steps in every store that has come so far.
+async fn each(all: &mut [One<'_>], steps: &[DrillStep]) {
+    let works = at_work(all).map(|one| async { one.outcome = one.course.steps(steps).await });
+    let works: Vec<_> = works.collect();
+    stream::iter(works).buffer_unordered(SIDE_BY_SIDE).collect::<()>().await;
+}
+
+/// Work that is dropped when everything is to end.
+async fn unless_over<T>(
+    gate: &Gate,
+    work: impl Future<Output = Result<T, DrillError>>,
+) -> Result<T, DrillError> {
+    let mut gate = gate.clone();
+    tokio::select! {
+        done = work => done,
+        error = gate.closed() => Err(error),
+    }
+}
