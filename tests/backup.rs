@@ -17,7 +17,10 @@ use support::{Workplace, ended, engine_pid, report, signal, text, wait_for};
 
 fn drill(place: &Workplace, config: Option<&Path>, more: &[&str]) -> std::process::Child {
     let mut command = place.command(&["backup", "--headless", "--seed", "7"]);
-    command.args(["--documents", "40", "--set", "backup.canary_interval=50ms"]).args(more);
+    command.args(["--set", "backup.canary_interval=50ms"]).args(more);
+    if !more.contains(&"--documents") {
+        command.args(["--documents", "40"]);
+    }
     if let Some(config) = config {
         command.arg("--config").arg(config);
     }
