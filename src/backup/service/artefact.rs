@@ -213,7 +213,8 @@ mod tests {
         File::open(&old).and_then(|file| file.set_modified(then)).expect("set");
         let mut wanted = artefact(temp.path().join("b-*.jsonl"));
         wanted.format = Some(ArtefactFormat::JsonLines);
-        let check = |wanted: &Artefact| check(&[wanted.clone()], SystemTime::now(), temp.path());
+        let check =
+            |wanted: &Artefact| check(std::slice::from_ref(wanted), SystemTime::now(), temp.path());
         let refused = |wanted: &Artefact| check(wanted).expect_err("refused").to_string();
         assert!(refused(&wanted).contains("older than the trigger"), "{}", refused(&wanted));
         fs::write(&new, "{}\n").expect("written");
