@@ -147,7 +147,7 @@ fn run(page: &mut Page, state: &RunState) {
     page.family("shakedown_phase_running", Gauge, "1 while a phase is at work.", at_work);
 }
 
-const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)];
+const PERCENTILES: [(&str, f64); 3] = [("50", 0.5), ("95", 0.95), ("99", 0.99)];
 
 fn load(page: &mut Page, state: &RunState) {
     let loads = || state.phases.iter().filter_map(|p| Some((p.kind.name(), p.load.as_ref()?)));
@@ -176,8 +176,8 @@ fn load(page: &mut Page, state: &RunState) {
     let mut times = Vec::new();
     for service in load.services() {
         let now = load.now(Some(service)).measured.response;
-        for (word, quantile) in QUANTILES {
-            let at = labels(&[("service", service.name()), ("quantile", word)]);
+        for (word, quantile) in PERCENTILES {
+            let at = labels(&[("service", service.name()), ("percentile", word)]);
             times.extend(now.quantile(quantile).map(|time| (at, time.as_secs_f64())));
         }
     }

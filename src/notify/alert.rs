@@ -10,6 +10,9 @@ use crate::config::AlertSeverity;
 use crate::run::event::{NotifyAction, Objective, Verdict};
 use crate::run::state::RunState;
 
+/// While a run goes on, fewer requests than these wake nobody.
+const LEAST_SAMPLES: u64 = 20;
+
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -105,6 +108,10 @@ fn of_objective(
     let burning = objective.budget.iter().flat_map(|budget| &budget.alerts);
     let firing: Vec<_> = burning.filter(|alert| alert.fires).collect();
     let failed = objective.verdict == Verdict::Fail;
+    // A first request that is slow proves something, and is nothing to wake somebody for.
+    if failed && firing.is_empty() && objective.n < LEAST_SAMPLES && state.verdict.is_none() {
+        return Observed::Unknown;
+    }
     if firing.is_empty() && !failed {
         // What is not decided neither begins nor ends an alert.
         return match objective.verdict {
