@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# control.sh FOLDER STORE start|kill|freeze|thaw: does to a server of the live suite what happens to
+# servers. FOLDER holds, for each store, how it is run (STORE.run) and its port (STORE.port).
+set -euo pipefail
+folder=$1 store=$2 deed=$3
+
+pids() { # the server and its children
+    local pid
+    pid=$(cat "$folder/$store.pid")
+    echo "$pid"
+    pgrep -P "$pid" || true
+}
+ready() {
+    local port
+    port=$(cat "$folder/$store.port")
+    if [ "$store" = minio ]; then
+        exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
+        printf 'GET /minio/health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+        head -1 <&3 | grep -q ' 200 '
+    else
+        exec 3<>"/dev/tcp/127.0.0.1/$port"
+    fi
+}
+
+case $deed in
+start)
+    setsid bash "$folder/$store.run" >>"$folder/$store.log" 2>&1 </dev/null &
+    pid=$!
+    echo "$pid" >"$folder/$store.pid"
+    for _ in $(seq 900); do
+        (ready) 2>/dev/null && exit 0
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    tail -5 "$folder/$store.log"
+    exit 1
+    ;;
+kill)
+    # shellcheck disable=SC2046 # several numbers
+    kill -KILL $(pids) 2>/dev/null || true
+    while [ -e "/proc/$(cat "$folder/$store.pid")/exe" ]; do sleep 0.05; done
+    ;;
+freeze)
+    # shellcheck disable=SC2046
+    kill -STOP $(pids)
+    ;;
+thaw)
+    # shellcheck disable=SC2046
+    kill -CONT $(pids)
+    ;;
+*)
+    echo "expected start, kill, freeze or thaw, got $deed"
+    exit 2
+    ;;
+esac
