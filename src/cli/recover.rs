@@ -120,7 +120,8 @@ pub async fn clean_drills() -> Result<Undone, CliError> {
 /// platform of its own went with it.
 pub fn left_documents(run: &RunFolder, state: &RunState) -> bool {
     let sandbox = run.read_order::<EngineOrder>().is_ok_and(|order| order.sandbox);
-    !sandbox && !(leftovers(state).is_empty() && left_by_audit(state).is_empty())
+    let nothing = leftovers(state).is_empty() && left_by_audit(state).is_empty();
+    !sandbox && !nothing
 }
 
 /// Phases that announced documents and did not come to remove all of them.

@@ -131,7 +131,7 @@ mod tests {
         }
         let into = archive(&RunFolder::at(run.clone())).expect("archived");
         assert!(!run.exists());
-        assert_eq!(archived(temp.path()), [into.clone()]);
+        assert_eq!(archived(temp.path()), std::slice::from_ref(&into));
         let mut left: Vec<_> =
             fs::read_dir(&into).expect("there").flatten().map(|e| e.file_name()).collect();
         left.sort();

@@ -18,9 +18,6 @@ use crate::security::surface::{Operation, Source};
 pub use attack::{breaks_out, lowered, token};
 pub use payload::Payload;
 
-#[cfg(fuzzing)]
-pub use context::standing;
-
 /// Attacks every place of every operation, and the path of error pages.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let missing: Vec<Operation> = context
