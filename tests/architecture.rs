@@ -40,7 +40,8 @@ fn is_test(file: &Path) -> bool {
 /// The code of a file without its unit tests, which may use the sandbox as a target.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("readable");
-    let tests = ["mod tests {", "pub(super) mod tests {"].map(|of| format!("#[cfg(test)]\n{of}"));
+    let tests = ["mod tests {", "pub(super) mod tests {", "pub(crate) mod tests {"]
+        .map(|of| format!("#[cfg(test)]\n{of}"));
     let ends = tests.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
     text[..ends].to_owned()
 }

@@ -157,8 +157,11 @@ async fn killed_at_twenty_moments_exactly_what_was_ours_is_removed() {
         known.push(run.id());
         let pid = engine_pid(&run);
         wait_for("the drill", || drilling(&run).then_some(()));
-        // Spread over the length of a drill, in no order.
-        tokio::time::sleep(Duration::from_millis(moment * 7919 % 1500)).await;
+        // From the first key on, spread over what is left of a drill, in no order.
+        while keys(&redis) == before && run.has_live_engine() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(moment * 7919 % 200)).await;
         signal(pid, Signal::KILL);
         wait_for("the engine's end", || (!run.has_live_engine()).then_some(()));
         dirty += usize::from(keys(&redis) != before);

@@ -104,10 +104,11 @@ fn keys_do_what_the_footer_says_and_an_abort_ends_in_good_order() {
     screen.shows("p pause");
     wait_for_intervals(&place.run(), 2);
     screen.press("2");
-    screen.shows("response time (c: service time");
+    screen.shows("P99  response");
     screen.press("c");
-    screen.shows("service time (c: response time");
-    screen.press("6");
+    screen.shows("P99  service");
+    screen.shows("generator  trustworthy");
+    screen.press("7");
     screen.shows("run log: everything");
     screen.press("l");
     screen.shows("warnings and errors");

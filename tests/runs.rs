@@ -254,15 +254,16 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
 }
 
 #[test]
-fn missing_engines_and_wrong_usage_are_never_a_pass() {
+fn too_few_samples_and_wrong_usage_are_never_a_pass() {
     let place = Workplace::new();
     let (code, out) = {
-        let output = place.output(&["backup", "--headless"]);
+        let output = place.output(&["locust", "--headless", "--set", "phases.full.mixed=1s"]);
         (output.status.code(), text(&output.stdout))
     };
     assert_eq!(code, Some(3), "{out}");
-    assert!(out.contains("no store to drill"), "{out}");
-    let mapped = place.output(&["backup", "--headless", "--inconclusive", "fail"]);
+    assert!(out.contains("samples: "), "{out}");
+    let short = ["locust", "--headless", "--set", "phases.full.mixed=1s", "--inconclusive", "fail"];
+    let mapped = place.output(&short);
     assert_eq!(mapped.status.code(), Some(1));
     for wrong in [
         &["run", "--skip", "nonesuch"][..],

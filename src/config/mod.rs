@@ -211,7 +211,7 @@ pub struct Runs {
     pub keep: Keep,
 }
 
-/// Bounds on the runs that stay; the latest always does. Without any, all stay.
+/// Bounds on the runs that stay; the latest does whatever its age and size. Without any, all stay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keep {

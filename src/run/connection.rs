@@ -20,6 +20,8 @@ use super::socket;
 
 /// Longest line of the engine: a snapshot of a long run.
 const MAX_REPLY_BYTES: u64 = 64 * 1024 * 1024;
+/// How long an engine may take to say why it went.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How long a fresh engine may take until it is alive.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two attempts to connect; between two connections that were lost it doubles up to the second.
@@ -106,7 +108,10 @@ impl Connection {
                 return Reached::End(ClientUpdate::Disconnected(reason));
             }
             if !alive && (began || Instant::now() >= deadline) {
-                return Reached::End(self.last_words(&run));
+                // An engine that refuses lets go of its run before it has written why.
+                tokio::time::sleep(LAST_WORDS).await;
+                let reason = read_refusal(&self.run_dir).map(ClientUpdate::Disconnected);
+                return Reached::End(reason.unwrap_or_else(|| self.last_words(&run)));
             }
             began |= alive || journal::exists(&self.run_dir);
             tokio::time::sleep(RETRY).await;

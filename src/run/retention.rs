@@ -42,17 +42,19 @@ impl OldRun {
     }
 }
 
-/// The runs that go by these rules, of runs that are over, the oldest first. The latest always stays.
+/// The runs that go by these rules, of runs that are over, the oldest first. The latest
+/// stays whatever its age and size.
 pub fn due(mut runs: Vec<OldRun>, keep: &Keep) -> Vec<OldRun> {
-    runs.pop();
-    let mut kept = 1;
+    let latest = runs.len();
+    let mut kept = 0;
     let mut bytes = 0u64;
     let mut due: Vec<OldRun> = Vec::new();
-    for run in runs.into_iter().rev() {
+    for (at, run) in runs.drain(..).enumerate().rev() {
         bytes = bytes.saturating_add(run.bytes);
-        let stays = keep.count.is_none_or(|count| kept < count)
-            && keep.age.is_none_or(|age| run.age <= age.get())
-            && keep.mebibytes.is_none_or(|limit| bytes <= limit.saturating_mul(1024 * 1024));
+        let young = keep.age.is_none_or(|age| run.age <= age.get());
+        let small = keep.mebibytes.is_none_or(|mib| bytes <= mib.saturating_mul(1024 * 1024));
+        let stays =
+            keep.count.is_none_or(|count| kept < count) && (at + 1 == latest || (young && small));
         if stays && due.is_empty() {
             kept += 1;
         } else {
@@ -110,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn each_bound_takes_the_oldest_and_the_latest_always_stays() {
+    fn each_bound_takes_the_oldest_and_age_and_size_leave_the_latest() {
         let none = Keep::default();
         assert!(gone(5, &none).is_empty());
         assert_eq!(gone(5, &Keep { count: Some(3), ..none }), ["1", "2"]);
-        assert_eq!(gone(3, &Keep { count: Some(0), ..none }), ["1", "2"]);
+        assert_eq!(gone(3, &Keep { count: Some(0), ..none }), ["1", "2", "3"]);
         let age = Some(TimeSpan::secs(2 * 3600));
         assert_eq!(gone(5, &Keep { age, ..none }), ["1", "2"]);
-        assert_eq!(gone(5, &Keep { mebibytes: Some(1), ..none }), ["1", "2", "3"]);
+        assert_eq!(gone(5, &Keep { mebibytes: Some(1), ..none }), ["1", "2", "3", "4"]);
         assert!(gone(0, &Keep { count: Some(1), ..none }).is_empty());
     }
 
