@@ -208,7 +208,7 @@ impl Session {
     fn drills(&self, way: DrillWay) -> Vec<Drill> {
         let drill = |(kind, needed): &(StoreKind, u64)| {
             let store = self.config.stores.get(*kind)?.clone();
-            let label = store.label.clone();
+            let (label, free_bytes) = (store.label.clone(), store.free_bytes);
             Some(Drill {
                 run_id: self.run_id.clone(),
                 label,
@@ -216,6 +216,7 @@ impl Session {
                 names: self.names.clone(),
                 dataset: self.dataset,
                 needed: *needed,
+                free_bytes,
                 folder: self.folder.join(way.words()).join(kind.name()),
                 canary_interval: self.config.backup.canary_interval.get(),
                 undos: Arc::clone(&self.undos),

@@ -134,6 +134,11 @@ pub struct Store {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// Free memory or disk in bytes, where the store does not say itself how much it has (PostgreSQL,
+    /// Qdrant, Neo4j, most S3): a drill takes a tenth of it at most. Where both are known, the smaller
+    /// one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
     /// What the store really is, where its own word would mislead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -149,6 +154,7 @@ impl Store {
             grpc: None,
             region: None,
             ca_file: None,
+            free_bytes: None,
             label: None,
         }
     }

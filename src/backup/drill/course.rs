@@ -38,6 +38,8 @@ pub struct Drill {
     pub dataset: Dataset,
     /// About how many bytes that takes.
     pub needed: u64,
+    /// Free room of the store by the configuration, bytes.
+    pub free_bytes: Option<u64>,
     /// A folder of its own for backup and ledgers.
     pub folder: PathBuf,
     /// Time between two canaries.

@@ -11,7 +11,7 @@ const SHARE: u64 = 10;
 /// Most of the room on this machine's own disk, which is free again after the drill.
 const SHARE_HERE: u64 = 4;
 /// Most that it puts into a store that does not say how much room it has.
-const UNKNOWN_ROOM_BYTES: u64 = 4 << 30;
+const UNKNOWN_ROOM_BYTES: u64 = 1 << 30;
 /// A record on disk is at most about so many times its size: base64 and JSON in the backup, and the
 /// ledgers.
 const DISK_FACTOR: u64 = 3;
@@ -30,12 +30,17 @@ pub fn check_room(needed: u64, kind: StoreKind, room: Room) -> Result<Option<Str
             size(free)
         ))),
         None if needed > UNKNOWN_ROOM_BYTES => Err(DrillError::Refused(format!(
-            "{} would be injected, and {kind} does not say how much room it has: at most {} then",
+            "{} would be injected, and {kind} does not say how much room it has: at most {} then \
+             (fewer --documents, or `stores.{kind}.free_bytes`)",
             size(needed),
             size(UNKNOWN_ROOM_BYTES)
         ))),
         Some(_) => Ok(None),
-        None => Ok(Some("it does not say how much room it has".into())),
+        None => Ok(Some(format!(
+            "free room: unknown: it does not say how much it has; at most {} are taken then \
+             (`stores.{kind}.free_bytes` tells)",
+            size(UNKNOWN_ROOM_BYTES)
+        ))),
     }
 }
 
@@ -99,7 +104,11 @@ mod tests {
         let refused = check(100, Some(999)).expect_err("too much").to_string();
         assert!(refused.contains("a tenth"), "{refused}");
         assert!(matches!(check(100, None), Ok(Some(_))), "it is said");
-        assert!(check(u64::MAX / 2, None).is_err());
+        assert!(check(2 << 30, None).is_err());
+        let told = |free_bytes, given| Room { free_bytes }.or_configured(given).free_bytes;
+        assert_eq!(told(None, Some(5)), Some(5));
+        assert_eq!((told(Some(9), Some(5)), told(Some(3), Some(5))), (Some(5), Some(3)));
+        assert_eq!((told(Some(9), None), told(None, None)), (Some(9), None));
         let disk = |bytes| check_disk(bytes, &std::env::temp_dir());
         assert!(disk(0).is_ok() && disk(u64::MAX).is_err());
     }

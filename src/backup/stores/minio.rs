@@ -1,6 +1,7 @@
 //! MinIO or another S3: a bucket of its own. `ETag`s are no checksums and are not looked at: bodies are
 //! read back and hashed here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +24,11 @@ const MARKER: &str = ".shakedown-marker";
 const AT_ONCE: usize = 4;
 /// Larger bodies go in parts of this size.
 const PART_BYTES: usize = 8 * 1024 * 1024;
+/// What MinIO calls itself.
+const MINIO: &str = "MinIO";
+/// Its administrative interface has the form of a bucket, and is asked with the same signature.
+const ADMIN_BUCKET: &str = "minio";
+const STORAGE_INFO: &str = "admin/v3/storageinfo";
 const METADATA: &str = "x-amz-meta-";
 /// Headers that an object keeps beside its type.
 const KEPT: [&str; 4] =
@@ -33,6 +39,8 @@ pub(super) struct Minio {
     bucket: Box<Bucket>,
     names: Namespace,
     timeout: Duration,
+    /// Whether it said that it is a MinIO, which can be asked more than another S3.
+    is_minio: AtomicBool,
 }
 
 /// What a server says in XML, in one line.
@@ -79,7 +87,7 @@ impl Minio {
     ) -> Result<Self, DrillError> {
         let server = minio::connect(store, timeout)?;
         let bucket = server.bucket(&names.dashed())?;
-        Ok(Self { server, bucket, names, timeout })
+        Ok(Self { server, bucket, names, timeout, is_minio: AtomicBool::new(false) })
     }
 
     /// A page of keys, the marker's among them; none when there is no bucket.
@@ -189,6 +197,19 @@ impl Minio {
     }
 }
 
+/// Free bytes of a MinIO by its own account of its disks. With several of them, parity takes up to half.
+fn free_of_disks(storage_info: &[u8]) -> Option<u64> {
+    let info: serde_json::Value = serde_json::from_slice(storage_info).ok()?;
+    let disks = info.get("Disks")?.as_array()?;
+    let free: Vec<u64> = disks.iter().filter_map(|disk| disk.get("availspace")?.as_u64()).collect();
+    let all = free.iter().fold(0_u64, |sum, free| sum.saturating_add(*free));
+    match free.len() {
+        0 => None,
+        1 => Some(all),
+        _ => Some(all / 2),
+    }
+}
+
 fn pairs(map: Option<&Value>) -> Vec<(&str, &str)> {
     match map {
         Some(Value::Map(entries)) => entries
@@ -228,7 +249,9 @@ impl DrillStore for Minio {
             Some(crate::platform::text::excerpt(text))
         };
         let server = header("server").unwrap_or_else(|| "S3".into());
-        let id = header("x-minio-deployment-id").unwrap_or_else(|| endpoint.clone());
+        // A tunnel's address is another one each time.
+        let id = header("x-minio-deployment-id").unwrap_or_else(|| self.server.url.clone());
+        self.is_minio.store(server == MINIO, Ordering::Relaxed);
         let mut not_covered =
             vec!["earlier versions, times of change and bucket policies".to_owned()];
         if self.buckets().await?.is_none() {
@@ -238,7 +261,13 @@ impl DrillStore for Minio {
     }
 
     async fn room(&self) -> Result<Room, DrillError> {
-        Ok(Room { free_bytes: None })
+        if !self.is_minio.load(Ordering::Relaxed) {
+            return Ok(Room { free_bytes: None });
+        }
+        // Not everyone may ask that.
+        let said = self.server.bucket(ADMIN_BUCKET)?.get_object(STORAGE_INFO).await;
+        let free_bytes = said.ok().and_then(|data| free_of_disks(data.as_slice()));
+        Ok(Room { free_bytes })
     }
 
     async fn bystanders(&self) -> Result<Vec<(String, u64)>, DrillError> {
@@ -336,6 +365,24 @@ impl DrillStore for Minio {
                 Ok(format!("{document} is about {topic}, {size} bytes (by its tags and metadata)"))
             }
             other => Err(DrillError::Wrong(format!("{document}: its metadata names {other:?}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_room_is_that_of_all_disks_less_parity() {
+        let free = |text: &str| free_of_disks(text.as_bytes());
+        assert_eq!(free(r#"{"Disks":[{"availspace":10,"state":"ok"}],"Backend":{}}"#), Some(10));
+        assert_eq!(
+            free(r#"{"Disks":[{"availspace":10},{"availspace":20},{"state":"offline"}]}"#),
+            Some(15)
+        );
+        for none in [r#"{"Disks":[]}"#, "{}", "<Error/>", r#"{"Disks":[{"availspace":-1}]}"#] {
+            assert_eq!(free(none), None, "{none}");
         }
     }
 }

@@ -96,6 +96,15 @@ pub struct Room {
     pub free_bytes: Option<u64>,
 }
 
+impl Room {
+    /// The smaller one of what the store says and what the configuration says.
+    #[must_use]
+    pub fn or_configured(self, free_bytes: Option<u64>) -> Self {
+        let smaller = self.free_bytes.zip(free_bytes).map(|(said, given)| said.min(given));
+        Self { free_bytes: smaller.or(self.free_bytes).or(free_bytes) }
+    }
+}
+
 /// Takes the records that a store holds, one by one.
 pub trait RecordSink: Send {
     /// Takes a record.

@@ -5,6 +5,7 @@ pub mod neo4j;
 pub mod postgres;
 pub mod qdrant;
 pub mod redis;
+mod tunnel;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -50,6 +51,8 @@ pub async fn within<T, E: Display>(
     }
 }
 
+/// Port of an S3 server behind TLS whose address names none.
+const HTTPS_PORT: u16 = 443;
 /// Most attempts at the same thing.
 const ATTEMPTS: u32 = 3;
 /// Pause after the first attempt; each further one is four times as long.
@@ -119,10 +122,15 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err(StoreError::new("address", "credentials belong in `user` and `password`"));
         }
+        let scheme = uri.scheme_str().ok_or_else(wrong)?.to_ascii_lowercase();
+        let port = match (kind, scheme.as_str()) {
+            (StoreKind::Minio, "https") => HTTPS_PORT,
+            _ => kind.default_port(),
+        };
         Ok(Self {
-            scheme: uri.scheme_str().ok_or_else(wrong)?.to_ascii_lowercase(),
+            scheme,
             host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or_else(|| kind.default_port()),
+            port: authority.port_u16().unwrap_or(port),
             path: uri.path().trim_matches('/').to_owned(),
             query: uri.query().unwrap_or_default().to_owned(),
         })
@@ -165,6 +173,8 @@ mod tests {
             Address::parse(StoreKind::Redis, "redis://:hunter2@cache").expect_err("secret");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
         assert!(Address::parse(StoreKind::Redis, "cache").is_err());
+        let s3 = |url| Address::parse(StoreKind::Minio, url).expect("an address").port;
+        assert_eq!((s3("https://s3.amazonaws.com"), s3("http://minio")), (443, 9000));
     }
 
     #[tokio::test(start_paused = true)]

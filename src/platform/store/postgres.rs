@@ -1,12 +1,14 @@
 //! PostgreSQL, by tokio-postgres.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Address, Credentials, StoreError, within};
+use super::{Address, Credentials, StoreError, retried, within};
 use crate::config::{Store, StoreKind};
 use crate::platform::tls;
 
@@ -15,6 +17,29 @@ use crate::platform::tls;
 const SESSION: &str = "SET TimeZone='UTC'; SET DateStyle='ISO'; SET IntervalStyle='postgres'; \
     SET extra_float_digits=3; SET bytea_output='hex'; SET synchronize_seqscans=off; \
     SET row_security=off; SET search_path=''; SET client_min_messages='warning'";
+
+/// What a server says that may pass: it is starting, or has no place for another session.
+const TRANSIENT: [SqlState; 2] = [SqlState::CANNOT_CONNECT_NOW, SqlState::TOO_MANY_CONNECTIONS];
+
+/// Waits for an answer, and says in the server's words what it says: the client's own are "db error".
+///
+/// # Errors
+/// What the server says, or that it took too long.
+pub async fn answered<T>(
+    limit: Duration,
+    doing: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, StoreError> {
+    let said = |error: Error| match error.as_db_error() {
+        Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
+        None => match error.source() {
+            // "error connecting to server" alone says nothing.
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    };
+    within(limit, doing, async { work.await.map_err(said) }).await
+}
 
 /// Opens a session.
 ///
@@ -36,19 +61,22 @@ pub async fn connect(store: &Store, timeout: Duration) -> Result<Client, StoreEr
     }
     let mode = ssl_mode(&address.query)?;
     config.ssl_mode(mode);
+    let transient = |error: &Error| error.code().is_some_and(|code| TRANSIENT.contains(code));
     let client = if mode == SslMode::Disable {
-        let (client, connection) = within(timeout, "connect", config.connect(NoTls)).await?;
+        let opened = retried(transient, || config.connect(NoTls));
+        let (client, connection) = answered(timeout, "connect", opened).await?;
         tokio::spawn(connection);
         client
     } else {
         let tls = tls::store_config(super::authorities(store)?.as_deref())
             .map_err(StoreError::when("TLS"))?;
         let tls = MakeRustlsConnect::new(tls);
-        let (client, connection) = within(timeout, "connect", config.connect(tls)).await?;
+        let opened = retried(transient, || config.connect(tls.clone()));
+        let (client, connection) = answered(timeout, "connect", opened).await?;
         tokio::spawn(connection);
         client
     };
-    within(timeout, "session settings", client.batch_execute(SESSION)).await?;
+    answered(timeout, "session settings", client.batch_execute(SESSION)).await?;
     Ok(client)
 }
 

@@ -46,6 +46,7 @@ impl Place {
             names: self.names.clone(),
             dataset: DATASET,
             needed: 1_000_000,
+            free_bytes: None,
             folder: self.temp.path().join(fake.kind.name()),
             canary_interval: Duration::from_millis(10),
             label: None,

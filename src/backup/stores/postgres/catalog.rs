@@ -6,8 +6,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
 
 use super::super::{DrillError, RecordSink};
-use super::{answered, quoted, text_of};
+use super::{quoted, text_of};
 use crate::backup::record::{Record, Value};
+use crate::platform::store::postgres::answered;
 
 /// How many objects of other schemas would be dropped with this one.
 pub(super) const DEPENDENTS: &str = "SELECT (SELECT count(*) FROM pg_catalog.pg_depend d \

@@ -18,7 +18,7 @@ use super::{DrillError, DrillStore, Identity, Namespace, RecordSink, Room};
 use crate::backup::ledger::hex;
 use crate::backup::record::{Record, Value};
 use crate::config::{Store, StoreKind};
-use crate::platform::store::{StoreError, postgres, within};
+use crate::platform::store::{StoreError, postgres};
 
 /// Rows are sent in pieces of about this size.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -42,19 +42,6 @@ impl Session<'_> {
     fn keep(mut self) {
         *self.slot = Some(self.client);
     }
-}
-
-/// Waits for an answer, and says in the server's words what it says: the client's own are "db error".
-async fn answered<T>(
-    limit: Duration,
-    doing: &str,
-    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, StoreError> {
-    let said = |error: tokio_postgres::Error| match error.as_db_error() {
-        Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
-        None => error.to_string(),
-    };
-    within(limit, doing, async { work.await.map_err(said) }).await
 }
 
 fn quoted(name: &str) -> String {
@@ -94,7 +81,7 @@ impl Postgres {
         doing: &str,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
-        answered(self.timeout, doing, work).await
+        postgres::answered(self.timeout, doing, work).await
     }
 
     async fn execute(&self, doing: &str, statement: &str) -> Result<(), StoreError> {

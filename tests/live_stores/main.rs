@@ -1,12 +1,26 @@
 //! The stores of the backup drill on real servers, which `.ci/live/stores.sh` installs and starts.
 
-#[path = "support/stores.rs"]
+#[path = "../support/bystanders.rs"]
+mod bystanders;
+mod death;
+mod network;
+mod refusals;
+#[path = "../support/stores.rs"]
 mod stores;
+#[path = "../support/mod.rs"]
+mod support;
+mod whole;
 
+use bystanders::{assert_same, fingerprint, plant};
+use death::{dies, falls_silent};
+use network::network_cut;
+use refusals::{another_drill, no_marker};
+use shakedown::backup::archive::ArchiveWriter;
 use shakedown::backup::record::Record;
 use shakedown::backup::stores::RecordSink;
 use shakedown::config::StoreKind;
 use stores::{Drill, difference, live, skip, without_definitions};
+use whole::dies_under_the_drill;
 
 struct Collected(Vec<Record>);
 
@@ -21,7 +35,10 @@ impl RecordSink for Collected {
 /// there again from the files alone, record by record; and leaves nothing.
 async fn course(kind: StoreKind) {
     let Some(store) = live(kind) else { return skip(kind) };
+    plant(kind, &store).await;
     let drill = Drill::new(kind, &store, 120).await;
+    let before = fingerprint(kind, &store, drill.names.run()).await;
+    let counted = drill.store.bystanders().await.expect("bystanders");
     let identity = drill.store.identify().await.expect("identity");
     eprintln!("{kind}: {identity:?}, {:?}", drill.store.room().await.expect("room"));
     drill.assert_absent().await;
@@ -54,8 +71,15 @@ async fn course(kind: StoreKind) {
     assert!(differs.is_none(), "{kind}: restored otherwise: {differs:#?}");
     let words = drill.store.smoke("doc-0000007").await.expect("smoke query");
     eprintln!("{kind}: {words}");
+    assert_same(&before, &fingerprint(kind, &store, drill.names.run()).await, kind.name());
     drill.store.destroy().await.expect("removed");
     drill.assert_absent().await;
+    assert_same(&before, &fingerprint(kind, &store, drill.names.run()).await, kind.name());
+    let exact = |counts: Vec<(String, u64)>| -> Vec<_> {
+        counts.into_iter().filter(|(what, _)| !what.contains("estimated")).collect()
+    };
+    assert_eq!(exact(drill.store.bystanders().await.expect("bystanders")), exact(counted));
+    drill.store.destroy().await.expect("a second time does nothing");
 }
 
 macro_rules! for_each_store {
@@ -97,3 +121,33 @@ macro_rules! for_each_store {
 }
 
 for_each_store!(course);
+for_each_store!(another_drill);
+for_each_store!(no_marker);
+for_each_store!(dies);
+for_each_store!(falls_silent);
+for_each_store!(network_cut);
+for_each_store!(dies_under_the_drill);
+
+/// A disk that is full fails the backup in words, and leaves no backup that looks whole.
+#[test]
+#[ignore = "needs root, for a small file system: .ci/live/stores.sh"]
+fn a_full_disk_fails_the_backup() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mount = |arguments: &[&str]| {
+        std::process::Command::new(arguments[0]).args(&arguments[1..]).arg(folder.path()).status()
+    };
+    let small = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+    if !mount(&small).is_ok_and(|status| status.success()) {
+        return eprintln!("full disk: not run, no file system can be mounted here");
+    }
+    let path = folder.path().join("backup");
+    let mut writer = ArchiveWriter::create(&path).expect("folder");
+    let records = stores::dataset(3_000).records(StoreKind::Postgres);
+    let failed = records.map(|record| writer.add(&record)).find_map(Result::err);
+    let failed = failed.or_else(|| writer.finish("r", StoreKind::Postgres, "s").err());
+    let whole = path.join("manifest.json").exists();
+    assert!(mount(&["umount"]).is_ok_and(|status| status.success()));
+    let words = failed.expect("it cannot fit").to_string();
+    assert!(words.contains("records-00000.jsonl") && words.contains("No space left"), "{words}");
+    assert!(!whole);
+}
