@@ -1,14 +1,21 @@
 import java.nio.file.Path;
 import org.neo4j.configuration.connectors.BoltConnector;
 import org.neo4j.configuration.helpers.SocketAddress;
+import org.neo4j.configuration.ssl.SslPolicyConfig;
+import org.neo4j.configuration.ssl.SslPolicyScope;
 import org.neo4j.dbms.api.DatabaseManagementServiceBuilder;
 
-/** Neo4j Community with Bolt on a loopback port: arguments are its folder and its port. */
+/** Neo4j Community with Bolt on a loopback port: arguments are its folder, its port and certificates. */
 public class Neo4j {
     public static void main(String[] args) throws Exception {
+        var tls = SslPolicyConfig.forScope(SslPolicyScope.BOLT);
         var service = new DatabaseManagementServiceBuilder(Path.of(args[0]))
             .setConfig(BoltConnector.enabled, true)
             .setConfig(BoltConnector.listen_address, new SocketAddress("127.0.0.1", Integer.parseInt(args[1])))
+            .setConfig(BoltConnector.encryption_level, BoltConnector.EncryptionLevel.OPTIONAL)
+            .setConfig(tls.enabled, true)
+            .setConfig(tls.base_directory, Path.of(args[2]))
+            .setConfig(tls.trust_all, false)
             .build();
         Runtime.getRuntime().addShutdownHook(new Thread(service::shutdown));
         Thread.currentThread().join();

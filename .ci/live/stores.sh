@@ -36,6 +36,25 @@ secret() { # NAME: a password in a file of its own
     cat "$work/$1.secret"
 }
 
+# An authority that only the suite knows, and what the servers show of it.
+certificates() {
+    command -v openssl >/dev/null || apt_install openssl || return 1
+    mkdir "$work/tls"
+    (
+        cd "$work/tls"
+        for name in authority stranger; do
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$name" \
+                -keyout "$name.key" -out "$name.crt"
+        done
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
+            -keyout private.key -out server.csr
+        openssl x509 -req -in server.csr -CA authority.crt -CAkey authority.key -CAcreateserial -days 2 \
+            -extfile <(echo 'subjectAltName=IP:127.0.0.1,DNS:localhost') -out public.crt
+        chmod 755 . && chmod 644 private.key ./*.crt
+    ) >>"$log" 2>&1 || return 1
+    export SHAKEDOWN_LIVE_TLS_AUTHORITY="$work/tls/authority.crt" SHAKEDOWN_LIVE_TLS_STRANGER="$work/tls/stranger.crt"
+}
+
 # Each store: have_STORE finds or installs it, plan_STORE PORT writes how it is run.
 postgres_bin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1; }
 have_postgres() { [ -x "$(postgres_bin)/initdb" ] || apt_install postgresql; }
@@ -52,16 +71,26 @@ plan_postgres() {
     (cd "$work/postgres" && "${as[@]}" "$bin/initdb" -D "$work/postgres" -U drill -A scram-sha-256 \
         --pwfile="$work/postgres.secret") >>"$log" 2>&1 || return 1
     chown "$(id -u)" "$work/postgres.secret"
-    echo "cd $work/postgres; exec ${as[*]} $bin/postgres -D $work/postgres -h 127.0.0.1 -p $1 -k $work/postgres" >"$work/postgres.run"
-    export SHAKEDOWN_LIVE_POSTGRES="postgres://127.0.0.1:$1/postgres" SHAKEDOWN_LIVE_POSTGRES_USER=drill
+    cp "$work/tls/public.crt" "$work/tls/private.key" "$work/postgres/"
+    chmod 600 "$work/postgres/private.key"
+    [ "${#as[@]}" -eq 0 ] || chown postgres "$work/postgres/private.key" "$work/postgres/public.crt"
+    echo "cd $work/postgres; exec ${as[*]} $bin/postgres -D $work/postgres -h 127.0.0.1 -p $1 -k $work/postgres \
+-c ssl=on -c ssl_cert_file=public.crt -c ssl_key_file=private.key" >"$work/postgres.run"
+    export SHAKEDOWN_LIVE_TLS_POSTGRES="postgres://127.0.0.1:$1/postgres?sslmode=verify-full"
+    export SHAKEDOWN_LIVE_POSTGRES="postgres://127.0.0.1:$1/postgres?sslmode=disable" SHAKEDOWN_LIVE_POSTGRES_USER=drill
     export SHAKEDOWN_LIVE_POSTGRES_PASSWORD="$work/postgres.secret"
 }
 
 have_redis() { command -v redis-server >/dev/null || apt_install redis-server; }
 plan_redis() {
+    local encrypted
+    encrypted=$(free_port)
     mkdir "$work/redis"
     # Every write on disk at once: what was there before a kill has to be there after it.
-    echo "exec redis-server --port $1 --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir $work/redis" >"$work/redis.run"
+    echo "exec redis-server --port $1 --bind 127.0.0.1 --save '' --appendonly yes --appendfsync always --dir $work/redis \
+--tls-port $encrypted --tls-cert-file $work/tls/public.crt --tls-key-file $work/tls/private.key \
+--tls-ca-cert-file $work/tls/authority.crt --tls-auth-clients no" >"$work/redis.run"
+    export SHAKEDOWN_LIVE_TLS_REDIS="rediss://127.0.0.1:$encrypted/0"
     export SHAKEDOWN_LIVE_REDIS="redis://127.0.0.1:$1/0"
 }
 
@@ -82,6 +111,17 @@ RUN
     export SHAKEDOWN_LIVE_MINIO="http://127.0.0.1:$1" SHAKEDOWN_LIVE_MINIO_USER=drilladmin
     export SHAKEDOWN_LIVE_MINIO_PASSWORD="$work/minio.secret"
 }
+# It speaks one of both on all its ports: a second one, and that in another region.
+have_minio_tls() { have_minio; }
+plan_minio_tls() {
+    mkdir "$work/minio_tls"
+    cat >"$work/minio_tls.run" <<RUN
+export MINIO_ROOT_USER=drilladmin MINIO_ROOT_PASSWORD=$(cat "$work/minio.secret") MINIO_BROWSER=off MINIO_REGION=eu-central-1
+exec $tools/minio server $work/minio_tls --address 127.0.0.1:$1 --certs-dir $work/tls
+RUN
+    chmod 600 "$work/minio_tls.run"
+    export SHAKEDOWN_LIVE_TLS_MINIO="https://127.0.0.1:$1" SHAKEDOWN_LIVE_TLS_MINIO_REGION=eu-central-1
+}
 
 # There is no server launcher of Neo4j in the registries, but the same kernel and Bolt server.
 neo4j_lib="$tools/neo4j-5.26.0"
@@ -100,11 +140,13 @@ POM
 }
 plan_neo4j() {
     echo "exec java -Xmx600m --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED \
--cp '$neo4j_lib/jars/*' $PWD/.ci/live/Neo4j.java $work/neo4j $1" >"$work/neo4j.run"
+-cp '$neo4j_lib/jars/*' $PWD/.ci/live/Neo4j.java $work/neo4j $1 $work/tls" >"$work/neo4j.run"
+    export SHAKEDOWN_LIVE_TLS_NEO4J="bolt+s://127.0.0.1:$1"
     export SHAKEDOWN_LIVE_NEO4J="bolt://127.0.0.1:$1"
 }
 
-for store in postgres redis minio neo4j; do
+certificates || { tail -5 "$log"; exit 1; }
+for store in postgres redis minio minio_tls neo4j; do
     began=$SECONDS
     if ! "have_$store"; then
         skipped+=("$store (it cannot be installed here)")

@@ -5,6 +5,7 @@ mod bystanders;
 mod death;
 mod network;
 mod refusals;
+mod secured;
 #[path = "../support/stores.rs"]
 mod stores;
 #[path = "../support/mod.rs"]
@@ -15,6 +16,7 @@ use bystanders::{assert_same, fingerprint, plant};
 use death::{dies, falls_silent};
 use network::network_cut;
 use refusals::{another_drill, no_marker};
+use secured::encrypted;
 use shakedown::backup::archive::ArchiveWriter;
 use shakedown::backup::record::Record;
 use shakedown::backup::stores::RecordSink;
@@ -126,6 +128,7 @@ for_each_store!(no_marker);
 for_each_store!(dies);
 for_each_store!(falls_silent);
 for_each_store!(network_cut);
+for_each_store!(encrypted);
 for_each_store!(dies_under_the_drill);
 
 /// A disk that is full fails the backup in words, and leaves no backup that looks whole.

@@ -34,6 +34,15 @@ pub fn live(kind: StoreKind) -> Option<Store> {
     Some(store)
 }
 
+/// The same server behind TLS, trusting the authority in that variable's file.
+pub fn live_tls(kind: StoreKind, authority: &str) -> Option<Store> {
+    let name = format!("SHAKEDOWN_LIVE_TLS_{}", kind.name().to_ascii_uppercase());
+    let url = std::env::var(&name).ok()?;
+    let ca_file = std::env::var_os(authority).map(PathBuf::from);
+    let region = std::env::var(format!("{name}_REGION")).ok();
+    Some(Store { url, ca_file, region, ..live(kind)? })
+}
+
 /// Says that a store did not run here; the script that starts them fails when it should have.
 pub fn skip(kind: StoreKind) {
     eprintln!("{kind}: not run, the suite's script started none");

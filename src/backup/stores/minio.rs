@@ -55,6 +55,14 @@ fn said(doing: &str) -> impl FnOnce(S3Error) -> StoreError + '_ {
             let message = part("Message").unwrap_or_else(|| body.clone());
             StoreError::new(doing, format!("HTTP {status} {code} {message}"))
         }
+        // Its own words name the URL, and not what went wrong.
+        S3Error::Reqwest(client) => {
+            let mut cause: &dyn std::error::Error = client;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            StoreError::new(doing, cause)
+        }
         _ => StoreError::new(doing, error),
     }
 }

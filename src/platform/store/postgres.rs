@@ -72,7 +72,13 @@ pub async fn connect(store: &Store, timeout: Duration) -> Result<Client, StoreEr
             .map_err(StoreError::when("TLS"))?;
         let tls = MakeRustlsConnect::new(tls);
         let opened = retried(transient, || config.connect(tls.clone()));
-        let (client, connection) = answered(timeout, "connect", opened).await?;
+        let opened = answered(timeout, "connect", opened).await;
+        let (client, connection) = opened.map_err(|mut error| {
+            if error.reason.contains("peer certificate") {
+                error.reason += " (`ca_file` names its authority; `?sslmode=disable` does without)";
+            }
+            error
+        })?;
         tokio::spawn(connection);
         client
     };
