@@ -74,7 +74,7 @@ fn dry_run(config: &ConfigArgs, options: &RunOptions) -> Result<Exit, CliError> 
     let seed = options.seed();
     runtime(2)?.block_on(async {
         let sandbox = match embedded {
-            true => Some(engine::launch_sandbox(&mut resolved, seed).await?),
+            true => Some(engine::launch_sandbox(&mut resolved, seed, options.stores()).await?),
             false => None,
         };
         let lines = backup::dry_run(&resolved, seed).await;

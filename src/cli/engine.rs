@@ -31,7 +31,7 @@ use crate::run::recorder::EventSink;
 use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
 use crate::run::summary::RunSummary;
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::{Options, Sandbox, StoreSource};
 use crate::security::SecurityPhase;
 use crate::slo::{SloJudge, SloPhase, StoreWatch};
 
@@ -71,15 +71,19 @@ async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
 
 async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliError> {
     match order.sandbox {
-        true => launch_sandbox(&mut order.config, order.seed).await.map(Some),
+        true => launch_sandbox(&mut order.config, order.seed, order.stores).await.map(Some),
         false => Ok(None),
     }
 }
 
 /// Starts a sandbox, and puts its addresses into its configuration.
-pub async fn launch_sandbox(config: &mut Config, seed: u64) -> Result<Sandbox, CliError> {
+pub async fn launch_sandbox(
+    config: &mut Config,
+    seed: u64,
+    source: StoreSource,
+) -> Result<Sandbox, CliError> {
     let executable = std::env::current_exe().map_err(CliError::usage)?;
-    let options = Options { seed, ..Options::default() };
+    let options = Options { seed, stores: source, ..Options::default() };
     let sandbox = Sandbox::launch(&executable, &options).await.map_err(CliError::usage)?;
     let endpoints = sandbox.endpoints();
     let services = &mut config.services;
@@ -95,8 +99,11 @@ pub async fn launch_sandbox(config: &mut Config, seed: u64) -> Result<Sandbox, C
     }
     let stores = &mut config.stores;
     for kind in StoreKind::ALL {
-        if let Some(store) = stores.slot(kind) {
-            *store = endpoints.stores.get(kind).cloned().unwrap_or_else(|| store.clone());
+        let found = endpoints.stores.get(kind).cloned();
+        let slot = stores.slot(kind);
+        // This build may lack a store that is installed.
+        if slot.is_some() || source == StoreSource::Local {
+            *slot = found.or_else(|| slot.take());
         }
     }
     if config.chaos.sandbox.is_some() {

@@ -12,6 +12,7 @@ use crate::config::{Config, OnDetach, SloDefinitions};
 use crate::run::engine::engine_log;
 use crate::run::folder::RunFolder;
 use crate::run::plan::Plan;
+use crate::sandbox::StoreSource;
 
 /// What an engine is asked to do. It holds no secrets: the configuration only names where they are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ pub struct EngineOrder {
     pub warnings: Vec<String>,
     /// Whether the engine starts the embedded sandbox as its target.
     pub sandbox: bool,
+    /// Where its stores come from.
+    #[serde(default)]
+    pub stores: StoreSource,
 }
 
 /// Starts the engine process of a run. Its standard input is a pipe whose other end is in the

@@ -18,7 +18,7 @@ use crate::config::{
 use crate::run::connection::was_refused;
 use crate::run::folder::RunFolder;
 use crate::run::plan::{Plan, Scope};
-use crate::sandbox;
+use crate::sandbox::{self, StoreSource};
 use crate::slo;
 
 /// Options of `run`.
@@ -84,6 +84,9 @@ pub struct RunOptions {
     /// What an inconclusive run means for the exit code
     #[arg(long, value_enum, value_name = "EXIT")]
     inconclusive: Option<InconclusiveWord>,
+    /// Stores of the sandbox: `embedded` (default), or `local`, which prefers servers installed here
+    #[arg(long, value_name = "WHICH")]
+    stores: Option<StoreSource>,
     /// Name of the target, for a restore into its own stores
     #[arg(skip)]
     pub arm_in_place: Option<String>,
@@ -93,6 +96,11 @@ impl RunOptions {
     /// The name of the production target that it may work on.
     pub fn armed_for(&self) -> Option<&str> {
         self.arm.as_deref()
+    }
+
+    /// Where the stores of a sandbox come from.
+    pub fn stores(&self) -> StoreSource {
+        self.stores.unwrap_or_default()
     }
 
     /// The seed that was asked for, or a new one.
@@ -177,6 +185,7 @@ fn order(
         owned: false,
         warnings: Vec::new(),
         sandbox,
+        stores: options.stores(),
     })
 }
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::exit::{CliError, Exit, say};
 use super::runtime;
 use crate::config::{ServiceKind, StoreKind};
-use crate::sandbox::{self, Endpoints, Options};
+use crate::sandbox::{self, Endpoints, Options, StoreSource};
 
 /// Options of `sandbox`.
 #[derive(Args)]
@@ -19,6 +19,9 @@ pub struct SandboxArgs {
     /// Factor on every latency
     #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = parse_scale)]
     latency_scale: f64,
+    /// Where its stores come from: `embedded`, or `local`, which prefers servers installed here
+    #[arg(long, value_name = "WHICH", default_value = "embedded")]
+    stores: StoreSource,
     /// Ends when standard input is closed
     #[arg(long, hide = true)]
     lifeline: bool,
@@ -58,6 +61,12 @@ pub struct StoreArgs {
     second_port: Option<u16>,
     #[arg(long)]
     password_file: PathBuf,
+    /// Folder for what it writes
+    #[arg(long)]
+    folder: PathBuf,
+    /// Program of an installed server that it becomes
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Process id of the supervisor
     #[arg(long)]
     parent: u32,
@@ -84,7 +93,8 @@ fn parse_store(word: &str) -> Result<StoreKind, String> {
 /// Runs the sandbox until it is stopped.
 pub fn run(args: &SandboxArgs) -> Result<Exit, CliError> {
     let executable = std::env::current_exe().map_err(CliError::usage)?;
-    let options = Options { seed: args.seed, latency_scale: args.latency_scale };
+    let options =
+        Options { seed: args.seed, latency_scale: args.latency_scale, stores: args.stores };
     let ready = |endpoints: &Endpoints| {
         if args.ready_json {
             say(serde_json::to_string(endpoints).unwrap_or_default());
@@ -122,6 +132,8 @@ pub fn serve_store(args: &StoreArgs) -> Result<Exit, CliError> {
         port: args.port,
         second_port: args.second_port,
         password_file: args.password_file.clone(),
+        folder: args.folder.clone(),
+        program: args.program.clone(),
         parent: args.parent,
     };
     runtime(1)?.block_on(async {

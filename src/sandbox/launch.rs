@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use super::settings::{Endpoints, Options};
 
 /// How long a sandbox may take to come up.
-const READY_WITHIN: Duration = Duration::from_secs(15);
+const READY_WITHIN: Duration = Duration::from_secs(40);
 /// How long it may take to end before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// Longest line that a sandbox says when it is ready.
@@ -48,6 +48,7 @@ impl Sandbox {
             .args(["sandbox", "--lifeline", "--ready-json"])
             .args(["--seed", &options.seed.to_string()])
             .args(["--latency-scale", &options.latency_scale.to_string()])
+            .args(["--stores", options.stores.name()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

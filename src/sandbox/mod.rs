@@ -23,5 +23,5 @@ mod supervisor;
 pub use launch::{Sandbox, SandboxError};
 pub use lifeline::parent_gone;
 pub use service::{ServiceSettings, serve};
-pub use settings::{Endpoints, Options, config, demo_config};
+pub use settings::{Endpoints, Options, StoreSource, config, demo_config};
 pub use supervisor::supervise;

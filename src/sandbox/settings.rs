@@ -17,11 +17,43 @@ pub struct Options {
     pub seed: u64,
     /// Factor on every latency; 1.0 is a healthy platform.
     pub latency_scale: f64,
+    /// Where its stores come from.
+    pub stores: StoreSource,
+}
+
+/// Where the stores of a sandbox come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreSource {
+    /// They are in this program.
+    #[default]
+    Embedded,
+    /// They are servers installed on this machine; what is not installed is embedded.
+    Local,
+}
+
+impl StoreSource {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Local => "local",
+        }
+    }
+}
+
+impl std::str::FromStr for StoreSource {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = [Self::Embedded, Self::Local].into_iter().find(|one| one.name() == word);
+        found.ok_or_else(|| "expected embedded or local".into())
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, latency_scale: 1.0 }
+        Self { seed: 1, latency_scale: 1.0, stores: StoreSource::default() }
     }
 }
 

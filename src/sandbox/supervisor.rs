@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,12 +16,12 @@ use tokio::time::Instant;
 use super::admin::{self, ChildState, ChildStatus, Children};
 use super::link::{self, Links};
 use super::restart::Backoff;
-use super::settings::{Endpoints, Options};
-use super::stores;
+use super::settings::{Endpoints, Options, StoreSource};
+use super::stores::{self, local, local::Installed};
 use crate::config::{ServiceKind, StoreKind, Stores};
 
 /// How long the services and stores may take until they listen.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs a sandbox; `ready` is called once, when all of it listens. Returns when `stop` does, or
 /// on an error; the children are gone then. Must run on the main thread: the kernel ties the
@@ -47,6 +48,8 @@ pub async fn supervise(
         admin: url(admin_listener.local_addr()?.port()),
         stores: Stores::default(),
     };
+    // It goes after the children that write there.
+    let folder = stores::Folder::new()?;
     let mut tasks = JoinSet::new();
     let links = Links::default();
     let mut peers = Vec::new();
@@ -61,19 +64,30 @@ pub async fn supervise(
     for (at, (service, port)) in ports.iter().copied().enumerate() {
         let peer = peers.iter().find(|(of, _)| *of == service).map(|(_, peer)| peer.as_str());
         let arguments = service_arguments(service, port, options, at, peer);
-        let member = Supervised { executable: executable.to_owned(), arguments, at };
+        let member = Supervised { executable: executable.to_owned(), arguments, at, folder: None };
         services.lock().push(ChildState::new(service.name(), url(port)));
         tasks.spawn(keep_running(member, services.clone()));
         listening.push((service.name(), port));
     }
     let credentials = stores::Credentials::new()?;
     let store_children = Children::default();
-    for (at, kind) in stores::EMBEDDED.iter().copied().enumerate() {
+    let mut starting = Vec::new();
+    for (at, (kind, installed)) in choose(options.stores).into_iter().enumerate() {
         let port = free_port().await?;
         let second_port = if kind == StoreKind::Qdrant { Some(free_port().await?) } else { None };
-        let store = stores::address(kind, port, second_port, &credentials);
-        let arguments = store_arguments(kind, port, second_port, &credentials);
-        let member = Supervised { executable: executable.to_owned(), arguments, at };
+        let label = installed.as_ref().map_or(stores::label(kind), |one| one.label.as_str());
+        let store = stores::address(kind, port, second_port, &credentials, label);
+        let mut arguments = store_arguments(kind, port, second_port, &credentials);
+        let folder = folder.path().join(kind.name());
+        arguments.extend(["--folder".to_owned(), folder.display().to_string()]);
+        if let Some(installed) = &installed {
+            arguments.extend(["--program".to_owned(), installed.program.display().to_string()]);
+            starting.push((kind, folder.clone()));
+        }
+        // The others keep all of it in memory.
+        let writes = installed.is_some() || kind == StoreKind::Postgres;
+        let folder = writes.then_some(folder);
+        let member = Supervised { executable: executable.to_owned(), arguments, at, folder };
         store_children.lock().push(ChildState::new(kind.name(), store.url.clone()));
         tasks.spawn(keep_running(member, store_children.clone()));
         listening.push((kind.name(), port));
@@ -84,7 +98,7 @@ pub async fn supervise(
     tokio::select! {
         served = admin.into_future() => served,
         never = async {
-            wait_until_listening(&listening).await?;
+            wait_until_listening(&listening, &starting).await?;
             ready(&endpoints);
             std::future::pending::<io::Result<()>>().await
         } => never,
@@ -93,11 +107,20 @@ pub async fn supervise(
     // Dropping the tasks drops the children, which kills them.
 }
 
+/// The stores that a sandbox has, with the installed servers among them.
+fn choose(source: StoreSource) -> Vec<(StoreKind, Option<Installed>)> {
+    let installed = |kind| if source == StoreSource::Local { local::find(kind) } else { None };
+    let all = StoreKind::ALL.into_iter().map(|kind| (kind, installed(kind)));
+    all.filter(|(kind, installed)| installed.is_some() || stores::EMBEDDED.contains(kind)).collect()
+}
+
 /// A child: what it is started with, and its place in the list of its kind.
 struct Supervised {
     executable: PathBuf,
     arguments: Vec<String>,
     at: usize,
+    /// Where it writes, made anew for each start.
+    folder: Option<PathBuf>,
 }
 
 fn service_arguments(
@@ -165,23 +188,47 @@ async fn keep_running(supervised: Supervised, children: Children) {
 }
 
 impl Supervised {
+    /// Whether it ends by itself, in better order than a killed one, when this process does.
+    fn quits(&self) -> bool {
+        let is = |word: &str| self.arguments.iter().any(|argument| argument == word);
+        is(StoreKind::Postgres.name()) && is("--program")
+    }
+
     fn start(&self) -> io::Result<Child> {
         let mut command = Command::new(&self.executable);
         command.args(&self.arguments);
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+            std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+            // The embedded PostgreSQL unpacks itself into the cache, and its data beside.
+            command.env("TMPDIR", folder).env("XDG_CACHE_HOME", folder);
+        }
         // The child sees the end of its standard input when this process is gone.
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn()
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(!self.quits()).spawn()
     }
 }
 
-async fn wait_until_listening(ports: &[(&str, u16)]) -> io::Result<()> {
+async fn wait_until_listening(
+    ports: &[(&str, u16)],
+    starting: &[(StoreKind, PathBuf)],
+) -> io::Result<()> {
     let deadline = Instant::now() + READY_WITHIN;
+    let pause = async |name: &str| {
+        if Instant::now() >= deadline {
+            let message = format!("the sandbox's {name} did not come up");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Ok(())
+    };
     for (name, port) in ports {
         while TcpStream::connect(loopback(*port)).await.is_err() {
-            if Instant::now() >= deadline {
-                let message = format!("the sandbox's {name} did not come up");
-                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pause(name).await?;
+        }
+    }
+    for (kind, folder) in starting {
+        while !local::is_ready(*kind, folder) {
+            pause(kind.name()).await?;
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use shakedown::config::{Store, StoreKind, Stores};
-use shakedown::sandbox::Endpoints;
+use shakedown::sandbox::{Endpoints, stores};
 use support::Workplace;
 
 /// How long an answer may take on a machine that is busy with other tests.
@@ -27,8 +27,14 @@ struct Up {
 
 impl Up {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// One with further options.
+    fn with(options: &[&str]) -> Self {
         let place = Workplace::new();
-        let mut command = place.command(&["sandbox", "--lifeline", "--ready-json"]);
+        let arguments = [&["sandbox", "--lifeline", "--ready-json"], options].concat();
+        let mut command = place.command(&arguments);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("program runs");
         let mut line = String::new();
@@ -74,4 +80,29 @@ fn the_whole_drill_passes_on_the_four_stores() {
         assert!(said.contains(&format!("{store}: pass: L6: zero data loss")), "{said}");
     }
     place.wait_until_nothing_runs();
+}
+
+/// Servers that are installed take the places of the embedded stores; the others stay.
+#[test]
+fn installed_servers_are_preferred_where_asked_for_and_end_with_the_sandbox() {
+    let place = Workplace::new();
+    let local = ["--stores", "local"];
+    let drill = ["backup", "--headless", "--documents", "20", "--seed", "5"];
+    let output = place.output(&[&drill[..], &local].concat());
+    let said = support::text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", support::text(&output.stderr));
+    place.wait_until_nothing_runs();
+    let up = Up::with(&local);
+    for kind in StoreKind::ALL {
+        let installed = stores::local::find(kind).map(|found| found.label);
+        let embedded = stores::EMBEDDED.contains(&kind).then(|| stores::label(kind).to_owned());
+        let expected = installed.or(embedded);
+        assert_eq!(up.stores.get(kind).and_then(|store| store.label.clone()), expected, "{kind}");
+        let passed = said.contains(&format!("{}: pass: L6", kind.name()));
+        assert_eq!(passed, expected.is_some(), "{said}");
+    }
+    let folder = std::env::temp_dir().join(format!("shakedown-sandbox-{}", up.process.id()));
+    assert!(folder.is_dir());
+    drop(up);
+    assert!(!folder.exists());
 }

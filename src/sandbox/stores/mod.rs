@@ -3,10 +3,12 @@
 //! tried on them; they are no evidence about any real store.
 
 mod credentials;
+mod folder;
 #[cfg(feature = "sandbox-stores")]
 mod limits;
 #[cfg(feature = "sandbox-stores")]
 mod listener;
+pub mod local;
 #[cfg(feature = "sandbox-stores")]
 mod minio;
 #[cfg(feature = "sandbox-stores")]
@@ -17,15 +19,18 @@ mod qdrant;
 pub mod redis;
 
 use std::io;
+#[cfg(feature = "sandbox-stores")]
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+#[cfg(feature = "sandbox-stores")]
 use tokio::net::TcpListener;
 
 use super::lifeline;
 use crate::config::{SecretSource, Store, StoreKind};
 
 pub use credentials::Credentials;
+pub use folder::Folder;
 
 /// The stores that this build has.
 pub const EMBEDDED: &[StoreKind] = if cfg!(feature = "sandbox-stores") {
@@ -45,6 +50,10 @@ pub struct StoreSettings {
     pub second_port: Option<u16>,
     /// File with its password.
     pub password_file: PathBuf,
+    /// Folder for what it writes.
+    pub folder: PathBuf,
+    /// Program of an installed server that it becomes.
+    pub program: Option<PathBuf>,
     /// Process id of the supervisor.
     pub parent: u32,
 }
@@ -60,12 +69,13 @@ pub const fn label(store: StoreKind) -> &'static str {
     }
 }
 
-/// How an embedded store is reached.
+/// How a store of the sandbox is reached.
 pub fn address(
     kind: StoreKind,
     port: u16,
     second_port: Option<u16>,
     credentials: &Credentials,
+    label: &str,
 ) -> Store {
     let url = match kind {
         StoreKind::Postgres => format!("postgres://127.0.0.1:{port}/postgres?sslmode=disable"),
@@ -78,7 +88,7 @@ pub fn address(
         user: has_user.then(|| credentials.access_key()),
         password: Some(credentials.password()),
         grpc: second_port.map(|port| format!("http://127.0.0.1:{port}")),
-        label: Some(label(kind).to_owned()),
+        label: Some(label.to_owned()),
         ..Store::at(url)
     }
 }
@@ -88,39 +98,53 @@ pub fn address(
 /// # Errors
 /// When a port cannot be bound, or the password cannot be read.
 pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
-    if !lifeline::die_with_parent(settings.parent) {
+    if let Some(program) = &settings.program {
+        return Err(local::become_server(settings, program));
+    }
+    // What writes files of its own lives a moment longer, to remove them.
+    let writes = settings.store == StoreKind::Postgres;
+    let has_parent = if writes { lifeline::has_parent } else { lifeline::die_with_parent };
+    if !has_parent(settings.parent) {
         return Ok(());
     }
     let secret = SecretSource::File(settings.password_file.clone());
     let secret = secret.read().map_err(io::Error::other)?;
-    let listener = listen(settings.port).await?;
     tokio::select! {
-        served = speak(settings, listener, secret.expose()) => served,
-        () = lifeline::parent_gone() => Ok(()),
+        served = speak(settings, secret.expose()) => served,
+        () = lifeline::parent_gone() => {
+            if writes {
+                let _ = std::fs::remove_dir_all(&settings.folder);
+                // Nobody else writes; the sandbox's own folder is empty now.
+                let _ = settings.folder.parent().map(std::fs::remove_dir);
+            }
+            Ok(())
+        }
     }
 }
 
+#[cfg(feature = "sandbox-stores")]
 async fn listen(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
 }
 
 /// Speaks a store's protocol.
 #[cfg(feature = "sandbox-stores")]
-async fn speak(settings: &StoreSettings, listener: TcpListener, secret: &str) -> io::Result<()> {
+async fn speak(settings: &StoreSettings, secret: &str) -> io::Result<()> {
+    let listener = async || listen(settings.port).await;
     match settings.store {
-        StoreKind::Redis => redis::serve(listener, secret).await,
-        StoreKind::Minio => minio::serve(listener, credentials::ACCESS_KEY, secret).await,
-        StoreKind::Neo4j => neo4j::serve(listener, secret).await,
+        StoreKind::Redis => redis::serve(listener().await?, secret).await,
+        StoreKind::Minio => minio::serve(listener().await?, credentials::ACCESS_KEY, secret).await,
+        StoreKind::Neo4j => neo4j::serve(listener().await?, secret).await,
         StoreKind::Qdrant => {
             let second = listen(settings.second_port.unwrap_or(0)).await?;
-            qdrant::serve(listener, second, secret).await
+            qdrant::serve(listener().await?, second, secret).await
         }
-        StoreKind::Postgres => Err(io::Error::other("there is no embedded PostgreSQL")),
+        StoreKind::Postgres => Err(io::Error::other("this build has no PostgreSQL of its own")),
     }
 }
 
 /// Says that this build was made without them.
 #[cfg(not(feature = "sandbox-stores"))]
-async fn speak(settings: &StoreSettings, _: TcpListener, _: &str) -> io::Result<()> {
+async fn speak(settings: &StoreSettings, _: &str) -> io::Result<()> {
     Err(io::Error::other(format!("this build has no {} of its own", settings.store)))
 }
