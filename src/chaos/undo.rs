@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::confine::{OwnGroup, Pinned};
-use super::nft;
+use super::firewall::{Firewall, in_namespace_of};
 use super::procfs::{Process, with_argument};
 use super::runtime::RuntimeError;
 use super::runtime::docker::{self, Address, Then};
@@ -69,7 +69,7 @@ pub enum Undo {
         /// Links as `from/to`.
         links: Vec<String>,
     },
-    /// A table of ours is removed from a network namespace.
+    /// A cut of ours is removed from a network namespace.
     RemoveTable {
         /// A process in the namespace.
         process: Process,
@@ -77,6 +77,9 @@ pub enum Undo {
         namespace: String,
         /// Name of the table.
         table: String,
+        /// What the cut is made by.
+        #[serde(default)]
+        by: Firewall,
         /// An argument of the command line of the helper that holds the cut.
         token: String,
     },
@@ -116,13 +119,14 @@ impl Undo {
                 put_back("cannot remove the memory group", group)
             }
             Self::OpenLinks { admin, links } => sandbox::open_links(admin, links).await,
-            Self::RemoveTable { process, namespace, table, token } => {
+            Self::RemoveTable { process, namespace, table, by, token } => {
                 end_helpers(token).await;
                 if !is_there(*process, namespace) {
                     return Ok(());
                 }
-                let removed = nft::in_namespace_of(*process, || nft::remove(table));
-                removed.map_err(|error| RuntimeError::new(format!("table {table}: {error}")))
+                let removed = in_namespace_of(*process, || by.remove(table));
+                let failed = |error| RuntimeError::new(format!("{}: {error}", by.words(table)));
+                removed.map_err(failed)
             }
         }
     }
@@ -152,16 +156,17 @@ impl Undo {
                     .collect()
             }
             Self::OpenLinks { admin, links } => sandbox::closed_links(admin, links).await,
-            Self::RemoveTable { process, namespace, table, token } => {
+            Self::RemoveTable { process, namespace, table, by, token } => {
                 let mut left = helpers_left(token);
                 if is_there(*process, namespace) {
-                    match nft::in_namespace_of(*process, || nft::is_there(table)) {
+                    match in_namespace_of(*process, || by.is_there(table)) {
                         Ok(false) => {}
                         Ok(true) => left.push(format!(
-                            "nftables table {table} in the network namespace of process {}",
+                            "{} in the network namespace of process {}",
+                            by.words(table),
                             process.pid
                         )),
-                        Err(error) => left.push(format!("table {table}: {error}")),
+                        Err(error) => left.push(format!("{}: {error}", by.words(table))),
                     }
                 }
                 left

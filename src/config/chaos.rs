@@ -222,12 +222,32 @@ pub struct Partition {
     pub length: TimeSpan,
     /// Which kinds of cut are tried.
     pub scenarios: Vec<CutKind>,
+    /// What packets are stopped by, in the docker runtime.
+    pub firewall: FirewallChoice,
 }
 
 impl Default for Partition {
     fn default() -> Self {
-        Self { pairs: Vec::new(), length: TimeSpan::secs(30), scenarios: vec![CutKind::Pair] }
+        Self {
+            pairs: Vec::new(),
+            length: TimeSpan::secs(30),
+            scenarios: vec![CutKind::Pair],
+            firewall: FirewallChoice::Auto,
+        }
     }
+}
+
+/// What stops packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FirewallChoice {
+    /// nftables; iptables where the kernel has no nf_tables.
+    #[default]
+    Auto,
+    /// A table of nftables, by the kernel's own interface: no tool is needed.
+    Nftables,
+    /// A chain of iptables, by its tools: only where helpers are processes of the engine's machine.
+    Iptables,
 }
 
 /// A kind of cut.

@@ -38,8 +38,8 @@ pub use backup::{
     PlatformBackup, Restore, Wait,
 };
 pub use chaos::{
-    Chaos, Cpu, CutKind, Docker, ExperimentKind, Helpers, Kill, Memory, Partition, Probe,
-    RuntimeKind, SteadyRules,
+    Chaos, Cpu, CutKind, Docker, ExperimentKind, FirewallChoice, Helpers, Kill, Memory, Partition,
+    Probe, RuntimeKind, SteadyRules,
 };
 pub use compliance::{ComplianceRules, Control, Evidence, RecoveryRules, Required};
 pub use executor::{Arrivals, ExecutorKind, Stage};

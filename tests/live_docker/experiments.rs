@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::platform::{NETWORK, Platform, import, inspected, pid, residue};
+use shakedown::run::journal;
+
+use crate::platform::{NETWORK, Platform, chains, import, inspected, pid, residue, rules};
+use crate::support::wait_for;
 
 /// The notes of the phase's only experiment, and the experiment.
 fn only(phase: &Value) -> (String, &Value) {
@@ -93,7 +96,7 @@ fn a_slow_starter_is_waited_for_and_a_crash_looper_is_never_called_well() {
     let healthy =
         ["--health-cmd", health, "--health-interval", "1s", "--health-start-period", "9s"];
     platform.run("mcp", &[&options[..], &healthy].concat(), &["/bin/sh", "-c", starts]);
-    crate::support::wait_for("the slow starter", || {
+    wait_for("the slow starter", || {
         (inspected("mcp")["State"]["Health"]["Status"] == "healthy").then_some(())
     });
     let names = "chaos.docker.names=[mcp]";
@@ -167,4 +170,40 @@ fn memory_that_would_kill_something_is_refused_unless_it_is_allowed() {
     let (_, phase) = platform.chaos(&limitless);
     let (notes, experiment) = only(&phase);
     assert!(notes.contains("no memory limit"), "{experiment:#}");
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn iptables_cut_where_nf_tables_may_not_be_used() {
+    let platform = Platform::new();
+    let settings = [
+        "chaos.experiments=[partition]",
+        "chaos.partition.firewall=iptables",
+        "chaos.partition.scenarios=[pair, reject]",
+    ];
+    let child = platform.start(&settings);
+    let run = platform.place.run();
+    wait_for("a fault", || {
+        journal::read(run.path()).ok()?.state.active_fault()?.effect.as_ref().map(|_| ())
+    });
+    let (seen, tables) = (chains("rag"), rules("rag"));
+    for part in ["--datestop", "-j shakedown_", "--comment shakedown_", "-j DROP"] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    assert!(!tables.contains("shakedown"), "no table of nftables: {tables}");
+    let (code, phase) = platform.result(child);
+    assert_eq!(code, Some(0), "{phase:#}");
+    let experiments = phase["chaos"]["experiments"].as_array().expect("experiments");
+    assert_eq!(experiments.len(), 2);
+    for experiment in experiments {
+        assert_eq!(experiment["effective"], true, "{experiment:#}");
+        let evidence = experiment["evidence"].to_string();
+        assert!(evidence.contains("0 of 1 addresses can be connected to"), "{experiment}");
+    }
+    assert_eq!(residue(), Vec::<String>::new());
+    // A helper container has no tools in it, and says so.
+    let containers = [&settings[..2], &["chaos.docker.helpers=containers"]].concat();
+    let (code, phase) = platform.chaos(&containers);
+    assert_eq!(code, Some(3), "{phase:#}");
+    assert!(only(&phase).1["reason"].to_string().contains("iptables needs"), "{phase:#}");
 }

@@ -187,11 +187,16 @@ fn import_image(rootfs: &Path) {
 
 /// Imports a root file system as an image.
 pub fn import(rootfs: &Path, name: &str) {
+    import_at(rootfs, name, &std::env::var("DOCKER_HOST").expect("set by the suite"));
+}
+
+/// Imports a root file system as an image of this engine.
+pub fn import_at(rootfs: &Path, name: &str, engine: &str) {
     let mut tar = Command::new("tar");
     tar.arg("-C").arg(rootfs).args(["-c", "."]).stdout(Stdio::piped());
     let mut tar = tar.spawn().expect("tar runs");
     let imported = Command::new("docker")
-        .args(["import", "-", name])
+        .args(["-H", engine, "import", "-", name])
         .stdin(tar.stdout.take().expect("piped"))
         .output()
         .expect("docker client");
@@ -216,12 +221,22 @@ pub fn rules(container: &str) -> String {
     text(&output.stdout)
 }
 
+/// Everything in a container's network namespace, as iptables saves it.
+pub fn chains(container: &str) -> String {
+    let pid = pid(container).to_string();
+    let save = |tool: &str| {
+        let output = Command::new("nsenter").args(["-t", &pid, "-n", tool]).output();
+        text(&output.expect("nsenter").stdout)
+    };
+    save("iptables-legacy-save") + &save("ip6tables-legacy-save")
+}
+
 /// What is left in the containers, on the engine and on the machine.
 pub fn residue() -> Vec<String> {
     let mut left: Vec<String> = SERVICES
         .into_iter()
-        .filter(|name| rules(name).contains("shakedown"))
-        .map(|name| format!("a table in {name}"))
+        .filter(|name| (rules(name) + &chains(name)).contains("shakedown"))
+        .map(|name| format!("a cut in {name}"))
         .collect();
     let helpers = Command::new("pgrep").args(["-f", "chaos-helper --token"]).output();
     if helpers.is_ok_and(|output| !output.stdout.is_empty()) {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::platform::{Platform, docker, inspected, residue};
+use crate::platform::{IMAGE, LABEL, Platform, docker, inspected, residue};
 use crate::refusals::as_nobody;
 
 fn all_made_and_passed(phase: &Value) {
@@ -74,6 +74,76 @@ fn an_engine_behind_ssh_is_reached_by_the_users_own_ssh() {
     all_made_and_passed(&phase);
     let log = fs::read_to_string(log).expect("it was used");
     assert!(log.contains("-l ops -p 2222 -- elsewhere docker system dial-stdio"), "{log}");
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn an_engine_is_reached_by_a_real_login() {
+    let set = |name: &str| std::env::var(name).expect("set by the suite");
+    let (url, client) = (set("LIVE_SSH"), set("LIVE_SSH_CONFIG"));
+    let platform = Platform::new();
+    let folder = platform.place.path().join("bin");
+    fs::create_dir_all(&folder).expect("made");
+    // The user's own client and its configuration, which is in a place of the suite's.
+    let script = format!("#!/bin/sh\nexec /usr/bin/ssh -F {client} \"$@\"\n");
+    fs::write(folder.join("ssh"), script).expect("written");
+    fs::set_permissions(folder.join("ssh"), fs::Permissions::from_mode(0o755)).expect("set");
+    let mut command = platform.place.command(&[]);
+    let path = set("PATH");
+    command.env("PATH", format!("{}:{path}", folder.display())).env_remove("DOCKER_HOST");
+    let host = format!("chaos.docker.host={url}");
+    let made = "chaos.experiments=[kill, partition]";
+    let settings = [host.as_str(), made, "chaos.docker.helpers=containers"];
+    let (code, phase) = platform.result(platform.spawn(command, &settings));
+    assert_eq!(code, Some(0), "{phase:#}");
+    assert_eq!(phase["chaos"]["coverage"], "2/2");
+    assert_eq!(residue(), Vec::<String>::new());
+    // A login that is refused is said as what it is, and asks nobody for a password.
+    let (code, phase) = platform.chaos(&[&host, "chaos.experiments=[kill]"]);
+    assert_eq!(code, Some(3), "{phase:#}");
+    let reason = phase["reason"].as_str().expect("said");
+    assert!(reason.contains("127.0.0.1:22760"), "{reason}");
+}
+
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn one_run_breaks_containers_of_two_engines_and_leaves_neither_marked() {
+    let second = std::env::var("LIVE_SECOND").expect("set by the suite");
+    let there = |arguments: &[&str]| docker(&[&["-H", &second], arguments].concat());
+    let platform = Platform::without(&["mcp"]);
+    crate::platform::import_at(&platform.place.path().join("rootfs"), IMAGE, &second);
+    let run = |name: &str, command: &[&str]| {
+        let options = ["--network", "host", "--restart", "always", "--label", LABEL, IMAGE];
+        there(&[&["run", "-d", "--name", name], &options[..], command].concat());
+    };
+    run("mcp", &["/bin/httpd", "-f", "-p", "127.0.0.1:18979", "-h", "/www"]);
+    run("rag", &["/bin/sleep", "1000"]);
+    let first = std::env::var("DOCKER_HOST").expect("set by the suite");
+    let hosts = format!("chaos.docker.hosts=[\"{first}\", \"{second}\"]");
+    let settings = [
+        "services.mcp.endpoint.base_url=http://127.0.0.1:18979",
+        "chaos.experiments=[kill]",
+        "chaos.kill.count=4",
+        "chaos.docker.helpers=containers",
+        &hosts,
+    ];
+    let (code, phase) = platform.chaos(&settings);
+    let restarts = |name: &str| there(&["inspect", "-f", "{{.RestartCount}}", name]);
+    let restarted = (restarts("mcp"), restarts("rag"));
+    let left = there(&["volume", "ls", "-q"]) + &there(&["images", "-q", "shakedown-helper"]);
+    there(&["rm", "-f", "mcp", "rag"]);
+    platform.serve("mcp", 12, &[]);
+    assert_eq!(code, Some(0), "{phase:#}");
+    assert_eq!(restarted, ("1".into(), "1".into()), "{phase:#}");
+    for name in ["chat", "rag"] {
+        assert_eq!(inspected(name)["RestartCount"], 1, "{name}");
+    }
+    // Two of one name are told apart by their engines.
+    for url in [&first, &second] {
+        let name = format!("rag@{url}");
+        assert!(phase.to_string().contains(&name), "{phase:#}");
+    }
+    assert_eq!((residue(), left), (Vec::new(), String::new()));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::Measured;
-use crate::chaos::{nft, sockets};
+use crate::chaos::firewall::Firewall;
+use crate::chaos::sockets;
 
 /// How long connections are counted before the cut.
 const COUNTED_BEFORE: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ const MAX_TRIED: usize = 4;
 
 /// A cut that is there.
 pub struct CutOff {
+    by: Firewall,
     table: String,
     reachable: Vec<SocketAddr>,
     opened_before: f64,
@@ -34,6 +36,7 @@ impl CutOff {
     /// # Errors
     /// When the kernel refuses.
     pub fn set_up(
+        by: Firewall,
         table: &str,
         peers: &[IpAddr],
         ports: &[SocketAddr],
@@ -51,8 +54,9 @@ impl CutOff {
         let opened = sockets::opened().saturating_sub(opens);
         let opened_before = opened as f64 / began.elapsed().as_secs_f64();
         known.retain(|address| TcpStream::connect_timeout(address, CONNECTS_WITHIN).is_ok());
-        nft::cut(table, peers, reject, length)?;
+        by.cut(table, peers, reject, length)?;
         Ok(Self {
+            by,
             table: table.to_owned(),
             reachable: known,
             opened_before,
@@ -69,7 +73,7 @@ impl CutOff {
         let opened = (opened as f64 / passed - self.tries_a_second()).max(0.0);
         let can = |address: &&SocketAddr| TcpStream::connect_timeout(address, TRIED_FOR).is_ok();
         Measured {
-            packets: nft::stopped(&self.table).unwrap_or(0),
+            packets: self.by.stopped(&self.table).unwrap_or(0),
             reachable_before: self.reachable.len() as u64,
             reachable: self.reachable.iter().filter(can).count() as u64,
             opened_before: self.opened_before,
@@ -87,7 +91,7 @@ impl CutOff {
     /// # Errors
     /// When something of it is still there.
     pub fn put_back(&self) -> io::Result<Option<Duration>> {
-        nft::remove(&self.table)?;
+        self.by.remove(&self.table)?;
         let ended = Instant::now();
         let mut missing = self.reachable.clone();
         while !missing.is_empty() && ended.elapsed() < RECONNECTS_WITHIN {

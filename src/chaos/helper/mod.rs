@@ -19,7 +19,7 @@ use self::cut::CutOff;
 use self::pressure::Pressure;
 pub use self::said::{Measured, Said};
 use super::confine::{OwnGroup, Pinned};
-use super::nft;
+use super::firewall::{self, Firewall};
 use super::procfs::{Process, enough_memory};
 use super::runtime::docker::Then;
 
@@ -108,6 +108,9 @@ pub enum Work {
     },
     /// Cuts the network namespace of the target off from others.
     Cut {
+        /// What it is made by.
+        #[serde(default)]
+        by: Firewall,
         /// Name of the table.
         table: String,
         /// From whom.
@@ -163,7 +166,7 @@ fn act(task: &Task) -> io::Result<Option<Duration>> {
             Ok(None)
         }
         Work::Uncut { table } => {
-            nft::remove(table)?;
+            Firewall::Nftables.remove(table)?;
             Said::Ready {}.say();
             Ok(None)
         }
@@ -179,12 +182,12 @@ fn act(task: &Task) -> io::Result<Option<Duration>> {
             }
             set_up.map(drop).and(put_back(task)).map(|()| None)
         }
-        Work::Cut { table, peers, ports, reject, enter } => {
+        Work::Cut { by, table, peers, ports, reject, enter } => {
             let target = task.target.find()?;
             if *enter {
-                nft::enter(target)?;
+                firewall::enter(target)?;
             }
-            let cut = CutOff::set_up(table, peers, ports, *reject, length)?;
+            let cut = CutOff::set_up(*by, table, peers, ports, *reject, length)?;
             Said::Ready {}.say();
             lease.hold(target, length, || cut.measure());
             cut.put_back()

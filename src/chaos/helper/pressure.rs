@@ -48,6 +48,9 @@ impl<'a> Pressure<'a> {
             let unseen = || io::Error::other("the target's control group is not to be seen");
             group = Some(Cgroup::of(target).ok_or_else(unseen)?);
         }
+        if let (Work::Burn { workers: None, .. }, Some(group)) = (&task.work, &group) {
+            spares_a_cpu(group.cpu_quota(), online_cpus())?;
+        }
         let before = group.as_ref().map(Counters::of).unwrap_or_default();
         if let Some(group) = &group {
             cgroup::enter_by_oneself(&group.entrances())?;
@@ -88,7 +91,7 @@ impl<'a> Pressure<'a> {
     /// the machine.
     fn workers(&self) -> usize {
         let Work::Burn { workers, .. } = self.work else { return 0 };
-        let online = std::thread::available_parallelism().map_or(1, usize::from);
+        let online = online_cpus();
         let quota = self.group.as_ref().and_then(Cgroup::cpu_quota);
         workers.unwrap_or_else(|| match quota {
             Some(quota) => (quota.ceil() as usize).clamp(1, online),
@@ -109,6 +112,20 @@ impl<'a> Pressure<'a> {
             ..Measured::default()
         }
     }
+}
+
+fn online_cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Without a quota the only CPU of a machine is that of its databases too.
+fn spares_a_cpu(quota: Option<f64>, online: usize) -> io::Result<()> {
+    if quota.is_some() || online > 1 {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "the target has no CPU quota and its machine one CPU: all else there would be saturated too",
+    ))
 }
 
 impl Counters {
@@ -155,5 +172,16 @@ fn fill(bytes: u64, over: &AtomicBool) {
         while Instant::now() < pause && !over.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_cpu_of_a_machine_is_not_taken_by_who_has_no_quota() {
+        assert!(spares_a_cpu(None, 1).is_err());
+        assert!(spares_a_cpu(Some(0.5), 1).is_ok() && spares_a_cpu(None, 2).is_ok());
     }
 }

@@ -15,11 +15,13 @@ use super::inspected::{no_own_network, tcp_ports};
 use super::undoing::Then;
 use super::{DockerRuntime, container};
 use crate::chaos::cgroup::Cgroup;
+use crate::chaos::firewall::{Firewall, in_namespace_of};
 use crate::chaos::helper::{TargetProcess, Task, Work};
 use crate::chaos::lease::Lease;
 use crate::chaos::procfs::{Process, enough_memory};
 use crate::chaos::runtime::{Baseline, Fault, Injection, Prepared, RuntimeError, Target};
 use crate::chaos::undo::Undo;
+use crate::config::FirewallChoice;
 
 impl DockerRuntime {
     pub(super) async fn prepared(
@@ -60,13 +62,15 @@ impl DockerRuntime {
                 }
                 self.check_network(target).await?;
                 let table = token.replace('-', "_");
-                let words = format!("remove table {table} from the namespace of {}", target.name);
+                let by = self.firewall(here)?;
+                let words =
+                    format!("remove {} from the namespace of {}", by.words(&table), target.name);
                 let undo = match here {
                     Some(process) => {
                         let namespace = process.network_namespace();
                         let unreadable = || RuntimeError::new("its namespace cannot be read");
                         let namespace = namespace.ok_or_else(unreadable)?;
-                        Undo::RemoveTable { process, namespace, table, token }
+                        Undo::RemoveTable { process, namespace, table, by, token }
                     }
                     None => Undo::RemoveTableIn { then: then(), token, table },
                 };
@@ -74,6 +78,22 @@ impl DockerRuntime {
             }
         };
         Ok(Prepared { undo, undo_words, prediction })
+    }
+
+    /// What a cut is made by: a helper container has nothing but this program in it.
+    fn firewall(&self, here: Option<Process>) -> Result<Firewall, RuntimeError> {
+        let choice = self.chaos.partition.firewall;
+        let chosen = match (here, choice) {
+            (Some(process), _) => in_namespace_of(process, || Firewall::choose(choice))
+                .map_err(|error| RuntimeError::new(format!("no cut can be made: {error}")))?,
+            (None, FirewallChoice::Iptables) => {
+                let why = "iptables needs helpers that are processes: be root on the engine's \
+                           machine, without chaos.docker.helpers: containers";
+                return Err(RuntimeError::new(why));
+            }
+            (None, _) => Firewall::Nftables,
+        };
+        Ok(chosen)
     }
 
     async fn predicted(
@@ -177,7 +197,11 @@ impl DockerRuntime {
             }
             (_, Undo::EndHelper { token, .. } | Undo::RemoveTable { token, .. }, Some(process)) => {
                 baseline.oom_kills = Cgroup::of(process).map_or(0, |group| group.oom_kills());
-                let task = self.task(target, process.into(), fault, token, true).await?;
+                let by = match undo {
+                    Undo::RemoveTable { by, .. } => *by,
+                    _ => Firewall::default(),
+                };
+                let task = self.task(target, process.into(), fault, token, Some(by)).await?;
                 Lease::start(token, &task).await?
             }
             (_, Undo::RemoveHelpers { token, .. } | Undo::RemoveTableIn { token, .. }, None) => {
@@ -200,7 +224,7 @@ impl DockerRuntime {
             start_ticks: None,
             container: Some(target.id.clone()),
         };
-        let task = self.task(target, process, fault, token, false).await?;
+        let task = self.task(target, process, fault, token, None).await?;
         container::launch(self.engine(target)?, token, token, &task).await
     }
 
@@ -231,13 +255,14 @@ impl DockerRuntime {
         Lease::start(token, &task).await
     }
 
+    /// What a helper is told; a process of this machine cuts by `here`, a container from within.
     async fn task(
         &self,
         target: &Target,
         process: TargetProcess,
         fault: &Fault,
         token: &str,
-        here: bool,
+        here: Option<Firewall>,
     ) -> Result<Task, RuntimeError> {
         let work =
             match fault {
@@ -255,7 +280,8 @@ impl DockerRuntime {
                         addresses.extend(of_peer);
                     }
                     let (table, reject) = (token.replace('-', "_"), *reject);
-                    Work::Cut { table, peers: addresses, ports, reject, enter: here }
+                    let (by, enter) = (here.unwrap_or_default(), here.is_some());
+                    Work::Cut { by, table, peers: addresses, ports, reject, enter }
                 }
             };
         let length_ms = fault.length().as_millis() as u64;

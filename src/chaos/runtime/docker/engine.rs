@@ -159,3 +159,77 @@ fn describe(error: &bollard::errors::Error) -> String {
     }
     format!("{}{hint}", crate::platform::text::excerpt(&reason.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::chaos::runtime::docker::happenings::Happenings;
+    use crate::run::event::MomentKind;
+
+    /// The clock of this engine goes ahead of ours by so much.
+    const AHEAD: SignedDuration = SignedDuration::from_secs(90);
+
+    /// Answers as an engine does whose clock is wrong: its version, its time, and one event.
+    async fn answer(mut client: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> Option<()> {
+        let mut head = vec![0; 4096];
+        let read = client.read(&mut head).await.ok()?;
+        let head = String::from_utf8_lossy(&head[..read]).into_owned();
+        let path = head.split(' ').nth(1)?.to_owned();
+        let now = Timestamp::now() + AHEAD;
+        let body = if path.contains("/version") {
+            r#"{"ApiVersion":"1.41","MinAPIVersion":"1.12","Arch":"amd64"}"#.to_owned()
+        } else if path.contains("/info") {
+            format!(r#"{{"SystemTime":"{now}"}}"#)
+        } else {
+            let at = now.as_nanosecond();
+            format!(
+                r#"{{"Type":"container","Action":"die","Actor":{{"ID":"c1"}},"timeNano":{at}}}"#
+            )
+        };
+        asked.lock().expect("not poisoned").push(path);
+        let length = body.len();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+        let answer = format!("{head}Content-Length: {length}\r\n\r\n{body}\n");
+        client.write_all(answer.as_bytes()).await.ok()
+    }
+
+    #[tokio::test]
+    async fn moments_of_an_engine_with_another_clock_are_told_in_ours() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let url = format!("tcp://{}", listener.local_addr().expect("bound"));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&asked);
+        let server = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(answer(client, Arc::clone(&heard)));
+            }
+        });
+        let engine = Engine::connect(&Address { url, tls: None }).await.expect("it answers");
+        let off = (engine.ahead - AHEAD).abs();
+        assert!(off < SignedDuration::from_secs(5), "{off}");
+        let began = Instant::now();
+        let happenings = Happenings::of(engine.docker.clone(), engine.ahead);
+        let died = loop {
+            if let Some(one) = happenings.since("c1", began - Duration::from_secs(5)).pop() {
+                break one;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{:?}", asked.lock());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(died.what, super::super::What::Moment(MomentKind::Died));
+        assert!(died.at.elapsed() < Duration::from_secs(5), "not {AHEAD} away");
+        // The stream is asked for from a moment of the engine's clock, not of ours.
+        let asked = asked.lock().expect("not poisoned");
+        let since = asked.iter().find_map(|path| path.split_once("since=")?.1.split('.').next());
+        let since: i64 = since.expect("asked").parse().expect("seconds");
+        assert!(since > Timestamp::now().as_second() + 60, "{since}");
+        server.abort();
+    }
+}

@@ -5,17 +5,12 @@
 mod message;
 mod socket;
 
-use std::fs::File;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::time::Duration;
-
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use self::message::{APPEND, Attributes, CREATE, EXCLUSIVE, Kind, attributes, find};
 use self::socket::Socket;
-use super::procfs::Process;
 
 /// Before everything else that netfilter does: before connection tracking, and before the address
 /// translation by which an engine answers names.
@@ -55,6 +50,28 @@ const FAMILIES: [Family; 2] = [
 /// When the kernel has no nf_tables, or this thread may not.
 pub fn cut(table: &str, peers: &[IpAddr], reject: bool, length: Duration) -> io::Result<()> {
     Socket::open()?.change(&changes(table, peers, reject, length))
+}
+
+/// Whether the kernel has nf_tables.
+///
+/// # Errors
+/// When it has and this thread may not use it, or it does not answer.
+pub fn supported() -> io::Result<bool> {
+    let listed = Socket::open()
+        .and_then(|socket| socket.list(Kind::GetTable, &Attributes::default()).map(drop));
+    match listed {
+        Ok(()) => Ok(true),
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a kernel says that knows no netfilter by netlink, or no nf_tables in it.
+fn is_missing(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let unknown = [Errno::PROTONOSUPPORT, Errno::AFNOSUPPORT, Errno::OPNOTSUPP, Errno::INVAL];
+    let known = Errno::from_io_error(error).is_some_and(|errno| unknown.contains(&errno));
+    known || error.kind() == io::ErrorKind::InvalidData
 }
 
 /// Removes the table from this thread's network namespace, and looks whether it is gone.
@@ -109,37 +126,6 @@ fn packets(rule: &[u8]) -> u64 {
         Some(u64::from_be_bytes(find(data, COUNTER_PACKETS)?.try_into().ok()?))
     });
     counted.sum()
-}
-
-/// Does something in the network namespace of a process, on a thread of its own: no other thread
-/// of this process goes there.
-///
-/// # Errors
-/// When the process is gone, this one may not, or what is done fails.
-pub fn in_namespace_of<T: Send>(
-    process: Process,
-    act: impl FnOnce() -> io::Result<T> + Send,
-) -> io::Result<T> {
-    std::thread::scope(|scope| {
-        let there = scope.spawn(|| {
-            enter(process)?;
-            act()
-        });
-        there.join().unwrap_or_else(|_| Err(io::Error::other("the thread there ended")))
-    })
-}
-
-/// Moves this thread into the network namespace of a process.
-///
-/// # Errors
-/// When the process is gone, or this one may not.
-pub fn enter(process: Process) -> io::Result<()> {
-    let namespace = File::open(format!("/proc/{}/ns/net", process.pid))?;
-    // The link is of whoever has the number now: only if that is still the same one.
-    if !process.is_alive() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the process is gone"));
-    }
-    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?)
 }
 
 fn changes(
@@ -249,30 +235,8 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-
-    /// A process in a network namespace of its own; none where that is not allowed.
-    fn own_namespace() -> Option<(std::process::Child, Process)> {
-        let mut child = Command::new("unshare").args(["-n", "sleep", "30"]).spawn().ok()?;
-        std::thread::sleep(Duration::from_millis(300));
-        let process = Process::now(child.id()).filter(|process| {
-            let own = Process::now(std::process::id()).and_then(Process::network_namespace);
-            process.network_namespace().is_some() && process.network_namespace() != own
-        });
-        if process.is_none() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        Some((child, process?))
-    }
-
-    fn listing(process: Process) -> String {
-        let pid = process.pid.to_string();
-        let output = Command::new("nsenter")
-            .args(["-t", &pid, "-n", "nft", "list", "ruleset"])
-            .output()
-            .expect("nsenter runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
+    use crate::chaos::firewall::in_namespace_of;
+    use crate::chaos::firewall::tests::{nft_listing, own_namespace};
 
     #[test]
     fn the_kernel_takes_the_cut_counts_and_lets_it_expire() {
@@ -284,7 +248,7 @@ mod tests {
         let length = Duration::from_secs(3);
         let outcome = in_namespace_of(process, || cut("shakedown_t_1", &peers, false, length));
         match outcome {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(error) if is_missing(&error) => {
                 eprintln!("skipped: no nf_tables here: {error}");
             }
             outcome => {
@@ -295,7 +259,7 @@ mod tests {
                 let again = in_namespace_of(process, || cut("shakedown_t_1", &peers, true, length));
                 assert!(again.is_err(), "a table of this name is there");
                 if Command::new("nft").arg("--version").output().is_ok() {
-                    let listing = listing(process);
+                    let listing = nft_listing(process);
                     for part in ["table inet shakedown_t_1", "127.0.0.2", "expires", "fd00::3"] {
                         assert!(listing.contains(part), "{part}: {listing}");
                     }
