@@ -87,16 +87,16 @@ fn experiment<'a>(current: &CurrentExperiment, app: &App) -> Vec<Line<'a>> {
     ]
 }
 
-/// A fault, and until when it is there.
+/// Until when a fault is there, then what it is: a narrow screen cuts off the end.
 pub fn in_words(fault: &ActiveFault, app: &App) -> String {
     if let Some(reason) = &fault.healing {
-        return format!("{}: healing: {reason}", fault.fault);
+        return format!("healing ({reason}): {}", fault.fault);
     }
     let left = fault.until_us.saturating_sub(app.now_us());
     if fault.until_us == fault.since_us {
-        return format!("{}: waiting until it is back", fault.fault);
+        return format!("waiting until it is back: {}", fault.fault);
     }
-    format!("{}   heals itself in {}", fault.fault, clock(Duration::from_micros(left)))
+    format!("heals itself in {}: {}", clock(Duration::from_micros(left)), fault.fault)
 }
 
 /// A lane a service: one column a second, the newest on the right.
