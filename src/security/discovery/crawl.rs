@@ -1,7 +1,9 @@
-//! A bounded crawl from `/`: pages of the same service, never what looks as if it ended a session or
-//! removed something.
+//! A bounded crawl from `/` and from the pages that are known already: pages of the same service, never
+//! what looks as if it ended a session or removed something.
 
 use std::collections::{HashSet, VecDeque};
+
+use reqwest::Method;
 
 use super::links::{Form, Links, links};
 use crate::config::{Config, ServiceKind};
@@ -31,8 +33,8 @@ pub async fn crawl(
 ) -> Result<(), ProbeError> {
     let limits = &config.security.discovery;
     let home = Home::of(prober, service);
-    let mut queue = VecDeque::from([("/".to_owned(), 0)]);
-    let mut seen: HashSet<String> = HashSet::from(["/".to_owned()]);
+    let mut queue = beginnings(service, surface);
+    let mut seen: HashSet<String> = queue.iter().map(|(path, _)| path.clone()).collect();
     let mut routes: Vec<String> = Vec::new();
     let mut asked = 0;
     while let Some((path, depth)) = queue.pop_front() {
@@ -72,6 +74,19 @@ pub async fn crawl(
         }
     }
     Ok(())
+}
+
+/// Where it begins, all of depth 0. What no page links to has links and scripts of its own.
+fn beginnings(service: ServiceKind, surface: &Surface) -> VecDeque<(String, u32)> {
+    let known = surface.operations.iter().map(|operation| &operation.request);
+    let known = known.filter(|request| request.service == service && request.method == Method::GET);
+    let mut queue = VecDeque::from([("/".to_owned(), 0)]);
+    for path in known.map(Request::target) {
+        if !queue.iter().any(|(other, _)| *other == path) {
+            queue.push_back((path, 0));
+        }
+    }
+    queue
 }
 
 /// A route with the names of its parameters.
