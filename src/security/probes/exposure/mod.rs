@@ -10,11 +10,15 @@ use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding, Severity};
 use crate::security::answer::Answer;
 use crate::security::context::AuditContext;
+use crate::security::evidence::exchange;
 use crate::security::keys::{self, Found};
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
 use crate::security::request::{Identity, Request};
 use crate::security::rules::{EXPOSED_FILE, KEY, Rule};
+
+/// Stands for the paths of the calibration, which are others in every run.
+const ABSENT: &str = "/(a path that is not there)";
 
 /// Looks through everything that is answered.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
@@ -50,12 +54,12 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         if let Some(sign) = sign.filter(|_| answer.is_success() && !missing)
             && let Some(what) = sign(&answer.body)
         {
-            outcome.findings.push(exposed(&request, what));
+            outcome.findings.push(exposed(context, &request, &answer, what));
         }
         outcome.findings.extend(keys_in(context, &request, &answer));
     }
     for service in context.prober.services() {
-        let request = Request::get(service, "/(a path that is not there)");
+        let request = Request::get(service, ABSENT);
         for page in context.calibration.pages(service) {
             looked += 1;
             outcome.findings.extend(keys_in(context, &request, page));
@@ -70,11 +74,17 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     Ok(())
 }
 
-fn exposed(request: &Request, what: &str) -> Finding {
+/// Shown beside what is answered when nothing is there.
+fn exposed(context: &AuditContext<'_>, request: &Request, answer: &Answer, what: &str) -> Finding {
     let mut finding = EXPOSED_FILE.finding(Severity::Critical, &request.place(), None);
     finding.title = format!("{} is served", request.path);
     finding.confidence = Confidence::Confirmed;
     finding.evidence = format!("its content has the shape of the file: {what}");
+    finding.exchanges = vec![exchange(context.prober, "attack", request, answer, "")];
+    let absent = Request::get(request.service, ABSENT);
+    let control = context.calibration.pages(request.service).next();
+    let control = control.map(|page| exchange(context.prober, "control", &absent, page, ""));
+    finding.exchanges.extend(control);
     finding
 }
 
@@ -86,7 +96,13 @@ fn keys_in(context: &AuditContext<'_>, request: &Request, answer: &Answer) -> Ve
     });
     let in_headers = headers.flat_map(|header| keys::find(&header));
     let found = in_headers.chain(keys::find(&body));
-    found.map(|found| finding(&KEY, &found, &request.place(), "in an answer")).collect()
+    found
+        .map(|found| {
+            let mut finding = finding(&KEY, &found, &request.place(), "in an answer");
+            finding.exchanges = vec![exchange(context.prober, "answer", request, answer, "")];
+            finding
+        })
+        .collect()
 }
 
 /// A finding for a key; one that only may be a key is tentative.
