@@ -256,17 +256,23 @@ fn outcome(
         .filter(|check| check.status.is_open())
         .map(|check| format!("{} {}: {}", check.check, check.status.words(), check.coverage))
         .collect();
-    let verdict = if critical.is_some() || score.score < wanted {
+    let untested = score.covered == 0;
+    let below = !untested && score.score < wanted;
+    let verdict = if critical.is_some() || below {
         Verdict::Fail
-    } else if open.is_empty() {
-        Verdict::Pass
-    } else {
+    } else if untested || !open.is_empty() {
         Verdict::Inconclusive
+    } else {
+        Verdict::Pass
     };
     let accepted = known.findings.iter().filter(|finding| finding.suppressed.is_some()).count();
+    let points = if untested {
+        "nothing was tested, no security score".to_owned()
+    } else {
+        format!("security {:.0} of 100", score.score)
+    };
     let mut words = vec![format!(
-        "security {:.0} of 100, {} of {} checks, {} findings",
-        score.score,
+        "{points}, {} of {} checks, {} findings",
         score.covered,
         score.asked,
         known.findings.len() - accepted
@@ -278,7 +284,7 @@ fn outcome(
     words.extend(
         critical.map(|finding| format!("critical: {} at {}", finding.title, finding.place)),
     );
-    if score.score < wanted {
+    if below {
         words.push(format!("asked >= {wanted}"));
     }
     words.extend(open);

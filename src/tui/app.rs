@@ -10,7 +10,7 @@ use super::view::LoadView;
 use crate::config::{PhaseKind, ServiceKind};
 use crate::run::client::{ClientUpdate, EngineClient};
 use crate::run::control::CommandId;
-use crate::run::event::{Event, EventBody, LoadEvent};
+use crate::run::event::{Event, EventBody, Finding, LoadEvent};
 use crate::run::state::{PhaseState, RunState, RunStatus};
 
 /// How long a notice stands.
@@ -76,6 +76,8 @@ pub enum Prompt {
     AbortPhase,
     /// A remark.
     Annotate(String),
+    /// Words that findings have to have.
+    Filter(String),
     /// The name of a production target.
     Arm(String),
 }
@@ -104,6 +106,12 @@ pub struct App {
     pub selected_phase: usize,
     /// The objective that is selected in the SLO panel.
     pub objective: usize,
+    /// The finding that is selected in the security panel, among those that pass the filter.
+    pub finding: usize,
+    /// Page of the detail of that finding; none for the list.
+    pub finding_detail: Option<usize>,
+    /// Findings without these words are left out; empty for all of them.
+    pub finding_filter: String,
     pub service: usize,
     pub service_time: bool,
     /// The scenario that the keys for users and rates act on: 0 is all of them.
@@ -141,6 +149,9 @@ impl App {
             help_page: 0,
             selected_phase: 0,
             objective: 0,
+            finding: 0,
+            finding_detail: None,
+            finding_filter: String::new(),
             service: 0,
             service_time: false,
             scenario: 0,
@@ -326,6 +337,20 @@ impl App {
         let start = self.load_phase()?.load.as_ref()?.start.as_ref()?;
         let at = (self.scenario % (start.scenarios.len() + 1)).checked_sub(1)?;
         start.scenarios.get(at).map(|(name, _)| name.clone())
+    }
+
+    /// The findings that pass the filter, the worst first.
+    pub fn findings(&self) -> Vec<&Finding> {
+        let security = self.shown().phases.iter().find_map(|phase| phase.security.as_ref());
+        let wanted = self.finding_filter.to_lowercase();
+        let passes = |finding: &&Finding| {
+            let severity = finding.severity.word();
+            let novelty = finding.novelty.map_or("", |novelty| novelty.word());
+            let texts = [severity, novelty, &finding.rule, &finding.title, &finding.place];
+            let all = texts.join(" ").to_lowercase();
+            wanted.split_whitespace().all(|word| all.contains(word))
+        };
+        security.map(|security| &security.findings).into_iter().flatten().filter(passes).collect()
     }
 
     /// The service that is selected in the load panel.

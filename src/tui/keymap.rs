@@ -49,6 +49,10 @@ pub enum Action {
     OtherLoad,
     /// Response time or service time.
     SwitchClock,
+    /// The selected finding in detail, page by page.
+    Detail,
+    /// Which findings are shown.
+    Filter,
     /// Shorter time range.
     ZoomIn,
     /// Longer time range.
@@ -162,8 +166,8 @@ bindings! {
     ">" &[c('>')] => Action::HigherRate, "", "open models: a tenth of the planned rate more", Loading;
     "<" &[c('<')] => Action::LowerRate, "", "open models: a tenth of the planned rate less", Loading;
     "u" &[c('u')] => Action::NextScenario, "", "which scenario + - < > act on: all, or one after the other", Loading;
-    "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above, in the SLO panel the objective (also k)", Always;
-    "down" &[(KeyCode::Down, NONE), c('j')] => Action::SelectDown, "", "select the phase below, in the SLO panel the objective (also j)", Always;
+    "up" &[(KeyCode::Up, NONE), c('k')] => Action::SelectUp, "", "select the phase above, in other panels the objective or finding (also k)", Always;
+    "down" &[(KeyCode::Down, NONE), c('j')] => Action::SelectDown, "", "select the phase below, in other panels the objective or finding (also j)", Always;
     "o" &[c('o')] => Action::ToggleSkip, "", "leave the selected phase out, or take it in again", Planning;
     "K" &[c('K'), (KeyCode::Up, SHIFT)] => Action::MoveUp, "", "move the selected phase up (also shift-up)", Planning;
     "J" &[c('J'), (KeyCode::Down, SHIFT)] => Action::MoveDown, "", "move the selected phase down (also shift-down)", Planning;
@@ -178,6 +182,8 @@ bindings! {
     "v" &[c('v')] => Action::NextService, "", "load panel: next service", Always;
     "b" &[c('b')] => Action::OtherLoad, "", "load panel: the load phase before, and back", Always;
     "c" &[c('c')] => Action::SwitchClock, "", "load panel: response time or service time", Always;
+    "i" &[c('i')] => Action::Detail, "", "security panel: the selected finding in detail; again for the next page, Esc goes back", Always;
+    "/" &[c('/')] => Action::Filter, "", "security panel: show findings with these words only (severity, rule, place, new)", Always;
     "[" &[c('[')] => Action::ZoomIn, "", "shorter time range", Always;
     "]" &[c(']')] => Action::ZoomOut, "", "longer time range", Always;
     "f" &[c('f')] => Action::Freeze, "", "freeze the view; the run goes on", Always;

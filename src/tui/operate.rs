@@ -45,6 +45,13 @@ pub fn press(app: &mut App, key: KeyEvent) -> After {
         app.panel = Panel::Overview;
         return After::Stay;
     }
+    if app.panel == Panel::Security && key.code == KeyCode::Esc {
+        // Out of the detail first, then out of the filter.
+        if app.finding_detail.take().is_none() {
+            app.finding_filter.clear();
+        }
+        return After::Stay;
+    }
     match action_for(key, &app.state) {
         Some(action) => act(app, action),
         None => After::Stay,
@@ -81,10 +88,11 @@ fn act(app: &mut App, action: Action) -> After {
         Action::Suspend if has_shell() => return After::Suspend,
         Action::Suspend => app.notify("no shell to go back to: d detaches"),
         Action::SelectUp | Action::SelectDown if app.panel == Panel::Slo => {
-            let last = app.shown().objectives.len().saturating_sub(1);
-            let down = action == Action::SelectDown;
-            let at = app.objective.min(last);
-            app.objective = if down { (at + 1).min(last) } else { at.saturating_sub(1) };
+            app.objective = moved(app.objective, app.shown().objectives.len(), action);
+        }
+        Action::SelectUp | Action::SelectDown if app.panel == Panel::Security => {
+            app.finding = moved(app.finding, app.findings().len(), action);
+            app.finding_detail = app.finding_detail.map(|_| 0);
         }
         plan @ (Action::SelectUp
         | Action::SelectDown
@@ -94,6 +102,13 @@ fn act(app: &mut App, action: Action) -> After {
         look => change_view(app, look),
     }
     After::Stay
+}
+
+/// A selection in a list of so many rows, one up or down.
+fn moved(at: usize, rows: usize, action: Action) -> usize {
+    let last = rows.saturating_sub(1);
+    let at = at.min(last);
+    if action == Action::SelectDown { (at + 1).min(last) } else { at.saturating_sub(1) }
 }
 
 fn start(app: &mut App) {
@@ -168,6 +183,15 @@ fn change_view(app: &mut App, action: Action) {
         Action::SwitchClock => app.service_time = !app.service_time,
         Action::Freeze => app.toggle_freeze(),
         Action::LogLevel => app.warnings_only = !app.warnings_only,
+        Action::Detail => {
+            app.panel = Panel::Security;
+            app.finding_detail = Some(app.finding_detail.map_or(0, |page| page + 1));
+        }
+        Action::Filter => {
+            app.panel = Panel::Security;
+            app.finding_detail = None;
+            app.ask(Prompt::Filter(app.finding_filter.clone()));
+        }
         Action::Explain => {
             app.explain_page = if app.explain { app.explain_page + 1 } else { 0 };
             app.explain = true;
@@ -208,6 +232,10 @@ fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {
                 app.send(Command::Annotate { text })
             });
         }
+        Prompt::Filter(text) => edit(app, text, key, Prompt::Filter, |app, text| {
+            app.finding_filter = text;
+            app.finding = 0;
+        }),
         Prompt::Arm(text) => edit(app, text, key, Prompt::Arm, |app, name| {
             app.send(Command::Arm { name });
             begin(app);

@@ -222,7 +222,8 @@ pub struct ComparisonSection {
 pub fn section(security: &SecurityState) -> SecuritySection {
     let score = security.score.as_ref();
     SecuritySection {
-        score: score.map(|score| score.score),
+        // Nothing tested is no score.
+        score: score.filter(|score| score.covered > 0).map(|score| score.score),
         coverage: score.map_or_else(|| "-".into(), |s| format!("{}/{}", s.covered, s.asked)),
         discovered: security.discovered.as_ref().map(discovered),
         checks: security.checks.iter().map(check).collect(),

@@ -77,6 +77,7 @@ fn question<'a>(prompt: &Prompt, app: &App) -> Line<'a> {
             format!(" abort this phase? y/n   {}; the plan goes on", consequence(app))
         }
         Prompt::Annotate(text) => format!(" remark: {text}_   Enter records it, Esc drops it"),
+        Prompt::Filter(text) => format!(" findings with: {text}_   Enter filters, Esc leaves it"),
         Prompt::Arm(text) => format!(" PRODUCTION: type the target's name to arm the run: {text}_"),
     };
     Line::styled(text, app.theme.warning)

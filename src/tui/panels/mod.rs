@@ -27,6 +27,7 @@ mod overview;
 mod phases;
 mod plan;
 mod security;
+mod security_detail;
 mod slo;
 mod verdict;
 

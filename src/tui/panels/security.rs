@@ -1,67 +1,164 @@
-//! The security audit: its checks and what they covered, and the findings, the worst first.
+//! The security audit: score and coverage, how far the checks and images are, and the findings, the
+//! worst first; one of them in detail on a key.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Wrap};
 
-use super::fixed;
-use crate::run::event::{CheckStatus, Finding, Severity};
+use super::{fixed, lines, security_detail};
+use crate::run::event::{CheckReport, CheckStatus, Finding, ImageReport, ImageStatus, Severity};
 use crate::run::state::SecurityState;
 use crate::tui::app::App;
+
+/// Rows of findings that are shown however small the panel is.
+const LEAST_ROWS: usize = 5;
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let security = app.shown().phases.iter().find_map(|phase| phase.security.as_ref());
-    let text = security.map_or_else(
-        || {
-            let words = "   nothing audited yet: the security phase fills this panel";
-            vec![Line::raw(""), Line::styled(words, app.theme.dim)]
-        },
-        |security| rows(security, app),
-    );
-    let text = Paragraph::new(text).style(app.theme.text).wrap(Wrap { trim: false });
-    frame.render_widget(text, area);
+    let Some(security) = security else {
+        let words = "   nothing audited yet: the security phase fills this panel";
+        let text = vec![Line::raw(""), Line::styled(words, app.theme.dim)];
+        return lines(frame, area, app, text);
+    };
+    let findings = app.findings();
+    let selected = app.finding.min(findings.len().saturating_sub(1));
+    if let (Some(page), Some(finding)) = (app.finding_detail, findings.get(selected)) {
+        return security_detail::render(frame, area, page, finding, app);
+    }
+    let height = usize::from(area.height);
+    let mut text = above(security, app);
+    // The findings need room, however much there is to be told of the checks.
+    let wanted = (findings.len() + 1).min(LEAST_ROWS + 1);
+    text.truncate(height.saturating_sub(wanted).max(1));
+    text.push(list_title(security, findings.len(), app));
+    let room = height.saturating_sub(text.len()).max(1);
+    let from = selected.saturating_sub(room / 2).min(findings.len().saturating_sub(room));
+    let shown = findings.iter().enumerate().skip(from).take(room);
+    text.extend(shown.map(|(at, finding)| row(finding, at == selected, app)));
+    lines(frame, area, app, text);
 }
 
-fn rows<'a>(security: &SecurityState, app: &App) -> Vec<Line<'a>> {
-    let score = security.score.as_ref().map_or_else(
-        || "under way".to_owned(),
-        |score| format!("{:.0} of 100, {} of {} checks", score.score, score.covered, score.asked),
-    );
-    let mut text = vec![Line::styled(format!(" security audit: {score}"), app.theme.title)];
-    for check in &security.checks {
-        let style = match check.status {
-            CheckStatus::Pass => app.theme.ok,
-            CheckStatus::Vulnerable => app.theme.bad,
-            CheckStatus::NotApplicable => app.theme.dim,
-            _ => app.theme.warning,
-        };
-        text.push(Line::from(vec![
-            Span::styled(format!("   {} ", fixed(&check.check, 22)), app.theme.text),
-            Span::styled(fixed(check.status.words(), 15), style),
-            Span::styled(app.glyphs.text(&check.coverage), app.theme.dim),
-        ]));
-    }
+/// Score, checks and images.
+fn above<'a>(security: &SecurityState, app: &App) -> Vec<Line<'a>> {
+    let mut text = vec![Line::styled(summary(security), app.theme.title)];
+    text.extend(security.checks.iter().map(|check| check_row(check, app)));
     if let Some(current) = &security.current {
-        text.push(Line::styled(format!("   {} under way", fixed(current, 22)), app.theme.accent));
+        text.push(current_row(current, security, app));
     }
-    if !security.findings.is_empty() {
-        text.push(Line::styled(" findings", app.theme.title));
+    text.extend(security.images.iter().map(|image| image_row(image, app)));
+    if let Some(image) = &security.current_image {
+        let words = format!("   image {image}: is being scanned");
+        text.push(Line::styled(app.glyphs.text(&words), app.theme.accent));
     }
-    text.extend(security.findings.iter().map(|finding| row(finding, app)));
     text
 }
 
-fn row<'a>(finding: &Finding, app: &App) -> Line<'a> {
-    let style = match finding.severity {
+fn summary(security: &SecurityState) -> String {
+    let mut words = match &security.score {
+        None => " security audit under way".to_owned(),
+        Some(score) if score.covered == 0 => " security audit: nothing was tested".to_owned(),
+        Some(score) => format!(
+            " security {:.0} of 100, {} of {} checks",
+            score.score, score.covered, score.asked
+        ),
+    };
+    if let Some(found) = &security.discovered {
+        words += &format!(", {} of {} operations attackable", found.attackable, found.found);
+    }
+    if let Some(compared) = &security.comparison {
+        words += &format!(", {} new, {} fixed", compared.new, compared.fixed.len());
+    }
+    if !security.residue.is_empty() {
+        words += &format!(", {} written and not yet removed", security.residue.len());
+    }
+    words
+}
+
+fn check_row<'a>(check: &CheckReport, app: &App) -> Line<'a> {
+    let style = match check.status {
+        CheckStatus::Pass => app.theme.ok,
+        CheckStatus::Vulnerable => app.theme.bad,
+        CheckStatus::NotApplicable => app.theme.dim,
+        _ => app.theme.warning,
+    };
+    let tested = check.operations.as_ref();
+    let tested = tested.map_or_else(String::new, |of| format!("{}/{}", of.tested, of.found));
+    state_row(
+        &check.check,
+        check.status.words(),
+        style,
+        &format!("{tested:>7}  {}", check.coverage),
+        app,
+    )
+}
+
+fn current_row<'a>(current: &str, security: &SecurityState, app: &App) -> Line<'a> {
+    let told = security.progress.as_ref().map_or_else(String::new, |progress| {
+        let so_far = format!("{}/{}", progress.done, progress.of);
+        format!("{so_far:>7}  {}", progress.at)
+    });
+    state_row(current, "under way", app.theme.accent, &told, app)
+}
+
+fn image_row<'a>(image: &ImageReport, app: &App) -> Line<'a> {
+    let (word, style) = match image.status {
+        ImageStatus::Scanned if image.fixable.critical + image.fixable.high > 0 => {
+            ("scanned", app.theme.bad)
+        }
+        ImageStatus::Scanned => ("scanned", app.theme.ok),
+        ImageStatus::NotCovered => ("not covered", app.theme.warning),
+        ImageStatus::Failed => ("failed", app.theme.bad),
+    };
+    let (fixable, unfixed) = (&image.fixable, &image.unfixed);
+    let old = if image.end_of_life { ", operating system without fixes" } else { "" };
+    let told = format!(
+        "fixable {} critical {} high, unfixed {} and {}{old}; {}",
+        fixable.critical, fixable.high, unfixed.critical, unfixed.high, image.detail
+    );
+    state_row(&image.image, word, style, &told, app)
+}
+
+fn state_row<'a>(name: &str, word: &str, style: Style, told: &str, app: &App) -> Line<'a> {
+    let name = app.glyphs.text(name);
+    Line::from(vec![
+        Span::styled(format!("   {} ", fixed(&name, 22)), app.theme.text),
+        Span::styled(fixed(word, 15), style),
+        Span::styled(app.glyphs.text(told), app.theme.dim),
+    ])
+}
+
+fn list_title<'a>(security: &SecurityState, shown: usize, app: &App) -> Line<'a> {
+    let all = security.findings.len();
+    let words = match (all, app.finding_filter.as_str()) {
+        (0, _) => " no findings so far".to_owned(),
+        (_, "") => format!(" findings: {all}, i shows one in detail, / filters"),
+        (_, filter) => format!(" findings with \"{filter}\": {shown} of {all}, Esc shows all"),
+    };
+    Line::styled(app.glyphs.text(&words), app.theme.title)
+}
+
+fn row<'a>(finding: &Finding, selected: bool, app: &App) -> Line<'a> {
+    let mark = if selected { ">" } else { " " };
+    let novelty = finding.novelty.map_or("", |novelty| novelty.word());
+    let parameter = finding.parameter.as_deref().unwrap_or_default();
+    let words = format!("{} at {} {parameter}", finding.title, finding.place);
+    let style = if selected { app.theme.accent } else { app.theme.text };
+    let note = if finding.suppressed.is_some() { "accepted" } else { novelty };
+    Line::from(vec![
+        Span::styled(format!(" {mark} "), style),
+        Span::styled(format!("{:<9}", finding.severity.word()), of_severity(finding.severity, app)),
+        Span::styled(format!("{} ", fixed(note, 9)), app.theme.dim),
+        Span::styled(app.glyphs.text(&words), style),
+    ])
+}
+
+/// The colour of a severity.
+pub fn of_severity(severity: Severity, app: &App) -> Style {
+    match severity {
         Severity::Critical | Severity::High => app.theme.bad,
         Severity::Medium => app.theme.warning,
         Severity::Low | Severity::Info => app.theme.dim,
-    };
-    let words = format!("{} at {}: {}", finding.title, finding.place, finding.evidence);
-    Line::from(vec![
-        Span::styled(format!("   {:<9}", finding.severity.word()), style),
-        Span::styled(app.glyphs.text(&words), app.theme.text),
-    ])
+    }
 }

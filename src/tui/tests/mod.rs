@@ -2,6 +2,7 @@
 
 mod backup;
 mod chaos;
+mod security;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
