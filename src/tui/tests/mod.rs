@@ -32,9 +32,8 @@ use crate::run::event::{
     LoadEvent, LoadStart, LogLevel, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict,
     SeriesInterval, SeriesKey, Verdict,
 };
-use crate::run::histogram::Histogram;
 use crate::run::plan::{Plan, Scope};
-use crate::run::state::RunState;
+use crate::run::{histogram::Histogram, state::RunState};
 
 /// Folds a recorded-looking run, one second an event.
 struct Story {
