@@ -92,6 +92,19 @@ fn later_sources_override_earlier_ones() {
 }
 
 #[test]
+fn overrides_that_need_each_other_are_judged_together() {
+    let url = "monitoring.grafana.url=http://127.0.0.1:3000";
+    let token = "monitoring.grafana.token.env=GRAFANA_TOKEN";
+    for set in [[url, token], [token, url]] {
+        let config = with(&set, &[]).expect("valid together");
+        let grafana = config.monitoring.grafana.expect("configured");
+        assert_eq!(grafana.url, "http://127.0.0.1:3000");
+    }
+    let message = with(&[url, "phases.cooldown=7s"], &[]).expect_err("half of it");
+    assert!(message.contains(&format!("--set {url}")) && message.contains("token"), "{message}");
+}
+
+#[test]
 fn a_wrong_override_names_its_source() {
     for (set, part) in [
         ("phases.cooldwn=3s", "did you mean `cooldown`?"),

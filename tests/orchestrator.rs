@@ -267,6 +267,26 @@ async fn a_pause_holds_the_clock_of_the_phase() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_holds_the_clock_of_a_cooldown() {
+    let bench = Bench::start(Setup::default());
+    let began = tokio::time::Instant::now();
+    minutes(10).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(bench.events.with_state(|state| state.cooldown.is_some()));
+    bench.ask(Command::Pause {}).await;
+    assert_eq!(bench.status(), RunStatus::Paused);
+    minutes(60).await;
+    bench.ask(Command::Resume {}).await;
+    let passed = bench.events.with_state(|state| {
+        state.cooldown.map(|cooldown| cooldown.passed_us(state.now_us) / 1_000_000)
+    });
+    assert_eq!(passed, Some(5), "the hour of the pause does not count");
+    assert_eq!(bench.verdict().await.to_string(), "pass (without ramping, security, backup, slo)");
+    // The watch begins anew with the 25 s that are left of the 30, of which it needs half.
+    assert_eq!(began.elapsed().as_secs(), 600 + 5 + 3600 + 12 + 900);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_skipped_phase_is_named_and_an_aborted_one_decides() {
     let bench = Bench::start(Setup::default());
     minutes(1).await;

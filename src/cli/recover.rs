@@ -7,7 +7,7 @@ use crate::backup;
 use crate::chaos;
 use crate::config::PhaseKind;
 use crate::load;
-use crate::run::event::{EventBody, LoadEvent, SecurityEvent, StoreEvent, Written};
+use crate::run::event::{CleanupReport, EventBody, LoadEvent, SecurityEvent, StoreEvent, Written};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
@@ -175,6 +175,13 @@ fn recover_audit(
     let id = run.id();
     if order.sandbox {
         say(format_args!("run {id}: its sandbox is gone, and what its audit wrote with it"));
+        for one in written {
+            let (name, detail) = (one.name.clone(), "it went with its sandbox".to_owned());
+            let removed = SecurityEvent::Removed { name, gone: true, detail };
+            recovery::add(run, state, PhaseKind::Security, EventBody::Security(removed))
+                .map_err(CliError::usage)?;
+        }
+        report::rebuild(run, state)?;
         return Ok(0);
     }
     let removal = security::remove_leftovers(&order.config, written);
@@ -209,6 +216,10 @@ fn recover(
     let id = run.id();
     if order.sandbox {
         say(format_args!("run {id}: its sandbox is gone, and what was written with it"));
+        let gone = CleanupReport { written: last, removed: last, ..CleanupReport::default() };
+        recovery::add(run, state, phase, EventBody::Load(LoadEvent::Cleanup(gone)))
+            .map_err(CliError::usage)?;
+        report::rebuild(run, state)?;
         return Ok(0);
     }
     let removal = load::remove_leftovers(&order.config, &id, phase, last);

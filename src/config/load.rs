@@ -154,10 +154,9 @@ fn finish(
         ConfigError::Problems(located.collect())
     })?;
     let one = |problem| ConfigError::Problems(vec![problem]);
-    for change in options.overrides().map_err(one)? {
-        config = overrides::apply(&config, &change).map_err(one)?;
-        origins.insert(change.path, change.source);
-    }
+    let changes = options.overrides().map_err(one)?;
+    let config = overrides::apply(config, &changes).map_err(one)?;
+    origins.extend(changes.into_iter().map(|change| (change.path, change.source)));
     let problems: Vec<Problem> = contradictions(&config)
         .into_iter()
         .map(|(path, message)| locate(&path, &message, origins, file))

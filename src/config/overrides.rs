@@ -44,33 +44,63 @@ impl Override {
     }
 }
 
-/// Puts a value in its place.
-pub(super) fn apply(config: &Config, change: &Override) -> Result<Config, Problem> {
-    let fail = |message: String, hint| problem(&change.source, message, hint);
-    let whole = serde_json::to_value(config).map_err(|error| fail(error.to_string(), None))?;
+/// Puts values in their places, one after the other. Values that are wrong only until a later one is
+/// in its place too, such as two that depend on each other, are no problem.
+pub(super) fn apply(config: Config, changes: &[Override]) -> Result<Config, Problem> {
+    if changes.is_empty() {
+        return Ok(config);
+    }
+    let mut whole = serde_json::to_value(&config)
+        .map_err(|error| problem("configuration", error.to_string(), None))?;
+    let mut known = Ok(config);
+    for change in changes {
+        let (value, read) = put(&whole, change)?;
+        whole = value;
+        known = match (known, read) {
+            // What was wrong first says most about it.
+            (Err(first), Err(_)) => Err(first),
+            (_, read) => read,
+        };
+    }
+    known
+}
+
+/// The configuration with one value put in its place, and how it reads.
+fn put(whole: &Value, change: &Override) -> Result<(Value, Result<Config, Problem>), Problem> {
     let as_text = Value::String(change.value.clone());
     let parsed = value_of(&change.value).unwrap_or_else(|| as_text.clone());
-    let put = |value: Value| -> Result<Config, Problem> {
+    let with = |value: Value| {
         let mut whole = whole.clone();
-        let place = locate(&mut whole, &change.path).map_err(|reason| fail(reason, None))?;
+        let place = locate(&mut whole, &change.path)
+            .map_err(|reason| problem(&change.source, reason, None))?;
         *place = value;
-        let read: Result<Config, _> = serde_path_to_error::deserialize(whole);
-        read.map_err(|error| {
-            let message = error.inner().to_string();
-            let hint = nearest_key(&message);
-            fail(format!("{}: {message}", error.path()), hint)
-        })
+        let read = read(whole.clone(), &change.source);
+        Ok((whole, read))
     };
-    let first = put(parsed.clone());
+    let (value, first) = with(parsed.clone())?;
     match first {
         // `5` may be meant as a text; what is wrong with the text then says more than its type.
-        Err(problem) if parsed != as_text && problem.message.contains("invalid type") => {
-            put(as_text).map_err(|as_text| {
-                if as_text.message.contains("invalid type") { problem } else { as_text }
+        Err(problem) if parsed != as_text && is_of_wrong_type(&problem) => {
+            let (text, second) = with(as_text)?;
+            Ok(match second {
+                Err(still) if is_of_wrong_type(&still) => (value, Err(problem)),
+                second => (text, second),
             })
         }
-        other => other,
+        first => Ok((value, first)),
     }
+}
+
+fn is_of_wrong_type(problem: &Problem) -> bool {
+    problem.message.contains("invalid type")
+}
+
+fn read(whole: Value, source: &str) -> Result<Config, Problem> {
+    serde_path_to_error::deserialize(whole).map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
+        let message = error.inner().to_string();
+        let hint = nearest_key(&message);
+        problem(source, format!("{}: {message}", error.path()), hint)
+    })
 }
 
 /// A number, a truth value, or a list or map as YAML writes them in one line; none for a text.

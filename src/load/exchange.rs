@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use crate::platform::connection::{ConnectError, Connection, Connector};
 use crate::platform::endpoint::ResolvedEndpoint;
-use crate::platform::text::excerpt;
+use crate::platform::text::{excerpt, with_causes};
 use crate::run::event::ErrorKind;
 
 /// Largest answer that is read.
@@ -200,6 +200,5 @@ pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
 
 /// hyper's own words and those of what caused it.
 fn describe(error: &hyper::Error) -> String {
-    use std::error::Error as _;
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    with_causes(error)
 }

@@ -23,6 +23,20 @@ pub fn clean(text: &str, max_chars: usize) -> String {
     kept
 }
 
+/// An error and everything that caused it, in words: `error sending request` alone says nothing.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_words = inner.to_string();
+        if !words.contains(&inner_words) {
+            words = format!("{words}: {inner_words}");
+        }
+        cause = inner.source();
+    }
+    words
+}
+
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,

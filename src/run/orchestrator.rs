@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::clock::PlanClock;
 use super::companion::{Companion, Companions, Stage};
 use super::control::{Command, CommandId};
 use super::decide::{Effect, Facts, Situation, decide};
@@ -430,25 +431,41 @@ impl Orchestrator {
         }
         self.events.emit(EventBody::CooldownStarted { max_us: max.as_micros() as u64 });
         let (watch, events) = (Arc::clone(&self.assembly.steady), self.events.clone());
-        let mut steady = std::pin::pin!(watch.until_steady(max, &events));
+        let mut clock = PlanClock::start();
         let ended = loop {
-            let inbound = tokio::select! {
-                ended = &mut steady => break ended,
-                inbound = self.hear() => inbound,
-            };
-            match self.take_in(inbound, Situation::Cooldown) {
-                Some(Effect::Pause) => self.pause_between().await,
-                Some(Effect::EndCooldown) => {
-                    break Steady { steady: false, reason: "cut short by an operator".into() };
-                }
-                _ => {}
+            let left = max.saturating_sub(clock.elapsed());
+            if let Some(ended) = self.cool_until_paused(watch.until_steady(left, &events)).await {
+                break ended;
             }
+            // What was seen before a pause says nothing about the platform after it.
+            clock.hold();
+            self.pause_between().await;
+            clock.release();
             if self.abort.is_some() {
                 break Steady { steady: false, reason: "the run is being aborted".into() };
             }
         };
         let Steady { steady, reason } = ended;
         self.events.emit(EventBody::CooldownEnded { steady, reason });
+    }
+
+    /// How the cooldown ended; none when an operator asks for a pause.
+    async fn cool_until_paused(&mut self, steady: impl Future<Output = Steady>) -> Option<Steady> {
+        let mut steady = std::pin::pin!(steady);
+        loop {
+            let inbound = tokio::select! {
+                ended = &mut steady => return Some(ended),
+                inbound = self.hear() => inbound,
+            };
+            let effect = self.take_in(inbound, Situation::Cooldown);
+            let reason = match effect {
+                _ if self.abort.is_some() => "the run is being aborted",
+                Some(Effect::Pause) => return None,
+                Some(Effect::EndCooldown) => "cut short by an operator",
+                _ => continue,
+            };
+            return Some(Steady { steady: false, reason: reason.into() });
+        }
     }
 
     async fn pause_between(&mut self) {

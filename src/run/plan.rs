@@ -44,16 +44,6 @@ impl Plan {
     pub fn position(&self, kind: PhaseKind) -> Option<usize> {
         self.phases.iter().position(|phase| phase.kind == kind)
     }
-
-    /// Longest length of the whole run, cooldowns included.
-    pub fn longest(&self) -> Duration {
-        // Judging takes no time to speak of; its time box is only a bound.
-        let timed = |phase: &&PlannedPhase| !phase.skip && phase.kind != PhaseKind::Slo;
-        let planned = self.phases.iter().filter(timed);
-        let (count, sum) =
-            planned.fold((0u64, 0u64), |(count, sum), phase| (count + 1, sum + phase.length_us));
-        Duration::from_micros(sum + self.cooldown_us * count.saturating_sub(1))
-    }
 }
 
 /// Which phases are asked for.

@@ -8,7 +8,7 @@ use reqwest::{Client, redirect};
 use serde::Deserialize;
 
 use crate::config::{PrometheusSli, PrometheusSource, Secret, Slo, SloKind, TimeSpan};
-use crate::platform::text::excerpt;
+use crate::platform::text::{excerpt, with_causes};
 use crate::platform::tls;
 use crate::run::event::{Verdict, WholeWindow};
 
@@ -122,7 +122,7 @@ impl Prometheus {
 
     async fn query(&self, query: &str) -> Result<Vec<Value>, PrometheusError> {
         let wrong =
-            |error: reqwest::Error| PrometheusError(excerpt(&error.without_url().to_string()));
+            |error: reqwest::Error| PrometheusError(excerpt(&with_causes(&error.without_url())));
         let mut request = self.client.post(&self.url).form(&[("query", query)]);
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer.expose());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use super::glyphs::Glyphs;
@@ -128,6 +129,8 @@ pub struct App {
     pub closing: bool,
     /// Where the report is written.
     pub report: String,
+    /// The zone in which times of day are shown.
+    pub zone: TimeZone,
     /// When the last event came, to let clocks run in between.
     heard: Instant,
 }
@@ -163,6 +166,7 @@ impl App {
             sent: Vec::new(),
             closing: false,
             report: String::new(),
+            zone: TimeZone::UTC,
             heard: Instant::now(),
         }
     }

@@ -72,6 +72,7 @@ pub async fn run(client: EngineClient, options: Options) -> Result<Ended, TuiErr
     log_to_panel();
     let mut canvas = terminal::TtyCanvas::take()?;
     let mut app = app::App::new(client, theme, glyphs::Glyphs { ascii: options.ascii });
+    app.zone = jiff::tz::TimeZone::system();
     app.report = options.report.display().to_string();
     let keys = input::TtyKeys::new(signals);
     Ok(event_loop::run(app, &mut canvas, keys, options.fps).await)

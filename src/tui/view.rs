@@ -30,6 +30,11 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Whether there are requests, and none of them succeeded.
+    pub const fn all_failed(&self) -> bool {
+        self.n > 0 && self.failed >= self.n
+    }
+
     fn of(totals: &Totals, clock: &Histogram) -> Self {
         Self {
             n: totals.measured.requests(),

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::backup::stores::DrillError;
 use crate::config::{Auth, Call, CommandCall, HttpCall, SecretSource, Wait};
 use crate::platform::store::StoreError;
-use crate::platform::text::excerpt;
+use crate::platform::text::{excerpt, with_causes};
 
 /// Longest answer that is read.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -106,10 +106,11 @@ async fn request(http: &HttpCall) -> Result<Answer, DrillError> {
     if let Some(body) = &http.body {
         asked = asked.json(body);
     }
-    let mut answer = asked.send().await.map_err(|error| failed(&error.without_url()))?;
+    let lost = |error: reqwest::Error| failed(&with_causes(&error.without_url()));
+    let mut answer = asked.send().await.map_err(lost)?;
     let status = answer.status().as_u16();
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| failed(&error.without_url()))? {
+    while let Some(chunk) = answer.chunk().await.map_err(lost)? {
         body.extend_from_slice(&chunk);
         if body.len() > MOST_BYTES {
             return Err(failed(&"its answer is longer than 1 MiB").into());

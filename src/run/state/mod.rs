@@ -6,6 +6,7 @@ mod chaos;
 mod load;
 mod narrative;
 mod notify;
+mod outlook;
 mod phase;
 mod security;
 mod stores;
@@ -130,8 +131,11 @@ pub struct HealthState {
 /// A running cooldown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
-    /// When it began, microseconds since the run was created.
+    /// When it began, microseconds since the run was created; pauses move it on.
     pub since_us: u64,
+    /// Since when it is paused, on the same clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_since_us: Option<u64>,
     /// Its longest length in microseconds.
     pub max_us: u64,
 }
@@ -279,7 +283,11 @@ impl RunState {
     fn apply_phase(&mut self, event: &Event) {
         match &event.body {
             EventBody::CooldownStarted { max_us } => {
-                self.cooldown = Some(Cooldown { since_us: event.at_us, max_us: *max_us });
+                self.cooldown = Some(Cooldown {
+                    since_us: event.at_us,
+                    paused_since_us: None,
+                    max_us: *max_us,
+                });
             }
             EventBody::CooldownEnded { .. } => self.cooldown = None,
             body => {
@@ -314,11 +322,18 @@ impl RunState {
             EventBody::Pausing {} => self.enter(RunStatus::Pausing),
             EventBody::Paused {} => {
                 self.enter(RunStatus::Paused);
+                if let Some(cooldown) = &mut self.cooldown {
+                    cooldown.paused_since_us = Some(event.at_us);
+                }
                 self.mark(event, "paused");
             }
             EventBody::Resuming {} => self.enter(RunStatus::Resuming),
             EventBody::Resumed {} => {
                 self.enter(RunStatus::Running);
+                if let Some(cooldown) = &mut self.cooldown {
+                    let paused = cooldown.paused_since_us.take();
+                    cooldown.since_us += event.at_us - paused.unwrap_or(event.at_us);
+                }
                 self.mark(event, "resumed");
             }
             EventBody::Held { reason } => {

@@ -50,7 +50,7 @@ fn what(app: &App) -> (String, Style) {
         return (format!("! {problem}"), theme.warning);
     }
     if let Some(cooldown) = &state.cooldown {
-        let passed = app.now_us().saturating_sub(cooldown.since_us) / 1_000_000;
+        let passed = cooldown.passed_us(app.now_us()) / 1_000_000;
         let most = cooldown.max_us / 1_000_000;
         return (
             format!("cooling down, {passed} s of at most {most} s; S cuts it short"),

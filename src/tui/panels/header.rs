@@ -23,13 +23,12 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         }
         _ => String::new(),
     };
-    let longest = state.plan.as_ref().map(|plan| plan.longest());
     let since = state.started_us.map_or(0, |started| app.now_us().saturating_sub(started));
-    let time = format!(
-        "{} of ~{}",
-        clock(Duration::from_micros(since)),
-        clock(longest.unwrap_or_default())
-    );
+    let mut time = clock(Duration::from_micros(since));
+    if state.status != RunStatus::Finished {
+        let whole = Duration::from_micros(since) + state.longest_left(app.now_us());
+        time += &format!(" of ~{}", clock(whole));
+    }
     let (word, style) = standing(app);
     let glyph = match (&app.link, &app.state.status) {
         (Link::Live, RunStatus::Running) => app.glyphs.running(),

@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 
 use super::lines;
 use crate::run::histogram::Histogram;
+use crate::run::state::PhaseStatus;
 use crate::tui::app::App;
 use crate::tui::format::{count, latency};
 use crate::tui::view::Figures;
@@ -24,6 +25,9 @@ const FIGURES: usize = 44;
 pub fn height(app: &App) -> u16 {
     1 + app.load().services.len().max(1) as u16
 }
+
+/// What stands in place of percentiles where there is no answer whose latency says anything.
+pub const NONE_ANSWERED: &str = "none: every request failed";
 
 /// Draws a row per service.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -53,10 +57,13 @@ fn axis<'a>(columns: usize, app: &App) -> Line<'a> {
         }
     }
     let marks = String::from_utf8_lossy(&marks).into_owned();
+    // What load measured last is not what the platform does now.
+    let running = app.load_phase().is_none_or(|load| load.status == PhaseStatus::Running);
+    let when = if running { "now" } else { "at end" };
     Line::styled(
         format!(
-            " {:<NAME$}{marks} {:>9}{:>9}{:>9}{:>8}{:>8}",
-            "now", "P50", "P95", "P99", "req/s", "failed"
+            " {when:<NAME$}{marks} {:>9}{:>9}{:>9}{:>8}{:>8}",
+            "P50", "P95", "P99", "req/s", "failed"
         ),
         app.theme.title,
     )
@@ -85,16 +92,24 @@ fn figures_of<'a>(figures: &Figures, app: &App) -> Vec<Span<'a>> {
             _ => app.theme.text,
         }
     };
-    vec![
-        Span::styled(format!(" {:>9}", latency(figures.p50)), app.theme.text),
-        Span::styled(format!("{:>9}", latency(figures.p95)), app.theme.text),
-        Span::styled(format!("{:>9}", latency(figures.p99)), style(figures.p99)),
+    // What is refused within a millisecond must not look fast.
+    let percentiles = if figures.all_failed() {
+        vec![Span::styled(format!(" {NONE_ANSWERED:>27}"), app.theme.bad)]
+    } else {
+        vec![
+            Span::styled(format!(" {:>9}", latency(figures.p50)), app.theme.text),
+            Span::styled(format!("{:>9}", latency(figures.p95)), app.theme.text),
+            Span::styled(format!("{:>9}", latency(figures.p99)), style(figures.p99)),
+        ]
+    };
+    let counts = [
         Span::styled(format!("{:>8.1}", figures.rate.unwrap_or_default()), app.theme.text),
         Span::styled(
             format!("{:>8}", count(figures.failed)),
             if figures.failed > 0 { app.theme.bad } else { app.theme.text },
         ),
-    ]
+    ];
+    percentiles.into_iter().chain(counts).collect()
 }
 
 /// Bounds of the columns: everything below and above the axis is in the outermost ones.

@@ -1,7 +1,6 @@
 //! The run's log with the time at which each line was written, and the dashboard's own diagnostics.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -12,7 +11,6 @@ use super::{lines, wrapped};
 use crate::run::event::LogLevel;
 use crate::run::state::LogLine;
 use crate::tui::app::App;
-use crate::tui::format::clock;
 
 /// Columns before the message: time, level and phase.
 const BEFORE_MESSAGE: usize = 25;
@@ -78,7 +76,7 @@ fn row<'a>(line: &LogLine, app: &App) -> Line<'a> {
         LogLevel::Info => ("info ", app.theme.text),
         LogLevel::Debug => ("debug", app.theme.dim),
     };
-    let at = clock(Duration::from_micros(line.at_us));
+    let at = line.wall.to_zoned(app.zone.clone()).strftime("%H:%M:%S").to_string();
     Line::from(vec![
         Span::styled(format!(" {at} "), app.theme.dim),
         Span::styled(format!("{word} "), style),

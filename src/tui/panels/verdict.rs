@@ -10,7 +10,7 @@ use crate::tui::app::App;
 /// Rows that the panel needs; none while there is no verdict.
 pub fn height(app: &App) -> u16 {
     let verdict = app.shown().verdict.as_ref();
-    verdict.map_or(0, |verdict| verdict.reasons.len().min(6) as u16 + 3)
+    verdict.map_or(0, |verdict| verdict.reasons.len().min(6) as u16 + 2)
 }
 
 /// Draws it.

@@ -11,7 +11,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::latency::columns_of;
+use super::latency::{NONE_ANSWERED, columns_of};
 use super::{history, lines, split_top};
 use crate::run::histogram::Histogram;
 use crate::tui::app::App;
@@ -86,12 +86,16 @@ fn clock<'a>(
     width: u16,
     app: &App,
 ) -> Line<'a> {
-    let tail = format!(
-        " P50 {:<8} P95 {:<8} P99 {:<8}",
-        latency(figures.p50),
-        latency(figures.p95),
-        latency(figures.p99)
-    );
+    let tail = if figures.all_failed() {
+        format!(" {NONE_ANSWERED:<38}")
+    } else {
+        format!(
+            " P50 {:<8} P95 {:<8} P99 {:<8}",
+            latency(figures.p50),
+            latency(figures.p95),
+            latency(figures.p99)
+        )
+    };
     let columns = usize::from(width).saturating_sub(16 + tail.len()).max(8);
     Line::from(vec![
         Span::styled(format!(" {name:<5}"), app.theme.accent),
