@@ -96,11 +96,13 @@ fn is_of_wrong_type(problem: &Problem) -> bool {
 }
 
 fn read(whole: Value, source: &str) -> Result<Config, Problem> {
-    serde_path_to_error::deserialize(whole).map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
-        let message = error.inner().to_string();
-        let hint = nearest_key(&message);
-        problem(source, format!("{}: {message}", error.path()), hint)
-    })
+    serde_path_to_error::deserialize(whole).map_err(
+        |error: serde_path_to_error::Error<serde_json::Error>| {
+            let message = error.inner().to_string();
+            let hint = nearest_key(&message);
+            problem(source, format!("{}: {message}", error.path()), hint)
+        },
+    )
 }
 
 /// A number, a truth value, or a list or map as YAML writes them in one line; none for a text.
