@@ -152,14 +152,28 @@ pub struct Wait {
     pub timeout: TimeSpan,
 }
 
+/// A bucket with backups.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArtefactBucket {
+    /// Its name.
+    pub bucket: String,
+    /// The S3 server that has it, and a user who may list and read it.
+    pub store: Store,
+}
+
 /// Files of one store's backup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Artefact {
     /// Of which store.
     pub store: StoreKind,
-    /// Absolute path; `*` in the file's name stands for anything.
+    /// Absolute path; `*` in the file's name stands for anything. With `s3`: a key of the bucket, in
+    /// which `*` stands for anything.
     pub path: std::path::PathBuf,
+    /// The bucket that holds it, where it is no file of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<ArtefactBucket>,
     /// Smallest believable size in bytes.
     #[serde(default = "one")]
     pub min_bytes: u64,

@@ -34,8 +34,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use backup::{
-    Artefact, ArtefactFormat, Backup, BackupWay, Call, CommandCall, HttpCall, MAX_DOCUMENTS,
-    PlatformBackup, Restore, Wait,
+    Artefact, ArtefactBucket, ArtefactFormat, Backup, BackupWay, Call, CommandCall, HttpCall,
+    MAX_DOCUMENTS, PlatformBackup, Restore, Wait,
 };
 pub use chaos::{
     Chaos, Cpu, CutKind, Docker, ExperimentKind, FirewallChoice, Helpers, Kill, Memory, Partition,

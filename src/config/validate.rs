@@ -160,10 +160,14 @@ fn backup(config: &Config, found: &mut Found) {
         }
     }
     for (at, artefact) in platform.artefacts.iter().enumerate() {
+        let (path, expected) = match artefact.s3 {
+            Some(_) => (artefact.path.is_relative(), "expected a key of the bucket"),
+            None => (artefact.path.is_absolute(), "expected an absolute path of a file"),
+        };
         found.check(
-            artefact.path.is_absolute() && artefact.path.file_name().is_some(),
+            path && artefact.path.file_name().is_some(),
             &format!("backup.platform.artefacts.{at}.path"),
-            "expected an absolute path of a file",
+            expected,
         );
     }
 }

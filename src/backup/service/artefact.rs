@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::bucket::beside;
 use super::format;
 use crate::backup::ledger::hex;
 use crate::backup::stores::DrillError;
@@ -53,7 +54,7 @@ pub fn newest(pattern: &Path) -> io::Result<Option<(PathBuf, SystemTime)>> {
 }
 
 /// Whether a name is what a pattern with `*` says.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((before, rest)) => name.strip_prefix(before).is_some_and(|left| {
@@ -121,10 +122,8 @@ fn soundness(artefact: &Artefact, path: &Path, sha256: &str) -> Result<Soundness
     let refused = |reason: String| DrillError::Wrong(format!("{}: {reason}", path.display()));
     let mut sound = Soundness { level: BackupLevel::L1, words: "there and new".into() };
     if let Some(ending) = &artefact.checksum {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(ending);
-        let text =
-            fs::read_to_string(&beside).map_err(|error| refused(format!("{ending}: {error}")))?;
+        let text = fs::read_to_string(beside(path, ending))
+            .map_err(|error| refused(format!("{ending}: {error}")))?;
         let stated = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
         if stated != sha256 {
             return Err(refused(format!("SHA-256 {sha256}, and {ending} says {stated}")));
@@ -161,12 +160,7 @@ fn refuses_flipped(artefact: &Artefact, path: &Path, scratch: &Path) -> Result<b
     }
     fs::write(&copy, bytes)?;
     if let Some(ending) = &artefact.checksum {
-        let beside = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        fs::copy(beside(path), beside(&copy))?;
+        fs::copy(beside(path, ending), beside(&copy, ending))?;
     }
     let caught = soundness(artefact, &copy, &digest(&copy)?).is_err();
     fs::remove_file(&copy)?;
@@ -184,6 +178,7 @@ mod tests {
         Artefact {
             store: StoreKind::Redis,
             path,
+            s3: None,
             min_bytes: 5,
             format: None,
             checksum: Some(".sha256".into()),

@@ -2,6 +2,7 @@
 //! backup, the files are checked, and the backup is restored into scratch stores and compared there.
 
 mod artefact;
+mod bucket;
 mod call;
 mod format;
 
@@ -14,6 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
+use self::bucket::Place;
 use super::drill::{Course, Drill, Ended, Gate, check_other_server};
 use super::stores::DrillError;
 use super::subject::OpenStore;
@@ -62,7 +64,7 @@ impl ServiceDrill {
             let course = drill.begin(events.clone(), gate.clone());
             all.push(One { course, outcome: Ok(()), scratch_undo: None });
         }
-        self.note_age(&mut all);
+        self.note_age(&mut all).await;
         each(&mut all, &BEFORE).await;
         let say = |message: String| {
             events.emit(EventBody::Backup(BackupEvent::Service { message }));
@@ -87,13 +89,13 @@ impl ServiceDrill {
     }
 
     /// How old the last backup is before a new one is asked for.
-    fn note_age(&self, all: &mut [One<'_>]) {
+    async fn note_age(&self, all: &mut [One<'_>]) {
         for one in all {
-            let paths = self.artefacts(one.course.kind());
-            let times =
-                paths.iter().filter_map(|wanted| artefact::newest(&wanted.path).ok().flatten());
-            let age = times.filter_map(|(_, at)| at.elapsed().ok()).min();
-            let note = match (age, self.rpo) {
+            let mut ages = Vec::new();
+            for wanted in self.artefacts(one.course.kind()) {
+                ages.extend(last_change(&wanted).await.and_then(|at| at.elapsed().ok()));
+            }
+            let note = match (ages.into_iter().min(), self.rpo) {
                 (Some(age), Some(rpo)) if age > rpo => format!(
                     "the last backup was {} min old, and the promised RPO is {} min",
                     age.as_secs() / 60,
@@ -141,9 +143,16 @@ impl ServiceDrill {
 
     async fn check_artefacts(&self, all: &mut [One<'_>], triggered: SystemTime) {
         for one in at_work(all) {
-            let artefacts = self.artefacts(one.course.kind());
+            let wanted = self.artefacts(one.course.kind());
             let folder = one.course.drill.folder.clone();
             let work = async {
+                let mut artefacts = Vec::new();
+                for artefact in wanted {
+                    artefacts.push(match &artefact.s3 {
+                        Some(place) => Place::open(place)?.fetch(&artefact, &folder).await?,
+                        None => artefact,
+                    });
+                }
                 let checked = tokio::task::spawn_blocking(move || {
                     artefact::check(&artefacts, triggered, Path::new(&folder))
                 });
@@ -219,6 +228,17 @@ impl ServiceDrill {
         one.scratch_undo = Some(self.undos.intend(&opener.undo())?);
         one.course.scratch = Some(scratch);
         Ok(())
+    }
+}
+
+/// When the newest file or object of an artefact was written; none when there is none.
+async fn last_change(artefact: &Artefact) -> Option<SystemTime> {
+    match &artefact.s3 {
+        None => Some(artefact::newest(&artefact.path).ok()??.1),
+        Some(place) => {
+            let newest = Place::open(place).ok()?.newest(&artefact.path).await;
+            Some(newest.ok()??.modified)
+        }
     }
 }
 

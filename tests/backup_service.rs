@@ -1,0 +1,302 @@
+//! The platform's own backup service under drill, as a service that this test is: asked over HTTP, it
+//! backs a Redis up into a bucket and a folder, says how far it is, and restores into another Redis.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path as Segment, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shakedown::config::{Config, Store};
+use shakedown::sandbox::{Options, Sandbox, config};
+use support::{Workplace, ended, report};
+
+const BUCKET: &str = "backups";
+const TOKEN: &str = "let-me-back-up";
+
+/// What the service does wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    None,
+    /// It refuses the request.
+    Refuses,
+    /// It says that the backup failed.
+    Fails,
+    /// It says that it is done, and made none.
+    MakesNone,
+    /// Its checksum is another.
+    WrongChecksum,
+    /// A restore forgets a key.
+    Forgets,
+    /// A restore changes a value.
+    Alters,
+}
+
+/// The service.
+struct Service {
+    fault: Fault,
+    of: Store,
+    into: Store,
+    bucket: Box<s3::Bucket>,
+    folder: PathBuf,
+    /// How often it was asked how far it is.
+    asked: Mutex<u32>,
+}
+
+fn connection(store: &Store) -> redis::Connection {
+    let address = store.url.strip_prefix("redis://").expect("scheme");
+    let client = redis::Client::open(format!("redis://{address}")).expect("address");
+    let mut connection = client.get_connection().expect("reached");
+    if let Some(source) = &store.password {
+        let password = source.read().expect("readable");
+        redis::cmd("AUTH").arg(password.expose()).query::<()>(&mut connection).expect("let in");
+    }
+    connection
+}
+
+/// Every key as a line of JSON.
+fn dump(store: &Store) -> String {
+    let mut server = connection(store);
+    let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut server).expect("keys");
+    keys.sort();
+    let mut lines = String::new();
+    for key in keys {
+        let dump: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query(&mut server).expect("dump");
+        let ends: i64 = redis::cmd("PEXPIRETIME").arg(&key).query(&mut server).expect("end");
+        let Some(dump) = dump else { continue };
+        let line =
+            json!({ "key": STANDARD.encode(key), "dump": STANDARD.encode(dump), "ends": ends });
+        lines += &format!("{line}\n");
+    }
+    lines
+}
+
+/// What a drill leaves in a Redis.
+fn keys(store: &Store) -> Vec<String> {
+    let keys: Vec<Vec<u8>> =
+        redis::cmd("KEYS").arg("*").query(&mut connection(store)).expect("keys");
+    keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()
+}
+
+async fn back_up(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+) -> (StatusCode, Json<Value>) {
+    let bearer = format!("Bearer {TOKEN}");
+    if headers.get("authorization").is_none_or(|given| given.as_bytes() != bearer.as_bytes()) {
+        return (StatusCode::UNAUTHORIZED, Json(json!({ "error": "who are you" })));
+    }
+    if service.fault == Fault::Refuses {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "not today" })));
+    }
+    if service.fault != Fault::MakesNone {
+        let of = service.of.clone();
+        let content = tokio::task::spawn_blocking(move || dump(&of)).await.expect("dumped");
+        let mut sum = format!("{:x}", Sha256::digest(&content));
+        if service.fault == Fault::WrongChecksum {
+            sum = "0".repeat(64);
+        }
+        for (name, bytes) in [("redis-2.jsonl", &content), ("redis-2.jsonl.sha256", &sum)] {
+            let put = service.bucket.put_object(format!("nightly/{name}"), bytes.as_bytes());
+            put.await.expect("put");
+            std::fs::write(service.folder.join(name), bytes).expect("written");
+        }
+    }
+    (StatusCode::ACCEPTED, Json(json!({ "backup": { "id": "b-17" } })))
+}
+
+async fn how_far(State(service): State<Arc<Service>>, Segment(id): Segment<String>) -> Json<Value> {
+    assert_eq!(id, "b-17");
+    let mut asked = service.asked.lock().expect("not poisoned");
+    *asked += 1;
+    let state = match service.fault {
+        _ if *asked < 3 => "running",
+        Fault::Fails => "partially_failed",
+        _ => "completed",
+    };
+    Json(json!({ "state": state }))
+}
+
+async fn restore(State(service): State<Arc<Service>>) -> StatusCode {
+    let content = std::fs::read_to_string(service.folder.join("redis-2.jsonl")).expect("a backup");
+    let (into, fault) = (service.into.clone(), service.fault);
+    let work = tokio::task::spawn_blocking(move || {
+        let mut server = connection(&into);
+        for line in content.lines() {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let bytes =
+                |name: &str| STANDARD.decode(line[name].as_str().expect("text")).expect("base64");
+            let key = bytes("key");
+            let victim = String::from_utf8_lossy(&key).ends_with("cache:doc-0000003");
+            if victim && fault == Fault::Forgets {
+                continue;
+            }
+            let ends = line["ends"].as_i64().expect("a number").max(0);
+            let mut restore = redis::cmd("RESTORE");
+            restore.arg(&key).arg(ends).arg(bytes("dump")).arg("ABSTTL");
+            restore.query::<()>(&mut server).expect("restored");
+            if victim && fault == Fault::Alters {
+                let mut set = redis::cmd("HSET");
+                set.arg(&key).arg("title").arg("another").query::<()>(&mut server).expect("set");
+            }
+        }
+    });
+    work.await.expect("restored");
+    StatusCode::NO_CONTENT
+}
+
+/// Two sandboxes: the platform, and the one with the scratch store and the bucket.
+struct Stage {
+    platform: Sandbox,
+    scratch: Sandbox,
+    of: Store,
+    into: Store,
+    minio: Store,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let executable = Path::new(env!("CARGO_BIN_EXE_shakedown"));
+        let launch = || async {
+            let options = Options::default();
+            Sandbox::launch(executable, &options).await.expect("comes up")
+        };
+        let (platform, scratch) = (launch().await, launch().await);
+        let of = |sandbox: &Sandbox| config(sandbox.endpoints()).stores.redis.expect("a Redis");
+        let minio = config(scratch.endpoints()).stores.minio.expect("an S3");
+        Self { of: of(&platform), into: of(&scratch), minio, platform, scratch }
+    }
+
+    async fn bucket(&self) -> Box<s3::Bucket> {
+        let timeout = support::PATIENCE;
+        let server =
+            shakedown::platform::store::minio::connect(&self.minio, timeout).expect("address");
+        let (region, keys) = (server.region.clone(), server.credentials.clone());
+        let form = s3::BucketConfiguration::default();
+        let _ = s3::Bucket::create_with_path_style(BUCKET, region, keys, form).await;
+        server.bucket(BUCKET).expect("name")
+    }
+
+    /// A drill of a service with a fault: exit code, and what the report says of the store.
+    async fn drill(&self, fault: Fault, in_bucket: bool) -> (Option<i32>, Value) {
+        let place = Workplace::new();
+        let folder = place.path().join("artefacts");
+        std::fs::create_dir(&folder).expect("made");
+        let bucket = self.bucket().await;
+        for name in ["nightly/redis-2.jsonl", "nightly/redis-2.jsonl.sha256"] {
+            let _ = bucket.delete_object(name).await;
+        }
+        let service = Service {
+            fault,
+            of: self.of.clone(),
+            into: self.into.clone(),
+            bucket,
+            folder: folder.clone(),
+            asked: Mutex::new(0),
+        };
+        let routes = Router::new()
+            .route("/backups", post(back_up))
+            .route("/backups/{id}", get(how_far))
+            .route("/restore", post(restore))
+            .with_state(Arc::new(service));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+
+        let token = place.path().join("token");
+        std::fs::write(&token, TOKEN).expect("written");
+        let mut artefact = json!({
+            "store": "redis", "format": "json_lines", "checksum": ".sha256", "min_bytes": 100,
+        });
+        if in_bucket {
+            artefact["path"] = json!("nightly/redis-*.jsonl");
+            artefact["s3"] = json!({ "bucket": BUCKET, "store": self.minio });
+        } else {
+            artefact["path"] = json!(folder.join("redis-*.jsonl"));
+        }
+        let mut all: Config = config(self.platform.endpoints());
+        all.backup.platform = Some(
+            serde_json::from_value(json!({
+                "trigger": { "http": { "url": format!("{url}/backups"),
+                    "auth": { "bearer_file": token } } },
+                "wait": { "url": format!("{url}/backups/{{id}}"), "id": "/backup/id",
+                    "state": "/state", "done": ["completed"], "failed": ["partially_failed"],
+                    "interval": "50ms" },
+                "artefacts": [artefact],
+                "restore": {
+                    "call": { "http": { "url": format!("{url}/restore"), "expect": [204] } },
+                    "into": { "redis": self.into },
+                },
+            }))
+            .expect("a configuration"),
+        );
+        let path = place.path().join("shakedown.yaml");
+        std::fs::write(&path, serde_yaml::to_string(&all).expect("YAML")).expect("written");
+        let arguments = ["backup", "--headless", "--seed", "7", "--store", "redis"];
+        let mut command = place.command(&arguments);
+        command.args(["--documents", "30", "--set", "backup.way=platform"]);
+        command.args(["--set", "backup.canary_interval=50ms", "--config"]).arg(&path);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let (code, out, err) =
+            tokio::task::spawn_blocking(move || ended(child)).await.expect("over");
+        server.abort();
+        assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "{out}{err}");
+        let report = report(&place.run());
+        assert!(!report.to_string().contains(TOKEN));
+        let phases = report["phases"].as_array().expect("phases").clone();
+        let phase = phases.into_iter().find(|phase| phase["phase"] == "backup");
+        let store = phase.expect("a drill")["backup"][0]["stores"][0].clone();
+        assert!(store["residue"].as_array().is_some_and(Vec::is_empty), "{store}");
+        let undo = place.path().join("state/shakedown/undo-drill");
+        assert_eq!(std::fs::read_dir(undo).map_or(0, Iterator::count), 0, "{store}");
+        (code, store)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_asked_waited_for_checked_restored_from_and_compared() {
+    let stage = Stage::new().await;
+    redis::cmd("SET").arg("theirs").arg("1").query::<()>(&mut connection(&stage.of)).expect("set");
+    for in_bucket in [false, true] {
+        let (code, store) = stage.drill(Fault::None, in_bucket).await;
+        assert_eq!(code, Some(0), "{store}");
+        assert_eq!((&store["verdict"], &store["level"]), (&json!("pass"), &json!("L6")), "{store}");
+        assert!(store["rpo_seconds"].as_f64() > Some(0.0), "{store}");
+        let files = store["files"].to_string();
+        assert!(files.contains("redis-2.jsonl"), "{store}");
+        assert_eq!(store["verifier"]["flipped"], true, "{store}");
+        let notes = store["notes"].to_string();
+        assert!(notes.contains("there was no backup before"), "{notes}");
+        assert_eq!(keys(&stage.of), ["theirs"], "in the platform's store");
+        // What else the restore brought into the scratch store is the service's own.
+        assert_eq!(keys(&stage.into), ["theirs"], "in the scratch store");
+        redis::cmd("DEL").arg("theirs").query::<()>(&mut connection(&stage.into)).expect("deleted");
+    }
+    for (fault, verdict, words) in [
+        (Fault::Refuses, "fail", "503"),
+        (Fault::Fails, "fail", "partially_failed"),
+        (Fault::MakesNone, "fail", "no such object"),
+        (Fault::WrongChecksum, "fail", "says 0000"),
+        (Fault::Forgets, "fail", "1 missing"),
+        (Fault::Alters, "fail", "1 changed"),
+    ] {
+        let (code, store) = stage.drill(fault, true).await;
+        assert_eq!((code, &store["verdict"]), (Some(1), &json!(verdict)), "{fault:?}: {store}");
+        let reason = store["reason"].as_str().expect("a reason");
+        assert!(reason.contains(words), "{fault:?}: {reason}");
+        assert_eq!(keys(&stage.of), ["theirs"], "{fault:?}: in the platform's store");
+        redis::cmd("DEL").arg("theirs").query::<()>(&mut connection(&stage.into)).expect("deleted");
+        assert_eq!(keys(&stage.into), Vec::<String>::new(), "{fault:?}: in the scratch store");
+    }
+    let Stage { platform, scratch, .. } = stage;
+    platform.stop().await;
+    scratch.stop().await;
+}
