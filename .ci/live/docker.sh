@@ -95,6 +95,8 @@ stop() {
     docker -H "$LIVE_SECOND" ps -aq 2>/dev/null | xargs -r docker -H "$LIVE_SECOND" rm -f >/dev/null 2>&1 || true
     kill "$daemon" "$second" "$login" 2>/dev/null || true
     wait "$daemon" "$second" "$login" 2>/dev/null || true
+    # The engines leave the namespaces of their containers mounted.
+    umount "$work"/exec*/netns/* 2>/dev/null || true
     rm -rf "$work" 2>/dev/null || true
 }
 trap stop EXIT

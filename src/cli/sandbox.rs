@@ -61,7 +61,7 @@ pub struct StoreArgs {
     second_port: Option<u16>,
     #[arg(long)]
     password_file: PathBuf,
-    /// Folder for what it writes
+    /// Folder for what an installed server writes
     #[arg(long)]
     folder: PathBuf,
     /// Program of an installed server that it becomes

@@ -139,7 +139,7 @@ impl Line {
 
     fn broken(&mut self, error: &hyper::Error) -> Failure {
         self.hang_up();
-        Failure::new(ErrorKind::Protocol, describe(error))
+        Failure::new(ErrorKind::Protocol, with_causes(error))
     }
 }
 
@@ -187,7 +187,7 @@ pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
     loop {
         match body.frame().await {
             None => return Ok(None),
-            Some(Err(error)) => return Err(Failure::new(ErrorKind::Protocol, describe(&error))),
+            Some(Err(error)) => return Err(Failure::new(ErrorKind::Protocol, with_causes(&error))),
             // Trailers carry nothing that is needed here.
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
@@ -196,9 +196,4 @@ pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
             }
         }
     }
-}
-
-/// hyper's own words and those of what caused it.
-fn describe(error: &hyper::Error) -> String {
-    with_causes(error)
 }

@@ -7,7 +7,7 @@ use reqwest::{Client, redirect};
 use tokio::time::Instant;
 
 use super::endpoint::{EndpointError, ResolvedEndpoint};
-use super::text::excerpt;
+use super::text::{excerpt, innermost};
 use super::tls;
 use crate::config::{Endpoint, ServiceKind, Services};
 
@@ -118,9 +118,5 @@ pub(super) fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no answer within {} s", LONGEST.as_secs());
     }
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
+    innermost(error)
 }

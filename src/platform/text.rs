@@ -37,6 +37,15 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     words
 }
 
+/// What caused an error at first, in words.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let Some(mut reason) = error.source() else { return error.to_string() };
+    while let Some(cause) = reason.source() {
+        reason = cause;
+    }
+    reason.to_string()
+}
+
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,

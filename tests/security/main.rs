@@ -173,8 +173,10 @@ async fn every_weakness_is_found_on_the_weak_twin_and_everything_written_is_gone
     }
     assert!(section["score"].as_f64() <= Some(49.0), "a confirmed critical finding: {section:#}");
     for rule in ["SDK-SQLI-001", "SDK-XSS-001", "SDK-XSS-002", "SDK-CORS-001", "SDK-KEYS-002"] {
-        let of = section["findings"].as_array().expect("findings").iter();
-        for finding in of.filter(|finding| finding["rule"] == rule) {
+        let all = section["findings"].as_array().expect("findings").iter();
+        let of: Vec<_> = all.filter(|finding| finding["rule"] == rule).collect();
+        assert!(!of.is_empty(), "{rule} is not found: {section:#}");
+        for finding in of {
             let sides = finding["exchanges"].as_array().map_or(0, Vec::len);
             assert!(sides >= 2, "both sides: {finding:#}");
         }

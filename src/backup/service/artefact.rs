@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use super::bucket::beside;
 use super::format;
 use crate::backup::ledger::hex;
 use crate::backup::stores::DrillError;
@@ -51,6 +50,13 @@ pub fn newest(pattern: &Path) -> io::Result<Option<(PathBuf, SystemTime)>> {
         }
     }
     Ok(newest)
+}
+
+/// A file's name with an ending.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Whether a name is what a pattern with `*` says.

@@ -1,13 +1,13 @@
 //! Artefacts in an S3 bucket: the newest object that a pattern names is fetched, with what lies beside it,
 //! and is checked as a file is.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use s3::Bucket;
 use tokio::io::AsyncWriteExt;
 
-use super::artefact::matches;
+use super::artefact::{beside, matches};
 use crate::backup::drill::check_disk;
 use crate::backup::stores::DrillError;
 use crate::config::{Artefact, ArtefactBucket};
@@ -97,11 +97,4 @@ impl Place {
         fetched.map_err(StoreError::when(&format!("fetch {}/{key}", self.named)))?;
         Ok(file.flush().await?)
     }
-}
-
-/// A file's name with an ending.
-pub fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }

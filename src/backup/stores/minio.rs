@@ -17,6 +17,7 @@ use crate::backup::ledger::hex;
 use crate::backup::record::{Record, Value};
 use crate::config::{Store, StoreKind};
 use crate::platform::store::{StoreError, minio, retried, within};
+use crate::platform::text::innermost;
 
 /// Not a name that the dataset uses.
 const MARKER: &str = ".shakedown-marker";
@@ -56,13 +57,7 @@ fn said(doing: &str) -> impl FnOnce(S3Error) -> StoreError + '_ {
             StoreError::new(doing, format!("HTTP {status} {code} {message}"))
         }
         // Its own words name the URL, and not what went wrong.
-        S3Error::Reqwest(client) => {
-            let mut cause: &dyn std::error::Error = client;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
-            StoreError::new(doing, cause)
-        }
+        S3Error::Reqwest(client) => StoreError::new(doing, innermost(client)),
         _ => StoreError::new(doing, error),
     }
 }

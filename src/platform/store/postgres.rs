@@ -1,6 +1,5 @@
 //! PostgreSQL, by tokio-postgres.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use tokio_postgres::config::SslMode;
@@ -10,6 +9,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Address, Credentials, StoreError, retried, within};
 use crate::config::{Store, StoreKind};
+use crate::platform::text::with_causes;
 use crate::platform::tls;
 
 /// What every session of ours says first: forms of values that are exact and the same everywhere, as
@@ -32,11 +32,7 @@ pub async fn answered<T>(
 ) -> Result<T, StoreError> {
     let said = |error: Error| match error.as_db_error() {
         Some(answer) => format!("{} ({})", answer.message(), answer.code().code()),
-        None => match error.source() {
-            // "error connecting to server" alone says nothing.
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
+        None => with_causes(&error),
     };
     within(limit, doing, async { work.await.map_err(said) }).await
 }

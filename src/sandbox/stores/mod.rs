@@ -50,7 +50,7 @@ pub struct StoreSettings {
     pub second_port: Option<u16>,
     /// File with its password.
     pub password_file: PathBuf,
-    /// Folder for what it writes.
+    /// Folder for what an installed server writes.
     pub folder: PathBuf,
     /// Program of an installed server that it becomes.
     pub program: Option<PathBuf>,
@@ -101,24 +101,14 @@ pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
     if let Some(program) = &settings.program {
         return Err(local::become_server(settings, program));
     }
-    // What writes files of its own lives a moment longer, to remove them.
-    let writes = settings.store == StoreKind::Postgres;
-    let has_parent = if writes { lifeline::has_parent } else { lifeline::die_with_parent };
-    if !has_parent(settings.parent) {
+    if !lifeline::die_with_parent(settings.parent) {
         return Ok(());
     }
     let secret = SecretSource::File(settings.password_file.clone());
     let secret = secret.read().map_err(io::Error::other)?;
     tokio::select! {
         served = speak(settings, secret.expose()) => served,
-        () = lifeline::parent_gone() => {
-            if writes {
-                let _ = std::fs::remove_dir_all(&settings.folder);
-                // Nobody else writes; the sandbox's own folder is empty now.
-                let _ = settings.folder.parent().map(std::fs::remove_dir);
-            }
-            Ok(())
-        }
+        () = lifeline::parent_gone() => Ok(()),
     }
 }
 
@@ -130,14 +120,14 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
 /// Speaks a store's protocol.
 #[cfg(feature = "sandbox-stores")]
 async fn speak(settings: &StoreSettings, secret: &str) -> io::Result<()> {
-    let listener = async || listen(settings.port).await;
+    let listener = listen(settings.port).await?;
     match settings.store {
-        StoreKind::Redis => redis::serve(listener().await?, secret).await,
-        StoreKind::Minio => minio::serve(listener().await?, credentials::ACCESS_KEY, secret).await,
-        StoreKind::Neo4j => neo4j::serve(listener().await?, secret).await,
+        StoreKind::Redis => redis::serve(listener, secret).await,
+        StoreKind::Minio => minio::serve(listener, credentials::ACCESS_KEY, secret).await,
+        StoreKind::Neo4j => neo4j::serve(listener, secret).await,
         StoreKind::Qdrant => {
             let second = listen(settings.second_port.unwrap_or(0)).await?;
-            qdrant::serve(listener().await?, second, secret).await
+            qdrant::serve(listener, second, secret).await
         }
         StoreKind::Postgres => Err(io::Error::other("this build has no PostgreSQL of its own")),
     }
