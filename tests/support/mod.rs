@@ -55,6 +55,14 @@ impl Workplace {
         arguments.extend(["--set", "criteria.availability_percent=98"]);
         arguments.extend(["--set", "criteria.error_rate_percent=2"]);
         arguments.extend(more);
+        // These runs are about the program: how fast a debug build's Redis is beside other tests is not.
+        let shipped = shakedown::config::SHIPPED_SLOS;
+        let patient = shipped.replace(
+            "store: redis, quantile: 0.99, below: 10ms",
+            "store: redis, quantile: 0.99, below: 1s",
+        );
+        assert_ne!(patient, shipped);
+        std::fs::write(self.path().join("slo_definitions.yaml"), patient).expect("written");
         let mut command = self.command(&arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("program runs")
     }
