@@ -53,6 +53,8 @@ pub struct ReadyFlow {
     pub steps: Vec<ReadyStep>,
     /// Positions of the feeders whose columns it names.
     pub feeders: Vec<usize>,
+    /// Whether anything in it may stand for a value.
+    pub is_filled: bool,
 }
 
 /// A step with the series that counts it; none for a pause.
@@ -163,6 +165,7 @@ impl Course {
                 step => self.series_of(scenario, &step.name(), tags),
             };
             let text = serde_json::to_string(step).unwrap_or_default();
+            flow.is_filled |= has_placeholders(step);
             let fed = self.feeders.iter().enumerate().filter(|(_, rows)| rows.feeds(&text));
             for (at, _) in fed {
                 if !flow.feeders.contains(&at) {
@@ -195,6 +198,15 @@ impl Course {
             self.series.push(key);
             self.series.len() - 1
         })
+    }
+}
+
+/// Whether a step names values, or leaves some to later ones; when in doubt it does.
+fn has_placeholders(step: &Step) -> bool {
+    match step {
+        Step::Think(_) | Step::Health {} => false,
+        Step::Request(request) => !request.is_constant(),
+        _ => true,
     }
 }
 

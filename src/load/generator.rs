@@ -98,6 +98,7 @@ pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>) {
         common: Arc::clone(&parts.common),
         recorder: RefCell::new(recorder),
         in_flight: Cell::new(0),
+        idle_awaited: Cell::new(false),
         idle: Notify::new(),
     });
     let crew = Crew::new(&parts, &shared, dial);
@@ -151,6 +152,7 @@ impl Generator {
     }
 
     async fn acknowledge_hold(&mut self, gate: Gate) {
+        self.shared.idle_awaited.set(gate == Gate::Held);
         if gate != Gate::Held {
             self.holding = false;
         } else if !self.holding && self.shared.in_flight.get() == 0 {

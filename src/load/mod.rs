@@ -17,6 +17,7 @@ mod guard;
 mod limit;
 mod mcp;
 mod merge;
+mod patience;
 mod phase;
 mod population;
 mod rag;

@@ -62,7 +62,6 @@ pub struct Streamed {
 pub struct Recorder {
     series: Vec<Series>,
     iterations: Vec<IterationSeries>,
-    lateness: Dense<u32>,
     /// The first failure of each series and kind since the last interval, for the log.
     examples: BTreeMap<(usize, ErrorKind), String>,
 }
@@ -132,7 +131,6 @@ impl Recorder {
         Ok(Self {
             series: (0..series).map(one).collect::<Result<_, _>>()?,
             iterations: (0..scenarios).map(of_scenario).collect::<Result<_, _>>()?,
-            lateness: dense()?,
             examples: BTreeMap::new(),
         })
     }
@@ -148,9 +146,7 @@ impl Recorder {
         let Some(series) = self.series.get_mut(at) else { return };
         series.response.saturating_record(micros(clocks.ended - clocks.intended));
         series.service_time.saturating_record(micros(clocks.ended - clocks.began));
-        let late = micros(clocks.began - clocks.intended);
-        series.lateness.saturating_record(late);
-        self.lateness.saturating_record(late);
+        series.lateness.saturating_record(micros(clocks.began - clocks.intended));
         series.checks.add(checks);
         match outcome {
             Ok(Brought { bytes, tokens, stream }) => {
@@ -183,10 +179,13 @@ impl Recorder {
     /// Takes out what was measured since the last call.
     pub fn take(&mut self, keys: &[SeriesKey]) -> Measured {
         let measured = keys.iter().zip(&mut self.series).filter(|(_, s)| !s.response.is_empty());
+        let series: Vec<_> = measured.map(|(key, series)| series.take(key)).collect();
+        let mut lateness = Histogram::default();
+        series.iter().for_each(|series| lateness.add(&series.measured.lateness));
         Measured {
-            series: measured.map(|(key, series)| series.take(key)).collect(),
+            series,
             iterations: self.iterations.iter_mut().map(IterationSeries::take).collect(),
-            lateness: drain(&mut self.lateness),
+            lateness,
             examples: std::mem::take(&mut self.examples),
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hyper::header::HeaderMap;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ use super::course::{Course, ReadyFlow, ReadyScenario, ReadyStep};
 use super::documents::Documents;
 use super::exchange::{Dial, Failure, Line};
 use super::mcp::Session;
+use super::patience::Patience;
 use super::recorder::{Brought, Clocks, Ended, Recorder};
 use super::schedule::Model;
 use super::think;
@@ -99,6 +101,8 @@ pub struct ThreadShared {
     pub recorder: RefCell<Recorder>,
     /// Requests in flight.
     pub in_flight: Cell<usize>,
+    /// Whether somebody waits until nothing is in flight any more.
+    pub idle_awaited: Cell<bool>,
     /// Told when nothing is in flight any more.
     pub idle: Notify,
 }
@@ -116,6 +120,9 @@ pub struct User {
     /// That it waits for an arrival, while it does.
     free: Option<Free>,
     flows: u64,
+    patience: Patience,
+    /// When it last looked at the clock: what was due then is due without another look.
+    looked: Instant,
 }
 
 /// What a user is made from.
@@ -158,6 +165,8 @@ impl User {
             free: parts.counter.as_ref().map(Free::at),
             counter: parts.counter,
             flows: 0,
+            patience: Patience::default(),
+            looked: Instant::now(),
         }
     }
 
@@ -199,6 +208,12 @@ impl User {
     /// Waits for the intended start of the next flow; none when the user has to leave.
     async fn next_start(&mut self, due: Instant) -> Option<Instant> {
         let mut due = due;
+        if self.free.is_none()
+            && self.is_due(due)
+            && self.leave.try_recv() == Err(TryRecvError::Empty)
+        {
+            return Some(due);
+        }
         loop {
             let gate = *self.gate.borrow_and_update();
             match (gate, &self.free) {
@@ -229,9 +244,20 @@ impl User {
         }
     }
 
+    /// Whether nothing stands in the way of what is due: nobody has moved the gate since it was found
+    /// open.
+    fn is_due(&self, due: Instant) -> bool {
+        due <= self.looked
+            && matches!(self.gate.has_changed(), Ok(false))
+            && *self.gate.borrow() == Gate::Open
+    }
+
     /// Waits within a flow, shifted by a pause in between.
     async fn wait_until(&mut self, due: Instant) -> Instant {
         let mut due = due;
+        if self.is_due(due) {
+            return due;
+        }
         loop {
             if *self.gate.borrow_and_update() == Gate::Held {
                 if self.gate.changed().await.is_err() {
@@ -261,7 +287,9 @@ impl User {
     ) -> Option<(Instant, bool)> {
         let drawn = self.random.random_range(0..scenario.weights().max(1));
         let flow = scenario.flow(drawn)?;
-        let Some(mut luggage) = self.pack(common, flow) else {
+        let Some(mut luggage) =
+            (if flow.is_filled { self.pack(common, flow) } else { Some(Luggage::default()) })
+        else {
             common.progress[self.scenario].spent.store(true, Ordering::Relaxed);
             return None;
         };
@@ -338,10 +366,11 @@ impl User {
         let flight = Flight::begin(&self.shared);
         let (at, with) = (self.scenario, &mut self.with);
         let acting = act(common, at, &ready.step, &id, with, luggage, &mut checks);
-        let acted = tokio::time::timeout(limit, acting).await;
+        let acted = self.patience.within(began, limit, acting).await;
         let ended = Instant::now();
+        self.looked = ended;
         drop(flight);
-        let outcome = acted.unwrap_or_else(|_| {
+        let outcome = acted.unwrap_or_else(|| {
             self.with.line.hang_up();
             let detail = format!("no whole answer within {:.1} s", limit.as_secs_f64());
             Err(Failure::new(ErrorKind::Timeout, detail))
@@ -443,7 +472,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get() - 1);
-        if self.0.in_flight.get() == 0 {
+        if self.0.in_flight.get() == 0 && self.0.idle_awaited.get() {
             self.0.idle.notify_waiters();
         }
     }
