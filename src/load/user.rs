@@ -212,6 +212,8 @@ impl User {
             && self.is_due(due)
             && self.leave.try_recv() == Err(TryRecvError::Empty)
         {
+            // A flow that ends before it sends anything must not keep the thread to itself.
+            tokio::task::coop::consume_budget().await;
             return Some(due);
         }
         loop {
