@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::chart;
-use super::json::{LoadSection, ObjectiveRow, PhaseSection, Report};
+use super::json::{LoadSection, PhaseSection, Report};
 use crate::run::state::RunState;
 
 /// Name of the report in the run's folder.
@@ -36,11 +36,14 @@ fn write_document(html: &mut String, report: &Report, state: &RunState) -> std::
         escape(target)
     )?;
     head(html, report)?;
-    objectives(html, &report.slo_compliance)?;
-    html.write_str("<h2>Phases</h2>")?;
+    super::slo::write_html(html, &report.slo_compliance)?;
+    html.write_str("<h2 id=phases>Phases</h2>")?;
     for phase in &report.phases {
         write_phase(html, phase, state)?;
     }
+    super::stores::write_html(html, &report.stores)?;
+    super::slo::write_controls(html, &report.controls)?;
+    super::notify::write_html(html, &report.notifications)?;
     timeline(html, report)?;
     foot(html, report)?;
     html.write_str("</main></body></html>\n")
@@ -69,44 +72,6 @@ fn head(html: &mut String, report: &Report) -> std::fmt::Result {
             write!(html, "<li>{}</li>", escape(reason))?;
         }
         html.write_str("</ul>")?;
-    }
-    Ok(())
-}
-
-fn objectives(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
-    html.write_str(
-        "<h2>Objectives</h2><table><thead><tr><th>objective<th class=n>asked<th class=n>measured\
-         <th class=n>samples<th class=n>bad<th>verdict<th>bounds or reason</tr></thead><tbody>",
-    )?;
-    for row in rows {
-        let why = if row.reason.is_empty() { &row.bound } else { &row.reason };
-        let gate = if row.gate { " <small>gate</small>" } else { "" };
-        write!(
-            html,
-            "<tr><td title=\"{}\">{}{gate}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}\
-             <td class=\"v {v}\">{v}<td><small>{}</small></tr>",
-            escape(&row.method),
-            escape(&row.id),
-            escape(&row.objective),
-            escape(&row.measured),
-            row.n,
-            row.bad,
-            escape(why),
-            v = escape(&row.verdict),
-        )?;
-    }
-    html.write_str("</tbody></table>")?;
-    for row in rows {
-        let Some(budget) = &row.budget else { continue };
-        write!(
-            html,
-            "<p>Error budget of {}: {:.1} h of full outage in its window; this run's load cost {:.3} % \
-             of it, burning {:.2} times as fast as it may.</p>",
-            escape(&row.id),
-            budget.allowed_seconds / 3600.0,
-            budget.run_cost_percent,
-            budget.burn_rate
-        )?;
     }
     Ok(())
 }

@@ -11,9 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::backup::{self, DrillSection};
 use super::chaos::{self, ChaosSection};
 use super::load::{self, LimitSection, ScenarioRow, StreamFigures, ThresholdSection};
+use super::notify::{self, NotifySection};
 use super::security::{self, SecuritySection};
+use super::slo::{self, ObjectiveRow};
+use super::stores::{self, StoresSection};
 use crate::config::{PhaseKind, ServiceKind};
-use crate::run::event::{Budget, BurnRate, Objective, Verdict};
+use crate::run::event::{ControlResult, Verdict};
 use crate::run::folder::write_atomically;
 use crate::run::histogram::Histogram;
 use crate::run::state::{PhaseState, PhaseStatus, RunState};
@@ -42,6 +45,15 @@ pub struct Report {
     pub run: Option<RunSection>,
     /// The objectives.
     pub slo_compliance: Vec<ObjectiveRow>,
+    /// Controls such as encryption, with their evidence; no percentage, and no part of the verdict.
+    #[serde(default)]
+    pub controls: Vec<ControlResult>,
+    /// What the stores answered to light queries while load ran.
+    #[serde(default)]
+    pub stores: StoresSection,
+    /// Who was told what.
+    #[serde(default)]
+    pub notifications: NotifySection,
     /// The phases in plan order.
     pub phases: Vec<PhaseSection>,
     /// Marks in the timeline: pauses, rescales, remarks, guards.
@@ -77,65 +89,6 @@ pub struct RunSection {
     pub seconds: f64,
     /// Bytes that were cut from a torn journal.
     pub journal_cut_bytes: u64,
-}
-
-/// One objective.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct ObjectiveRow {
-    /// Stable id.
-    pub id: String,
-    /// What is asked for.
-    pub objective: String,
-    /// What was measured.
-    pub measured: String,
-    /// Samples.
-    pub n: u64,
-    /// Samples that count against it.
-    pub bad: u64,
-    /// Share of them, 0-1; null without samples.
-    pub bad_ratio: Option<f64>,
-    /// pass, fail, inconclusive or skipped.
-    pub verdict: String,
-    /// Why it is neither pass nor fail.
-    pub reason: String,
-    /// The bounds behind the verdict.
-    pub bound: String,
-    /// How it was computed.
-    pub method: String,
-    /// Whether a run can only pass when it is met.
-    pub gate: bool,
-    /// Its error budget, for an availability.
-    pub budget: Option<BudgetRow>,
-}
-
-/// An error budget as the run leaves it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct BudgetRow {
-    /// How long everything may be down in the window, seconds.
-    pub allowed_seconds: f64,
-    /// Share of bad requests over the allowed share.
-    pub burn_rate: f64,
-    /// What the load phases of the run cost of the budget, in percent.
-    pub run_cost_percent: f64,
-    /// How long a full budget lasts at this rate, seconds; null while nothing burns.
-    pub exhausted_after_seconds: Option<f64>,
-    /// The burn alerts.
-    pub alerts: Vec<AlertRow>,
-}
-
-/// A burn alert on what the run measured.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct AlertRow {
-    /// page or ticket.
-    pub severity: String,
-    /// Its windows, long and short.
-    pub windows: [String; 2],
-    /// The rate above which it fires.
-    pub factor: f64,
-    /// The rates over both windows; null where less than half was measured.
-    pub burn: [Option<f64>; 2],
-    /// Whether it fires.
-    pub fires: bool,
 }
 
 /// One phase.
@@ -300,7 +253,10 @@ pub fn report(state: &RunState) -> Report {
         without: verdict.map(|verdict| verdict.without.clone()).unwrap_or_default(),
         complete: verdict.is_some_and(|v| v.verdict != Verdict::Aborted),
         run: run_section(state),
-        slo_compliance: state.objectives.iter().map(objective_row).collect(),
+        slo_compliance: state.objectives.iter().map(slo::row).collect(),
+        controls: state.controls.clone(),
+        stores: stores::section(&state.stores),
+        notifications: notify::section(&state.notify),
         phases: state.phases.iter().map(|phase| phase_section(phase, state.now_us)).collect(),
         timeline: state
             .marks
@@ -379,40 +335,6 @@ fn run_section(state: &RunState) -> Option<RunSection> {
         seconds: seconds(state.now_us),
         journal_cut_bytes: state.journal_cut_bytes,
     })
-}
-
-fn objective_row(objective: &Objective) -> ObjectiveRow {
-    ObjectiveRow {
-        id: objective.id.clone(),
-        objective: objective.objective.clone(),
-        measured: objective.measured.clone(),
-        n: objective.n,
-        bad: objective.bad,
-        bad_ratio: (objective.n > 0).then(|| objective.bad as f64 / objective.n as f64),
-        verdict: objective.verdict.word().to_owned(),
-        reason: objective.reason.clone(),
-        bound: objective.bound.clone(),
-        method: objective.method.clone(),
-        gate: objective.gate,
-        budget: objective.budget.as_ref().map(budget_row),
-    }
-}
-
-fn budget_row(budget: &Budget) -> BudgetRow {
-    let alert = |alert: &BurnRate| AlertRow {
-        severity: if alert.page { "page" } else { "ticket" }.to_owned(),
-        windows: [alert.long.clone(), alert.short.clone()],
-        factor: alert.factor,
-        burn: [alert.long_burn, alert.short_burn],
-        fires: alert.fires,
-    };
-    BudgetRow {
-        allowed_seconds: budget.allowed_seconds,
-        burn_rate: budget.burn_rate,
-        run_cost_percent: budget.run_cost_percent,
-        exhausted_after_seconds: budget.exhausted_after_seconds,
-        alerts: budget.alerts.iter().map(alert).collect(),
-    }
 }
 
 fn phase_section(phase: &PhaseState, now_us: u64) -> PhaseSection {

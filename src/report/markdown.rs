@@ -48,9 +48,25 @@ fn write_document(text: &mut String, report: &Report) -> std::fmt::Result {
             row.verdict
         )?;
     }
+    write_controls(text, report)?;
+    for alert in &report.notifications.open {
+        writeln!(text, "\nAlert: {} (level {})", cell(&alert.summary), alert.level)?;
+    }
     writeln!(text, "\n| phase | verdict | why |\n|---|---|---|")?;
     for phase in &report.phases {
         writeln!(text, "| {} | {} | {} |", phase.phase, phase.status, cell(&phase.reason))?;
+    }
+    Ok(())
+}
+
+fn write_controls(text: &mut String, report: &Report) -> std::fmt::Result {
+    if report.controls.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\n| control | of | status | evidence |\n|---|---|---|---|")?;
+    for row in &report.controls {
+        let (name, subject) = (cell(row.control.name()), cell(&row.subject));
+        writeln!(text, "| {name} | {subject} | {} | {} |", row.status, cell(&row.evidence))?;
     }
     Ok(())
 }

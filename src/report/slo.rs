@@ -1,0 +1,261 @@
+//! Objectives, their error budgets and the controls, in the JSON report and in the HTML report.
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::html::escape;
+use crate::run::event::{Budget, BurnRate, ControlResult, Objective, WholeWindow};
+
+/// One objective.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectiveRow {
+    /// Stable id.
+    pub id: String,
+    /// What is asked for.
+    pub objective: String,
+    /// What was measured.
+    pub measured: String,
+    /// Samples.
+    pub n: u64,
+    /// Samples that count against it.
+    pub bad: u64,
+    /// Share of them, 0-1; null without samples.
+    pub bad_ratio: Option<f64>,
+    /// pass, fail, inconclusive or skipped.
+    pub verdict: String,
+    /// Why it is neither pass nor fail.
+    pub reason: String,
+    /// The bounds behind the verdict.
+    pub bound: String,
+    /// How it was computed.
+    pub method: String,
+    /// Whether a run can only pass when it is met.
+    pub gate: bool,
+    /// Its error budget, for an availability.
+    pub budget: Option<BudgetRow>,
+    /// What the platform's own Prometheus says about its whole window, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_window: Option<WholeWindow>,
+}
+
+/// An error budget as the run leaves it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BudgetRow {
+    /// How long everything may be down in the window, seconds.
+    pub allowed_seconds: f64,
+    /// Share of bad requests over the allowed share.
+    pub burn_rate: f64,
+    /// What the load phases of the run cost of the budget, in percent.
+    pub run_cost_percent: f64,
+    /// What the faults of the chaos phase cost besides, in percent; null without that phase.
+    #[serde(default)]
+    pub chaos_cost_percent: Option<f64>,
+    /// How long a full budget lasts at this rate, seconds; null while nothing burns.
+    pub exhausted_after_seconds: Option<f64>,
+    /// The burn alerts.
+    pub alerts: Vec<AlertRow>,
+}
+
+/// A burn alert on what the run measured.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AlertRow {
+    /// page or ticket.
+    pub severity: String,
+    /// Its windows, long and short.
+    pub windows: [String; 2],
+    /// The rate above which it fires.
+    pub factor: f64,
+    /// The rates over both windows; null where less than half was measured.
+    pub burn: [Option<f64>; 2],
+    /// Whether it fires.
+    pub fires: bool,
+}
+
+/// An objective as the report has it.
+pub fn row(objective: &Objective) -> ObjectiveRow {
+    ObjectiveRow {
+        id: objective.id.clone(),
+        objective: objective.objective.clone(),
+        measured: objective.measured.clone(),
+        n: objective.n,
+        bad: objective.bad,
+        bad_ratio: (objective.n > 0).then(|| objective.bad as f64 / objective.n as f64),
+        verdict: objective.verdict.word().to_owned(),
+        reason: objective.reason.clone(),
+        bound: objective.bound.clone(),
+        method: objective.method.clone(),
+        gate: objective.gate,
+        budget: objective.budget.as_ref().map(budget_row),
+        whole_window: objective.whole_window.clone(),
+    }
+}
+
+fn budget_row(budget: &Budget) -> BudgetRow {
+    let alert = |alert: &BurnRate| AlertRow {
+        severity: if alert.page { "page" } else { "ticket" }.to_owned(),
+        windows: [alert.long.clone(), alert.short.clone()],
+        factor: alert.factor,
+        burn: [alert.long_burn, alert.short_burn],
+        fires: alert.fires,
+    };
+    BudgetRow {
+        allowed_seconds: budget.allowed_seconds,
+        burn_rate: budget.burn_rate,
+        run_cost_percent: budget.run_cost_percent,
+        chaos_cost_percent: budget.chaos_cost_percent,
+        exhausted_after_seconds: budget.exhausted_after_seconds,
+        alerts: budget.alerts.iter().map(alert).collect(),
+    }
+}
+
+/// The objectives for the HTML report, a row each.
+pub fn write_html(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
+    html.write_str(
+        "<section><h2 id=objectives>Objectives</h2><table><thead><tr><th>objective<th class=n>asked\
+         <th class=n>measured<th class=n>samples<th class=n>bad<th>verdict<th>bounds or reason</tr>\
+         </thead><tbody>",
+    )?;
+    for row in rows {
+        let why = if row.reason.is_empty() { &row.bound } else { &row.reason };
+        let gate = if row.gate { " <small>gate</small>" } else { "" };
+        write!(
+            html,
+            "<tr><td title=\"{}\">{}{gate}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}\
+             <td class=\"v {v}\">{v}<td><small>{}</small></tr>",
+            escape(&row.method),
+            escape(&row.id),
+            escape(&row.objective),
+            escape(&row.measured),
+            row.n,
+            row.bad,
+            escape(why),
+            v = escape(&row.verdict),
+        )?;
+    }
+    html.write_str("</tbody></table></section>")?;
+    write_budgets(html, rows)
+}
+
+fn write_budgets(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
+    if rows.iter().all(|row| row.budget.is_none() && row.whole_window.is_none()) {
+        return Ok(());
+    }
+    html.write_str(
+        "<section><h2 id=budgets>Error budgets</h2><table><thead><tr><th>objective<th class=n>allowed\
+         <th>what this run cost of it<th class=n>load<th class=n>chaos<th class=n>burn rate\
+         <th class=n>a full one lasts<th>burn alerts</tr></thead><tbody>",
+    )?;
+    for row in rows {
+        if let Some(budget) = &row.budget {
+            write_budget(html, &row.id, budget)?;
+        }
+    }
+    html.write_str("</tbody></table>")?;
+    for row in rows {
+        if let Some(whole) = &row.whole_window {
+            write_whole(html, &row.id, whole)?;
+        }
+    }
+    html.write_str("</section>")
+}
+
+fn write_budget(html: &mut String, id: &str, budget: &BudgetRow) -> std::fmt::Result {
+    let chaos = budget.chaos_cost_percent;
+    let cost = budget.run_cost_percent + chaos.unwrap_or_default();
+    let lasts = budget.exhausted_after_seconds.map_or_else(|| "nothing burns".into(), span);
+    let firing: Vec<String> = budget.alerts.iter().filter(|alert| alert.fires).map(words).collect();
+    let alerts = if firing.is_empty() {
+        "<span class=\"v pass\">none fires</span>".into()
+    } else {
+        format!("<span class=\"v fail\">{}</span>", escape(&firing.join("; ")))
+    };
+    write!(
+        html,
+        "<tr><td>{}<td class=n>{}<td>{}<td class=n>{:.3} %<td class=n>{}<td class=n>{:.2}x\
+         <td class=n>{lasts}<td>{alerts}</tr>",
+        escape(id),
+        span(budget.allowed_seconds),
+        bar(cost, if cost > 100.0 { "bad" } else { "warn" }),
+        budget.run_cost_percent,
+        chaos.map_or_else(|| "-".into(), |percent| format!("{percent:.3} %")),
+        budget.burn_rate
+    )
+}
+
+fn words(alert: &AlertRow) -> String {
+    let [long, short] = &alert.windows;
+    format!("{} above {:.1}x over {long} and {short}", alert.severity, alert.factor)
+}
+
+fn write_whole(html: &mut String, id: &str, whole: &WholeWindow) -> std::fmt::Result {
+    write!(
+        html,
+        "<h3>{} over {}, by Prometheus <span class=\"v {v}\">{v}</span></h3><p>{}; {} of the window \
+         scraped",
+        escape(id),
+        escape(&whole.window),
+        escape(&whole.reason),
+        whole.coverage_percent.map_or_else(|| "nothing".into(), |share| format!("{share:.1} %")),
+        v = whole.verdict
+    )?;
+    if let Some(left) = whole.budget_left_percent {
+        write!(html, "; {left:.1} % of the budget left")?;
+    }
+    if let Some(burn) = whole.burn_rate {
+        write!(html, "; burning {burn:.2} times as fast as it may over the last hour")?;
+    }
+    if let Some(seconds) = whole.exhausted_after_seconds {
+        write!(html, "; gone in {}", span(seconds))?;
+    }
+    html.write_str(".</p>")?;
+    if let Some(left) = whole.budget_left_percent {
+        html.write_str(&bar(left, if left < 10.0 { "bad" } else { "ok" }))?;
+    }
+    Ok(())
+}
+
+/// The controls for the HTML report.
+pub fn write_controls(html: &mut String, controls: &[ControlResult]) -> std::fmt::Result {
+    if controls.is_empty() {
+        return Ok(());
+    }
+    html.write_str(
+        "<section><h2 id=controls>Compliance controls</h2><p><small>By evidence; no part of the \
+         verdict.</small></p><table><thead><tr><th>control<th>of<th>status<th>evidence</tr></thead>\
+         <tbody>",
+    )?;
+    for row in controls {
+        let required = if row.required { "" } else { " <small>not required</small>" };
+        write!(
+            html,
+            "<tr><td>{}{required}<td>{}<td class=\"v {v}\">{v}<td><small>{}</small></tr>",
+            row.control.name().replace('_', " "),
+            escape(&row.subject),
+            escape(&row.evidence),
+            v = row.status
+        )?;
+    }
+    html.write_str("</tbody></table></section>")
+}
+
+/// A share as a bar; what is below nothing or above all fills none or all of it.
+fn bar(percent: f64, class: &str) -> String {
+    let width = percent.clamp(0.0, 100.0);
+    format!(
+        "<svg class=meter viewBox=\"0 0 100 8\" preserveAspectRatio=none role=img \
+         aria-label=\"{percent:.1} %\"><rect class=track width=100 height=8 /><rect \
+         class=\"{class}\" width=\"{width:.2}\" height=8 /></svg>"
+    )
+}
+
+/// A length of time in its largest fitting unit.
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s >= 86_400.0 * 2.0 => format!("{:.1} d", s / 86_400.0),
+        s if s >= 3600.0 => format!("{:.1} h", s / 3600.0),
+        s if s >= 60.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{s:.1} s"),
+    }
+}
