@@ -240,9 +240,13 @@ impl Stage {
         );
         let path = place.path().join("shakedown.yaml");
         std::fs::write(&path, serde_yaml::to_string(&all).expect("YAML")).expect("written");
-        let arguments = ["backup", "--headless", "--seed", "7", "--store", "redis"];
-        let mut command = place.command(&arguments);
-        command.args(["--documents", "30", "--set", "backup.way=platform"]);
+        // Both ways of asking for it: the plan for a disaster drills the platform's backups by itself.
+        let mut command = match in_bucket {
+            true => place.command(&["backup", "--set", "backup.way=platform"]),
+            false => place.command(&["run", "--dr"]),
+        };
+        command.args(["--headless", "--seed", "7", "--set", "backup.stores=[redis]"]);
+        command.args(["--set", "backup.documents=30"]);
         command.args(["--set", "backup.canary_interval=50ms", "--config"]).arg(&path);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
         let (code, out, err) =
@@ -299,4 +303,17 @@ async fn a_service_is_asked_waited_for_checked_restored_from_and_compared() {
     let Stage { platform, scratch, .. } = stage;
     platform.stop().await;
     scratch.stop().await;
+}
+
+#[test]
+fn a_drill_for_a_disaster_is_skipped_where_there_is_no_backup_service() {
+    let place = Workplace::new();
+    let output = place.output(&["run", "--dr", "--headless", "--seed", "7"]);
+    assert_eq!(output.status.code(), Some(3), "{}", support::text(&output.stdout));
+    let report = report(&place.run());
+    let phases = report["phases"].as_array().expect("phases");
+    let phase = phases.iter().find(|phase| phase["phase"] == "backup").expect("the drill");
+    assert_eq!(phase["status"], "skipped", "{phase}");
+    assert!(phase["reason"].as_str().is_some_and(|r| r.contains("`backup.platform`")), "{phase}");
+    assert!(phase.get("backup").is_none(), "nothing of ours is shown instead: {phase}");
 }

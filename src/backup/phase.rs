@@ -100,6 +100,13 @@ struct Session {
 impl Session {
     async fn begin(context: &PhaseContext, options: &BackupOptions) -> Result<Self, DrillError> {
         let config = Arc::clone(&context.config);
+        if config.backup.way == BackupWay::Platform && config.backup.platform.is_none() {
+            return Err(DrillError::Refused(
+                "no backup service to drill: expected `backup.platform` in the configuration, which \
+                 says how the platform's own is asked"
+                    .into(),
+            ));
+        }
         let (chosen, skipped) = selection(&config);
         if chosen.is_empty() {
             return Err(DrillError::Refused(

@@ -12,8 +12,8 @@ use super::headless;
 use super::order::{EngineOrder, start_engine};
 use super::{ConfigArgs, DisplayArgs, compare, has_terminal, retention, runtime, session};
 use crate::config::{
-    self, Config, Environment, InconclusiveExit, LoadOptions, LoadedSlos, OnDetach, PhaseKind,
-    SloDefinitions,
+    self, BackupWay, Config, Environment, InconclusiveExit, LoadOptions, LoadedSlos, OnDetach,
+    PhaseKind, SloDefinitions,
 };
 use crate::run::connection::was_refused;
 use crate::run::folder::RunFolder;
@@ -33,7 +33,7 @@ pub struct RunArgs {
     /// All phases, for hours: a soak
     #[arg(long, group = "plan")]
     extended: bool,
-    /// Disaster recovery: the backup drill alone, with time for the platform's own backups
+    /// Disaster recovery: the drill of the platform's own backups alone, with time for them
     #[arg(long, group = "plan")]
     dr: bool,
     /// These phases only, such as `mixed,backup`
@@ -164,6 +164,10 @@ fn order(
             InconclusiveWord::Pass => InconclusiveExit::Pass,
             InconclusiveWord::Fail => InconclusiveExit::Fail,
         };
+    }
+    // Our own copy of the data says nothing about the recovery from a disaster.
+    if *scope == Scope::Dr && config.backup.way == BackupWay::BuiltIn {
+        config.backup.way = BackupWay::Platform;
     }
     let promises = promises(&config)?;
     let armed = arm(&config, "--arm", options.arm.as_deref())?;

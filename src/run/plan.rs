@@ -55,7 +55,7 @@ pub enum Scope {
     Quick,
     /// All of them, for hours: a soak.
     Extended,
-    /// The backup drill alone, with time for the platform's own backups to come back.
+    /// The drill of the platform's own backups alone, with time for them to come back.
     Dr,
     /// These only (and the SLOs of what they measure).
     Only(Vec<PhaseKind>),
