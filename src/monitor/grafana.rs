@@ -6,10 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::{Client, redirect};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::config::{Grafana, PhaseKind, Secret};
-use crate::run::companion::{Companion, CompanionContext, Stage};
+use crate::run::companion::{Companion, CompanionContext, Notice, Stage};
 use crate::run::event::{ChaosEvent, Event, EventBody};
 use crate::run::state::RunState;
 
@@ -41,38 +40,23 @@ impl Companion for GrafanaMarks {
 
     fn accompany(
         &self,
-        mut context: CompanionContext,
+        context: CompanionContext,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let server = match Server::new(&self.settings) {
                 Ok(server) => server,
                 Err(error) => return log::error!("nothing is marked in Grafana: {error}"),
             };
-            let mut subscription = context.events.subscribe();
-            let mut marks = Marks::new(&subscription.snapshot, &self.settings.tags);
-            loop {
-                tokio::select! {
-                    biased;
-                    event = subscription.events.recv() => match event {
-                        Some(event) => server.post_all(marks.hear(&event)).await,
-                        None => break,
-                    },
-                    () = context.until(Stage::Over) => break,
+            let mut following = context.follow(self.ends_with(), None);
+            let mut marks = Marks::new(&following.snapshot, &self.settings.tags);
+            while let Some(notice) = following.next().await {
+                if let Notice::Happened(event) = notice {
+                    server.post_all(marks.hear(&event)).await;
                 }
             }
-            server.post_all(drain(&mut marks, &mut subscription.events)).await;
+            server.post_all(marks.end(Timestamp::now())).await;
         })
     }
-}
-
-/// What came while the last annotation was being sent.
-fn drain(marks: &mut Marks, events: &mut mpsc::Receiver<std::sync::Arc<Event>>) -> Vec<Value> {
-    let mut all = Vec::new();
-    while let Ok(event) = events.try_recv() {
-        all.extend(marks.hear(&event));
-    }
-    all.extend(marks.end(Timestamp::now()));
-    all
 }
 
 /// Turns events into annotations: a region a phase, a region a fault.

@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::alertmanager::{Alertmanager, Firing};
 use super::http;
 use crate::config::{AlertmanagerChannel, Channel, ExpectedAlert, SloDefinitions};
-use crate::run::companion::{Companion, CompanionContext, Stage};
+use crate::run::companion::{Companion, CompanionContext, Notice, Stage};
 use crate::run::event::{ChaosEvent, EventBody, NotifyEvent};
 use crate::run::recorder::EventSink;
 
@@ -54,7 +54,7 @@ impl Companion for ChaosAlerts {
 
     fn accompany(
         &self,
-        mut context: CompanionContext,
+        context: CompanionContext,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let made = http::client().and_then(|client| Alertmanager::new(client, &self.channel));
@@ -70,19 +70,15 @@ impl Companion for ChaosAlerts {
                 silence: None,
                 waiting: Waiting::new(&self.channel.expect_during_chaos),
             };
-            let mut heard = context.events.subscribe().events;
-            let mut ticks = interval(ASK_EVERY);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    event = heard.recv() => match event {
-                        Some(event) => if let EventBody::Chaos(chaos) = &event.body {
+            let mut following = context.follow(self.ends_with(), Some(ASK_EVERY));
+            while let Some(notice) = following.next().await {
+                match notice {
+                    Notice::Happened(event) => {
+                        if let EventBody::Chaos(chaos) = &event.body {
                             course.hear(chaos).await;
-                        },
-                        None => break,
-                    },
-                    _ = ticks.tick() => course.look().await,
-                    () = context.until(Stage::Closing) => break,
+                        }
+                    }
+                    Notice::Time => course.look().await,
                 }
             }
             course.end_silence().await;

@@ -8,14 +8,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::alert::{self, Message};
 use super::delivery::{Notifier, deliver, notifier};
 use super::escalation::{Escalation, Step};
 use super::outbox::{Letter, Outbox};
 use crate::config::{Channel, NotifyMode, SloDefinitions};
-use crate::run::companion::{Companion, CompanionContext, Stage};
+use crate::run::companion::{Companion, CompanionContext, Notice, Stage};
 use crate::run::event::{EventBody, NotifyEvent, Sent};
 use crate::run::recorder::EventSink;
 use crate::run::state::RunState;
@@ -63,7 +63,7 @@ impl Companion for Watch {
 
     fn accompany(
         &self,
-        mut context: CompanionContext,
+        context: CompanionContext,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let outbox = match Outbox::open(&self.state, &self.target) {
@@ -72,12 +72,10 @@ impl Companion for Watch {
             };
             let mut teller = Teller::new(&self.definitions, self.mode, outbox, &context.events);
             teller.take_up();
-            let mut ticks = interval(LOOK_EVERY);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    _ = ticks.tick() => teller.look(),
-                    () = context.until(Stage::Over) => break,
+            let mut following = context.follow(self.ends_with(), Some(LOOK_EVERY));
+            while let Some(notice) = following.next().await {
+                if let Notice::Time = notice {
+                    teller.look();
                 }
             }
             teller.look();

@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
+use super::event::Event;
 use super::recorder::EventSink;
+use super::state::RunState;
 use crate::config::Config;
 
 /// How long what asks the platform may take to clean up when the phases are over.
@@ -60,6 +62,74 @@ impl CompanionContext {
     pub async fn until(&mut self, stage: Stage) {
         // An orchestrator that is gone wants everything to end.
         let _ = self.stage.wait_for(|now| *now >= stage).await;
+    }
+
+    /// Follows the run until it is that far, reminded of the time every so often where that is asked
+    /// for, the first time at once.
+    pub fn follow(&self, until: Stage, every: Option<Duration>) -> Following {
+        let subscription = self.events.subscribe();
+        let ticks = every.map(|every| {
+            let mut ticks = interval(every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
+        Following {
+            snapshot: subscription.snapshot,
+            heard: Some(subscription.events),
+            ticks,
+            stage: self.stage.clone(),
+            until,
+        }
+    }
+}
+
+/// What a companion that follows a run takes notice of.
+#[derive(Debug)]
+pub enum Notice {
+    /// Something happened.
+    Happened(Arc<Event>),
+    /// It is time to look again.
+    Time,
+}
+
+/// A run as a companion follows it.
+pub struct Following {
+    /// The state from which it is followed.
+    pub snapshot: RunState,
+    /// None once the companion has fallen too far behind to be told of everything.
+    heard: Option<mpsc::Receiver<Arc<Event>>>,
+    ticks: Option<Interval>,
+    stage: watch::Receiver<Stage>,
+    until: Stage,
+}
+
+impl Following {
+    /// What comes next; none when the run is as far as it was to be followed and everything that
+    /// happened until then was told. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Notice> {
+        loop {
+            let heard = async {
+                match &mut self.heard {
+                    Some(heard) => heard.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let tick = async {
+                match &mut self.ticks {
+                    Some(ticks) => ticks.tick().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                event = heard => match event {
+                    Some(event) => return Some(Notice::Happened(event)),
+                    None => self.heard = None,
+                },
+                _ = self.stage.wait_for(|now| *now >= self.until) => return None,
+                _ = tick => return Some(Notice::Time),
+            }
+        }
     }
 }
 
@@ -112,5 +182,57 @@ impl Companions {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::clock::RunClock;
+    use crate::run::event::EventBody;
+
+    fn beside() -> (watch::Sender<Stage>, CompanionContext) {
+        let (sender, stage) = watch::channel(Stage::Running);
+        let config = serde_json::json!({ "target": { "name": "a", "environment": "staging" } });
+        let context = CompanionContext {
+            events: EventSink::in_memory(RunClock::start()),
+            config: Arc::new(serde_json::from_value(config).expect("a configuration")),
+            run_id: "a".into(),
+            stage,
+        };
+        (sender, context)
+    }
+
+    fn remark(context: &CompanionContext, text: &str) {
+        context.events.emit(EventBody::Annotation { client: "ops".into(), text: text.into() });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happened_is_told_before_the_end_and_time_passes_between() {
+        let (stage, context) = beside();
+        let mut following = context.follow(Stage::Closing, Some(Duration::from_secs(2)));
+        assert!(matches!(following.next().await, Some(Notice::Time)), "at once");
+        let began = Instant::now();
+        assert!(matches!(following.next().await, Some(Notice::Time)));
+        assert_eq!(began.elapsed(), Duration::from_secs(2));
+        remark(&context, "one");
+        remark(&context, "two");
+        stage.send_replace(Stage::Over);
+        for seq in [1, 2] {
+            let Some(Notice::Happened(event)) = following.next().await else { panic!("an event") };
+            assert_eq!(event.seq, seq);
+        }
+        assert!(following.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_fallen_behind_is_still_reminded_and_ends() {
+        let (stage, context) = beside();
+        let mut following = context.follow(Stage::Over, Some(Duration::from_secs(2)));
+        context.events.close_subscriptions();
+        assert!(matches!(following.next().await, Some(Notice::Time)));
+        assert!(matches!(following.next().await, Some(Notice::Time)));
+        stage.send_replace(Stage::Over);
+        assert!(following.next().await.is_none());
     }
 }
