@@ -210,4 +210,123 @@ mod tests {
             assert_eq!(in_the_clear(host, "x").0, ControlStatus::Unknown, "{host}");
         }
     }
+
+    /// Certificates for loopback; `tests/fixtures/tls/make.sh` makes them.
+    const AUTHORITY: &[u8] = include_bytes!("../../../tests/fixtures/tls/authority.pem");
+    const KEY: &[u8] = include_bytes!("../../../tests/fixtures/tls/server.key");
+    const GOOD: &[u8] = include_bytes!("../../../tests/fixtures/tls/server.pem");
+    const ENDED: &[u8] = include_bytes!("../../../tests/fixtures/tls/ended.pem");
+    const ANOTHER_NAME: &[u8] = include_bytes!("../../../tests/fixtures/tls/another_name.pem");
+
+    /// How a server answers.
+    #[derive(Clone, Copy)]
+    enum Speaks {
+        /// TLS at once.
+        Tls,
+        /// PostgreSQL, which is willing.
+        Postgres,
+        /// PostgreSQL, which is not.
+        PostgresInTheClear,
+        /// Something else.
+        Http,
+    }
+
+    /// A server on loopback with this certificate; its port.
+    async fn server(speaks: Speaks, certificate: &[u8], oldest: bool) -> u16 {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        tls::install_provider();
+        let versions: &[&rustls::SupportedProtocolVersion] =
+            if oldest { &[&rustls::version::TLS12] } else { rustls::ALL_VERSIONS };
+        let chain = CertificateDer::pem_slice_iter(certificate).flatten().collect();
+        let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
+        let config = rustls::ServerConfig::builder_with_protocol_versions(versions)
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a certificate");
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut asked = [0; 8];
+            match speaks {
+                Speaks::Tls => {}
+                Speaks::Postgres | Speaks::PostgresInTheClear => {
+                    stream.read_exact(&mut asked).await.expect("SSLRequest");
+                    let willing = matches!(speaks, Speaks::Postgres);
+                    stream.write_all(if willing { b"S" } else { b"N" }).await.expect("sent");
+                }
+                Speaks::Http => {
+                    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("sent");
+                }
+            }
+            // A client that does not trust it goes away in the middle.
+            if let Ok(mut secured) = acceptor.accept(stream).await {
+                let _ = secured.read_u8().await;
+            }
+        });
+        port
+    }
+
+    /// What the control says of an endpoint, with a certificate that has to be good for so many days.
+    async fn of(port: u16, opening: Opening, days: u64, ca: Option<&[u8]>) -> ControlResult {
+        let text = crate::config::SHIPPED_SLOS;
+        let loaded = crate::config::LoadedSlos::parse("built-in", text).expect("valid");
+        let mut promises = loaded.definitions;
+        promises.compliance.certificate_min_validity = crate::config::TimeSpan::secs(days * 86_400);
+        let (subject, host) = ("chat".to_owned(), "127.0.0.1".to_owned());
+        let authorities = ca.map(<[u8]>::to_vec);
+        look(&Reached { subject, host, port, opening, authorities }, &promises).await
+    }
+
+    #[tokio::test]
+    async fn version_and_certificate_are_those_of_a_real_handshake() {
+        for (oldest, version) in [(false, "TLS 1.3"), (true, "TLS 1.2")] {
+            let port = server(Speaks::Tls, GOOD, oldest).await;
+            let seen = of(port, Opening::Tls, 14, Some(AUTHORITY)).await;
+            assert_eq!(seen.status, ControlStatus::Pass, "{seen:?}");
+            let begins = format!("{version}, certificate trusted and good for ");
+            assert!(seen.evidence.starts_with(&begins), "{seen:?}");
+            assert!(seen.required && seen.control == Control::EncryptionInTransit, "{seen:?}");
+        }
+        let port = server(Speaks::Postgres, GOOD, false).await;
+        let seen = of(port, Opening::Postgres, 14, Some(AUTHORITY)).await;
+        assert_eq!(seen.status, ControlStatus::Pass, "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_shows_a_bad_certificate_fails() {
+        let years = 200 * 365;
+        for (certificate, days, ca, words) in [
+            (GOOD, years, Some(AUTHORITY), "73000 d are asked"),
+            (ENDED, 14, Some(AUTHORITY), "expired"),
+            (ANOTHER_NAME, 14, Some(AUTHORITY), "not valid for name"),
+            (GOOD, 14, Some(ANOTHER_NAME), "UnknownIssuer"),
+        ] {
+            let port = server(Speaks::Tls, certificate, false).await;
+            let seen = of(port, Opening::Tls, days, ca).await;
+            assert_eq!(seen.status, ControlStatus::Fail, "{words}: {seen:?}");
+            assert!(seen.evidence.contains(words), "{words}: {seen:?}");
+        }
+        let port = server(Speaks::Http, GOOD, false).await;
+        let seen = of(port, Opening::Tls, 14, Some(AUTHORITY)).await;
+        assert_eq!(seen.status, ControlStatus::Fail, "{seen:?}");
+        assert!(seen.evidence.starts_with("TLS: "), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_reached_and_what_offers_no_encryption_are_told_apart() {
+        let port = server(Speaks::PostgresInTheClear, GOOD, false).await;
+        let seen = of(port, Opening::Postgres, 14, Some(AUTHORITY)).await;
+        assert_eq!(seen.status, ControlStatus::Unknown, "on loopback: {seen:?}");
+        assert!(seen.evidence.contains("the server offers no TLS"), "{seen:?}");
+        // A port that was just given back.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let seen = of(port, Opening::Tls, 14, Some(AUTHORITY)).await;
+        assert_eq!(seen.status, ControlStatus::Unknown, "{seen:?}");
+        assert!(seen.evidence.starts_with("not reached: "), "{seen:?}");
+    }
 }
