@@ -57,7 +57,7 @@ pub use notify::{
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
 pub use position::Positions;
 pub use problem::{ConfigError, Place, Problem};
-pub use secret::{Secret, SecretError, SecretSource};
+pub use secret::{Secret, SecretError, SecretSource, without_secrets};
 pub use security::{
     AuditedOperation, CheckKind, Discovery, Images, Login, OpenApi, PrivateOperation,
     PrivateReason, Security, TrivyContainer, Upload,

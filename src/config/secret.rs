@@ -1,6 +1,7 @@
 //! Secrets are named in the configuration, never written in it.
 
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,29 @@ pub enum SecretError {
     },
 }
 
+/// Every secret that this process has read, so that none of them gets out by what others say.
+static READ: RwLock<Vec<String>> = RwLock::new(Vec::new());
+/// A shorter text stands in too much that is none of it.
+const LEAST_CHARS: usize = 4;
+
+/// A text without any secret that this process has read: a target may send back what it was sent.
+pub fn without_secrets(text: &str) -> String {
+    let read = READ.read().unwrap_or_else(PoisonError::into_inner);
+    read.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+}
+
+/// Longer ones come first, so that none is left in part because it contains another.
+fn remember(secret: &str) {
+    if secret.chars().count() < LEAST_CHARS {
+        return;
+    }
+    let mut read = READ.write().unwrap_or_else(PoisonError::into_inner);
+    if !read.iter().any(|known| known == secret) {
+        read.push(secret.to_owned());
+        read.sort_by_key(|known| std::cmp::Reverse(known.len()));
+    }
+}
+
 /// A secret in memory. It has no `Display`, and its `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Secret(String);
@@ -55,14 +79,15 @@ impl SecretSource {
     /// # Errors
     /// When the variable is unset or the file cannot be read.
     pub fn read(&self) -> Result<Secret, SecretError> {
-        match self {
+        let secret = match self {
             Self::Env(name) => {
                 std::env::var(name).map(Secret).map_err(|_| SecretError::Env(name.clone()))
             }
             Self::File(path) => std::fs::read_to_string(path)
                 .map(|text| Secret(text.trim_end_matches(['\r', '\n']).to_owned()))
                 .map_err(|source| SecretError::File { path: path.clone(), source }),
-        }
+        };
+        secret.inspect(|secret| remember(secret.expose()))
     }
 }
 
@@ -81,5 +106,19 @@ mod tests {
         std::fs::write(file.path(), "s3cret\n").expect("write");
         let secret = SecretSource::File(file.path().into()).read().expect("readable");
         assert_eq!(secret.expose(), "s3cret");
+    }
+
+    #[test]
+    fn what_was_read_is_taken_out_of_what_others_say() {
+        let read = |text: &str| {
+            let file = tempfile::NamedTempFile::new().expect("temporary file");
+            std::fs::write(file.path(), text).expect("write");
+            SecretSource::File(file.path().into()).read().expect("readable");
+        };
+        read("kept-in-a-file");
+        read("kept-in-a-file-that-is-longer");
+        read("abc");
+        let said = "no user kept-in-a-file-that-is-longer, nor kept-in-a-file; abc";
+        assert_eq!(without_secrets(said), "no user ***, nor ***; abc");
     }
 }

@@ -103,8 +103,7 @@ impl Alertmanager {
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer.expose());
         }
-        let secrets: Vec<&Secret> = self.bearer.iter().collect();
-        http::send(with(request), &secrets).await
+        http::send(with(request)).await
     }
 
     /// An array of one alert. What identifies it is the same in every run; the run stands in an

@@ -78,11 +78,10 @@ impl Notifier for Email {
             if let Some(cause) = std::error::Error::source(&error) {
                 all += &format!(": {cause}");
             }
-            let mut reason = http::redacted(&all, &[&self.url]);
             if let Some(password) = self.password().filter(|password| password.len() > 3) {
-                reason = reason.replace(password, "***");
+                all = all.replace(password, "***");
             }
-            let reason = http::words(&reason);
+            let reason = http::words(&all);
             if error.is_permanent() { Failure::never(reason) } else { Failure::later(reason, None) }
         })
     }

@@ -7,7 +7,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 
 use super::delivery::Failure;
-use crate::config::Secret;
+use crate::config::without_secrets;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub fn client() -> Result<Client, String> {
 
 /// Sends a request and returns its answer's body when the status is 2xx. Secrets that the other side
 /// repeats do not get into the error.
-pub async fn send(request: RequestBuilder, secrets: &[&Secret]) -> Result<Vec<u8>, Failure> {
+pub async fn send(request: RequestBuilder) -> Result<Vec<u8>, Failure> {
     // The address of a webhook is a secret: no error may tell it.
     let lost = |error: reqwest::Error| Failure::later(describe(&error.without_url()), None);
     let mut response = request.send().await.map_err(lost)?;
@@ -44,7 +44,7 @@ pub async fn send(request: RequestBuilder, secrets: &[&Secret]) -> Result<Vec<u8
     if status.is_success() {
         return Ok(body);
     }
-    let said = words(&redacted(&String::from_utf8_lossy(&body), secrets));
+    let said = words(&String::from_utf8_lossy(&body));
     let reason =
         format!("status {}{}{said}", status.as_u16(), if said.is_empty() { "" } else { ": " });
     let again = status.is_server_error()
@@ -76,17 +76,9 @@ fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     Duration::try_from(at.duration_since(now)).ok()
 }
 
-/// A text without these secrets in it.
-pub fn redacted(text: &str, secrets: &[&Secret]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.iter().map(|secret| secret.expose()).filter(|secret| secret.len() > 3) {
-        text = text.replace(secret, "***");
-    }
-    text
-}
-
-/// A text of the other side's on one line: bounded, without control characters.
+/// A text of the other side's on one line: bounded, without control characters and secrets.
 pub fn words(text: &str) -> String {
+    let text = without_secrets(text);
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     let mut kept: String = text.trim().chars().take(MAX_WORDS).map(clean).collect();
     if text.trim().chars().nth(MAX_WORDS).is_some() {

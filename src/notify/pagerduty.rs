@@ -36,7 +36,7 @@ impl Notifier for PagerDuty {
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
         let body = body(message, self.routing_key.expose());
-        http::send(self.client.post(&self.url).json(&body), &[&self.routing_key]).await.map(drop)
+        http::send(self.client.post(&self.url).json(&body)).await.map(drop)
     }
 }
 

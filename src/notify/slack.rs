@@ -36,7 +36,7 @@ impl Notifier for Slack {
 
     async fn send(&self, message: &Message) -> Result<(), Failure> {
         let request = self.client.post(self.webhook.expose()).json(&body(message));
-        http::send(request, &[&self.webhook]).await.map(drop)
+        http::send(request).await.map(drop)
     }
 }
 

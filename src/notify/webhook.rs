@@ -34,8 +34,7 @@ impl Notifier for Webhook {
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer.expose());
         }
-        let secrets: Vec<&Secret> = [&self.url].into_iter().chain(&self.bearer).collect();
-        http::send(request, &secrets).await.map(drop)
+        http::send(request).await.map(drop)
     }
 }
 

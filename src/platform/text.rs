@@ -1,5 +1,7 @@
-//! Everything from a target is hostile: bounded, and stripped of control characters before it is
-//! kept, shown or logged.
+//! Everything from a target is hostile: bounded, and stripped of control characters and of our own
+//! secrets before it is kept, shown or logged.
+
+use crate::config::without_secrets;
 
 /// Longest piece of a target's text that is kept, in characters.
 pub const MAX_EXCERPT: usize = 200;
@@ -12,6 +14,7 @@ pub fn excerpt(text: &str) -> String {
 
 /// As [`excerpt`], with a bound of one's own, in characters.
 pub fn clean(text: &str, max_chars: usize) -> String {
+    let text = without_secrets(text);
     let mut kept: String = text
         .chars()
         .take(max_chars)

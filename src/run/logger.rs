@@ -8,6 +8,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::control::one_line;
 use super::event::{EventBody, LogLevel};
 use super::recorder::EventSink;
+use crate::config::without_secrets;
 
 /// Longest log line, in characters.
 const MAX_LINE_CHARS: usize = 500;
@@ -49,7 +50,7 @@ impl Log for EventLogger {
         events.emit(EventBody::Log {
             level,
             target: record.target().to_owned(),
-            message: one_line(&record.args().to_string(), MAX_LINE_CHARS),
+            message: one_line(&without_secrets(&record.args().to_string()), MAX_LINE_CHARS),
         });
     }
 
