@@ -3,11 +3,15 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::{fixed, lines};
 use crate::run::event::{Objective, Verdict};
 use crate::tui::app::App;
 use crate::tui::format::count;
+
+/// Columns of a row before its reason.
+const FIGURES: usize = 66;
 
 /// Rows that the panel needs.
 pub fn height(app: &App) -> u16 {
@@ -30,6 +34,8 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         text.push(Line::styled("   nothing measured yet: load fills this", app.theme.dim));
     }
     for objective in shown(app) {
+        let reason = app.glyphs.text(&objective.reason);
+        let fits = FIGURES + reason.width() <= usize::from(area.width);
         let figures = format!(
             " {}{:>12}{:>14}{:>9}   ",
             fixed(&objective.id, 14),
@@ -43,7 +49,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
                 format!("{:<13}", objective.verdict),
                 app.theme.verdict(objective.verdict),
             ),
-            Span::styled(app.glyphs.text(&objective.reason), app.theme.dim),
+            Span::styled(if fits { reason } else { "e explains".into() }, app.theme.dim),
         ]));
     }
     lines(frame, area, app, text);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
-use super::{fixed, lines};
+use super::{fixed, lines, wrapped};
 use crate::run::event::{Budget, BurnRate, ControlStatus, Objective, Verdict};
 use crate::tui::app::App;
 use crate::tui::format::count;
@@ -16,37 +17,68 @@ use crate::tui::format::count;
 const BAR: usize = 12;
 /// Rows of objectives that are shown however small the panel is.
 const LEAST_ROWS: usize = 4;
+/// Columns of a row before its reason.
+const FIGURES: usize = 74;
+/// Beside the figures a reason needs at least so many columns to say anything.
+const LEAST_REASON: usize = 24;
+/// Rows of the selected objective's reason, where it does not fit beside the figures.
+const REASON_ROWS: usize = 3;
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let objectives = &app.shown().objectives;
-    let mut below = budgets(app);
+    let width = usize::from(area.width);
+    let mut below = reason(app, width);
+    below.extend(budgets(app));
     below.extend(controls(app));
     below.extend(alerts(app));
     let height = usize::from(area.height);
     // What is below gives way to the objectives, down to the budget of the first of them.
     let room = height.saturating_sub(1 + below.len()).max(height / 2).max(LEAST_ROWS);
-    let mut text = vec![title(objectives.len(), room, app)];
+    let mut text = vec![title(objectives.len(), room, width, app)];
     if objectives.is_empty() {
         text.push(Line::styled("   nothing measured yet: load fills this", app.theme.dim));
     }
     let from = app.objective.saturating_sub(room / 2).min(objectives.len().saturating_sub(room));
     let shown = objectives.iter().enumerate().skip(from).take(room);
-    text.extend(shown.map(|(at, objective)| row(objective, at == app.objective, app)));
+    text.extend(shown.map(|(at, objective)| row(objective, at == app.objective, width, app)));
     text.extend(below);
     lines(frame, area, app, text);
 }
 
-fn title<'a>(all: usize, room: usize, app: &App) -> Line<'a> {
+fn title<'a>(all: usize, room: usize, width: usize, app: &App) -> Line<'a> {
+    let why = if has_reasons(width) { "why" } else { "" };
     let more = if all > room { format!("  {}/{all}", app.objective + 1) } else { String::new() };
     let title = format!(
-        " {:<22}{:>11}{:>11}{:>8}{:>6}  {:<13}{}{more}",
-        "objective", "asked", "measured", "n", "bad", "verdict", "why (* gate, e explains)"
+        " {:<22}{:>11}{:>11}{:>8}{:>6}  {:<13}{why}{more}",
+        "objective (* gate)", "asked", "measured", "n", "bad", "verdict"
     );
     Line::styled(title, app.theme.title)
 }
 
-fn row<'a>(objective: &Objective, selected: bool, app: &App) -> Line<'a> {
+/// Whether a row has room for its reason.
+const fn has_reasons(width: usize) -> bool {
+    width >= FIGURES + LEAST_REASON
+}
+
+/// What decides shows its bound, what does not decide says what is missing.
+fn why(objective: &Objective) -> &str {
+    if objective.reason.is_empty() { &objective.bound } else { &objective.reason }
+}
+
+/// The selected objective's reason in rows of its own, where there is no room for it in its row.
+fn reason<'a>(app: &App, width: usize) -> Vec<Line<'a>> {
+    let Some(objective) = app.shown().objectives.get(app.objective) else { return Vec::new() };
+    let why = app.glyphs.text(why(objective));
+    if FIGURES + why.width() <= width {
+        return Vec::new();
+    }
+    let rows = wrapped(&format!("{} (e explains): {why}", objective.id), width.saturating_sub(3));
+    let rows = rows.into_iter().take(REASON_ROWS);
+    rows.map(|row| Line::styled(format!("   {row}"), app.theme.dim)).collect()
+}
+
+fn row<'a>(objective: &Objective, selected: bool, width: usize, app: &App) -> Line<'a> {
     let mark = if objective.gate { "*" } else { " " };
     let figures = format!(
         "{mark}{} {:>10}{:>11}{:>8}{:>6}  ",
@@ -56,8 +88,7 @@ fn row<'a>(objective: &Objective, selected: bool, app: &App) -> Line<'a> {
         count(objective.n),
         count(objective.bad)
     );
-    // What decides shows its bound, what does not decide says what is missing.
-    let why = if objective.reason.is_empty() { &objective.bound } else { &objective.reason };
+    let why = if has_reasons(width) { why(objective) } else { "" };
     let style = if selected { app.theme.accent } else { app.theme.text };
     Line::from(vec![
         Span::styled(app.glyphs.text(&figures), style),
