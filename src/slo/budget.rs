@@ -75,7 +75,8 @@ fn burn_over(window: Duration, at: usize, share: f64, state: &RunState) -> Optio
 /// For how long a service was down in the chaos phase, by its probes; of all services the mean, each
 /// counted alike. None without that phase.
 fn chaos_down_seconds(slo: &Slo, state: &RunState) -> Option<f64> {
-    let chaos = state.phase(PhaseKind::Chaos)?.chaos.as_ref()?;
+    // No probe asks a store: how long it was down is not known.
+    let chaos = state.phase(PhaseKind::Chaos)?.chaos.as_ref().filter(|_| slo.store.is_none())?;
     let figures =
         || chaos.results.iter().flat_map(|result| result.during.iter().chain(&result.after));
     // How often a service was asked: answers of all its probes over the seconds that are kept.
