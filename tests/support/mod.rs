@@ -1,6 +1,8 @@
 //! The real program in a folder of its own, for tests.
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub mod screen;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
