@@ -2,7 +2,8 @@
 # Monitoring on the real thing: installs Prometheus and Alertmanager from Debian's packages, starts them
 # on loopback ports of their own, and lets a run of the sandbox be watched by them: promtool accepts the
 # shipped rules and what is exported, Prometheus scrapes /metrics, alerts arrive at Alertmanager and are
-# resolved, a silence is made and ended. Prints what ran and what was skipped; fails when a part that
+# resolved, silences are made and ended, an alert of the platform's own is seen to fire in chaos, and an
+# objective is judged over its whole window. Prints what ran and what was skipped; fails when a part that
 # can be installed did not run. Leaves nothing running.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -60,13 +61,26 @@ prometheus_port=$(free_port)
 alertmanager_port=$(free_port)
 export LIVE_PROMETHEUS="http://127.0.0.1:$prometheus_port"
 export LIVE_ALERTMANAGER="http://127.0.0.1:$alertmanager_port"
+# Where the practice platform is, which the tests start, and the alert that such a platform would have.
+export LIVE_TARGETS="$work/platform.json"
+echo '[]' >"$LIVE_TARGETS"
+cat >"$work/platform-rules.yml" <<YAML
+groups:
+  - name: platform
+    rules:
+      - alert: ServiceRestarted
+        expr: changes(process_start_time_seconds{job="platform"}[1m]) > 0
+        labels: { severity: page }
+YAML
 cat >"$work/prometheus.yml" <<YAML
 global: { scrape_interval: 1s, evaluation_interval: 1s }
-rule_files: [$PWD/docs/monitoring/prometheus-rules.yaml]
+rule_files: [$PWD/docs/monitoring/prometheus-rules.yaml, $work/platform-rules.yml]
 alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:$alertmanager_port"] }] }] }
 scrape_configs:
   - job_name: shakedown
     static_configs: [{ targets: ["$LIVE_METRICS"] }]
+  - job_name: platform
+    file_sd_configs: [{ files: ["$LIVE_TARGETS"], refresh_interval: 1s }]
 YAML
 cat >"$work/alertmanager.yml" <<YAML
 route: { receiver: none, group_wait: 1s }
