@@ -13,6 +13,7 @@ mod link;
 mod mcp;
 mod metrics;
 mod peer;
+mod port;
 mod rag;
 mod restart;
 mod service;

@@ -1,6 +1,5 @@
 //! What the practice services have in common: health, metrics, knobs, latency, the sandbox's mark.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::knobs::{Knobs, Settings};
 use super::latency::Latencies;
 use super::metrics::Metrics;
 use super::peer::Peer;
-use super::{chat, lifeline, mcp, rag};
+use super::{chat, lifeline, mcp, port, rag};
 use crate::config::ServiceKind;
 
 /// Largest request body.
@@ -184,9 +182,7 @@ pub async fn serve(settings: &ServiceSettings) -> std::io::Result<()> {
     if !lifeline::die_with_parent(settings.parent) {
         return Ok(());
     }
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
-    let listener = TcpListener::bind(address).await?;
-    let server = axum::serve(listener, router(Common::new(settings)));
+    let server = axum::serve(port::listen(settings.port)?, router(Common::new(settings)));
     tokio::select! {
         served = server.into_future() => served,
         () = lifeline::parent_gone() => Ok(()),

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::admin::{self, ChildState, ChildStatus, Children};
 use super::link::{self, Links};
+use super::port::Reserved;
 use super::restart::Backoff;
 use super::settings::{Endpoints, Options, StoreSource};
 use super::stores::{self, local, local::Installed};
@@ -36,9 +37,17 @@ pub async fn supervise(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let admin_listener = TcpListener::bind(loopback(0)).await?;
+    // Kept to the end: what dies comes back where it was.
+    let mut reserved = Vec::new();
+    let mut reserve = || {
+        let port = Reserved::new()?;
+        let number = port.number()?;
+        reserved.push(port);
+        io::Result::Ok(number)
+    };
     let mut ports = Vec::new();
     for service in ServiceKind::ALL {
-        ports.push((service, free_port().await?));
+        ports.push((service, reserve()?));
     }
     let url = |port: u16| format!("http://127.0.0.1:{port}");
     let mut endpoints = Endpoints {
@@ -73,8 +82,10 @@ pub async fn supervise(
     let store_children = Children::default();
     let mut starting = Vec::new();
     for (at, (kind, installed)) in choose(options.stores).into_iter().enumerate() {
-        let port = free_port().await?;
-        let second_port = if kind == StoreKind::Qdrant { Some(free_port().await?) } else { None };
+        // An installed server insists on having its port to itself.
+        let mut take = || if installed.is_some() { Reserved::new()?.number() } else { reserve() };
+        let port = take()?;
+        let second_port = if kind == StoreKind::Qdrant { Some(take()?) } else { None };
         let label = installed.as_ref().map_or(stores::label(kind), |one| one.label.as_str());
         let store = stores::address(kind, port, second_port, &credentials, label);
         let mut arguments = store_arguments(kind, port, second_port, &credentials);
@@ -230,12 +241,6 @@ async fn wait_until_listening(
         }
     }
     Ok(())
-}
-
-/// A port that is free now. It is kept across restarts, so that a dead service refuses connections
-/// as a dead container does, and comes back where it was.
-async fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(loopback(0)).await?.local_addr()?.port())
 }
 
 fn loopback(port: u16) -> SocketAddr {

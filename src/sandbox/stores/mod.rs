@@ -19,14 +19,11 @@ mod qdrant;
 pub mod redis;
 
 use std::io;
-#[cfg(feature = "sandbox-stores")]
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-#[cfg(feature = "sandbox-stores")]
-use tokio::net::TcpListener;
-
 use super::lifeline;
+#[cfg(feature = "sandbox-stores")]
+use super::port;
 use crate::config::{SecretSource, Store, StoreKind};
 
 pub use credentials::Credentials;
@@ -112,21 +109,16 @@ pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
     }
 }
 
-#[cfg(feature = "sandbox-stores")]
-async fn listen(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
-}
-
 /// Speaks a store's protocol.
 #[cfg(feature = "sandbox-stores")]
 async fn speak(settings: &StoreSettings, secret: &str) -> io::Result<()> {
-    let listener = listen(settings.port).await?;
+    let listener = port::listen(settings.port)?;
     match settings.store {
         StoreKind::Redis => redis::serve(listener, secret).await,
         StoreKind::Minio => minio::serve(listener, credentials::ACCESS_KEY, secret).await,
         StoreKind::Neo4j => neo4j::serve(listener, secret).await,
         StoreKind::Qdrant => {
-            let second = listen(settings.second_port.unwrap_or(0)).await?;
+            let second = port::listen(settings.second_port.unwrap_or(0))?;
             qdrant::serve(listener, second, secret).await
         }
         StoreKind::Postgres => Err(io::Error::other("this build has no PostgreSQL of its own")),
