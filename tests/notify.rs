@@ -336,6 +336,7 @@ impl Run {
                 target: name,
                 environment: Environment::Staging,
                 origins: vec![],
+                insecure: vec![],
                 host: "bastion".into(),
                 pid: 1,
                 seed: 1,

@@ -166,6 +166,7 @@ impl Bench {
                 target: config.target.name.clone(),
                 environment: config.target.environment,
                 origins: vec![],
+                insecure: vec![],
                 host: "here".into(),
                 pid: 1,
                 seed: 1,

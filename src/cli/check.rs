@@ -7,7 +7,7 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
 use super::runtime;
 use super::tools::TOOLS;
-use crate::config::{self, Config, LoadOptions, Loaded, StoreKind};
+use crate::config::{self, Config, LoadOptions, Loaded, ServiceKind, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
 
@@ -61,7 +61,10 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
     let mut usable = Vec::new();
     for (service, endpoint) in config.services.endpoints() {
         match ResolvedEndpoint::resolve(endpoint) {
-            Ok(_) => usable.push((service, endpoint)),
+            Ok(resolved) => {
+                tell_way(service, &resolved);
+                usable.push((service, endpoint));
+            }
             Err(error) => {
                 say(format_args!("{service:<14} failed   {error}"));
                 all = false;
@@ -77,6 +80,19 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
         all &= answer.healthy;
     }
     Ok(all)
+}
+
+/// What is out of the ordinary on the way to a service.
+fn tell_way(service: ServiceKind, endpoint: &ResolvedEndpoint) {
+    if endpoint.tls && endpoint.trust.insecure {
+        say(format_args!(
+            "{service:<14} WARNING  TLS certificates are NOT checked (tls.insecure): whoever stands \
+             between can read and change everything"
+        ));
+    }
+    if let Some(proxy) = &endpoint.proxy {
+        say(format_args!("{service:<14} proxy    {}", proxy.url()));
+    }
 }
 
 fn check_stores(config: &Config) -> bool {

@@ -15,6 +15,7 @@ use crate::config::{Config, NotifyMode, PhaseKind, ServiceKind, StoreKind};
 use crate::load;
 use crate::monitor::{GrafanaMarks, MetricsServer, Textfile};
 use crate::notify::{self, ChaosAlerts};
+use crate::platform::descriptors;
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::HealthProbe;
 use crate::platform::steady;
@@ -45,6 +46,7 @@ pub struct EngineArgs {
 /// Runs an engine to the end of its run.
 pub fn run(args: &EngineArgs) -> Result<Exit, CliError> {
     engine::leave_terminal();
+    descriptors::raise_limit();
     let folder = RunFolder::at(args.run_dir.clone());
     let ended = runtime(2)?.block_on(run_order(&folder));
     if let Err(error) = &ended {

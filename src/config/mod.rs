@@ -26,6 +26,7 @@ mod threshold;
 mod timespan;
 mod validate;
 mod validate_workload;
+mod wire;
 mod workload;
 
 use std::path::PathBuf;
@@ -76,6 +77,7 @@ pub use store::{Store, StoreKind, Stores};
 pub use think::{ThinkDistribution, ThinkTime};
 pub use threshold::{Aggregation, Comparison, Threshold, ThresholdError};
 pub use timespan::{TimeSpan, TimeSpanError};
+pub use wire::{ConnectionSettings, HttpVersion, ProxyAuth, TlsSettings};
 pub use workload::{Durations, Flow, LoadEngine, Scenario, SessionLife, Workload};
 
 /// The whole configuration of a run.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::SecretSource;
 use super::timespan::TimeSpan;
+use super::wire::{ConnectionSettings, TlsSettings};
 
 /// The three services that a platform under validation may have.
 #[derive(
@@ -86,6 +87,16 @@ pub struct Endpoint {
     /// A request that takes longer counts as a timeout.
     #[serde(default = "default_timeout")]
     pub timeout: TimeSpan,
+    /// HTTP version, keep-alive, names and proxy.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub connection: ConnectionSettings,
+    /// Authorities, client certificate, and whether certificates are checked at all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tls: TlsSettings,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn default_health() -> String {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{BackupWay, Call, Config, Environment, MAX_DOCUMENTS, PhaseKind, validate_workload};
+use super::{
+    BackupWay, Call, Config, Environment, MAX_DOCUMENTS, PhaseKind, validate_workload, wire,
+};
 
 /// A contradiction: the path of the value, and what is wrong with it.
 pub(super) type Contradiction = (String, String);
@@ -64,6 +66,7 @@ fn services(config: &Config, found: &mut Found) {
             &format!("{path}.health"),
             "expected a path that begins with /",
         );
+        wire::contradictions(&path, &endpoint.connection, &endpoint.tls, found);
     }
 }
 

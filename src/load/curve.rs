@@ -77,6 +77,11 @@ impl Curve {
         piece.map_or(0.0, |piece| piece.value(seconds - piece.at))
     }
 
+    /// Its highest value.
+    pub fn highest(&self) -> f64 {
+        self.0.iter().map(|piece| piece.from.max(piece.to)).fold(0.0, f64::max)
+    }
+
     /// Area below it up to a time: how many arrivals of a rate.
     pub fn area(&self, to: Duration) -> f64 {
         let seconds = to.as_secs_f64();

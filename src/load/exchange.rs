@@ -10,9 +10,11 @@ use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 
-use crate::platform::connection::{ConnectError, Connection, Connector};
+use crate::platform::connection::{ConnectError, Connection};
+use crate::platform::connector::Connector;
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::text::{excerpt, with_causes};
+use crate::platform::tls;
 use crate::run::event::ErrorKind;
 
 /// Largest answer that is read.
@@ -102,7 +104,9 @@ impl Line {
         self.connection = None;
         let dialled = self.dial.dial().await.map_err(|error| {
             let kind = match error {
-                ConnectError::Tcp(_) => ErrorKind::Connect,
+                ConnectError::Name(_) => ErrorKind::Dns,
+                ConnectError::Tcp(_) | ConnectError::Proxy(_) => ErrorKind::Connect,
+                ConnectError::Starved(_) => ErrorKind::Generator,
                 ConnectError::Tls(_) => ErrorKind::Tls,
                 ConnectError::Http(_) => ErrorKind::Protocol,
             };
@@ -138,9 +142,16 @@ impl Line {
     }
 
     fn broken(&mut self, error: &hyper::Error) -> Failure {
-        self.hang_up();
-        Failure::new(ErrorKind::Protocol, with_causes(error))
+        let gone = self.connection.take();
+        let why = gone.as_ref().and_then(Connection::why_gone).unwrap_or(error);
+        broken_off(why)
     }
+}
+
+/// What it means that a connection broke.
+fn broken_off(error: &hyper::Error) -> Failure {
+    let kind = if tls::broke(error) { ErrorKind::Tls } else { ErrorKind::Protocol };
+    Failure::new(kind, with_causes(error))
 }
 
 /// The headers that go with every request to an endpoint.
@@ -187,7 +198,7 @@ pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
     loop {
         match body.frame().await {
             None => return Ok(None),
-            Some(Err(error)) => return Err(Failure::new(ErrorKind::Protocol, with_causes(&error))),
+            Some(Err(error)) => return Err(broken_off(&error)),
             // Trailers carry nothing that is needed here.
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {

@@ -45,6 +45,7 @@ impl Merge {
         let busiest = self.generator.busiest_thread_percent.max(interval.busy_percent);
         self.generator.busiest_thread_percent = busiest;
         self.generator.in_flight += interval.in_flight;
+        self.generator.starved += interval.measured.starved;
         if let Some(users) = self.users.get_mut(interval.thread as usize) {
             *users = interval.users;
         }

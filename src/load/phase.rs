@@ -1,11 +1,10 @@
 //! A load phase of the built-in engine: what it needs in order to run.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-use rustls::ClientConfig;
 
 use super::budget::Budget;
 use super::course::Course;
@@ -14,10 +13,9 @@ use super::feeder::FeederError;
 use super::limit;
 use super::running::Running;
 use super::user::{Common, Progress};
-use crate::config::{Config, PhaseKind, Workload};
-use crate::platform::connection::{Connector, ConnectorError};
+use crate::config::{Config, PhaseKind, ServiceKind, Workload};
+use crate::platform::connector::{Connector, ConnectorError};
 use crate::platform::endpoint::{EndpointError, ResolvedEndpoint};
-use crate::platform::tls::{self, NoRoots};
 use crate::run::event::{PhaseOutcome, Verdict};
 use crate::run::phase::{Phase, PhaseContext};
 
@@ -41,9 +39,6 @@ pub enum LoadUnavailable {
         /// What is wrong.
         source: EndpointError,
     },
-    /// TLS cannot be spoken.
-    #[error(transparent)]
-    Roots(#[from] NoRoots),
     /// No way to connect.
     #[error(transparent)]
     Connector(#[from] ConnectorError),
@@ -54,7 +49,8 @@ pub struct LoadPhase {
     kind: PhaseKind,
     pub(super) workload: Workload,
     endpoints: Vec<Arc<ResolvedEndpoint>>,
-    tls: Option<Arc<ClientConfig>>,
+    /// By scenario; those of one service share what they find out.
+    connectors: Vec<Connector>,
 }
 
 /// Any length will do to see what can run.
@@ -75,30 +71,32 @@ pub fn phase(kind: PhaseKind, config: &Config) -> Result<LoadPhase, LoadUnavaila
         let reasons = course.left_out.iter().map(|(what, why)| format!("{what}: {why}"));
         return Err(LoadUnavailable::NothingToRun(reasons.collect::<Vec<_>>().join("; ")));
     }
-    let mut endpoints = Vec::new();
+    let mut phase = LoadPhase { kind, workload, endpoints: Vec::new(), connectors: Vec::new() };
+    let mut made: BTreeMap<ServiceKind, (Arc<ResolvedEndpoint>, Connector)> = BTreeMap::new();
     for scenario in &course.scenarios {
         let configured = config.services.endpoints().find(|(kind, _)| *kind == scenario.service);
-        if let Some((_, endpoint)) = configured {
-            let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|source| {
-                LoadUnavailable::Endpoint { scenario: scenario.name.clone(), source }
-            })?;
-            endpoints.push(Arc::new(resolved));
-        }
+        let Some((service, endpoint)) = configured else { continue };
+        let (endpoint, connector) = match made.get(&service) {
+            Some((endpoint, connector)) => (Arc::clone(endpoint), connector.clone()),
+            None => {
+                let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|source| {
+                    LoadUnavailable::Endpoint { scenario: scenario.name.clone(), source }
+                })?;
+                let endpoint = Arc::new(resolved);
+                let connector = Connector::new(Arc::clone(&endpoint))?;
+                made.insert(service, (Arc::clone(&endpoint), connector.clone()));
+                (endpoint, connector)
+            }
+        };
+        phase.endpoints.push(endpoint);
+        phase.connectors.push(connector);
     }
-    let secured = endpoints.iter().any(|endpoint| endpoint.tls);
-    let tls = secured.then(tls::client_config).transpose()?;
-    let phase = LoadPhase { kind, workload, endpoints, tls };
-    // Made again by each thread; here it shows that it can be.
-    phase.connectors()?;
     Ok(phase)
 }
 
 impl LoadPhase {
-    pub(super) fn connectors(&self) -> Result<Vec<Connector>, ConnectorError> {
-        let make = |endpoint: &Arc<ResolvedEndpoint>| {
-            Connector::new(Arc::clone(endpoint), self.tls.clone())
-        };
-        self.endpoints.iter().map(make).collect()
+    pub(super) fn connectors(&self) -> Vec<Connector> {
+        self.connectors.clone()
     }
 
     pub(super) fn common(&self, context: &PhaseContext) -> Result<Common, FeederError> {

@@ -67,6 +67,16 @@ impl Population {
         self.courses.iter().map(users).collect()
     }
 
+    /// Most users that there can be at a time, as planned.
+    pub fn most(&self) -> u64 {
+        let most = |(schedule, course): &(Schedule, Course)| match (course, &schedule.model) {
+            (_, Model::Arrivals { max_users, .. }) => u64::from(*max_users),
+            (Course::Share { users, .. } | Course::Given { users, .. }, _) => u64::from(*users),
+            (Course::Ramp { curve, .. }, _) => u64::from(clamp(curve.highest().ceil() as i64)),
+        };
+        self.courses.iter().map(most).sum()
+    }
+
     /// Adds users to one scenario (by position), or to all of them in proportion; returns how many
     /// users are wanted altogether at this time. Open models have as many as their rate needs.
     pub fn rescale(&mut self, scenario: Option<usize>, by: i32, elapsed: Duration) -> u32 {
@@ -149,6 +159,7 @@ mod tests {
     #[test]
     fn the_mixed_workload_is_50_30_20() {
         let population = shipped(crate::config::PhaseKind::Mixed, 60);
+        assert_eq!(population.most(), 50);
         assert_eq!(population.at(Duration::from_secs(30)), [25, 15, 10]);
         let early: u32 = population.at(Duration::from_secs(1)).iter().sum();
         assert!((10..=14).contains(&early), "{early} users after a second at 10 a second");
@@ -158,6 +169,7 @@ mod tests {
     fn the_ramping_workload_follows_its_lines() {
         let population = shipped(crate::config::PhaseKind::Ramping, 100);
         let at = |secs| population.at(Duration::from_secs(secs));
+        assert_eq!(population.most(), 40 + 30 + 20);
         assert_eq!(at(0), [20, 15, 10]);
         assert_eq!(at(35), [30, 23, 15]);
         assert_eq!(at(60), [40, 30, 20]);

@@ -14,6 +14,7 @@ use super::exchange::{Ask, Failure, Line, expect_success, read_all};
 use super::recorder::Brought;
 use super::template::{fill_json, fill_path};
 use crate::config::{Operation, Scratch};
+use crate::platform::client::{self, ClientError};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::run::event::{CleanupReport, ErrorKind};
 
@@ -85,12 +86,8 @@ pub struct Cleaner {
 
 impl Cleaner {
     /// A cleaner of a scratch collection.
-    pub fn new(endpoint: Arc<ResolvedEndpoint>, scratch: Scratch) -> Result<Self, reqwest::Error> {
-        crate::platform::tls::install_provider();
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(10))
-            .build()?;
+    pub fn new(endpoint: Arc<ResolvedEndpoint>, scratch: Scratch) -> Result<Self, ClientError> {
+        let client = client::builder(&endpoint)?.timeout(Duration::from_secs(10)).build()?;
         Ok(Self { client, endpoint, scratch })
     }
 

@@ -64,6 +64,7 @@ pub struct Recorder {
     iterations: Vec<IterationSeries>,
     /// The first failure of each series and kind since the last interval, for the log.
     examples: BTreeMap<(usize, ErrorKind), String>,
+    starved: u64,
 }
 
 struct Series {
@@ -94,6 +95,8 @@ pub struct Measured {
     pub lateness: Histogram,
     /// One failure of each series and kind.
     pub examples: BTreeMap<(usize, ErrorKind), String>,
+    /// Requests that this machine could not send.
+    pub starved: u64,
 }
 
 /// How an iteration ended.
@@ -132,10 +135,12 @@ impl Recorder {
             series: (0..series).map(one).collect::<Result<_, _>>()?,
             iterations: (0..scenarios).map(of_scenario).collect::<Result<_, _>>()?,
             examples: BTreeMap::new(),
+            starved: 0,
         })
     }
 
-    /// Counts a finished request and the checks of its answer.
+    /// Counts a finished request and the checks of its answer. One that this machine could not send
+    /// says nothing about the target, and is counted apart.
     pub fn record(
         &mut self,
         at: usize,
@@ -143,6 +148,14 @@ impl Recorder {
         checks: CheckCounts,
         outcome: Result<Brought, Failure>,
     ) {
+        let outcome = match outcome {
+            Err(Failure { kind: kind @ ErrorKind::Generator, detail }) => {
+                self.starved += 1;
+                self.examples.entry((at, kind)).or_insert(detail);
+                return;
+            }
+            outcome => outcome,
+        };
         let Some(series) = self.series.get_mut(at) else { return };
         series.response.saturating_record(micros(clocks.ended - clocks.intended));
         series.service_time.saturating_record(micros(clocks.ended - clocks.began));
@@ -187,6 +200,7 @@ impl Recorder {
             iterations: self.iterations.iter_mut().map(IterationSeries::take).collect(),
             lateness,
             examples: std::mem::take(&mut self.examples),
+            starved: std::mem::take(&mut self.starved),
         }
     }
 }

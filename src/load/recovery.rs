@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::documents::Documents;
 use super::rag::Cleaner;
 use crate::config::{Config, PhaseKind};
+use crate::platform::client::ClientError;
 use crate::platform::endpoint::{EndpointError, ResolvedEndpoint};
 use crate::run::event::CleanupReport;
 
@@ -25,7 +26,7 @@ pub enum RecoverError {
     Endpoint(#[from] EndpointError),
     /// There is no HTTP client.
     #[error("cannot make an HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] ClientError),
 }
 
 /// Removes every document that a phase of a run may have written, up to the last number on record,

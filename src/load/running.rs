@@ -24,6 +24,7 @@ use super::thresholds::ThresholdWatch;
 use super::user::{Common, Gate};
 use super::verdict::{EarlyEnd, OVERLOADED_PERCENT, outcome};
 use crate::config::ServiceKind;
+use crate::platform::descriptors;
 use crate::run::clock::PlanClock;
 use crate::run::event::{EventBody, LoadEvent, LoadStart, PhaseOutcome};
 use crate::run::phase::{ControlChange, Phase, PhaseCommand, PhaseContext, Wish};
@@ -111,6 +112,7 @@ impl<'a> Running<'a> {
             from_threads,
             threads,
         };
+        running.tell_descriptors();
         running.announce_documents();
         for thread in 0..threads {
             running.start_thread(thread, &gate_seen, &targets_seen, &out)?;
@@ -123,6 +125,17 @@ impl<'a> Running<'a> {
             models: course.scenarios.iter().map(|s| s.model.clone()).collect(),
         }));
         Ok(running)
+    }
+
+    /// Says beforehand when there may be more users than connections.
+    fn tell_descriptors(&self) {
+        let users = self.population.most();
+        if let Some(most) = descriptors::most_connections().filter(|most| *most < users) {
+            log::warn!(
+                "the limit of open files leaves room for {most} connections, and there may be \
+                 {users} users: raise it (`ulimit -Hn`); what cannot be sent is counted apart"
+            );
+        }
     }
 
     fn start_thread(
@@ -141,7 +154,7 @@ impl<'a> Running<'a> {
             targets: targets.clone(),
             out: out.clone(),
         };
-        let connectors = self.phase.connectors().map_err(|error| error.to_string())?;
+        let connectors = self.phase.connectors();
         let dial = || connectors.into_iter().map(|c| Rc::new(c) as Rc<dyn Dial>).collect();
         let started = generator::spawn(parts, dial);
         started.map(|_| ()).map_err(|error| format!("no thread for load: {error}"))

@@ -377,6 +377,10 @@ impl User {
             let detail = format!("no whole answer within {:.1} s", limit.as_secs_f64());
             Err(Failure::new(ErrorKind::Timeout, detail))
         });
+        if outcome.as_ref().is_err_and(|failure| failure.kind == ErrorKind::Protocol) {
+            // What comes next on it may belong to this answer.
+            self.with.line.hang_up();
+        }
         let used = outcome.as_ref().map_or(0, |brought| brought.tokens);
         common.budget.give_back(tokens.saturating_sub(used));
         let next = ended + pause_after(&outcome);
@@ -423,7 +427,13 @@ impl User {
 fn pause_after(outcome: &Result<Brought, Failure>) -> Duration {
     match outcome {
         Err(Failure {
-            kind: ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Protocol, ..
+            kind:
+                ErrorKind::Dns
+                | ErrorKind::Connect
+                | ErrorKind::Tls
+                | ErrorKind::Protocol
+                | ErrorKind::Generator,
+            ..
         }) => AFTER_REFUSAL,
         _ => Duration::ZERO,
     }

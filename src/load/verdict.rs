@@ -35,6 +35,9 @@ impl EarlyEnd {
 /// Above this share of dropped iterations, in percent, the load that was asked for was not there.
 const DROPPED_PERCENT: f64 = 1.0;
 
+/// With one in so many requests not sent for want of a descriptor or port, the load was not there.
+const STARVED_IN: u64 = 100;
+
 /// The outcome of a phase.
 pub fn outcome(
     load: &LoadState,
@@ -48,7 +51,7 @@ pub fn outcome(
         return PhaseOutcome::new(Verdict::Fail, format!("stopped by its guard: {reason}"));
     }
     let totals = load.totals(None).measured;
-    if totals.requests() == 0 {
+    if totals.requests() + load.starved == 0 {
         return PhaseOutcome::new(Verdict::Inconclusive, "no request was finished");
     }
     if let Some(reason) = invalid(load, &totals.response, overloaded_intervals) {
@@ -124,6 +127,13 @@ pub fn bottleneck(late: Duration, measured: Duration, busy_percent: f32) -> Opti
 }
 
 fn invalid(load: &LoadState, response: &Histogram, overloaded: u64) -> Option<String> {
+    if load.starved > 0 && load.starved * STARVED_IN >= response.count() + load.starved {
+        return Some(format!(
+            "{} requests could not be sent: this machine was out of descriptors or ports (raise \
+             `ulimit -n`)",
+            load.starved
+        ));
+    }
     let late = load.lateness.quantile(0.99)?;
     let measured = response.quantile(0.99)?;
     if let Some(reason) = bottleneck(late, measured, 0.0) {
@@ -201,6 +211,17 @@ mod tests {
         assert_eq!(verdict(&load(2100, 500, 0), None, 0), Verdict::Invalid);
         assert_eq!(verdict(&load(300, 1, 0), None, 11), Verdict::Invalid);
         assert_eq!(verdict(&load(15_000, 500, 0), None, 0), Verdict::Fail, "late by 3 % only");
+    }
+
+    #[test]
+    fn requests_that_could_not_be_sent_make_it_invalid_and_not_the_target_bad() {
+        let mut load = load(300, 1, 0);
+        load.starved = 5;
+        assert_eq!(verdict(&load, None, 0), Verdict::Pass);
+        load.starved = 50;
+        assert_eq!(verdict(&load, None, 0), Verdict::Invalid);
+        let nothing = LoadState { starved: 3, ..LoadState::default() };
+        assert_eq!(verdict(&nothing, None, 0), Verdict::Invalid);
     }
 
     #[test]

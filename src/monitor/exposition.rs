@@ -357,6 +357,7 @@ mod tests {
             target: "prod \"eu\"\n\\".into(),
             environment: Environment::Production,
             origins: vec![],
+            insecure: vec![],
             host: "bastion".into(),
             pid: 1,
             seed: 1,

@@ -1,23 +1,23 @@
-//! One HTTP/1.1 connection on the hot path: hyper's own connection API over TCP and TLS, without a
-//! pool, redirects or decompression.
+//! One HTTP connection on the hot path: hyper's own connection API, without a pool, redirects or
+//! decompression.
 
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::{http1, http2};
+use hyper::header::{CONNECTION, HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::http::uri::{Authority, Scheme};
+use hyper::rt::Executor;
+use hyper::rt::bounds::Http2ClientConnExec;
 use hyper::{Request, Response, body::Incoming};
-use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::endpoint::ResolvedEndpoint;
-use super::tls::{self, NoRoots};
+use super::descriptors::Place;
 
 /// Largest head of an answer; a larger one is no answer.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -25,9 +25,18 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Name, route or port.
+    /// The name has no address.
+    #[error("name: {0}")]
+    Name(io::Error),
+    /// Route or port.
     #[error("connect: {0}")]
     Tcp(io::Error),
+    /// This machine has no descriptor, port or memory left: the target has no part in it.
+    #[error("out of descriptors or ports: {0}")]
+    Starved(io::Error),
+    /// The proxy in between.
+    #[error("proxy: {0}")]
+    Proxy(String),
     /// Certificate or handshake.
     #[error("tls: {0}")]
     Tls(io::Error),
@@ -36,93 +45,64 @@ pub enum ConnectError {
     Http(hyper::Error),
 }
 
-/// Makes connections to one endpoint.
-#[derive(Clone)]
-pub struct Connector {
-    endpoint: Arc<ResolvedEndpoint>,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+/// Which HTTP a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
-/// Why no connector can be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectorError {
-    /// No root certificates.
-    #[error(transparent)]
-    Roots(#[from] NoRoots),
-    /// The host is no name that a certificate can have.
-    #[error("`{0}` is no host name that a certificate can be for")]
-    Name(String),
+/// How requests name the server where a path alone does not (RFC 9112, 3.2.2; RFC 9113, 8.3.1).
+#[derive(Debug)]
+pub struct AbsoluteForm {
+    /// Scheme of the endpoint.
+    pub scheme: Scheme,
+    /// Host and port of the endpoint.
+    pub authority: Authority,
+    /// Whether requests of HTTP/1.1 go to a proxy in the clear.
+    pub by_proxy: bool,
+    /// Credentials for that proxy.
+    pub authorization: Option<HeaderValue>,
 }
 
-impl Connector {
-    /// A connector to an endpoint; `tls` is shared among all of them.
-    ///
-    /// # Errors
-    /// When the endpoint's host cannot have a certificate.
-    pub fn new(
-        endpoint: Arc<ResolvedEndpoint>,
-        tls: Option<Arc<ClientConfig>>,
-    ) -> Result<Self, ConnectorError> {
-        let tls = match (endpoint.tls, tls) {
-            (false, _) => None,
-            (true, config) => {
-                let config = config.map_or_else(tls::client_config, Ok)?;
-                let name = ServerName::try_from(endpoint.host.clone())
-                    .map_err(|_| ConnectorError::Name(endpoint.host.clone()))?;
-                Some((TlsConnector::from(config), name))
-            }
-        };
-        Ok(Self { endpoint, tls })
-    }
-
-    /// The endpoint.
-    pub fn endpoint(&self) -> &ResolvedEndpoint {
-        &self.endpoint
-    }
-
-    /// Makes a connection. Its driver runs as a local task of the current thread.
-    ///
-    /// # Errors
-    /// By the stage that failed.
-    pub async fn connect(&self) -> Result<Connection, ConnectError> {
-        let stream = self.reach().await.map_err(ConnectError::Tcp)?;
-        match &self.tls {
-            None => Connection::over(stream).await,
-            Some((tls, name)) => {
-                let secured = tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
-                Connection::over(secured).await
-            }
+impl AbsoluteForm {
+    fn shape<B>(&self, request: &mut Request<B>, spoken: Spoken) {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        let headers = request.headers_mut();
+        if spoken == Spoken::Http2 {
+            // What HTTP/1.1 says in `Host` is said here instead.
+            let host = headers.remove(HOST);
+            let host = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+            parts.authority = host.or(parts.authority);
+            headers.remove(CONNECTION);
         }
-    }
-
-    /// As [`Self::connect`], for whoever moves between threads: the driver runs as a task of the
-    /// runtime.
-    ///
-    /// # Errors
-    /// By the stage that failed.
-    pub async fn connect_shared(&self) -> Result<Connection, ConnectError> {
-        let stream = self.reach().await.map_err(ConnectError::Tcp)?;
-        match &self.tls {
-            None => Connection::shared_over(stream).await,
-            Some((tls, name)) => {
-                let secured = tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
-                Connection::shared_over(secured).await
-            }
+        if let Some(authorization) = self.authorization.as_ref().filter(|_| self.by_proxy) {
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
-    }
-
-    async fn reach(&self) -> io::Result<TcpStream> {
-        let host = (self.endpoint.host.as_str(), self.endpoint.port);
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(host).await?.collect();
-        let stream = TcpStream::connect(addresses.as_slice()).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        if let Ok(uri) = parts.try_into() {
+            *request.uri_mut() = uri;
+        }
     }
 }
 
 /// One connection that sends one request after the other.
 pub struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: Sender,
+    /// What its driver ended with.
+    end: End,
+    form: Option<Arc<AbsoluteForm>>,
+    keep_alive: bool,
+}
+
+type End = Arc<OnceLock<hyper::Error>>;
+
+enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
 }
 
 impl Connection {
@@ -132,32 +112,96 @@ impl Connection {
     /// When the handshake fails.
     pub async fn over<S>(stream: S) -> Result<Self, ConnectError>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let (sender, driver) = handshake(stream).await?;
-        tokio::task::spawn_local(async move {
-            // The error is the next request's to report.
-            let _ = driver.await;
-        });
-        Ok(Self { sender })
+        Self::local(stream, Spoken::Http1, None).await
     }
 
-    async fn shared_over<S>(stream: S) -> Result<Self, ConnectError>
+    /// Speaks HTTP over a stream, whose place it keeps. The connection's driver runs as a local task.
+    pub(super) async fn local<S>(
+        stream: S,
+        spoken: Spoken,
+        place: Option<Place>,
+    ) -> Result<Self, ConnectError>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let (sender, driver) = handshake(stream).await?;
-        tokio::spawn(async move {
-            // As above.
-            let _ = driver.await;
-        });
-        Ok(Self { sender })
+        let end = End::default();
+        let sender = match spoken {
+            Spoken::Http1 => {
+                let (sender, driver) = speak_http1(stream).await?;
+                tokio::task::spawn_local(drive(driver, Arc::clone(&end), place));
+                Sender::Http1(sender)
+            }
+            Spoken::Http2 => {
+                let (sender, driver) = speak_http2(stream, LocalTasks).await?;
+                tokio::task::spawn_local(drive(driver, Arc::clone(&end), place));
+                Sender::Http2(sender)
+            }
+        };
+        Ok(Self::of(sender, end))
+    }
+
+    /// The same with a driver that may move between threads.
+    pub(super) async fn shared<S>(
+        stream: S,
+        spoken: Spoken,
+        place: Option<Place>,
+    ) -> Result<Self, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let end = End::default();
+        let sender = match spoken {
+            Spoken::Http1 => {
+                let (sender, driver) = speak_http1(stream).await?;
+                tokio::spawn(drive(driver, Arc::clone(&end), place));
+                Sender::Http1(sender)
+            }
+            Spoken::Http2 => {
+                let (sender, driver) = speak_http2(stream, TokioExecutor::new()).await?;
+                tokio::spawn(drive(driver, Arc::clone(&end), place));
+                Sender::Http2(sender)
+            }
+        };
+        Ok(Self::of(sender, end))
+    }
+
+    const fn of(sender: Sender, end: End) -> Self {
+        Self { sender, end, form: None, keep_alive: true }
+    }
+
+    /// Why it is gone, where that was no answer to a request: with TLS 1.3 for example, a server
+    /// refuses a client's certificate after the handshake.
+    pub fn why_gone(&self) -> Option<&hyper::Error> {
+        self.end.get()
+    }
+
+    /// With requests in this form where it is needed, and as many of them as it may have.
+    pub(super) fn shaped(self, form: &Arc<AbsoluteForm>, keep_alive: bool) -> Self {
+        let needed = form.by_proxy || self.spoken() == Spoken::Http2;
+        Self { form: needed.then(|| Arc::clone(form)), keep_alive, ..self }
+    }
+
+    /// Which HTTP it speaks.
+    pub const fn spoken(&self) -> Spoken {
+        match self.sender {
+            Sender::Http1(_) => Spoken::Http1,
+            Sender::Http2(_) => Spoken::Http2,
+        }
     }
 
     /// Whether another request can be sent; waits for the connection to be idle, shortly.
     pub async fn is_usable(&mut self) -> bool {
-        let ready = tokio::time::timeout(Duration::from_millis(50), self.sender.ready());
-        matches!(ready.await, Ok(Ok(())))
+        const SHORTLY: Duration = Duration::from_millis(50);
+        if !self.keep_alive {
+            return false;
+        }
+        let ready = match &mut self.sender {
+            Sender::Http1(sender) => tokio::time::timeout(SHORTLY, sender.ready()).await,
+            Sender::Http2(sender) => tokio::time::timeout(SHORTLY, sender.ready()).await,
+        };
+        matches!(ready, Ok(Ok(())))
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -166,19 +210,69 @@ impl Connection {
     /// When the connection breaks, or the answer is no HTTP.
     pub async fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, hyper::Error> {
-        self.sender.send_request(request).await
+        if let Some(form) = &self.form {
+            form.shape(&mut request, self.spoken());
+        }
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.send_request(request).await,
+            Sender::Http2(sender) => sender.send_request(request).await,
+        }
     }
 }
 
-type Driver<S> = http1::Connection<TokioIo<S>, Full<Bytes>>;
+/// Runs the streams of a connection on the current thread.
+#[derive(Clone, Copy)]
+struct LocalTasks;
 
-async fn handshake<S>(stream: S) -> Result<(SendRequest<Full<Bytes>>, Driver<S>), ConnectError>
+impl<F: Future + 'static> Executor<F> for LocalTasks {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(async move {
+            task.await;
+        });
+    }
+}
+
+/// Carries a connection to its end.
+async fn drive(
+    driver: impl Future<Output = Result<(), hyper::Error>>,
+    end: End,
+    place: Option<Place>,
+) {
+    if let Err(error) = driver.await {
+        // Nobody else writes it.
+        let _ = end.set(error);
+    }
+    drop(place);
+}
+
+async fn speak_http1<S>(
+    stream: S,
+) -> Result<
+    (http1::SendRequest<Full<Bytes>>, http1::Connection<TokioIo<S>, Full<Bytes>>),
+    ConnectError,
+>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let handshake =
-        http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await;
+    let mut builder = http1::Builder::new();
+    let handshake = builder.max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await;
     handshake.map_err(ConnectError::Http)
+}
+
+async fn speak_http2<S, E>(
+    stream: S,
+    executor: E,
+) -> Result<
+    (http2::SendRequest<Full<Bytes>>, http2::Connection<TokioIo<S>, Full<Bytes>, E>),
+    ConnectError,
+>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    E: Http2ClientConnExec<Full<Bytes>, TokioIo<S>> + Unpin + Clone,
+{
+    let mut builder = http2::Builder::new(executor);
+    builder.max_header_list_size(MAX_HEAD_BYTES as u32);
+    builder.handshake(TokioIo::new(stream)).await.map_err(ConnectError::Http)
 }

@@ -3,7 +3,8 @@
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{Auth, Endpoint, SecretError, SecretSource};
+use super::proxy::{Proxy, ProxyError};
+use crate::config::{Auth, ConnectionSettings, Endpoint, SecretError, SecretSource, TlsSettings};
 
 /// An endpoint that can be spoken to.
 #[derive(Clone, Debug)]
@@ -18,6 +19,12 @@ pub struct ResolvedEndpoint {
     pub prefix: String,
     /// Configured headers and credentials. Values of credentials are marked sensitive.
     pub headers: HeaderMap,
+    /// HTTP version, keep-alive and names.
+    pub connection: ConnectionSettings,
+    /// Authorities and client certificate.
+    pub trust: TlsSettings,
+    /// The proxy on the way, if there is one.
+    pub proxy: Option<Proxy>,
 }
 
 /// Why an endpoint cannot be used.
@@ -37,6 +44,9 @@ pub enum EndpointError {
     /// Credentials could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The proxy cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 impl ResolvedEndpoint {
@@ -59,23 +69,28 @@ impl ResolvedEndpoint {
             }
         }
         let Address { tls, host, port, prefix } = address;
-        Ok(Self { tls, host, port, prefix, headers })
+        let (connection, trust) = (endpoint.connection.clone(), endpoint.tls.clone());
+        let mut resolved =
+            Self { tls, host, port, prefix, headers, connection, trust, proxy: None };
+        resolved.proxy = Proxy::towards(&resolved.origin(), &resolved.connection)?;
+        Ok(resolved)
     }
 
     /// Scheme, host and port, such as `https://chat.example.com:443`.
     pub fn origin(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
-        format!("{scheme}://{}:{}", self.bracketed_host(), self.port)
+        format!("{scheme}://{}", self.host_and_port())
+    }
+
+    /// Host and port, such as `[::1]:443`.
+    pub fn host_and_port(&self) -> String {
+        format!("{}:{}", self.bracketed_host(), self.port)
     }
 
     /// The value of the Host header.
     pub fn authority(&self) -> String {
         let default_port = if self.tls { 443 } else { 80 };
-        if self.port == default_port {
-            self.bracketed_host()
-        } else {
-            format!("{}:{}", self.bracketed_host(), self.port)
-        }
+        if self.port == default_port { self.bracketed_host() } else { self.host_and_port() }
     }
 
     /// A path of the service below the prefix of its base URL.
@@ -161,6 +176,8 @@ mod tests {
             headers: [("x-team".into(), "sre".into())].into(),
             auth: None,
             timeout: crate::config::TimeSpan::secs(1),
+            connection: ConnectionSettings::default(),
+            tls: TlsSettings::default(),
         })
     }
 

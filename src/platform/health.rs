@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use tokio::time::Instant;
 
+use super::client::{self, ClientError};
 use super::endpoint::{EndpointError, ResolvedEndpoint};
 use super::text::{excerpt, innermost};
-use super::tls;
 use crate::config::{Endpoint, ServiceKind, Services};
 
 /// Longest wait for an answer; a health check that takes longer is none.
@@ -37,20 +37,25 @@ pub enum HealthError {
         source: EndpointError,
     },
     /// There is no HTTP client.
-    #[error("cannot make an HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
+    #[error("{service}: {source}")]
+    Client {
+        /// Of which service.
+        service: ServiceKind,
+        /// Why.
+        source: ClientError,
+    },
 }
 
 /// Checks the health of the configured services.
 #[derive(Clone, Debug)]
 pub struct HealthProbe {
-    client: Client,
     targets: Vec<Target>,
 }
 
 #[derive(Clone, Debug)]
 struct Target {
     service: ServiceKind,
+    client: Client,
     url: String,
     endpoint: ResolvedEndpoint,
 }
@@ -71,25 +76,22 @@ impl HealthProbe {
     pub fn of<'a>(
         endpoints: impl IntoIterator<Item = (ServiceKind, &'a Endpoint)>,
     ) -> Result<Self, HealthError> {
-        tls::install_provider();
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(LONGEST)
-            .pool_max_idle_per_host(1)
-            .build()?;
         let mut targets = Vec::new();
         for (service, endpoint) in endpoints {
             let resolved = ResolvedEndpoint::resolve(endpoint)
                 .map_err(|source| HealthError::Endpoint { service, source })?;
             let url = format!("{}{}", resolved.origin(), resolved.path(&endpoint.health));
-            targets.push(Target { service, url, endpoint: resolved });
+            let client = service_client(service, &resolved, |builder| {
+                builder.timeout(LONGEST).pool_max_idle_per_host(1)
+            })?;
+            targets.push(Target { service, client, url, endpoint: resolved });
         }
-        Ok(Self { client, targets })
+        Ok(Self { targets })
     }
 
-    async fn ask(&self, target: &Target) -> (ServiceKind, HealthAnswer) {
+    async fn ask(target: &Target) -> (ServiceKind, HealthAnswer) {
         let began = Instant::now();
-        let request = self.client.get(&target.url).headers(target.endpoint.headers.clone());
+        let request = target.client.get(&target.url).headers(target.endpoint.headers.clone());
         let (healthy, detail) = match request.send().await {
             Ok(response) => {
                 let status = response.status();
@@ -109,8 +111,19 @@ pub trait AskHealth: Sync {
 
 impl AskHealth for HealthProbe {
     async fn ask_all(&self) -> Vec<(ServiceKind, HealthAnswer)> {
-        join_all(self.targets.iter().map(|target| self.ask(target))).await
+        join_all(self.targets.iter().map(Self::ask)).await
     }
+}
+
+/// A client that asks a service, with more settings than its endpoint's.
+pub(super) fn service_client(
+    service: ServiceKind,
+    endpoint: &ResolvedEndpoint,
+    settings: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<Client, HealthError> {
+    let client = client::builder(endpoint)
+        .and_then(|builder| settings(builder).build().map_err(ClientError::from));
+    client.map_err(|source| HealthError::Client { service, source })
 }
 
 /// The innermost reason: reqwest's own says only that a request failed, and repeats the URL.

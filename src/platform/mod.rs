@@ -1,9 +1,14 @@
 //! How the platform under validation is reached.
 
+pub mod client;
 pub mod connection;
+pub mod connector;
+pub mod descriptors;
 pub mod endpoint;
 pub mod health;
+pub mod names;
 pub mod probe;
+pub mod proxy;
 pub mod steady;
 pub mod store;
 pub mod text;

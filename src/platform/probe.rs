@@ -5,16 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Method, redirect};
+use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::endpoint::ResolvedEndpoint;
-use super::health::HealthError;
+use super::health::{HealthError, service_client};
 use super::text::excerpt;
-use super::tls;
 use crate::config::{Probe, ServiceKind, Services};
 
 /// Questions per second of each probe, unless other ones are wanted.
@@ -55,13 +54,13 @@ pub struct Sample {
 /// Every probe of a platform.
 #[derive(Clone)]
 pub struct ServiceProbes {
-    client: Client,
     questions: Vec<Arc<Question>>,
     rate: u32,
 }
 
 struct Question {
     service: ServiceKind,
+    client: Client,
     probe: Arc<str>,
     method: Method,
     url: String,
@@ -80,19 +79,17 @@ impl ServiceProbes {
         services: &Services,
         probes: impl IntoIterator<Item = (&'a ServiceKind, &'a Probe)> + Clone,
     ) -> Result<Self, HealthError> {
-        tls::install_provider();
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(HANGS_AFTER)
-            .pool_max_idle_per_host(0)
-            .build()?;
         let mut questions = Vec::new();
         for (service, endpoint) in services.endpoints() {
             let resolved = ResolvedEndpoint::resolve(endpoint)
                 .map_err(|source| HealthError::Endpoint { service, source })?;
+            let client = service_client(service, &resolved, |builder| {
+                builder.timeout(HANGS_AFTER).pool_max_idle_per_host(0)
+            })?;
             let url = |path: &str| format!("{}{}", resolved.origin(), resolved.path(path));
             questions.push(Arc::new(Question {
                 service,
+                client: client.clone(),
                 probe: HEALTH.into(),
                 method: Method::GET,
                 url: url(&endpoint.health),
@@ -103,6 +100,7 @@ impl ServiceProbes {
             for (_, probe) in probes.clone().into_iter().filter(|(of, _)| **of == service) {
                 questions.push(Arc::new(Question {
                     service,
+                    client: client.clone(),
                     probe: probe.request.path.as_str().into(),
                     method: probe.request.method.parse().unwrap_or(Method::GET),
                     url: url(&probe.request.path),
@@ -112,7 +110,7 @@ impl ServiceProbes {
                 }));
             }
         }
-        Ok(Self { client, questions, rate: RATE })
+        Ok(Self { questions, rate: RATE })
     }
 
     /// The same probes, asked so many times a second each.
@@ -127,8 +125,7 @@ impl ServiceProbes {
         // Spread over the interval, so that a service is not asked everything at once.
         for (at, question) in self.questions.iter().enumerate() {
             let offset = every * at as u32 / self.questions.len().max(1) as u32;
-            let (client, question, samples) =
-                (self.client.clone(), Arc::clone(question), samples.clone());
+            let (question, samples) = (Arc::clone(question), samples.clone());
             asking.spawn(async move {
                 let mut ticks = interval_at(Instant::now() + offset, every);
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -137,10 +134,9 @@ impl ServiceProbes {
                     if samples.is_closed() {
                         return;
                     }
-                    let (client, question, samples) =
-                        (client.clone(), Arc::clone(&question), samples.clone());
+                    let (question, samples) = (Arc::clone(&question), samples.clone());
                     tokio::spawn(async move {
-                        let answered = question.ask(&client).await;
+                        let answered = question.ask().await;
                         let sample = Sample {
                             service: question.service,
                             probe: Arc::clone(&question.probe),
@@ -160,9 +156,11 @@ impl ServiceProbes {
 }
 
 impl Question {
-    async fn ask(&self, client: &Client) -> Answered {
-        let mut request =
-            client.request(self.method.clone(), &self.url).headers(self.endpoint.headers.clone());
+    async fn ask(&self) -> Answered {
+        let mut request = self
+            .client
+            .request(self.method.clone(), &self.url)
+            .headers(self.endpoint.headers.clone());
         if let Some(body) = &self.body {
             request = request.json(body);
         }

@@ -1,10 +1,16 @@
-//! TLS, by rustls with the ring provider and the system's roots.
+//! TLS, by rustls with the ring provider; the system's roots or those of a file.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::config::{HttpVersion, TlsSettings};
 
 /// Makes ring the provider of this process; a second call changes nothing.
 pub fn install_provider() {
@@ -14,17 +20,78 @@ pub fn install_provider() {
 
 /// Why TLS cannot be spoken.
 #[derive(Debug, thiserror::Error)]
-#[error("no usable root certificates: expected a CA bundle such as ca-certificates, or a PEM file")]
-pub struct NoRoots;
+pub enum TlsError {
+    /// No authority to trust.
+    #[error(
+        "no usable root certificates: expected a CA bundle such as ca-certificates, or a PEM file"
+    )]
+    NoRoots,
+    /// A configured file is not what it should be.
+    #[error("{}: expected {expected} in PEM form, {reason}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What should be in it.
+        expected: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
 
-/// A client configuration that trusts the system's roots and speaks HTTP/1.1.
+impl TlsError {
+    fn file(file: &Path, expected: &'static str, reason: impl ToString) -> Self {
+        Self::File { file: file.to_owned(), expected, reason: reason.to_string() }
+    }
+}
+
+/// Whether it was TLS that broke a connection: an alert, a certificate, bytes that are no record.
+pub fn broke(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(at) = cause {
+        // What an input error carries stands beside its chain of causes, not in it.
+        let carried = at.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if at.is::<rustls::Error>() || carried.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        cause = at.source();
+    }
+    false
+}
+
+/// A client configuration for a service, which offers these versions of HTTP (ALPN, RFC 7301).
 ///
 /// # Errors
-/// When the system has no usable root certificate.
-pub fn client_config() -> Result<Arc<ClientConfig>, NoRoots> {
-    let mut config = trusting(rustls_native_certs::load_native_certs().certs)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+/// When there is no usable root certificate, or a configured file is unusable.
+pub fn client_config(settings: &TlsSettings, http: HttpVersion) -> Result<ClientConfig, TlsError> {
+    install_provider();
+    let builder = ClientConfig::builder();
+    let builder = match &settings.ca_file {
+        _ if settings.insecure => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider())))
+        }
+        Some(file) => builder.with_root_certificates(
+            roots(certificates(file)?)
+                .map_err(|_| TlsError::file(file, "certificates of authorities", "found none"))?,
+        ),
+        None => builder.with_root_certificates(system_roots()?),
+    };
+    let mut config = match (&settings.cert_file, &settings.key_file) {
+        (Some(certificate), Some(key_file)) => {
+            let key = PrivateKeyDer::from_pem_file(key_file)
+                .map_err(|error| TlsError::file(key_file, "a private key", error))?;
+            builder
+                .with_client_auth_cert(certificates(certificate)?, key)
+                .map_err(|error| TlsError::file(key_file, "the certificate's key", error))?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    let (one, two) = (b"http/1.1".to_vec(), b"h2".to_vec());
+    config.alpn_protocols = match http {
+        HttpVersion::Auto => vec![two, one],
+        HttpVersion::Http1 => vec![one],
+        HttpVersion::Http2 => vec![two],
+    };
+    Ok(config)
 }
 
 /// A client configuration for a store's own protocol, which trusts the authorities of a PEM text, or
@@ -32,19 +99,76 @@ pub fn client_config() -> Result<Arc<ClientConfig>, NoRoots> {
 ///
 /// # Errors
 /// When there is no usable root certificate.
-pub fn store_config(authorities: Option<&[u8]>) -> Result<ClientConfig, NoRoots> {
-    match authorities {
-        Some(pem) => trusting(CertificateDer::pem_slice_iter(pem).flatten().collect()),
-        None => trusting(rustls_native_certs::load_native_certs().certs),
-    }
+pub fn store_config(authorities: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
+    install_provider();
+    let roots = match authorities {
+        Some(pem) => roots(CertificateDer::pem_slice_iter(pem).flatten().collect()),
+        None => system_roots(),
+    };
+    Ok(ClientConfig::builder().with_root_certificates(roots?).with_no_client_auth())
 }
 
-fn trusting(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, NoRoots> {
-    install_provider();
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let refused = |reason: String| TlsError::file(file, "certificates", reason);
+    let read = CertificateDer::pem_file_iter(file).map_err(|error| refused(error.to_string()))?;
+    let all: Result<Vec<_>, _> = read.collect();
+    let all = all.map_err(|error| refused(error.to_string()))?;
+    if all.is_empty() { Err(refused("found none".into())) } else { Ok(all) }
+}
+
+fn system_roots() -> Result<RootCertStore, TlsError> {
+    roots(rustls_native_certs::load_native_certs().certs)
+}
+
+fn roots(authorities: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(authorities);
-    if added == 0 {
-        return Err(NoRoots);
+    if added == 0 { Err(TlsError::NoRoots) } else { Ok(roots) }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    let default = || Arc::new(rustls::crypto::ring::default_provider());
+    CryptoProvider::get_default().cloned().unwrap_or_else(default)
+}
+
+/// Takes any certificate for the server's, as `insecure` asks; the handshake itself must still be
+/// signed by its key.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
     }
-    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::chart;
-use super::json::{LoadSection, PhaseSection, Report};
+use super::json::{LoadSection, PhaseSection, Report, RunSection};
 use crate::run::state::RunState;
 
 /// Name of the report in the run's folder.
@@ -66,6 +66,9 @@ fn head(html: &mut String, report: &Report) -> std::fmt::Result {
             (run.seconds / 60.0).ceil()
         )))
     )?;
+    if let Some(unchecked) = run.and_then(RunSection::unchecked) {
+        write!(html, "<p class=\"v fail\">Warning: {}</p>", escape(&unchecked))?;
+    }
     if !report.reasons.is_empty() {
         html.write_str("<h2>What decided it</h2><ul>")?;
         for reason in &report.reasons {

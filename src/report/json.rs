@@ -73,6 +73,9 @@ pub struct RunSection {
     pub environment: String,
     /// Origins of the services.
     pub origins: BTreeMap<String, String>,
+    /// Services whose TLS certificates were not checked, because the configuration said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub insecure_tls: Vec<String>,
     /// Host of the engine.
     pub host: String,
     /// Name of the plan.
@@ -89,6 +92,15 @@ pub struct RunSection {
     pub seconds: f64,
     /// Bytes that were cut from a torn journal.
     pub journal_cut_bytes: u64,
+}
+
+impl RunSection {
+    /// Whose certificates nobody checked, in words; none when all were checked.
+    pub fn unchecked(&self) -> Option<String> {
+        let services = self.insecure_tls.join(", ");
+        let words = format!("TLS certificates of {services} were NOT checked (tls.insecure)");
+        (!services.is_empty()).then_some(words)
+    }
 }
 
 /// One phase.
@@ -321,6 +333,7 @@ fn run_section(state: &RunState) -> Option<RunSection> {
         shakedown_version: identity.version.clone(),
         target: identity.target.clone(),
         environment: identity.environment.name().to_owned(),
+        insecure_tls: identity.insecure.iter().map(ToString::to_string).collect(),
         origins: identity
             .origins
             .iter()

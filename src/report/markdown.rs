@@ -32,6 +32,9 @@ fn write_document(text: &mut String, report: &Report) -> std::fmt::Result {
             cell(&run.plan),
             run.id
         )?;
+        if let Some(unchecked) = run.unchecked() {
+            writeln!(text, "**Warning: {}**\n", cell(&unchecked))?;
+        }
     }
     for reason in &report.reasons {
         writeln!(text, "- {}", cell(reason))?;

@@ -24,6 +24,9 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
             "run       {} · {} ({}) · {} · {minutes} min {seconds} s",
             run.id, run.target, run.environment, run.plan
         )?;
+        if let Some(unchecked) = run.unchecked() {
+            writeln!(text, "WARNING   {unchecked}")?;
+        }
     }
     for row in report.slo_compliance.iter().filter(|row| row.verdict != "skipped") {
         let why = if row.reason.is_empty() { "" } else { ": " };

@@ -101,12 +101,16 @@ pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
     let _lock = TargetLock::acquire(&StateDir::open()?, &names, &holder(&folder))?;
     let events = EventSink::new(RunClock::start(), Journal::create(folder.path())?);
     logger::install(&events);
+    let unchecked = insecure(&settings.config);
     events.emit(EventBody::RunCreated {
         identity: Box::new(identity(&settings, origins, config_source)),
         plan,
         criteria: settings.config.criteria,
         promises: Some(Box::new(promises)),
     });
+    for service in unchecked {
+        log::warn!("{service}: TLS certificates are NOT checked (tls.insecure)");
+    }
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let socket = ControlSocket::bind(folder.path(), &folder.id()).map_err(EngineError::Socket)?;
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
@@ -140,11 +144,20 @@ fn identity(
         target: config.target.name.clone(),
         environment: config.target.environment,
         origins,
+        insecure: insecure(config),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         pid: std::process::id(),
         seed: settings.seed,
         config_source,
     }
+}
+
+/// The services whose certificates nobody checks.
+fn insecure(config: &Config) -> Vec<ServiceKind> {
+    let endpoints = config.services.endpoints();
+    let unchecked = endpoints
+        .filter(|(_, endpoint)| endpoint.tls.insecure && endpoint.base_url.starts_with("https"));
+    unchecked.map(|(service, _)| service).collect()
 }
 
 struct Signals {

@@ -138,6 +138,7 @@ mod tests {
                 target: "t".into(),
                 environment: crate::config::Environment::Sandbox,
                 origins: vec![],
+                insecure: vec![],
                 host: "h".into(),
                 pid: 1,
                 seed: 7,

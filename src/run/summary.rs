@@ -113,6 +113,7 @@ mod tests {
                 target: "staging".into(),
                 environment: Environment::Staging,
                 origins: vec![],
+                insecure: vec![],
                 host: "h".into(),
                 pid: 1,
                 seed: 7,

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::{
-    AuditedOperation, Backup, Chaos, ChatService, Config, Criteria, Endpoint, Environment, Guards,
-    Images, Lengths, McpService, Monitoring, Operation, Phases, Probe, RagService, ReportSettings,
-    Runs, RuntimeKind, Scratch, Security, ServiceKind, Services, Store, Stores, Target, TimeSpan,
-    Tool, Workloads,
+    AuditedOperation, Backup, Chaos, ChatService, Config, ConnectionSettings, Criteria, Endpoint,
+    Environment, Guards, Images, Lengths, McpService, Monitoring, Operation, Phases, Probe,
+    RagService, ReportSettings, Runs, RuntimeKind, Scratch, Security, ServiceKind, Services, Store,
+    Stores, Target, TimeSpan, TlsSettings, Tool, Workloads,
 };
 
 /// What a sandbox is asked to be.
@@ -192,6 +192,8 @@ fn endpoint(base_url: &str) -> Endpoint {
         headers: Default::default(),
         auth: None,
         timeout: TimeSpan::secs(10),
+        connection: ConnectionSettings::default(),
+        tls: TlsSettings::default(),
     }
 }
 

@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::Answer;
 use super::request::{Identity, Request};
-use crate::config::{Config, ServiceKind};
-use crate::platform::connection::{Connection, Connector};
+use crate::config::{Config, HttpVersion, ServiceKind};
+use crate::platform::connection::Connection;
+use crate::platform::connector::Connector;
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::tls;
 
@@ -72,8 +73,12 @@ impl Prober {
         let mut doors = Vec::new();
         let mut secrets = Vec::new();
         for (service, endpoint) in config.services.endpoints() {
-            let first =
+            let mut first =
                 ResolvedEndpoint::resolve(endpoint).map_err(|error| failed(error.to_string()))?;
+            // Where both are spoken, the audit asks in the one that carries its requests unchanged.
+            if first.connection.http == HttpVersion::Auto {
+                first.connection.http = HttpVersion::Http1;
+            }
             let second = match config.security.second_user.get(&service) {
                 None => None,
                 Some(auth) => {
@@ -85,7 +90,7 @@ impl Prober {
             };
             secrets.extend(secrets_in(&first.headers));
             secrets.extend(second.iter().flat_map(secrets_in));
-            let connector = Connector::new(Arc::new(first), None);
+            let connector = Connector::new(Arc::new(first));
             let connector = connector.map_err(|error| failed(error.to_string()))?;
             doors.push(Door { service, connector, second, idle: Mutex::default() });
         }

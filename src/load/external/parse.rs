@@ -155,7 +155,8 @@ fn k6_error(status: u16, code: &str) -> Option<ErrorKind> {
     }
     Some(match code.get(..2) {
         _ if code == "1050" => ErrorKind::Timeout,
-        Some("11" | "12") => ErrorKind::Connect,
+        Some("11") => ErrorKind::Dns,
+        Some("12") => ErrorKind::Connect,
         Some("13") => ErrorKind::Tls,
         _ => ErrorKind::Protocol,
     })

@@ -9,7 +9,8 @@ use super::super::population::split;
 use super::super::schedule::stretch;
 use super::super::template::{fill_json, fill_path};
 use crate::config::{
-    Config, ExecutorKind, LoadEngine, RequestStep, Scenario, Step, TimeSpan, Workload,
+    Config, ConnectionSettings, ExecutorKind, LoadEngine, RequestStep, Scenario, Step, TimeSpan,
+    TlsSettings, Workload,
 };
 use crate::platform::endpoint::ResolvedEndpoint;
 
@@ -80,6 +81,11 @@ impl ExternalPlan {
         let endpoint = endpoints.into_iter().find(|(kind, _)| *kind == scenario.service);
         let (_, endpoint) =
             endpoint.ok_or_else(|| format!("no {} service is configured", scenario.service))?;
+        let connection = ConnectionSettings::default();
+        if endpoint.tls != TlsSettings::default() || endpoint.connection != connection {
+            let name = engine.name();
+            return Err(format!("{name} knows nothing of its `connection` and `tls` settings"));
+        }
         let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
         let mut flows = Vec::new();
         for flow in scenario.flows.iter().filter(|flow| flow.weight > 0) {

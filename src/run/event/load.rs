@@ -392,12 +392,18 @@ pub struct GeneratorHealth {
     /// Requests in flight at its end.
     #[serde(default)]
     pub in_flight: u32,
+    /// Requests that could not be sent, because this machine had no descriptor or port left. They
+    /// stand in no other count.
+    #[serde(default)]
+    pub starved: u64,
 }
 
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
+    /// The name of the host has no address.
+    Dns,
     /// No connection.
     Connect,
     /// TLS handshake or certificate.
@@ -412,12 +418,16 @@ pub enum ErrorKind {
     Check,
     /// The answer breaks its protocol (HTTP, SSE, JSON-RPC) or its size limit.
     Protocol,
+    /// The request could not be sent for want of a descriptor or a port of this machine: the target
+    /// has no part in it.
+    Generator,
 }
 
 impl ErrorKind {
     /// The word for it.
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Dns => "dns",
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Timeout => "timeout",
@@ -425,13 +435,14 @@ impl ErrorKind {
             Self::ClientStatus => "status 4xx",
             Self::Check => "check",
             Self::Protocol => "protocol",
+            Self::Generator => "generator",
         }
     }
 
     /// Whether the platform was not available to the user (as opposed to having refused or
     /// misunderstood the request).
     pub const fn is_unavailability(self) -> bool {
-        !matches!(self, Self::ClientStatus | Self::Check)
+        !matches!(self, Self::ClientStatus | Self::Check | Self::Generator)
     }
 }
 

@@ -273,6 +273,9 @@ pub struct RunIdentity {
     pub environment: Environment,
     /// Origins (scheme, host, port) of the services, by name.
     pub origins: Vec<(ServiceKind, String)>,
+    /// Services whose certificates are not checked, because the configuration says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub insecure: Vec<ServiceKind>,
     /// Host of the engine.
     pub host: String,
     /// Process id of the engine.

@@ -56,6 +56,8 @@ pub struct LoadState {
     pub generator: GeneratorHealth,
     /// Measurements lost over the whole phase.
     pub dropped: u64,
+    /// Requests that this machine could not send for want of a descriptor or a port.
+    pub starved: u64,
     /// The brake that stopped the load, if one did.
     pub guard: Option<String>,
     /// Number of the last document that may have been written; none when none was.
@@ -162,6 +164,7 @@ impl LoadState {
         self.users.clone_from(&interval.users);
         self.lateness.add(&interval.generator.lateness);
         self.dropped = self.dropped.saturating_add(interval.generator.dropped);
+        self.starved = self.starved.saturating_add(interval.generator.starved);
         self.generator = interval.generator.clone();
         for series in &interval.series {
             self.series.entry(series.key.clone()).or_default().add(&series.measured);

@@ -13,7 +13,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
 use super::required;
-use crate::config::{Config, Control, SloDefinitions, Store, StoreKind};
+use crate::config::{Config, Control, HttpVersion, SloDefinitions, Store, StoreKind, TlsSettings};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::store::store_address;
 use crate::platform::text::excerpt;
@@ -40,7 +40,15 @@ struct Reached {
     host: String,
     port: u16,
     opening: Opening,
-    authorities: Option<Vec<u8>>,
+    trust: Trust,
+}
+
+/// Whose certificates are good.
+enum Trust {
+    /// As for requests to a service.
+    Service(TlsSettings),
+    /// The authorities of a PEM text, or the system's.
+    Store(Option<Vec<u8>>),
 }
 
 /// What was negotiated.
@@ -59,7 +67,8 @@ pub(super) async fn check(config: &Config, promises: &SloDefinitions) -> Vec<Con
                 host: resolved.host,
                 port: resolved.port,
                 opening: if resolved.tls { Opening::Tls } else { Opening::Plain },
-                authorities: None,
+                // Whether it can be trusted is the question, whatever the load takes.
+                trust: Trust::Service(TlsSettings { insecure: false, ..resolved.trust }),
             });
         }
     }
@@ -77,7 +86,13 @@ fn of_store(kind: StoreKind, store: &Store) -> Option<Reached> {
         _ => Opening::Plain,
     };
     let authorities = store.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());
-    Some(Reached { subject: kind.to_string(), host, port, opening, authorities })
+    Some(Reached {
+        subject: kind.to_string(),
+        host,
+        port,
+        opening,
+        trust: Trust::Store(authorities),
+    })
 }
 
 async fn look(reached: &Reached, promises: &SloDefinitions) -> ControlResult {
@@ -168,7 +183,11 @@ async fn negotiate(reached: &Reached) -> Result<Negotiated, Refused> {
 }
 
 fn client_config(reached: &Reached) -> Result<ClientConfig, String> {
-    tls::store_config(reached.authorities.as_deref()).map_err(|error| error.to_string())
+    let config = match &reached.trust {
+        Trust::Service(settings) => tls::client_config(settings, HttpVersion::Auto),
+        Trust::Store(authorities) => tls::store_config(authorities.as_deref()),
+    };
+    config.map_err(|error| error.to_string())
 }
 
 /// SSLRequest of PostgreSQL's protocol (53.2.10): `S` when the server is willing.

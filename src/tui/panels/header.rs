@@ -6,6 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::fixed;
 use crate::run::state::RunStatus;
@@ -43,15 +44,27 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
     let right = format!("{time}   {glyph} {word}");
     let width = usize::from(area.width);
-    let left_width =
-        width.saturating_sub(unicode_width::UnicodeWidthStr::width(right.as_str()) + 1);
+    let unchecked = unchecked(app);
+    let taken = [&right, &unchecked].map(|text| UnicodeWidthStr::width(text.as_str()));
+    let left_width = width.saturating_sub(taken.iter().sum::<usize>() + 1);
     let left = fixed(&app.glyphs.text(&format!(" shakedown  {what}")), left_width);
     let line = Line::from(vec![
+        Span::styled(unchecked, app.theme.bad),
         Span::styled(left, app.theme.title),
         Span::styled(format!("{time}   "), app.theme.text),
         Span::styled(format!("{glyph} {word} "), style),
     ]);
     frame.render_widget(line, area);
+}
+
+/// Whose certificates nobody checks, loudly; nothing when all are checked.
+fn unchecked(app: &App) -> String {
+    let insecure = app.shown().identity.iter().flat_map(|identity| &identity.insecure);
+    let services: Vec<_> = insecure.map(|service| service.name()).collect();
+    if services.is_empty() {
+        return String::new();
+    }
+    format!(" TLS NOT CHECKED: {}", services.join(", "))
 }
 
 /// The run's state in a word, and how it looks.

@@ -52,6 +52,7 @@ impl Story {
                     target: "staging-eu".into(),
                     environment: Environment::Staging,
                     origins: vec![],
+                    insecure: vec![],
                     host: "bastion".into(),
                     pid: 1,
                     seed: 1,

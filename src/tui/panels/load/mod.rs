@@ -114,13 +114,17 @@ fn generator<'a>(app: &App) -> Vec<Line<'a>> {
     let users: u32 = load.users.values().sum();
     // The same rule as the phase's verdict follows, on what is known now.
     let trusted = late.is_none_or(|late| late.as_millis() <= 20) && busiest <= 90.0;
-    let (word, style) = if trusted {
+    let (word, style) = if load.starved > 0 {
+        ("out of descriptors or ports: raise `ulimit -n`", app.theme.bad)
+    } else if trusted {
         ("trustworthy", app.theme.ok)
     } else {
         ("INVALID: the generator is late or out of CPU", app.theme.bad)
     };
+    let unsent =
+        if load.starved > 0 { format!("   not sent {}", load.starved) } else { String::new() };
     let figures = format!(
-        "   users {users}   late P50 {} P99 {}   busiest thread {busiest:.0} %   lost {}",
+        "   users {users}{unsent}   late P50 {} P99 {}   busiest thread {busiest:.0} %   lost {}",
         latency(load.lateness.quantile(0.5)),
         latency(late),
         load.dropped

@@ -1,0 +1,6 @@
+//! The wire, over real sockets: what is spoken, to whom, through what, and what becomes of a run whose
+//! target does not keep to it.
+
+mod authority;
+mod server;
+mod spoken;
