@@ -57,6 +57,15 @@ pub struct ReadyFlow {
     pub is_filled: bool,
 }
 
+impl ReadyFlow {
+    /// Whether its user pauses within it.
+    fn pauses(&self) -> bool {
+        let pause =
+            |ready: &ReadyStep| matches!(ready.step, Step::Think(time) if !time.get().is_zero());
+        self.steps.iter().any(pause)
+    }
+}
+
 /// A step with the series that counts it; none for a pause.
 #[derive(Clone, Debug)]
 pub struct ReadyStep {
@@ -126,17 +135,22 @@ impl Course {
             self.left_out.push((scenario.name.clone(), "no flow of it can run".into()));
             return;
         }
+        let think_time = scenario.think_time.unwrap_or(workload.think_time);
+        let open = matches!(schedule.model, Model::Arrivals { .. });
+        let pauses = flows.iter().any(|(_, flow)| flow.pauses());
+        let waits = pauses || !think_time.max.get().is_zero() || scenario.pacing.is_some();
         let model = ScenarioModel {
             scenario: scenario.name.clone(),
             words: schedule.describe(scenario),
-            open: matches!(schedule.model, Model::Arrivals { .. }),
+            open,
+            unpaced: !open && !waits,
         };
         self.scenarios.push(ReadyScenario {
             name: scenario.name.clone(),
             service: scenario.service,
             schedule,
             model,
-            think_time: scenario.think_time.unwrap_or(workload.think_time),
+            think_time,
             pacing: scenario.pacing.map(crate::config::TimeSpan::get),
             session: scenario.session,
             flows,

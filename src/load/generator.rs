@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle as Task, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::crew::Crew;
@@ -19,6 +19,9 @@ use super::user::{Common, Gate, ThreadShared};
 
 /// Length of an interval.
 pub const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often a thread looks how long ready work waits for it.
+const PULSE: Duration = Duration::from_millis(20);
 
 /// What a thread says.
 pub enum FromThread {
@@ -102,8 +105,26 @@ pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>) {
         idle: Notify::new(),
     });
     let crew = Crew::new(&parts, &shared, dial);
+    let pulse = tokio::task::spawn_local(feel_pulse(Rc::clone(&shared)));
     let mut generator = Generator { crew, cpu: CpuClock::start(), holding: false, parts, shared };
     generator.work().await;
+    stop(pulse).await;
+}
+
+/// A timer that waits for the thread as answers do: through its driver, and then behind everything
+/// else that is ready.
+async fn feel_pulse(shared: Rc<ThreadShared>) {
+    loop {
+        let due = Instant::now() + PULSE;
+        tokio::time::sleep_until(due).await;
+        shared.recorder.borrow_mut().loop_waited(due.elapsed());
+    }
+}
+
+async fn stop(task: Task<()>) {
+    task.abort();
+    // It was cancelled, as it should be.
+    let _ = task.await;
 }
 
 struct Generator {

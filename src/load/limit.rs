@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::course::Course;
 use super::thresholds::{ThresholdWatch, words};
 use super::trend::Trend;
-use super::verdict::bottleneck;
 use crate::config::{Arrivals, ExecutorKind, FindLimit, TimeSpan, Workload};
 use crate::run::event::{IntervalReport, LimitReport, LimitStep, Measurements, ThresholdRow};
 
@@ -141,12 +140,9 @@ impl Step {
             self.response.add(at, median.as_secs_f64());
         }
         self.measured.add(&second);
-        let late = interval.generator.lateness.quantile(0.99);
         let response = second.response.quantile(0.99);
         self.intervals += 1;
-        let busy = interval.generator.busiest_thread_percent;
-        let limits =
-            late.zip(response).and_then(|(late, response)| bottleneck(late, response, busy));
+        let limits = response.and_then(|measured| interval.generator.bottleneck(measured));
         self.overloaded += u32::from(limits.is_some());
         self.generator = limits.or(self.generator.take());
     }

@@ -42,6 +42,7 @@ impl Merge {
     pub fn add(&mut self, interval: ThreadInterval) {
         self.heard = true;
         self.generator.lateness.add(&interval.measured.lateness);
+        self.generator.loop_lateness.add(&interval.measured.loop_lateness);
         let busiest = self.generator.busiest_thread_percent.max(interval.busy_percent);
         self.generator.busiest_thread_percent = busiest;
         self.generator.in_flight += interval.in_flight;
@@ -83,5 +84,77 @@ impl Merge {
                 .collect(),
             generator: std::mem::take(&mut self.generator),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::ServiceKind;
+    use crate::load::recorder::{Brought, Clocks, Recorder};
+    use crate::run::event::CheckCounts;
+
+    fn keys() -> Vec<SeriesKey> {
+        let key = |step: &str| SeriesKey {
+            service: ServiceKind::Rag,
+            scenario: "s".into(),
+            step: step.into(),
+        };
+        vec![key("one"), key("two")]
+    }
+
+    /// What is reported of requests that were recorded on these threads, and took so many
+    /// microseconds.
+    fn reported(threads: &[&[(usize, u64)]]) -> IntervalReport {
+        let began = Instant::now();
+        let mut merge = Merge::new(threads.len());
+        for (thread, requests) in threads.iter().enumerate() {
+            let mut recorder = Recorder::new(2, 1).expect("bounds");
+            for (series, micros) in *requests {
+                let ended = began + Duration::from_micros(*micros);
+                let clocks = Clocks { intended: began, began, ended };
+                recorder.record(*series, clocks, CheckCounts::default(), Ok(Brought::bytes(1)));
+                recorder.loop_waited(Duration::from_micros(*micros));
+            }
+            merge.add(ThreadInterval {
+                thread: thread as u32,
+                measured: recorder.take(&keys()),
+                users: vec![1],
+                busy_percent: 1.0,
+                in_flight: 0,
+            });
+        }
+        let mut report = merge.take(&["s"]).expect("a report");
+        (report.length_us, report.users) = (0, BTreeMap::new());
+        report
+    }
+
+    fn requests() -> impl Strategy<Value = Vec<(usize, u64)>> {
+        prop::collection::vec((0usize..2, 1u64..5_000_000), 0..200)
+    }
+
+    proptest! {
+        /// Two threads report together what one would have that had done the work of both.
+        #[test]
+        fn threads_together_are_one_that_did_it_all(one in requests(), two in requests()) {
+            let union: Vec<_> = one.iter().chain(&two).copied().collect();
+            let (apart, together) = (reported(&[&one, &two]), reported(&[&union]));
+            prop_assert_eq!(apart, together);
+        }
+    }
+
+    /// Nine fast requests on one thread, one slow one on another: the median is fast, whatever the
+    /// average of two medians would be.
+    #[test]
+    fn percentiles_are_those_of_all_requests_and_no_average() {
+        let report = reported(&[&[(0, 1_000); 9], &[(0, 1_000_000)]]);
+        let response = &report.series[0].measured.response;
+        assert_eq!(response.count(), 10);
+        assert!(response.quantile(0.9) < Some(Duration::from_millis(2)));
+        assert!(response.quantile(0.95) > Some(Duration::from_millis(990)));
     }
 }

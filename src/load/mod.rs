@@ -4,6 +4,7 @@ mod act;
 mod arrivals;
 mod budget;
 mod chat;
+mod clock;
 mod cookies;
 mod course;
 mod crew;

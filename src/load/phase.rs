@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::clock;
 use super::course::Course;
 use super::documents::Documents;
 use super::feeder::FeederError;
@@ -131,7 +132,7 @@ impl Phase for LoadPhase {
         context: PhaseContext,
     ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
         Box::pin(async move {
-            match Running::start(self, context) {
+            match Running::start(self, context, clock::floor().await) {
                 Ok(running) => running.finish().await,
                 Err(reason) => PhaseOutcome::new(Verdict::Invalid, reason),
             }

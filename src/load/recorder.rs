@@ -62,6 +62,7 @@ pub struct Streamed {
 pub struct Recorder {
     series: Vec<Series>,
     iterations: Vec<IterationSeries>,
+    loop_lateness: Dense<u32>,
     /// The first failure of each series and kind since the last interval, for the log.
     examples: BTreeMap<(usize, ErrorKind), String>,
     starved: u64,
@@ -93,6 +94,8 @@ pub struct Measured {
     pub iterations: Vec<Iterations>,
     /// From the intended start to the actual one, microseconds.
     pub lateness: Histogram,
+    /// What ready work waited for the thread, microseconds.
+    pub loop_lateness: Histogram,
     /// One failure of each series and kind.
     pub examples: BTreeMap<(usize, ErrorKind), String>,
     /// Requests that this machine could not send.
@@ -134,6 +137,7 @@ impl Recorder {
         Ok(Self {
             series: (0..series).map(one).collect::<Result<_, _>>()?,
             iterations: (0..scenarios).map(of_scenario).collect::<Result<_, _>>()?,
+            loop_lateness: dense()?,
             examples: BTreeMap::new(),
             starved: 0,
         })
@@ -189,6 +193,11 @@ impl Recorder {
         }
     }
 
+    /// Counts how long something that was ready waited for the thread.
+    pub fn loop_waited(&mut self, time: Duration) {
+        self.loop_lateness.saturating_record(micros(time));
+    }
+
     /// Takes out what was measured since the last call.
     pub fn take(&mut self, keys: &[SeriesKey]) -> Measured {
         let measured = keys.iter().zip(&mut self.series).filter(|(_, s)| !s.response.is_empty());
@@ -199,6 +208,7 @@ impl Recorder {
             series,
             iterations: self.iterations.iter_mut().map(IterationSeries::take).collect(),
             lateness,
+            loop_lateness: drain(&mut self.loop_lateness),
             examples: std::mem::take(&mut self.examples),
             starved: std::mem::take(&mut self.starved),
         }

@@ -22,11 +22,11 @@ use super::rag::Cleaner;
 use super::schedule::Model;
 use super::thresholds::ThresholdWatch;
 use super::user::{Common, Gate};
-use super::verdict::{EarlyEnd, OVERLOADED_PERCENT, outcome};
+use super::verdict::{EarlyEnd, outcome};
 use crate::config::ServiceKind;
 use crate::platform::descriptors;
 use crate::run::clock::PlanClock;
-use crate::run::event::{EventBody, LoadEvent, LoadStart, PhaseOutcome};
+use crate::run::event::{ClockFloor, EventBody, LoadEvent, LoadStart, PhaseOutcome};
 use crate::run::phase::{ControlChange, Phase, PhaseCommand, PhaseContext, Wish};
 use crate::run::state::{LoadState, RunState};
 
@@ -59,7 +59,6 @@ pub struct Running<'a> {
     /// When users that are still there are dropped, once the load is draining.
     drop_at: Option<Instant>,
     hurried: bool,
-    overloaded_intervals: u64,
     /// Failures of which an example stands in the log already.
     told: BTreeSet<(String, String)>,
 }
@@ -69,7 +68,11 @@ impl<'a> Running<'a> {
     ///
     /// # Errors
     /// In words, when there is no thread, or what it needs cannot be read.
-    pub fn start(phase: &'a LoadPhase, context: PhaseContext) -> Result<Self, String> {
+    pub fn start(
+        phase: &'a LoadPhase,
+        context: PhaseContext,
+        clock_floor: ClockFloor,
+    ) -> Result<Self, String> {
         let common = Arc::new(phase.common(&context).map_err(|error| error.to_string())?);
         let course = &common.course;
         let schedules: Vec<_> = course.scenarios.iter().map(|s| s.schedule.clone()).collect();
@@ -99,7 +102,6 @@ impl<'a> Running<'a> {
             early: None,
             drop_at: None,
             hurried: false,
-            overloaded_intervals: 0,
             told: BTreeSet::new(),
             ended: 0,
             holding: 0,
@@ -123,6 +125,7 @@ impl<'a> Running<'a> {
             scenarios: course.scenarios.iter().map(|s| (s.name.clone(), s.service)).collect(),
             left_out: course.left_out.clone(),
             models: course.scenarios.iter().map(|s| s.model.clone()).collect(),
+            clock: Some(clock_floor),
         }));
         Ok(running)
     }
@@ -182,7 +185,7 @@ impl<'a> Running<'a> {
         self.context.events.with_state(|state| {
             let load = state.phase(kind).and_then(|phase| phase.load.as_ref());
             let empty = LoadState::default();
-            outcome(load.unwrap_or(&empty), early, self.overloaded_intervals)
+            outcome(load.unwrap_or(&empty), early)
         })
     }
 
@@ -347,8 +350,6 @@ impl<'a> Running<'a> {
         let names = self.common.course.scenarios.iter().map(|s| s.name.as_str());
         let names: Vec<&str> = names.collect();
         let Some(report) = self.merge.take(&names) else { return };
-        let overloaded = report.generator.busiest_thread_percent > OVERLOADED_PERCENT;
-        self.overloaded_intervals += u64::from(overloaded);
         let n = report.series.iter().map(|series| series.measured.requests()).sum();
         let failed = report.series.iter().map(|series| series.measured.failed()).sum();
         let length = Duration::from_micros(report.length_us);

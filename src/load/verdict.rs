@@ -3,15 +3,9 @@
 use std::time::Duration;
 
 use super::thresholds::words;
-use crate::run::event::{LimitReport, PhaseOutcome, Verdict};
-use crate::run::histogram::Histogram;
-use crate::run::state::LoadState;
-
-/// The generator is the bottleneck when its lateness is above this and above a tenth of what it
-/// measures: then the target is not slow, the measurement is invalid.
-const LATE: Duration = Duration::from_millis(20);
-/// A thread that is busier than this cannot keep time.
-pub const OVERLOADED_PERCENT: f32 = 90.0;
+use crate::config::metric::{MetricKind, Selector};
+use crate::run::event::{LimitReport, PhaseOutcome, ThresholdRow, Verdict};
+use crate::run::state::{LoadState, Standing};
 
 /// Why a phase ended before its length was over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +29,8 @@ impl EarlyEnd {
 /// Above this share of dropped iterations, in percent, the load that was asked for was not there.
 const DROPPED_PERCENT: f64 = 1.0;
 
-/// With one in so many requests not sent for want of a descriptor or port, the load was not there.
-const STARVED_IN: u64 = 100;
-
 /// The outcome of a phase.
-pub fn outcome(
-    load: &LoadState,
-    early: Option<EarlyEnd>,
-    overloaded_intervals: u64,
-) -> PhaseOutcome {
+pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
     if let Some(limit) = &load.limit {
         return of_search(limit, early.as_ref());
     }
@@ -54,15 +41,28 @@ pub fn outcome(
     if totals.requests() + load.starved == 0 {
         return PhaseOutcome::new(Verdict::Inconclusive, "no request was finished");
     }
-    if let Some(reason) = invalid(load, &totals.response, overloaded_intervals) {
+    let standing = load.standing();
+    if let Standing::Invalid(reason) = standing {
         return PhaseOutcome::new(Verdict::Invalid, reason);
     }
-    let broken = load.thresholds.iter().filter(|row| row.holds == Some(false)).map(words);
-    let broken = broken.collect::<Vec<_>>().join("; ");
+    let measured = totals.response.quantile(0.99).unwrap_or_default();
+    let broken = load.thresholds.iter().filter(|row| row.holds == Some(false));
+    let (own, broken): (Vec<_>, Vec<_>) =
+        broken.partition(|row| may_be_own_doing(row, &standing, measured));
+    let join =
+        |rows: Vec<&ThresholdRow>| rows.into_iter().map(words).collect::<Vec<_>>().join("; ");
+    let (own, broken) = (join(own), join(broken));
     if !broken.is_empty() {
         let stopped = matches!(early, Some(EarlyEnd::Threshold(_)));
         let early = if stopped { "stopped early: " } else { "" };
         return PhaseOutcome::new(Verdict::Fail, format!("{early}{broken}"));
+    }
+    if !own.is_empty() {
+        let reason = format!(
+            "{own}; but the generator was at its own ceiling, and may itself be the cause: give its \
+             users think time or a rate, or it more cores"
+        );
+        return PhaseOutcome::new(Verdict::Invalid, reason);
     }
     if let Some(cleanup) = load.cleanup.as_ref().filter(|cleanup| cleanup.remaining_count > 0) {
         let reason = format!("{} documents could not be removed", cleanup.remaining_count);
@@ -75,7 +75,12 @@ pub fn outcome(
         return PhaseOutcome::new(Verdict::Inconclusive, reason);
     }
     let (n, failed) = (totals.requests(), totals.failed());
-    PhaseOutcome::new(Verdict::Pass, format!("{n} requests, {failed} failed, every threshold held"))
+    let ceiling = match standing {
+        Standing::Ceiling { .. } => "; the rate is the generator's ceiling, not the target's",
+        _ => "",
+    };
+    let reason = format!("{n} requests, {failed} failed, every threshold held{ceiling}");
+    PhaseOutcome::new(Verdict::Pass, reason)
 }
 
 /// The outcome of a search for the largest sustained rate: finding it is what it is for.
@@ -117,31 +122,15 @@ fn undecided(load: &LoadState) -> Option<String> {
     (!open.is_empty()).then(|| format!("not decided: {open}"))
 }
 
-/// Why the generator is the bottleneck in an interval; none when it is not.
-pub fn bottleneck(late: Duration, measured: Duration, busy_percent: f32) -> Option<String> {
-    if late > LATE && late > measured / 10 {
-        let (late, measured) = (late.as_millis(), measured.as_millis());
-        return Some(format!("the generator was late (P99 {late} ms of {measured} ms measured)"));
+/// Whether a broken threshold may be the generator's own doing rather than the target's: at its own
+/// ceiling so are rates, and times of which a good part may be its own; failures never are.
+fn may_be_own_doing(row: &ThresholdRow, standing: &Standing, measured: Duration) -> bool {
+    let Standing::Ceiling { .. } = standing else { return false };
+    match row.metric.parse::<Selector>().map(|selector| selector.metric.kind()) {
+        Ok(MetricKind::Trend) => standing.is_own_doing(measured),
+        Ok(MetricKind::Counter) => true,
+        Ok(MetricKind::Rate | MetricKind::Gauge) | Err(_) => false,
     }
-    (busy_percent > OVERLOADED_PERCENT).then(|| "the generator was out of CPU".into())
-}
-
-fn invalid(load: &LoadState, response: &Histogram, overloaded: u64) -> Option<String> {
-    if load.starved > 0 && load.starved * STARVED_IN >= response.count() + load.starved {
-        return Some(format!(
-            "{} requests could not be sent: this machine was out of descriptors or ports (raise \
-             `ulimit -n`)",
-            load.starved
-        ));
-    }
-    let late = load.lateness.quantile(0.99)?;
-    let measured = response.quantile(0.99)?;
-    if let Some(reason) = bottleneck(late, measured, 0.0) {
-        return Some(format!("{reason}: its figures say nothing about the target"));
-    }
-    (overloaded * 10 > load.intervals).then(|| {
-        format!("the generator was out of CPU in {overloaded} of {} intervals", load.intervals)
-    })
 }
 
 #[cfg(test)]
@@ -149,7 +138,7 @@ mod tests {
     use super::*;
     use crate::config::ServiceKind;
     use crate::run::event::{
-        CleanupReport, ErrorKind, Iterations, Measurements, SeriesKey, ThresholdRow,
+        CleanupReport, ErrorKind, Iterations, LoadStart, Measurements, ScenarioModel, SeriesKey,
     };
 
     fn row(holds: Option<bool>) -> ThresholdRow {
@@ -180,20 +169,20 @@ mod tests {
         load
     }
 
-    fn verdict(load: &LoadState, early: Option<EarlyEnd>, overloaded: u64) -> Verdict {
-        outcome(load, early, overloaded).verdict
+    fn verdict(load: &LoadState, early: Option<EarlyEnd>) -> Verdict {
+        outcome(load, early).verdict
     }
 
     #[test]
     fn thresholds_decide() {
-        assert_eq!(verdict(&load(300, 1, 0), None, 0), Verdict::Pass);
-        assert_eq!(verdict(&load(2100, 1, 0), None, 0), Verdict::Fail);
-        assert_eq!(verdict(&LoadState::default(), None, 0), Verdict::Inconclusive);
+        assert_eq!(verdict(&load(300, 1, 0), None), Verdict::Pass);
+        assert_eq!(verdict(&load(2100, 1, 0), None), Verdict::Fail);
+        assert_eq!(verdict(&LoadState::default(), None), Verdict::Inconclusive);
         let mut open = load(300, 1, 0);
         open.thresholds.push(row(None));
-        assert_eq!(verdict(&open, None, 0), Verdict::Inconclusive);
+        assert_eq!(verdict(&open, None), Verdict::Inconclusive);
         open.thresholds[1].skipped = true;
-        assert_eq!(verdict(&open, None, 0), Verdict::Pass);
+        assert_eq!(verdict(&open, None), Verdict::Pass);
     }
 
     #[test]
@@ -201,34 +190,66 @@ mod tests {
         let mut load = load(300, 1, 0);
         let iterations = |dropped| Iterations { finished: 980, dropped, ..Iterations::default() };
         load.iterations.insert("chat".into(), iterations(5));
-        assert_eq!(verdict(&load, None, 0), Verdict::Pass);
+        assert_eq!(verdict(&load, None), Verdict::Pass);
         load.iterations.insert("chat".into(), iterations(20));
-        assert_eq!(verdict(&load, None, 0), Verdict::Inconclusive);
+        assert_eq!(verdict(&load, None), Verdict::Inconclusive);
     }
 
     #[test]
     fn a_late_or_overloaded_generator_blames_itself() {
-        assert_eq!(verdict(&load(2100, 500, 0), None, 0), Verdict::Invalid);
-        assert_eq!(verdict(&load(300, 1, 0), None, 11), Verdict::Invalid);
-        assert_eq!(verdict(&load(15_000, 500, 0), None, 0), Verdict::Fail, "late by 3 % only");
+        assert_eq!(verdict(&load(2100, 500, 0), None), Verdict::Invalid);
+        assert_eq!(verdict(&load(15_000, 500, 0), None), Verdict::Fail, "late by 3 % only");
+    }
+
+    /// Users without think time, and what broke while they used the generator's core up.
+    fn at_the_ceiling(metric: &str, own_ms: u64) -> Verdict {
+        let mut load = load(300, 1, 0);
+        load.busy_intervals = 100;
+        load.start = Some(LoadStart {
+            engine: "built-in".into(),
+            threads: 1,
+            scenarios: Vec::new(),
+            left_out: Vec::new(),
+            models: vec![ScenarioModel {
+                scenario: "chat".into(),
+                words: "50 users".into(),
+                open: false,
+                unpaced: true,
+            }],
+            clock: None,
+        });
+        load.loop_lateness.record_us(own_ms * 1000, 1000);
+        if !metric.is_empty() {
+            load.thresholds.push(ThresholdRow { metric: metric.into(), ..row(Some(false)) });
+        }
+        verdict(&load, None)
+    }
+
+    #[test]
+    fn a_generator_at_its_ceiling_blames_the_target_for_nothing_that_may_be_its_own() {
+        assert_eq!(at_the_ceiling("", 2), Verdict::Pass);
+        assert_eq!(at_the_ceiling("http_reqs", 2), Verdict::Invalid);
+        assert_eq!(at_the_ceiling("response_time{scenario:chat}", 40), Verdict::Invalid);
+        assert_eq!(at_the_ceiling("response_time{scenario:chat}", 2), Verdict::Fail);
+        assert_eq!(at_the_ceiling("http_req_failed", 40), Verdict::Fail);
     }
 
     #[test]
     fn requests_that_could_not_be_sent_make_it_invalid_and_not_the_target_bad() {
         let mut load = load(300, 1, 0);
         load.starved = 5;
-        assert_eq!(verdict(&load, None, 0), Verdict::Pass);
+        assert_eq!(verdict(&load, None), Verdict::Pass);
         load.starved = 50;
-        assert_eq!(verdict(&load, None, 0), Verdict::Invalid);
+        assert_eq!(verdict(&load, None), Verdict::Invalid);
         let nothing = LoadState { starved: 3, ..LoadState::default() };
-        assert_eq!(verdict(&nothing, None, 0), Verdict::Invalid);
+        assert_eq!(verdict(&nothing, None), Verdict::Invalid);
     }
 
     #[test]
     fn a_guard_fails_and_a_cap_leaves_it_open() {
-        assert_eq!(verdict(&load(300, 1, 0), Some(EarlyEnd::Guard("x".into())), 0), Verdict::Fail);
+        assert_eq!(verdict(&load(300, 1, 0), Some(EarlyEnd::Guard("x".into()))), Verdict::Fail);
         assert_eq!(
-            verdict(&load(300, 1, 0), Some(EarlyEnd::Cap("x".into())), 0),
+            verdict(&load(300, 1, 0), Some(EarlyEnd::Cap("x".into()))),
             Verdict::Inconclusive
         );
     }
@@ -237,6 +258,6 @@ mod tests {
     fn what_could_not_be_removed_is_no_pass() {
         let mut load = load(300, 1, 0);
         load.cleanup = Some(CleanupReport { remaining_count: 1, ..CleanupReport::default() });
-        assert_eq!(verdict(&load, None, 0), Verdict::Fail);
+        assert_eq!(verdict(&load, None), Verdict::Fail);
     }
 }

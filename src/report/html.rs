@@ -122,13 +122,22 @@ fn write_load(html: &mut String, load: &LoadSection) -> std::fmt::Result {
             millis(figures.response.max_ms)
         )?;
     }
+    let generator = &load.generator;
+    // Below its floor a timer tells nothing apart.
+    let late = match (load.generator_lateness_p99_ms, generator.timer_floor_ms) {
+        (Some(late), Some(floor)) if late < floor => format!("less than {floor:.1}"),
+        (late, _) => millis(late),
+    };
     write!(
         html,
         "</tbody></table><p><small>{} engine; response time from the intended start; generator late by \
-         {} ms at P99</small></p>",
-        escape(&load.engine),
-        millis(load.generator_lateness_p99_ms)
-    )
+         {late} ms at P99</small></p>",
+        escape(&load.engine)
+    )?;
+    if generator.reason.is_empty() {
+        return Ok(());
+    }
+    write!(html, "<p><b>Generator:</b> {}</p>", escape(&generator.reason))
 }
 
 fn timeline(html: &mut String, report: &Report) -> std::fmt::Result {

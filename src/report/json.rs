@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{self, DrillSection};
 use super::chaos::{self, ChaosSection};
-use super::load::{self, LimitSection, ScenarioRow, StreamFigures, ThresholdSection};
+use super::load::{
+    self, GeneratorSection, LimitSection, ScenarioRow, StreamFigures, ThresholdSection,
+};
 use super::notify::{self, NotifySection};
 use super::security::{self, SecuritySection};
 use super::slo::{self, ObjectiveRow};
@@ -151,6 +153,9 @@ pub struct LoadSection {
     pub limit: Option<LimitSection>,
     /// Generator lateness P99 in milliseconds.
     pub generator_lateness_p99_ms: Option<f64>,
+    /// How far the figures can be trusted.
+    #[serde(default)]
+    pub generator: GeneratorSection,
     /// Measurements lost.
     pub dropped: u64,
     /// The brake that stopped the load, if one did.

@@ -8,7 +8,28 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{Documents, Figures, Latency, LoadSection, SeriesRow, latency, millis};
 use crate::run::event::{Iterations, Measurements, SeriesKey, ThresholdRow};
-use crate::run::state::{LoadState, Totals};
+use crate::run::state::{LoadState, Standing, Totals};
+
+/// How the generator fared, and how far its figures can be trusted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GeneratorSection {
+    /// `sound`: what was measured is the target's doing; `ceiling`: users without think time used the
+    /// generator's core up, so that the rate is the generator's; `invalid`: the figures say nothing
+    /// about the target.
+    pub standing: String,
+    /// Why it is not sound; empty when it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What ready work waited for the generator, P99 in milliseconds, its timer's lateness included.
+    pub loop_lateness_p99_ms: Option<f64>,
+    /// Intervals in which one of its threads used more than 90 % of a core.
+    pub busy_intervals: u64,
+    /// How late a timer is that nothing keeps waiting, in milliseconds: lateness below it tells
+    /// nothing.
+    pub timer_floor_ms: Option<f64>,
+    /// What reading the clock costs, in nanoseconds.
+    pub clock_read_ns: Option<u32>,
+}
 
 /// One scenario.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -209,6 +230,7 @@ pub fn section(load: &LoadState) -> LoadSection {
         thresholds: thresholds(load),
         limit: limit(load),
         generator_lateness_p99_ms: load.lateness.quantile(0.99).map(millis),
+        generator: generator(load),
         dropped: load.dropped,
         guard: load.guard.clone(),
         documents: load.cleanup.as_ref().map(|cleanup| Documents {
@@ -217,6 +239,32 @@ pub fn section(load: &LoadState) -> LoadSection {
             remaining: cleanup.remaining_count,
             remaining_ids: cleanup.remaining.clone(),
         }),
+    }
+}
+
+/// How the generator fared.
+fn generator(load: &LoadState) -> GeneratorSection {
+    let waited = load.loop_lateness.quantile(0.99);
+    let (standing, reason) = match load.standing() {
+        Standing::Sound => ("sound", String::new()),
+        Standing::Ceiling { own } => {
+            let own = millis(own);
+            let reason = format!(
+                "users without think time used the generator's core up: the rate is its ceiling, and \
+                 {own:.1} ms (P99) of a response time may be its own"
+            );
+            ("ceiling", reason)
+        }
+        Standing::Invalid(reason) => ("invalid", reason),
+    };
+    let clock = load.start.as_ref().and_then(|start| start.clock);
+    GeneratorSection {
+        standing: standing.into(),
+        reason,
+        loop_lateness_p99_ms: waited.map(millis),
+        busy_intervals: load.busy_intervals,
+        timer_floor_ms: clock.map(|clock| millis(clock.timer())),
+        clock_read_ns: clock.map(|clock| clock.read_ns),
     }
 }
 

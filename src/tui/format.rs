@@ -21,6 +21,16 @@ pub fn latency(value: Option<Duration>) -> String {
     }
 }
 
+/// A time kept by a timer; below what the timer can tell apart there is no figure but that.
+pub fn above(value: Option<Duration>, floor: Option<Duration>) -> String {
+    match floor {
+        Some(floor) if value.is_some_and(|value| value < floor) => {
+            format!("<{}", latency(Some(floor)))
+        }
+        _ => latency(value),
+    }
+}
+
 /// A count of at most five characters: `999`, `12.3k`, `4.5M`.
 pub fn count(n: u64) -> String {
     match n {
@@ -50,6 +60,17 @@ mod tests {
             ("999".into(), "41.2k".into(), "4.5M".into())
         );
         assert_eq!(clock(Duration::from_secs(360_000)), "100:00:00");
+    }
+
+    #[test]
+    fn nothing_is_told_apart_that_the_timer_cannot() {
+        let (short, long) = (Duration::from_micros(400), Duration::from_micros(1_100));
+        assert_eq!(above(Some(short), Some(long)), "<1.1 ms");
+        assert_eq!(above(Some(long), Some(short)), "1.1 ms");
+        assert_eq!(
+            (above(Some(short), None), above(None, Some(long))),
+            ("400 us".into(), "-".into())
+        );
     }
 
     proptest! {

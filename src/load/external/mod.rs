@@ -98,6 +98,7 @@ impl ExternalPhase {
             scenarios: services.iter().map(|(name, service)| (name.clone(), *service)).collect(),
             left_out: plan.left_out.clone(),
             models: course.scenarios.iter().map(|ready| ready.model.clone()).collect(),
+            clock: None,
         })));
         log::info!("{}", self.version);
         let mut course = course;
@@ -119,7 +120,7 @@ impl ExternalPhase {
         }
         Ok(context.events.with_state(|state| {
             let load = state.phase(self.kind).and_then(|phase| phase.load.as_ref());
-            outcome(load.unwrap_or(&LoadState::default()), playing.early.take(), 0)
+            outcome(load.unwrap_or(&LoadState::default()), playing.early.take())
         }))
     }
 

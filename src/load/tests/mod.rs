@@ -4,6 +4,7 @@
 mod arrivals;
 mod closed;
 mod control;
+mod distributions;
 mod executors;
 mod overload;
 mod queue;
@@ -46,7 +47,7 @@ use crate::config::{Config, LoadOptions, PhaseKind, parse};
 use crate::platform::connection::{ConnectError, Connection};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::run::clock::PlanClock;
-use crate::run::event::{Iterations, Measurements, ThresholdRow};
+use crate::run::event::{Iterations, Measurements, ScenarioModel, ThresholdRow};
 use crate::run::histogram::Histogram;
 
 pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -104,11 +105,13 @@ pub struct Seen {
     pub steps: BTreeMap<String, Measurements>,
     pub iterations: BTreeMap<String, Iterations>,
     pub lateness: Histogram,
+    pub loop_lateness: Histogram,
     /// Most users of all scenarios at a time.
     pub most_users: u32,
     /// When requests reached the server, after the start.
     pub arrived: Vec<Duration>,
     pub thresholds: Vec<ThresholdRow>,
+    pub models: Vec<ScenarioModel>,
     /// Time of the plan clock at the end.
     pub lasted: Duration,
 }
@@ -279,6 +282,7 @@ async fn drive<F: Future<Output = ()> + 'static>(
         report.length_us = 1_000_000 / u64::from(threads);
         watch.observe(&report, &common.course);
         seen.lateness.add(&report.generator.lateness);
+        seen.loop_lateness.add(&report.generator.loop_lateness);
         for (name, iterations) in &report.iterations {
             seen.iterations.entry(name.clone()).or_default().add(iterations);
         }
@@ -288,6 +292,7 @@ async fn drive<F: Future<Output = ()> + 'static>(
         }
     }
     seen.thresholds = watch.rows();
+    seen.models = common.course.scenarios.iter().map(|ready| ready.model.clone()).collect();
     seen
 }
 

@@ -153,6 +153,25 @@ pub struct LoadStart {
     /// The model of load of each scenario.
     #[serde(default)]
     pub models: Vec<ScenarioModel>,
+    /// What the generator's clock can tell apart; none for an external tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockFloor>,
+}
+
+/// What a clock can tell apart: finer figures are the clock's, not the target's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockFloor {
+    /// What it costs to read it once, nanoseconds.
+    pub read_ns: u32,
+    /// How late a timer is that nothing keeps waiting (median), microseconds.
+    pub timer_us: u32,
+}
+
+impl ClockFloor {
+    /// Lateness below this is the timer's own.
+    pub fn timer(self) -> Duration {
+        Duration::from_micros(self.timer_us.into())
+    }
 }
 
 /// The model of load of a scenario.
@@ -164,6 +183,10 @@ pub struct ScenarioModel {
     pub words: String,
     /// Whether iterations begin by the clock, so that their rate can be changed.
     pub open: bool,
+    /// Whether users send as soon as they have their answer: nothing is intended for a moment, and
+    /// the rate is what target and generator can do.
+    #[serde(default)]
+    pub unpaced: bool,
 }
 
 /// Which requests a series counts.
@@ -385,6 +408,10 @@ pub struct IntervalReport {
 pub struct GeneratorHealth {
     /// From the intended start to the actual send, microseconds.
     pub lateness: Histogram,
+    /// What ready work waited for the generator's loop to get to it, microseconds, the timer's own
+    /// lateness included.
+    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
+    pub loop_lateness: Histogram,
     /// Share of one core that the generator's busiest thread used, in percent.
     pub busiest_thread_percent: f32,
     /// Measurements that were lost because the consumer was too slow.

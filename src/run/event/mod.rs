@@ -23,7 +23,7 @@ pub use chaos::{
 };
 pub use compliance::{ControlResult, ControlStatus};
 pub use load::{
-    CheckCounts, CleanupReport, ErrorKind, GeneratorHealth, IntervalReport, Iterations,
+    CheckCounts, CleanupReport, ClockFloor, ErrorKind, GeneratorHealth, IntervalReport, Iterations,
     LimitReport, LimitStep, LoadEvent, LoadStart, Measurements, ScenarioModel, SeriesInterval,
     SeriesKey, StreamCounts, ThresholdRow,
 };

@@ -52,6 +52,12 @@ pub struct LoadState {
     pub measured_us: u64,
     /// Generator lateness over the whole phase, microseconds.
     pub lateness: Histogram,
+    /// What ready work waited for the generator's loop, over the whole phase, microseconds.
+    #[serde(default)]
+    pub loop_lateness: Histogram,
+    /// Intervals in which a thread of the generator was out of CPU.
+    #[serde(default)]
+    pub busy_intervals: u64,
     /// Generator health of the last interval.
     pub generator: GeneratorHealth,
     /// Measurements lost over the whole phase.
@@ -163,6 +169,8 @@ impl LoadState {
         self.measured_us = self.measured_us.saturating_add(interval.length_us);
         self.users.clone_from(&interval.users);
         self.lateness.add(&interval.generator.lateness);
+        self.loop_lateness.add(&interval.generator.loop_lateness);
+        self.busy_intervals += u64::from(interval.generator.is_busy());
         self.dropped = self.dropped.saturating_add(interval.generator.dropped);
         self.starved = self.starved.saturating_add(interval.generator.starved);
         self.generator = interval.generator.clone();

@@ -3,6 +3,7 @@
 
 mod backup;
 mod chaos;
+mod generator;
 mod load;
 mod narrative;
 mod notify;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use backup::{BackupState, DrillState, StoreState};
 pub use chaos::{ActiveFault, ChaosState, CurrentExperiment};
+pub use generator::Standing;
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};
 pub use narrative::narrate;
 pub use notify::{AlertState, NotifyState};

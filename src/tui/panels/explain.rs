@@ -48,11 +48,12 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     lines(frame, area, app, text);
 }
 
-const NOTES: [&str; 10] = [
+const NOTES: [&str; 11] = [
     "P50, P95, P99: HdrHistogram quantiles, three significant digits, over all finished requests, failed ones too",
     "response time: from the intended start (end of the last request plus think time, pauses left out) to the end",
     "service time: from the moment at which work on the request began (connecting included) to the end",
-    "late: from the intended start to the actual one; it is the generator's fault, never the target's: a late P99 above 20 ms and above a tenth of the response P99, or a thread above 90 % of a core in more than a tenth of the intervals, makes the phase invalid",
+    "late: from the intended start to the actual one; it is the generator's fault, never the target's: a late P99 above 20 ms and above a tenth of the response P99, or a thread above 90 % of a core in more than a tenth of the intervals, makes the phase invalid; below < the timer tells nothing apart",
+    "at its ceiling: users without think time intend no moment and use a core up by design; the rate is then the generator's, and what ready work waited for it (P99, in the line below) may be part of any response time: a threshold on times or rates that breaks there makes the phase invalid, one on failures fails it",
     "first token: from the actual start to the first event with content (one that only names the role is none)",
     "gaps: between two arrivals of content; events that came in one read are together, with no gap between",
     "per token: from first to last content of an answer, divided by its tokens less one; tokens as the answer's usage says, else events",

@@ -97,6 +97,7 @@ impl Story {
                 scenarios: ServiceKind::ALL.map(|kind| (kind.name().to_owned(), kind)).to_vec(),
                 left_out: vec![],
                 models: vec![],
+                clock: None,
             })),
         );
         for second in 0..seconds {

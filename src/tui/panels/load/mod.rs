@@ -14,8 +14,9 @@ use ratatui::text::{Line, Span};
 use super::latency::{NONE_ANSWERED, columns_of};
 use super::{history, lines, split_top};
 use crate::run::histogram::Histogram;
+use crate::run::state::Standing;
 use crate::tui::app::App;
-use crate::tui::format::{count, latency};
+use crate::tui::format::{above, count, latency};
 use crate::tui::view::Figures;
 
 /// A history in fewer rows says nothing.
@@ -105,33 +106,42 @@ fn clock<'a>(
     ])
 }
 
+/// How far the figures can be trusted, by the same rule as the phase's verdict, on what is known now.
 fn generator<'a>(app: &App) -> Vec<Line<'a>> {
     let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
         return Vec::new();
     };
-    let late = load.lateness.quantile(0.99);
-    let busiest = load.generator.busiest_thread_percent;
-    let users: u32 = load.users.values().sum();
-    // The same rule as the phase's verdict follows, on what is known now.
-    let trusted = late.is_none_or(|late| late.as_millis() <= 20) && busiest <= 90.0;
-    let (word, style) = if load.starved > 0 {
-        ("out of descriptors or ports: raise `ulimit -n`", app.theme.bad)
-    } else if trusted {
-        ("trustworthy", app.theme.ok)
-    } else {
-        ("INVALID: the generator is late or out of CPU", app.theme.bad)
+    let floor = load.start.as_ref().and_then(|start| start.clock).map(|clock| clock.timer());
+    let waited = above(load.loop_lateness.quantile(0.99), floor);
+    let (word, style, more) = match load.standing() {
+        Standing::Sound if load.starved > 0 => {
+            ("out of descriptors or ports: raise `ulimit -n`", app.theme.bad, None)
+        }
+        Standing::Sound => ("trustworthy", app.theme.ok, None),
+        Standing::Ceiling { .. } => {
+            let more = format!(
+                "users without think time use its core up: the target may bear more; P99 {waited} of \
+                 a response is its own"
+            );
+            ("AT ITS CEILING", app.theme.warning, Some(more))
+        }
+        Standing::Invalid(reason) => ("INVALID", app.theme.bad, Some(reason)),
     };
     let unsent =
         if load.starved > 0 { format!("   not sent {}", load.starved) } else { String::new() };
     let figures = format!(
-        "   users {users}{unsent}   late P50 {} P99 {}   busiest thread {busiest:.0} %   lost {}",
-        latency(load.lateness.quantile(0.5)),
-        latency(late),
+        "   users {}{unsent}   late P50 {} P99 {}   busiest thread {:.0} %   lost {}",
+        load.users.values().sum::<u32>(),
+        above(load.lateness.quantile(0.5), floor),
+        above(load.lateness.quantile(0.99), floor),
+        load.generator.busiest_thread_percent,
         load.dropped
     );
-    vec![Line::from(vec![
+    let mut text = vec![Line::from(vec![
         Span::styled(" generator  ", app.theme.title),
         Span::styled(word, style),
         Span::styled(figures, app.theme.text),
-    ])]
+    ])];
+    text.extend(more.map(|more| Line::styled(format!("            {more}"), style)));
+    text
 }

@@ -1,0 +1,158 @@
+//! What the generator's own figures say about what it measured.
+
+use std::time::Duration;
+
+use super::LoadState;
+use crate::run::event::GeneratorHealth;
+use crate::run::histogram::Histogram;
+
+/// It is the bottleneck when it is later than this and than a tenth of what it measures.
+const LATE: Duration = Duration::from_millis(20);
+/// A thread that uses more than this share of a core, in percent, cannot keep time.
+const BUSY_PERCENT: f32 = 90.0;
+/// More than one in so many busy intervals is more than a hiccup.
+const BUSY_IN: u64 = 10;
+
+/// With one in so many requests not sent for want of a descriptor or port, the load was not there.
+const STARVED_IN: u64 = 100;
+
+/// How far what a load phase measured is the target's doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    Sound,
+    /// Nothing but users who send as soon as they have their answer, and they used a core of the
+    /// generator up, as they are bound to where the target is fast: the rate is what the generator
+    /// can do, and the target may bear more.
+    Ceiling {
+        /// What of a response time may be the generator's own (P99 of what ready work waited for it).
+        own: Duration,
+    },
+    /// It is not, for this reason.
+    Invalid(String),
+}
+
+impl Standing {
+    /// Whether so long a time as measured may be the generator's own to more than a tenth.
+    pub fn is_own_doing(&self, measured: Duration) -> bool {
+        matches!(self, Self::Ceiling { own } if *own > measured / 10)
+    }
+}
+
+impl GeneratorHealth {
+    /// Whether a thread of it was out of CPU.
+    pub fn is_busy(&self) -> bool {
+        self.busiest_thread_percent > BUSY_PERCENT
+    }
+
+    /// Why it was the bottleneck of requests that took so long at P99 and were intended for moments
+    /// of a plan; none when it was not.
+    pub fn bottleneck(&self, measured: Duration) -> Option<String> {
+        too_late(&self.lateness, &self.loop_lateness, measured)
+            .or_else(|| self.is_busy().then(|| "the generator was out of CPU".into()))
+    }
+}
+
+impl LoadState {
+    /// How far what was measured is the target's doing.
+    pub fn standing(&self) -> Standing {
+        let mut response = Histogram::default();
+        self.series.values().for_each(|series| response.add(&series.response));
+        if self.starved > 0 && self.starved * STARVED_IN >= response.count() + self.starved {
+            return Standing::Invalid(format!(
+                "{} requests could not be sent: this machine was out of descriptors or ports (raise \
+                 `ulimit -n`)",
+                self.starved
+            ));
+        }
+        let Some(measured) = response.quantile(0.99) else { return Standing::Sound };
+        if let Some(reason) = too_late(&self.lateness, &self.loop_lateness, measured) {
+            let reason = format!("{reason}: its figures say nothing about the target");
+            return Standing::Invalid(reason);
+        }
+        if self.busy_intervals * BUSY_IN <= self.intervals {
+            return Standing::Sound;
+        }
+        if self.is_unpaced() {
+            let own = self.loop_lateness.quantile(0.99).unwrap_or_default();
+            return Standing::Ceiling { own };
+        }
+        let (busy, all) = (self.busy_intervals, self.intervals);
+        Standing::Invalid(format!("the generator was out of CPU in {busy} of {all} intervals"))
+    }
+
+    /// Whether no request had a moment for which it was intended.
+    fn is_unpaced(&self) -> bool {
+        let models = self.start.as_ref().map(|start| start.models.as_slice()).unwrap_or_default();
+        !models.is_empty() && models.iter().all(|model| model.unpaced)
+    }
+}
+
+fn too_late(start: &Histogram, wait: &Histogram, measured: Duration) -> Option<String> {
+    let words = |what: &str, histogram: &Histogram| {
+        let late = histogram.quantile(0.99).filter(|late| *late > LATE && *late > measured / 10)?;
+        let (late, measured) = (late.as_millis(), measured.as_millis());
+        Some(format!("{what} (P99 {late} ms of {measured} ms measured)"))
+    };
+    words("the generator was late", start)
+        .or_else(|| words("answers waited for the generator", wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServiceKind;
+    use crate::run::event::{LoadStart, Measurements, ScenarioModel, SeriesKey};
+
+    fn busy(unpaced: &[bool], wait_us: u64, busy_intervals: u64) -> LoadState {
+        let model = |unpaced: &bool| ScenarioModel {
+            scenario: "x".into(),
+            words: "10 users".into(),
+            open: false,
+            unpaced: *unpaced,
+        };
+        let mut load = LoadState { intervals: 100, busy_intervals, ..LoadState::default() };
+        load.start = Some(LoadStart {
+            engine: "built-in".into(),
+            threads: 1,
+            scenarios: Vec::new(),
+            left_out: Vec::new(),
+            models: unpaced.iter().map(model).collect(),
+            clock: None,
+        });
+        let key = SeriesKey { service: ServiceKind::Rag, scenario: "x".into(), step: "s".into() };
+        let mut series = Measurements::default();
+        series.response.record_us(5_000, 1000);
+        load.series.insert(key, series);
+        load.loop_lateness.record_us(wait_us, 1000);
+        load
+    }
+
+    #[test]
+    fn a_core_that_is_used_up_is_a_ceiling_only_where_no_moment_was_intended() {
+        assert_eq!(busy(&[true], 800, 10).standing(), Standing::Sound);
+        let Standing::Ceiling { own } = busy(&[true, true], 800, 11).standing() else {
+            panic!("a loop without think time fills its core by design");
+        };
+        assert!(own >= Duration::from_micros(800) && own < Duration::from_micros(810), "{own:?}");
+        for unpaced in [&[true, false][..], &[false], &[]] {
+            assert!(matches!(busy(unpaced, 800, 11).standing(), Standing::Invalid(_)));
+        }
+    }
+
+    #[test]
+    fn answers_that_wait_for_the_generator_falsify_what_is_measured_whatever_the_model() {
+        for unpaced in [true, false] {
+            let standing = busy(&[unpaced], 25_000, 0).standing();
+            assert!(matches!(standing, Standing::Invalid(_)), "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn at_the_ceiling_times_may_be_the_generators_own() {
+        let standing = busy(&[true], 800, 100).standing();
+        assert!(standing.is_own_doing(Duration::from_millis(5)));
+        assert!(!standing.is_own_doing(Duration::from_millis(9)));
+        assert!(!Standing::Sound.is_own_doing(Duration::ZERO));
+    }
+}
