@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::chat::{self, History};
 use super::cookies::Cookies;
-use super::exchange::{Ask, Failure, Line, expect_success, read_all};
+use super::course::ReadyStep;
+use super::exchange::{Ask, Failure, Line, expect_success};
 use super::mcp::{CallFailure, Session};
 use super::rag;
 use super::recorder::Brought;
@@ -42,12 +43,13 @@ pub struct Luggage {
 pub async fn act(
     common: &Common,
     scenario: usize,
-    step: &Step,
+    ready: &ReadyStep,
     id: &str,
     with: &mut Belongings,
     luggage: &mut Luggage,
     checks: &mut CheckCounts,
 ) -> Result<Brought, Failure> {
+    let step = &ready.step;
     let services = &common.config.services;
     let endpoint = &common.endpoints[scenario];
     let (line, values) = (&mut with.line, &mut luggage.values);
@@ -76,7 +78,8 @@ pub async fn act(
             called.map_err(|failure| expired(failure, session))
         }
         (Step::Request(step), ..) => {
-            request::send(line, endpoint, step, values, &mut with.cookies, checks).await
+            let constant = &ready.constant;
+            request::send(line, endpoint, step, constant, values, &mut with.cookies, checks).await
         }
         _ => health(line, common, scenario).await,
     }
@@ -103,11 +106,9 @@ async fn health(line: &mut Line, common: &Common, scenario: usize) -> Result<Bro
         accept: "*/*",
         headers: HeaderMap::new(),
     };
-    let response = line.send(&ask).await?;
-    let status = response.status();
-    let body = read_all(response.into_body()).await?;
-    expect_success(status)?;
-    Ok(Brought::bytes(body.len()))
+    let answer = line.fetch(&ask).await?;
+    expect_success(answer.status)?;
+    Ok(Brought::bytes(answer.body.len()))
 }
 
 fn endpoint(common: &Common, service: ServiceKind) -> Option<&Endpoint> {

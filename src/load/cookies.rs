@@ -75,6 +75,11 @@ impl Cookies {
         }
     }
 
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Forgets them all.
     pub fn clear(&mut self) {
         self.0.clear();

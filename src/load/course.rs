@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::feeder::{FeederError, Rows};
+use super::request::Constant;
 use super::schedule::{Model, Schedule};
 use crate::config::{Config, Scenario, ServiceKind, SessionLife, Step, ThinkTime, Workload};
 use crate::run::event::{ScenarioModel, SeriesKey};
@@ -75,6 +76,8 @@ pub struct ReadyStep {
     pub series: usize,
     /// Values of earlier steps without which it is not sent.
     pub needs: Vec<String>,
+    /// The request, where it is the same every time.
+    pub constant: Constant,
 }
 
 impl Course {
@@ -189,7 +192,8 @@ impl Course {
             let needs = extracted.iter().filter(|name| text.contains(&format!("{{{name}}}")));
             let needs = needs.cloned().collect();
             extracted.extend(extract.into_iter().cloned());
-            flow.steps.push(ReadyStep { step: step.clone(), series, needs });
+            let constant = Constant::default();
+            flow.steps.push(ReadyStep { step: step.clone(), series, needs, constant });
         }
         flow
     }

@@ -1,5 +1,6 @@
 //! One HTTP exchange of a virtual user, bounded in every direction.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -7,9 +8,11 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::plain::{self, Came, Plain, Stream};
+use super::replay::Replay;
 use crate::platform::connection::{ConnectError, Connection};
 use crate::platform::connector::Connector;
 use crate::platform::endpoint::ResolvedEndpoint;
@@ -39,16 +42,28 @@ impl Failure {
 /// Makes connections: over TCP and TLS, or in memory for tests in virtual time.
 pub trait Dial {
     /// A fresh connection.
-    fn dial(&self) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + '_>>;
+    fn dial(&self) -> Dialling<'_, Connection>;
+
+    /// A fresh stream to speak HTTP/1.1 over in the clear; none where something else is spoken.
+    fn dial_plain(&self) -> Option<Dialling<'_, Box<dyn Stream>>>;
 }
 
+/// Something that is being reached.
+pub type Dialling<'a, T> = Pin<Box<dyn Future<Output = Result<T, ConnectError>> + 'a>>;
+
 impl Dial for Connector {
-    fn dial(&self) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + '_>> {
+    fn dial(&self) -> Dialling<'_, Connection> {
         Box::pin(self.connect())
+    }
+
+    fn dial_plain(&self) -> Option<Dialling<'_, Box<dyn Stream>>> {
+        let reaching = self.connect_plain()?;
+        Some(Box::pin(async { Ok(Box::new(reaching.await?) as Box<dyn Stream>) }))
     }
 }
 
 /// What a request asks for.
+#[derive(Clone, Debug)]
 pub struct Ask {
     /// Method.
     pub method: Method,
@@ -62,11 +77,55 @@ pub struct Ask {
     pub headers: HeaderMap,
 }
 
+/// A whole answer.
+pub struct Whole {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Bytes,
+    head: Head,
+}
+
+/// Headers, taken apart or not yet.
+enum Head {
+    Parsed(HeaderMap),
+    Raw { bytes: Bytes, sets_cookies: bool },
+}
+
+impl Whole {
+    /// An answer whose headers have been taken apart.
+    pub const fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, body, head: Head::Parsed(headers) }
+    }
+
+    /// Its headers.
+    pub fn headers(&self) -> Cow<'_, HeaderMap> {
+        match &self.head {
+            Head::Parsed(headers) => Cow::Borrowed(headers),
+            Head::Raw { bytes, .. } => Cow::Owned(plain::headers(bytes)),
+        }
+    }
+
+    /// Whether it sets cookies.
+    pub fn sets_cookies(&self) -> bool {
+        match &self.head {
+            Head::Parsed(headers) => headers.contains_key(SET_COOKIE),
+            Head::Raw { sets_cookies, .. } => *sets_cookies,
+        }
+    }
+}
+
 /// A virtual user's line to its service: one connection, kept alive, made anew when it is gone.
 pub struct Line {
     dial: Rc<dyn Dial>,
     common: Rc<HeaderMap>,
-    connection: Option<Connection>,
+    connection: Option<Speaking>,
+}
+
+/// Who speaks HTTP over a connection. What begins plain may come to hyper, and stays there.
+enum Speaking {
+    Hyper(Connection),
+    Plain(Plain),
 }
 
 impl Line {
@@ -80,10 +139,90 @@ impl Line {
         self.connection = None;
     }
 
+    /// A request in bytes, where it can be sent as such.
+    pub fn bytes_of(&self, ask: &Ask) -> Option<Vec<u8>> {
+        plain::request(
+            &ask.method,
+            &ask.path,
+            &self.headers(ask),
+            ask.body.as_deref().unwrap_or(&[]),
+        )
+    }
+
+    /// Sends a request and reads its whole answer.
+    pub async fn fetch(&mut self, ask: &Ask) -> Result<Whole, Failure> {
+        let bytes = match &self.connection {
+            Some(Speaking::Hyper(_)) => None,
+            _ => self.bytes_of(ask),
+        };
+        self.fetch_as(ask, bytes.as_deref()).await
+    }
+
+    /// The same with a request that was put into bytes before, where it can be sent as such.
+    pub async fn fetch_as(&mut self, ask: &Ask, bytes: Option<&[u8]>) -> Result<Whole, Failure> {
+        match (bytes, self.plain(bytes.is_some()).await?) {
+            (Some(bytes), Some(plain)) => match plain.exchange(bytes).await {
+                Came::Answer(answer, plain) => {
+                    self.connection = plain.map(Speaking::Plain);
+                    let head = Head::Raw { bytes: answer.head, sets_cookies: answer.sets_cookies };
+                    Ok(Whole { status: answer.status, body: answer.body, head })
+                }
+                Came::Replay(replay) => self.read_again(ask, replay).await,
+            },
+            _ => {
+                let response = self.send(ask).await?;
+                whole(response).await
+            }
+        }
+    }
+
+    /// Takes a usable plain connection out, where there is one or may be one.
+    async fn plain(&mut self, wanted: bool) -> Result<Option<Plain>, Failure> {
+        let usable = match &mut self.connection {
+            _ if !wanted => return Ok(None),
+            Some(Speaking::Hyper(_)) => return Ok(None),
+            Some(Speaking::Plain(plain)) => plain.is_usable().await,
+            None => false,
+        };
+        if !usable {
+            let Some(dialling) = self.dial.dial_plain() else { return Ok(None) };
+            let stream = dialling.await.map_err(unreachable)?;
+            return Ok(Some(Plain::over(stream)));
+        }
+        match self.connection.take() {
+            Some(Speaking::Plain(plain)) => Ok(Some(plain)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Has hyper read what was not plain enough; the connection is its own from then on.
+    async fn read_again(&mut self, ask: &Ask, replay: Replay) -> Result<Whole, Failure> {
+        let handle = replay.handle();
+        let mut connection = Connection::over(replay).await.map_err(unreachable)?;
+        let response = connection.send(self.request(ask)).await;
+        let broken = |error: hyper::Error| broken_off(connection.why_gone().unwrap_or(&error));
+        let whole = whole(response.map_err(broken)?).await?;
+        handle.end();
+        self.connection = Some(Speaking::Hyper(connection));
+        Ok(whole)
+    }
+
     /// Sends a request and returns the head of its answer.
     pub async fn send(&mut self, ask: &Ask) -> Result<Response<Incoming>, Failure> {
-        let reused = match &mut self.connection {
-            Some(connection) => connection.is_usable().await,
+        let reused = match self.connection.take() {
+            Some(Speaking::Hyper(mut connection)) => {
+                let usable = connection.is_usable().await;
+                self.connection = Some(Speaking::Hyper(connection));
+                usable
+            }
+            Some(Speaking::Plain(mut plain)) => {
+                let usable = plain.is_usable().await;
+                if usable {
+                    let connection = Connection::over(plain.into_stream()).await;
+                    self.connection = Some(Speaking::Hyper(connection.map_err(unreachable)?));
+                }
+                usable
+            }
             None => false,
         };
         if !reused {
@@ -102,25 +241,16 @@ impl Line {
 
     async fn connect(&mut self) -> Result<(), Failure> {
         self.connection = None;
-        let dialled = self.dial.dial().await.map_err(|error| {
-            let kind = match error {
-                ConnectError::Name(_) => ErrorKind::Dns,
-                ConnectError::Tcp(_) | ConnectError::Proxy(_) => ErrorKind::Connect,
-                ConnectError::Starved(_) => ErrorKind::Generator,
-                ConnectError::Tls(_) => ErrorKind::Tls,
-                ConnectError::Http(_) => ErrorKind::Protocol,
-            };
-            Failure::new(kind, error.to_string())
-        });
-        self.connection = Some(dialled?);
+        let connection = self.dial.dial().await.map_err(unreachable)?;
+        self.connection = Some(Speaking::Hyper(connection));
         Ok(())
     }
 
     async fn try_send(&mut self, ask: &Ask) -> Result<Response<Incoming>, hyper::Error> {
         let request = self.request(ask);
         match &mut self.connection {
-            Some(connection) => connection.send(request).await,
-            None => std::future::pending().await,
+            Some(Speaking::Hyper(connection)) => connection.send(request).await,
+            _ => std::future::pending().await,
         }
     }
 
@@ -131,21 +261,38 @@ impl Line {
         if let Ok(uri) = ask.path.parse() {
             *request.uri_mut() = uri;
         }
-        let headers = request.headers_mut();
-        headers.clone_from(&self.common);
+        *request.headers_mut() = self.headers(ask);
+        request
+    }
+
+    fn headers(&self, ask: &Ask) -> HeaderMap {
+        let mut headers = HeaderMap::clone(&self.common);
         headers.insert(ACCEPT, HeaderValue::from_static(ask.accept));
         if ask.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers.extend(ask.headers.clone());
-        request
+        headers
     }
 
     fn broken(&mut self, error: &hyper::Error) -> Failure {
         let gone = self.connection.take();
-        let why = gone.as_ref().and_then(Connection::why_gone).unwrap_or(error);
-        broken_off(why)
+        match &gone {
+            Some(Speaking::Hyper(gone)) => broken_off(gone.why_gone().unwrap_or(error)),
+            _ => broken_off(error),
+        }
     }
+}
+
+fn unreachable(error: ConnectError) -> Failure {
+    let kind = match error {
+        ConnectError::Name(_) => ErrorKind::Dns,
+        ConnectError::Tcp(_) | ConnectError::Proxy(_) => ErrorKind::Connect,
+        ConnectError::Starved(_) => ErrorKind::Generator,
+        ConnectError::Tls(_) => ErrorKind::Tls,
+        ConnectError::Http(_) => ErrorKind::Protocol,
+    };
+    Failure::new(kind, error.to_string())
 }
 
 /// What it means that a connection broke.
@@ -178,6 +325,12 @@ pub fn expect_success(status: StatusCode) -> Result<(), Failure> {
     let kind =
         if status.is_server_error() { ErrorKind::ServerStatus } else { ErrorKind::ClientStatus };
     Err(Failure::new(kind, format!("status {}", status.as_u16())))
+}
+
+async fn whole(response: Response<Incoming>) -> Result<Whole, Failure> {
+    let (head, body) = response.into_parts();
+    let body = read_all(body).await?;
+    Ok(Whole::new(head.status, head.headers, body))
 }
 
 /// Reads an answer to its end.

@@ -10,7 +10,7 @@ use reqwest::{Client, StatusCode};
 use tokio::time::Instant;
 
 use super::documents::Documents;
-use super::exchange::{Ask, Failure, Line, expect_success, read_all};
+use super::exchange::{Ask, Failure, Line, expect_success};
 use super::recorder::Brought;
 use super::template::{fill_json, fill_path};
 use crate::config::{Operation, Scratch};
@@ -70,11 +70,9 @@ async fn call(
         accept: "application/json",
         headers: HeaderMap::new(),
     };
-    let response = line.send(&ask).await?;
-    let status = response.status();
-    let body = read_all(response.into_body()).await?;
-    expect_success(status)?;
-    Ok(body.len() as u64)
+    let answer = line.fetch(&ask).await?;
+    expect_success(answer.status)?;
+    Ok(answer.body.len() as u64)
 }
 
 /// Removes what a load phase wrote, and checks that it is gone.

@@ -1,13 +1,15 @@
 //! Steps that are any request: built from data, checked, and mined for values.
 
-use bytes::Bytes;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::cookies::Cookies;
-use super::exchange::{Ask, Failure, Line, expect_success, read_all};
+use super::exchange::{Ask, Failure, Line, Whole, expect_success};
 use super::recorder::Brought;
 use super::values::Values;
 use crate::config::{AnswerCheck, Extraction, Part, RequestStep};
@@ -19,22 +21,58 @@ pub async fn send(
     line: &mut Line,
     endpoint: &ResolvedEndpoint,
     step: &RequestStep,
+    constant: &Constant,
     values: &mut Values,
     cookies: &mut Cookies,
     checks: &mut CheckCounts,
 ) -> Result<Brought, Failure> {
-    let mut ask = ask(endpoint, step, values)?;
-    cookies.add_to(&mut ask.headers, &ask.path);
-    let began = Instant::now();
-    let response = line.send(&ask).await?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = read_all(response.into_body()).await?;
-    let answer = Answer { status, headers, body, took: began.elapsed() };
-    cookies.take_in(&answer.headers);
+    let constant = if cookies.is_empty() { constant.of(line, endpoint, step) } else { None };
+    let began = is_timed(step).then(Instant::now);
+    let whole = match constant {
+        Some((ask, bytes)) => line.fetch_as(ask, bytes.as_deref()).await?,
+        None => {
+            let mut ask = ask(endpoint, step, values)?;
+            cookies.add_to(&mut ask.headers, &ask.path);
+            line.fetch(&ask).await?
+        }
+    };
+    if whole.sets_cookies() {
+        cookies.take_in(&whole.headers());
+    }
+    let took = began.map_or(Duration::ZERO, |began| began.elapsed());
+    let answer = Answer { whole, took };
     let extracted = answer.extract(step, values, checks);
     let checked = answer.check(step, values, checks);
     checked.and(extracted)?;
-    Ok(Brought::bytes(answer.body.len()))
+    Ok(Brought::bytes(answer.whole.body.len()))
+}
+
+/// A request that is the same every time, made once for all users: what it asks, and its bytes where it
+/// can be sent as such.
+#[derive(Clone, Debug, Default)]
+pub struct Constant(OnceLock<Option<(Ask, Option<Vec<u8>>)>>);
+
+impl Constant {
+    /// The request; none where it varies. A line's own headers are the same for all of a scenario.
+    fn of(
+        &self,
+        line: &Line,
+        endpoint: &ResolvedEndpoint,
+        step: &RequestStep,
+    ) -> Option<&(Ask, Option<Vec<u8>>)> {
+        let make = || {
+            let ask = step.is_constant().then(|| ask(endpoint, step, &Values::default()));
+            let ask = ask?.ok()?;
+            let bytes = line.bytes_of(&ask);
+            Some((ask, bytes))
+        };
+        self.0.get_or_init(make).as_ref()
+    }
+}
+
+/// Whether the time that an answer took is looked at.
+fn is_timed(step: &RequestStep) -> bool {
+    step.checks.iter().any(|check| matches!(check, AnswerCheck::MaxTime(_)))
 }
 
 fn ask(endpoint: &ResolvedEndpoint, step: &RequestStep, values: &Values) -> Result<Ask, Failure> {
@@ -104,15 +142,14 @@ fn multipart(parts: &[Part], values: &Values) -> (String, Vec<u8>) {
 
 /// An answer that has been read.
 struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    took: std::time::Duration,
+    whole: Whole,
+    /// How long it took, where that is looked at.
+    took: Duration,
 }
 
 impl Answer {
     fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+        serde_json::from_slice(&self.whole.body).unwrap_or(Value::Null)
     }
 
     /// Keeps the values that a step extracts; one that is not there is a failed check.
@@ -127,7 +164,8 @@ impl Answer {
             let found = match from {
                 Extraction::Json(pointer) => self.json().pointer(pointer).and_then(text_of),
                 Extraction::Header(header) => self
-                    .headers
+                    .whole
+                    .headers()
                     .get(header)
                     .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             };
@@ -141,7 +179,7 @@ impl Answer {
             }
         }
         missing.map_or(Ok(()), |name| {
-            let detail = format!("nothing to extract as `{name}` (status {})", self.status);
+            let detail = format!("nothing to extract as `{name}` (status {})", self.whole.status);
             Err(Failure::new(ErrorKind::Check, detail))
         })
     }
@@ -163,7 +201,7 @@ impl Answer {
         };
         let asks_status = |check: &AnswerCheck| matches!(check, AnswerCheck::Status(_));
         if !step.checks.iter().any(asks_status) {
-            count(expect_success(self.status).err(), false);
+            count(expect_success(self.whole.status).err(), false);
         }
         for check in &step.checks {
             count(self.failure_of(check, values), true);
@@ -175,10 +213,10 @@ impl Answer {
         let unless =
             |holds: bool, detail: String| (!holds).then(|| Failure::new(ErrorKind::Check, detail));
         match check {
-            AnswerCheck::Status(status) if status.holds(self.status.as_u16()) => None,
-            AnswerCheck::Status(_) => expect_success(self.status)
+            AnswerCheck::Status(status) if status.holds(self.whole.status.as_u16()) => None,
+            AnswerCheck::Status(_) => expect_success(self.whole.status)
                 .err()
-                .or_else(|| unless(false, format!("status {}", self.status.as_u16()))),
+                .or_else(|| unless(false, format!("status {}", self.whole.status.as_u16()))),
             AnswerCheck::Json { pointer, equals } => {
                 let whole = self.json();
                 let found = whole.pointer(pointer);
@@ -189,7 +227,7 @@ impl Answer {
             }
             AnswerCheck::Contains(text) => {
                 let text = values.text(text);
-                let holds = memmem(&self.body, text.as_bytes());
+                let holds = memmem(&self.whole.body, text.as_bytes());
                 unless(holds, format!("the answer does not contain `{text}`"))
             }
             AnswerCheck::MaxTime(limit) => {
@@ -214,18 +252,18 @@ fn memmem(whole: &[u8], part: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use bytes::Bytes;
+    use hyper::StatusCode;
     use serde_json::json;
+
+    use super::*;
 
     fn answer(body: &str) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert("location", HeaderValue::from_static("/items/7"));
-        Answer {
-            status: StatusCode::CREATED,
-            headers,
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            took: std::time::Duration::from_millis(40),
-        }
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let whole = Whole::new(StatusCode::CREATED, headers, body);
+        Answer { whole, took: Duration::from_millis(40) }
     }
 
     fn step(more: Value) -> RequestStep {

@@ -367,7 +367,7 @@ impl User {
         let began = Instant::now();
         let flight = Flight::begin(&self.shared);
         let (at, with) = (self.scenario, &mut self.with);
-        let acting = act(common, at, &ready.step, &id, with, luggage, &mut checks);
+        let acting = act(common, at, ready, &id, with, luggage, &mut checks);
         let acted = self.patience.within(began, limit, acting).await;
         let ended = Instant::now();
         self.looked = ended;

@@ -203,7 +203,7 @@ mod tests {
 
     /// Users without think time, and what broke while they used the generator's core up.
     fn at_the_ceiling(metric: &str, own_ms: u64) -> Verdict {
-        let mut load = load(300, 1, 0);
+        let mut load = load(100, 1, 0);
         load.busy_intervals = 100;
         load.start = Some(LoadStart {
             engine: "built-in".into(),
@@ -229,9 +229,9 @@ mod tests {
     fn a_generator_at_its_ceiling_blames_the_target_for_nothing_that_may_be_its_own() {
         assert_eq!(at_the_ceiling("", 2), Verdict::Pass);
         assert_eq!(at_the_ceiling("http_reqs", 2), Verdict::Invalid);
-        assert_eq!(at_the_ceiling("response_time{scenario:chat}", 40), Verdict::Invalid);
+        assert_eq!(at_the_ceiling("response_time{scenario:chat}", 15), Verdict::Invalid);
         assert_eq!(at_the_ceiling("response_time{scenario:chat}", 2), Verdict::Fail);
-        assert_eq!(at_the_ceiling("http_req_failed", 40), Verdict::Fail);
+        assert_eq!(at_the_ceiling("http_req_failed", 15), Verdict::Fail);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::connection::{AbsoluteForm, ConnectError, Connection, Spoken};
 use super::descriptors::Place;
 use super::endpoint::ResolvedEndpoint;
 use super::names::Addresses;
+use super::placed::Placed;
 use super::proxy::Speech;
 use super::tls::{self, TlsError};
 use crate::config::HttpVersion;
@@ -102,6 +103,20 @@ impl Connector {
             Reached::Secured(stream) => Connection::shared(stream, spoken, Some(place)).await,
         };
         Ok(self.shaped(connection?))
+    }
+
+    /// The stream itself, where requests of HTTP/1.1 go over it as they are, one after the other; none
+    /// with TLS, a proxy, another version, or a connection for every request.
+    pub fn connect_plain(&self) -> Option<impl Future<Output = Result<Placed, ConnectError>>> {
+        let settings = &self.endpoint.connection;
+        let between = self.tls.is_some() || self.endpoint.proxy.is_some();
+        let is_plain = !between && settings.keep_alive && settings.http != HttpVersion::Http2;
+        is_plain.then_some(async {
+            let place = Place::take().map_err(ConnectError::Starved)?;
+            let patience = self.endpoint.connection.connect_timeout.get();
+            let stream = self.dial(Instant::now() + patience).await?;
+            Ok(Placed::new(stream, place))
+        })
     }
 
     fn shaped(&self, connection: Connection) -> Connection {

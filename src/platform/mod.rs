@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod endpoint;
 pub mod health;
 pub mod names;
+pub mod placed;
 pub mod probe;
 pub mod proxy;
 pub mod steady;

@@ -7,6 +7,7 @@ mod control;
 mod distributions;
 mod executors;
 mod overload;
+mod plain;
 mod queue;
 mod stall;
 mod steps;
@@ -29,6 +30,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -36,15 +38,16 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::course::Course;
 use super::documents::Documents;
-use super::exchange::Dial;
+use super::exchange::{Dial, Dialling};
 use super::generator::{self, FromThread, Targets, ThreadParts};
 use super::merge::Merge;
+use super::plain::Stream;
 use super::population::Population;
 use super::schedule::Schedule;
 use super::thresholds::ThresholdWatch;
 use super::user::{Common, Gate, Progress};
 use crate::config::{Config, LoadOptions, PhaseKind, parse};
-use crate::platform::connection::{ConnectError, Connection};
+use crate::platform::connection::Connection;
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::run::clock::PlanClock;
 use crate::run::event::{Iterations, Measurements, ScenarioModel, ThresholdRow};
@@ -77,24 +80,32 @@ impl Server {
     }
 }
 
+impl Server {
+    fn accept(&self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let (handler, arrived) = (Rc::clone(&self.handler), Rc::clone(&self.arrived));
+        let answer = service_fn(move |request| {
+            arrived.borrow_mut().push(Instant::now());
+            let answering = handler(request);
+            async move { Ok::<_, Infallible>(answering.await) }
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(server), answer);
+        tokio::task::spawn_local(async move {
+            // Ends with its client.
+            let _ = serving.await;
+        });
+        client
+    }
+}
+
 impl Dial for Server {
-    fn dial(&self) -> Pin<Box<dyn Future<Output = Result<Connection, ConnectError>> + '_>> {
-        Box::pin(async move {
-            let (client, server) = tokio::io::duplex(64 * 1024);
-            let (handler, arrived) = (Rc::clone(&self.handler), Rc::clone(&self.arrived));
-            let answer = service_fn(move |request| {
-                arrived.borrow_mut().push(Instant::now());
-                let answering = handler(request);
-                async move { Ok::<_, Infallible>(answering.await) }
-            });
-            let serving = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(server), answer);
-            tokio::task::spawn_local(async move {
-                // Ends with its client.
-                let _ = serving.await;
-            });
-            Connection::over(client).await
-        })
+    fn dial(&self) -> Dialling<'_, Connection> {
+        Box::pin(Connection::over(self.accept()))
+    }
+
+    fn dial_plain(&self) -> Option<Dialling<'_, Box<dyn Stream>>> {
+        Some(Box::pin(async { Ok(Box::new(self.accept()) as Box<dyn Stream>) }))
     }
 }
 
