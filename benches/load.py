@@ -15,8 +15,8 @@ always does: dashboard attached, thresholds and objectives evaluated, journal wr
 engine and dashboard counts, from start to end. wrk and oha are left out where they are not installed
 (WRK and OHA name them). Everything stays on loopback, bounded in count and time.
 """
-import glob, json, os, platform, pty, re, resource, shutil, signal, statistics, subprocess, sys
-import tempfile, threading, time, urllib.request
+import fcntl, glob, json, os, platform, pty, re, resource, shutil, signal, statistics, struct
+import subprocess, sys, tempfile, termios, threading, time, urllib.request
 
 FLAGS = [a for a in sys.argv[1:] if a.startswith("--")]
 QUICK = "--quick" in FLAGS
@@ -83,8 +83,9 @@ class Run:
             os.sched_setaffinity(0, {CORE})
             os.chdir(self.folder)
             os.environ.update(XDG_STATE_HOME=self.folder + "/state", XDG_RUNTIME_DIR=self.folder)
-            os.environ.update(TERM="xterm-256color", LINES="40", COLUMNS="120")
+            os.environ["TERM"] = "xterm-256color"
             os.execv(PROGRAM, [PROGRAM, "load"])
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.screen = b""
         threading.Thread(target=self.read, daemon=True).start()
         self.engine, self.cpu, self.samples = None, {}, []
@@ -125,7 +126,7 @@ class Run:
         return bool(journal) and '"load":"started"' in open(journal).read(200_000)
 
     def report(self):
-        for path in glob.glob(self.folder + "/**/report.json", recursive=True):
+        for path in glob.glob(self.folder + "/runs/*/production_validation_report.json", recursive=True):
             try:
                 return json.load(open(path))
             except ValueError:

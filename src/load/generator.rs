@@ -112,12 +112,23 @@ pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>) {
 }
 
 /// A timer that waits for the thread as answers do: through its driver, and then behind everything
-/// else that is ready.
+/// else that is ready. So long may those answers have waited that came around then, at most one for
+/// each request in flight: a wait weighs what it hits, as every other figure does.
 async fn feel_pulse(shared: Rc<ThreadShared>) {
+    let mut finished = [0; 2];
+    let mut last: Option<(Duration, usize)> = None;
     loop {
         let due = Instant::now() + PULSE;
         tokio::time::sleep_until(due).await;
-        shared.recorder.borrow_mut().loop_waited(due.elapsed());
+        let (wait, in_flight) = (due.elapsed(), shared.in_flight.get().max(1));
+        let mut recorder = shared.recorder.borrow_mut();
+        let now = recorder.finished();
+        if let Some((waited, then)) = last.replace((wait, in_flight)) {
+            // Those before it, and those that came behind it.
+            let came = now - finished[0];
+            recorder.loop_waited(waited, came.min(then.max(in_flight) as u64));
+        }
+        finished = [finished[1], now];
     }
 }
 

@@ -140,9 +140,8 @@ impl Step {
             self.response.add(at, median.as_secs_f64());
         }
         self.measured.add(&second);
-        let response = second.response.quantile(0.99);
         self.intervals += 1;
-        let limits = response.and_then(|measured| interval.generator.bottleneck(measured));
+        let limits = interval.generator.bottleneck(&second.response);
         self.overloaded += u32::from(limits.is_some());
         self.generator = limits.or(self.generator.take());
     }

@@ -118,7 +118,7 @@ mod tests {
                 let ended = began + Duration::from_micros(*micros);
                 let clocks = Clocks { intended: began, began, ended };
                 recorder.record(*series, clocks, CheckCounts::default(), Ok(Brought::bytes(1)));
-                recorder.loop_waited(Duration::from_micros(*micros));
+                recorder.loop_waited(Duration::from_micros(*micros), 1);
             }
             merge.add(ThreadInterval {
                 thread: thread as u32,

@@ -63,6 +63,7 @@ pub struct Recorder {
     series: Vec<Series>,
     iterations: Vec<IterationSeries>,
     loop_lateness: Dense<u32>,
+    finished: u64,
     /// The first failure of each series and kind since the last interval, for the log.
     examples: BTreeMap<(usize, ErrorKind), String>,
     starved: u64,
@@ -94,7 +95,7 @@ pub struct Measured {
     pub iterations: Vec<Iterations>,
     /// From the intended start to the actual one, microseconds.
     pub lateness: Histogram,
-    /// What ready work waited for the thread, microseconds.
+    /// What answers may have waited for the thread, microseconds.
     pub loop_lateness: Histogram,
     /// One failure of each series and kind.
     pub examples: BTreeMap<(usize, ErrorKind), String>,
@@ -138,6 +139,7 @@ impl Recorder {
             series: (0..series).map(one).collect::<Result<_, _>>()?,
             iterations: (0..scenarios).map(of_scenario).collect::<Result<_, _>>()?,
             loop_lateness: dense()?,
+            finished: 0,
             examples: BTreeMap::new(),
             starved: 0,
         })
@@ -161,6 +163,7 @@ impl Recorder {
             outcome => outcome,
         };
         let Some(series) = self.series.get_mut(at) else { return };
+        self.finished += 1;
         series.response.saturating_record(micros(clocks.ended - clocks.intended));
         series.service_time.saturating_record(micros(clocks.ended - clocks.began));
         series.lateness.saturating_record(micros(clocks.began - clocks.intended));
@@ -193,9 +196,15 @@ impl Recorder {
         }
     }
 
-    /// Counts how long something that was ready waited for the thread.
-    pub fn loop_waited(&mut self, time: Duration) {
-        self.loop_lateness.saturating_record(micros(time));
+    /// Requests that were finished since the beginning.
+    pub const fn finished(&self) -> u64 {
+        self.finished
+    }
+
+    /// Counts how long so many answers may have waited for the thread.
+    pub fn loop_waited(&mut self, time: Duration, answers: u64) {
+        let answers = u32::try_from(answers).unwrap_or(u32::MAX);
+        self.loop_lateness.saturating_record_n(micros(time), answers);
     }
 
     /// Takes out what was measured since the last call.

@@ -20,7 +20,8 @@ pub struct GeneratorSection {
     /// Why it is not sound; empty when it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// What ready work waited for the generator, P99 in milliseconds, its timer's lateness included.
+    /// What answers may have waited for the generator, P99 in milliseconds, its timer's lateness
+    /// included.
     pub loop_lateness_p99_ms: Option<f64>,
     /// Intervals in which one of its threads used more than 90 % of a core.
     pub busy_intervals: u64,

@@ -408,8 +408,8 @@ pub struct IntervalReport {
 pub struct GeneratorHealth {
     /// From the intended start to the actual send, microseconds.
     pub lateness: Histogram,
-    /// What ready work waited for the generator's loop to get to it, microseconds, the timer's own
-    /// lateness included.
+    /// What answers may have waited for the generator's loop to get to them, microseconds: its timer's
+    /// lateness, by the answers that came around then.
     #[serde(default, skip_serializing_if = "Histogram::is_empty")]
     pub loop_lateness: Histogram,
     /// Share of one core that the generator's busiest thread used, in percent.

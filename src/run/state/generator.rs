@@ -25,7 +25,7 @@ pub enum Standing {
     /// generator up, as they are bound to where the target is fast: the rate is what the generator
     /// can do, and the target may bear more.
     Ceiling {
-        /// What of a response time may be the generator's own (P99 of what ready work waited for it).
+        /// What of a response time may be the generator's own (P99 of what answers waited for it).
         own: Duration,
     },
     /// It is not, for this reason.
@@ -45,10 +45,10 @@ impl GeneratorHealth {
         self.busiest_thread_percent > BUSY_PERCENT
     }
 
-    /// Why it was the bottleneck of requests that took so long at P99 and were intended for moments
+    /// Why it was the bottleneck of requests with these response times, which were intended for moments
     /// of a plan; none when it was not.
-    pub fn bottleneck(&self, measured: Duration) -> Option<String> {
-        too_late(&self.lateness, &self.loop_lateness, measured)
+    pub fn bottleneck(&self, response: &Histogram) -> Option<String> {
+        too_late(&self.lateness, &self.loop_lateness, response)
             .or_else(|| self.is_busy().then(|| "the generator was out of CPU".into()))
     }
 }
@@ -65,8 +65,7 @@ impl LoadState {
                 self.starved
             ));
         }
-        let Some(measured) = response.quantile(0.99) else { return Standing::Sound };
-        if let Some(reason) = too_late(&self.lateness, &self.loop_lateness, measured) {
+        if let Some(reason) = too_late(&self.lateness, &self.loop_lateness, &response) {
             let reason = format!("{reason}: its figures say nothing about the target");
             return Standing::Invalid(reason);
         }
@@ -88,14 +87,23 @@ impl LoadState {
     }
 }
 
-fn too_late(start: &Histogram, wait: &Histogram, measured: Duration) -> Option<String> {
+/// More than one request in a hundred was begun late, or has an answer that may have waited: then the
+/// P99 is not the target's.
+fn too_late(start: &Histogram, wait: &Histogram, response: &Histogram) -> Option<String> {
+    let measured = response.quantile(0.99)?;
+    let limit = LATE.max(measured / 10);
     let words = |what: &str, histogram: &Histogram| {
-        let late = histogram.quantile(0.99).filter(|late| *late > LATE && *late > measured / 10)?;
+        let late = histogram.quantile(0.99).unwrap_or_default();
         let (late, measured) = (late.as_millis(), measured.as_millis());
         Some(format!("{what} (P99 {late} ms of {measured} ms measured)"))
     };
-    words("the generator was late", start)
-        .or_else(|| words("answers waited for the generator", wait))
+    if start.quantile(0.99).is_some_and(|late| late > limit) {
+        return words("the generator was late", start);
+    }
+    if wait.at_or_above(limit) * 100 > response.count() {
+        return words("answers waited for the generator", wait);
+    }
+    None
 }
 
 #[cfg(test)]
@@ -145,6 +153,16 @@ mod tests {
         for unpaced in [true, false] {
             let standing = busy(&[unpaced], 25_000, 0).standing();
             assert!(matches!(standing, Standing::Invalid(_)), "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_wait_that_hits_few_answers_falsifies_no_percentile() {
+        let mut load = busy(&[true], 25_000, 0);
+        for (hit, standing) in [(10, true), (11, false)] {
+            load.loop_lateness = Histogram::default();
+            load.loop_lateness.record_us(25_000, hit);
+            assert_eq!(load.standing() == Standing::Sound, standing, "{hit} of 1000");
         }
     }
 

@@ -52,7 +52,7 @@ pub struct LoadState {
     pub measured_us: u64,
     /// Generator lateness over the whole phase, microseconds.
     pub lateness: Histogram,
-    /// What ready work waited for the generator's loop, over the whole phase, microseconds.
+    /// What answers may have waited for the generator's loop, over the whole phase, microseconds.
     #[serde(default)]
     pub loop_lateness: Histogram,
     /// Intervals in which a thread of the generator was out of CPU.
