@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
@@ -34,7 +34,10 @@ fn main() -> io::Result<()> {
 }
 
 async fn serve(port: u16) -> io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
+    // Whoever comes while it stands still waits for an answer, and not for a second SYN.
+    let listener = socket.listen(4096)?;
     println!("{}", listener.local_addr()?.port());
     let truth = Rc::new(RefCell::new(Truth::default()));
     loop {
@@ -96,11 +99,8 @@ async fn say_tokens(
         stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
         let since = (now - last).as_micros() as u64;
         let mut truth = truth.borrow_mut();
-        if at == 0 {
-            truth.first.push(since)
-        } else {
-            truth.gaps.push(since)
-        }
+        let times = if at == 0 { &mut truth.first } else { &mut truth.gaps };
+        times.push(since);
         last = now;
     }
     let usage =
