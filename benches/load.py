@@ -299,7 +299,7 @@ def stall():
         process.send_signal(signal.SIGCONT)
 
     rate = {"executor": "constant-arrival-rate", "rate": 1000, "duration": "10s",
-            "preAllocatedVUs": 100, "maxVUs": 4000}
+            "preAllocatedVUs": 2500, "maxVUs": 4000}
     with Server() as server:
         run = Run(server.port, [{**GET, **rate}], 10)
         run = run.finish(60, lambda: stop(server.process, 4))
