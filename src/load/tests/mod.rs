@@ -9,6 +9,7 @@ mod executors;
 mod overload;
 mod plain;
 mod queue;
+mod sessions;
 mod stall;
 mod steps;
 mod streams;

@@ -1,0 +1,82 @@
+//! MCP sessions that a server forgets: the call that finds out fails, and the next opens another.
+
+use hyper::header::HeaderValue;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::run::event::ErrorKind;
+
+const WORKLOAD: &str = r#"
+think_time: { min: 0s, max: 0s }
+scenarios:
+  - name: mcp
+    service: mcp
+    executor: per-vu-iterations
+    iterations: 30
+    vus: 1
+    flows: [{ name: call, steps: [{ tool: {} }] }]
+"#;
+
+/// What was called, in which session.
+type Calls = Rc<RefCell<Vec<(String, String)>>>;
+
+/// A server that forgets a session after so many calls.
+fn forgetful(calls: &Calls, after: usize) -> Server {
+    let calls = Rc::clone(calls);
+    let sessions = Rc::new(RefCell::new(Vec::<usize>::new()));
+    Server::new(move |request| {
+        let (calls, sessions) = (Rc::clone(&calls), Rc::clone(&sessions));
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.expect("whole").to_bytes();
+            let said: Value = serde_json::from_slice(&body).expect("JSON-RPC");
+            let method = said["method"].as_str().unwrap_or_default().to_owned();
+            let session = head.headers.get("mcp-session-id").and_then(|id| id.to_str().ok());
+            calls.borrow_mut().push((method.clone(), session.unwrap_or_default().to_owned()));
+            let result = |result: Value| {
+                whole(
+                    200,
+                    &json!({ "jsonrpc": "2.0", "id": said["id"], "result": result }).to_string(),
+                )
+            };
+            let mut sessions = sessions.borrow_mut();
+            let known = session.and_then(|id| id.parse::<usize>().ok());
+            match (method.as_str(), known) {
+                ("initialize", _) => {
+                    let mut answer = result(json!({ "protocolVersion": "2025-06-18" }));
+                    let id = HeaderValue::from(sessions.len());
+                    answer.headers_mut().insert("mcp-session-id", id);
+                    sessions.push(0);
+                    answer
+                }
+                ("notifications/initialized", Some(_)) => whole(202, ""),
+                ("tools/call", Some(id)) if sessions[id] < after => {
+                    sessions[id] += 1;
+                    result(json!({ "content": [] }))
+                }
+                _ => whole(404, ""),
+            }
+        }
+    })
+}
+
+#[test]
+fn a_session_that_expired_fails_one_call_and_is_opened_again() {
+    let calls = Calls::default();
+    let seen = play(WORKLOAD, 60, || forgetful(&calls, 9));
+    // Thirty calls: nine in a session, the tenth finds it gone; three times.
+    let of = |step: &str| seen.steps.iter().find(|(name, _)| name.contains(step)).map(|(_, m)| m);
+    let (opened, called) = (of("initialize").expect("opened"), of("tool").expect("called"));
+    assert_eq!((called.requests(), called.failed()), (30, 3));
+    assert_eq!(called.errors, [(ErrorKind::ClientStatus, 3)].into());
+    assert_eq!((opened.requests(), opened.failed()), (3, 0), "a request of its own");
+    let sessions = calls.borrow().iter().filter(|(method, _)| method == "tools/call").fold(
+        BTreeMap::<String, usize>::new(),
+        |mut sessions, (_, session)| {
+            *sessions.entry(session.clone()).or_default() += 1;
+            sessions
+        },
+    );
+    let expected = ["0", "1", "2"].map(|id| (id.to_owned(), 10));
+    assert_eq!(sessions, expected.into(), "each call names its session");
+}
