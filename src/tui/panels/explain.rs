@@ -38,6 +38,13 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
             }
         }
     }
+    let load = app.load_phase().and_then(|phase| phase.load.as_ref());
+    if let Some(limit) = load.and_then(|load| load.limit.as_ref()) {
+        let state = if limit.complete { "found" } else { "still looking" };
+        let steps = limit.steps.len();
+        say(&format!("largest sustained rate: {}", limit.words()), " ", app.theme.accent);
+        say(&format!("{state}, {steps} steps; {LIMIT}"), "   ", app.theme.text);
+    }
     let n = app.load().all_now.n;
     let now =
         format!("now: the last {RECENT_INTERVALS} intervals of one second, here {n} requests");
@@ -47,6 +54,8 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let text = page(rows, app.explain_page, area, "e turns the page, Esc closes", app);
     lines(frame, area, app, text);
 }
+
+const LIMIT: &str = "an interval: the largest rate of flows that was borne, and the smallest that was not; the first third of a step is not judged; a rate is not borne when a threshold or the promised P99 breaks, more than 1 % of requests fail or of flows find no free user, or requests in flight and response time both grow (slope above 0 with 95 % confidence)";
 
 const NOTES: [&str; 11] = [
     "P50, P95, P99: HdrHistogram quantiles, three significant digits, over all finished requests, failed ones too",
