@@ -67,6 +67,24 @@ fn a_signal_aborts_in_good_order() {
 }
 
 #[test]
+fn a_threshold_that_says_so_stops_the_load_after_its_delay() {
+    let place = Workplace::new();
+    let threshold = "workloads.mixed.thresholds={response_time: [{threshold: p(50)<0.001, \
+                     abortOnFail: true, delayAbortEval: 3s}]}";
+    let (code, out, err) = ended(place.headless(600, &["--set", threshold]));
+    assert_eq!(code, Some(1), "{out}\n{err}");
+    let report = report(&place.run());
+    let phase = &report["phases"][0];
+    let reason = phase["reason"].as_str().unwrap_or_default();
+    assert_eq!(phase["status"], "fail", "{reason}");
+    assert!(reason.starts_with("stopped early: response_time"), "{reason}");
+    let seconds = phase["seconds"].as_f64().expect("a number");
+    assert!((3.0..120.0).contains(&seconds), "after its delay, long before the end: {seconds} s");
+    assert_eq!(phase["load"]["documents"]["remaining"], 0);
+    place.wait_until_nothing_runs();
+}
+
+#[test]
 fn a_headless_run_whose_owner_is_killed_ends_by_itself() {
     let place = Workplace::new();
     let mut child = place.headless(600, &[]);
