@@ -6,6 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::{Path as Segment, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -38,6 +39,10 @@ enum Fault {
     Forgets,
     /// A restore changes a value.
     Alters,
+    /// Its last backup is two days old; the new one is good.
+    LongAgo,
+    /// It says that it is done, and has left the one of two days ago only.
+    Stale,
 }
 
 /// The service.
@@ -97,7 +102,7 @@ async fn back_up(
     if service.fault == Fault::Refuses {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "not today" })));
     }
-    if service.fault != Fault::MakesNone {
+    if !matches!(service.fault, Fault::MakesNone | Fault::Stale) {
         let of = service.of.clone();
         let content = tokio::task::spawn_blocking(move || dump(&of)).await.expect("dumped");
         let mut sum = format!("{:x}", Sha256::digest(&content));
@@ -193,6 +198,12 @@ impl Stage {
         let bucket = self.bucket().await;
         for name in ["nightly/redis-2.jsonl", "nightly/redis-2.jsonl.sha256"] {
             let _ = bucket.delete_object(name).await;
+        }
+        if matches!(fault, Fault::LongAgo | Fault::Stale) {
+            let old = folder.join("redis-1.jsonl");
+            std::fs::write(&old, "{\"key\": \"of two days ago\"}\n".repeat(9)).expect("written");
+            let then = std::time::SystemTime::now() - Duration::from_secs(48 * 3600);
+            std::fs::File::open(&old).and_then(|file| file.set_modified(then)).expect("set");
         }
         let service = Service {
             fault,
@@ -291,8 +302,15 @@ async fn a_service_is_asked_waited_for_checked_restored_from_and_compared() {
         (Fault::WrongChecksum, "fail", "says 0000"),
         (Fault::Forgets, "fail", "1 missing"),
         (Fault::Alters, "fail", "1 changed"),
+        (
+            Fault::LongAgo,
+            "fail",
+            "equal one by one; the last backup was 2880 min old, and the promised",
+        ),
+        (Fault::Stale, "fail", "older than the trigger"),
     ] {
-        let (code, store) = stage.drill(fault, true).await;
+        let in_bucket = !matches!(fault, Fault::LongAgo | Fault::Stale);
+        let (code, store) = stage.drill(fault, in_bucket).await;
         assert_eq!((code, &store["verdict"]), (Some(1), &json!(verdict)), "{fault:?}: {store}");
         let reason = store["reason"].as_str().expect("a reason");
         assert!(reason.contains(words), "{fault:?}: {reason}");

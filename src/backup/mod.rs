@@ -16,4 +16,5 @@ mod undo;
 
 pub use dry_run::dry_run;
 pub use phase::{BackupOptions, BackupPhase};
+pub use service::format;
 pub use undo::{Cleaned, clean_leftovers};

@@ -172,7 +172,9 @@ fn order(
     let promises = promises(&config)?;
     let armed = arm(&config, "--arm", options.arm.as_deref())?;
     let in_place = arm(&config, "--arm-in-place", options.arm_in_place.as_deref())?;
-    let plan = Plan::new(&config.phases, scope, &options.skip);
+    let times = if config.backup.way == BackupWay::Both { 2 } else { 1 };
+    let plan = Plan::new(&config.phases, scope, &options.skip)
+        .with_room_for(config.backup.documents, times);
     if plan.phases.iter().all(|phase| phase.skip || phase.kind == PhaseKind::Slo) {
         return Err(CliError::usage("every phase is left out: there is nothing to run"));
     }

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{PhaseKind, Phases, TimeSpan};
 
+/// Least time box of a backup drill for each document that it puts into the stores: several times what
+/// it takes on two cores.
+const DRILL_PER_DOCUMENT_US: u64 = 20_000;
+
 /// What a run is going to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -107,6 +111,21 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The same with a time box in which a backup drill of so many documents, done so many times, can
+    /// end: a large one is not cut off by the length that is right for a small one.
+    #[must_use]
+    pub fn with_room_for(mut self, documents: u64, times: u64) -> Self {
+        let least = documents.saturating_mul(DRILL_PER_DOCUMENT_US).saturating_mul(times);
+        for phase in &mut self.phases {
+            if phase.kind == PhaseKind::Backup {
+                phase.length_us = phase.length_us.max(least);
+            }
+        }
+        self
+    }
+}
+
 impl Scope {
     fn name(&self) -> String {
         match self {
@@ -144,6 +163,18 @@ mod tests {
         assert_eq!(run_kinds(&Scope::Only(vec![Mixed]), &[]), [Mixed, Slo]);
         assert_eq!(run_kinds(&Scope::Only(vec![Chaos]), &[]), [Chaos]);
         assert_eq!(run_kinds(&Scope::Quick, &[Mixed, Backup]), [Security, Slo]);
+    }
+
+    #[test]
+    fn the_time_box_of_a_drill_follows_its_size() {
+        let plan = || Plan::new(&Phases::default(), &Scope::Only(vec![PhaseKind::Backup]), &[]);
+        let of = |plan: Plan, kind| plan.phases.iter().find(|p| p.kind == kind).map(|p| p.length());
+        let small = of(plan().with_room_for(1000, 2), PhaseKind::Backup);
+        assert_eq!(small, of(plan(), PhaseKind::Backup), "as configured");
+        let large = of(plan().with_room_for(100_000, 2), PhaseKind::Backup);
+        assert_eq!(large, Some(Duration::from_secs(4000)));
+        let others = of(plan().with_room_for(100_000, 2), PhaseKind::Chaos);
+        assert_eq!(others, of(plan(), PhaseKind::Chaos));
     }
 
     #[test]

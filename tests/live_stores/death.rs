@@ -8,7 +8,7 @@ use shakedown::backup::stores;
 use shakedown::config::StoreKind;
 
 use super::bystanders::{assert_same, fingerprint, plant};
-use super::stores::{Drill, Intake, difference, live, skip};
+use super::drill_of::{Drill, Intake, difference, live, skip};
 
 /// Time in which an answer must have come, or an error.
 const IN_TIME: Duration = Duration::from_secs(60);

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::bystanders::{assert_same, fingerprint, plant};
-use super::stores::{Drill, Intake, live, skip};
+use super::drill_of::{Drill, Intake, live, skip};
 
 /// Time in which an answer must have come, or an error.
 const IN_TIME: Duration = Duration::from_secs(60);

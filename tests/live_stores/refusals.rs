@@ -7,7 +7,7 @@ use shakedown::backup::stores::{DrillError, Namespace};
 use shakedown::config::{SecretSource, Store, StoreKind};
 use shakedown::platform::store::{minio, neo4j, postgres, redis as redis_client};
 
-use super::stores::{Drill, TIMEOUT, live, names, open, skip};
+use super::drill_of::{Drill, TIMEOUT, live, names, open, skip};
 
 fn refusal<T: std::fmt::Debug>(done: Result<T, DrillError>) -> String {
     match done {

@@ -3,7 +3,7 @@
 use shakedown::backup::stores::open;
 use shakedown::config::StoreKind;
 
-use super::stores::{Drill, TIMEOUT, difference, live_tls, names, skip};
+use super::drill_of::{Drill, TIMEOUT, difference, live_tls, names, skip};
 
 /// Variables with the authority that signed the servers' certificate, with one that did not, and with
 /// none.

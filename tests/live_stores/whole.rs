@@ -15,7 +15,7 @@ use shakedown::run::state::StoreState;
 
 use super::bystanders::{assert_same, fingerprint, plant};
 use super::death::Server;
-use super::stores::live;
+use super::drill_of::live;
 use super::support::{Workplace, ended, engine_pid, report, signal, text, wait_for};
 
 /// Kills in the suite; more by the environment variable of that name.

@@ -1,8 +1,14 @@
 //! The practice platform's stores, by the unchanged clients that the drill uses for real ones.
 
+#[path = "../support/stores.rs"]
+mod drill_of;
+#[path = "../support/identity.rs"]
+mod identity;
 mod minio;
 mod neo4j;
 mod qdrant;
+#[path = "../support/records.rs"]
+mod records;
 mod redis;
 #[path = "../support/mod.rs"]
 mod support;
@@ -67,6 +73,15 @@ impl Drop for Up {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         let _ = self.process.wait();
+    }
+}
+
+/// Seed, backup and restore are identity for random records of every type that a store has.
+#[test]
+fn random_records_come_back_from_the_files_alone() {
+    let up = Up::new();
+    for kind in [StoreKind::Redis, StoreKind::Qdrant, StoreKind::Neo4j, StoreKind::Minio] {
+        identity::is_identity(kind, up.store(kind), 24);
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Course<'a> {
     pub archive: Option<Archive>,
     pub disaster: Option<Instant>,
     pub restored: Option<Holding>,
+    /// What is wrong however well the drill itself ends: a backup older than is promised.
+    pub broken_promise: Option<String>,
 }
 
 impl Drill {
@@ -101,6 +103,7 @@ impl Drill {
             archive: None,
             disaster: None,
             restored: None,
+            broken_promise: None,
         }
     }
 
@@ -212,6 +215,10 @@ impl Course<'_> {
         let stopped = self.gate.over();
         let step = self.reporter.step();
         verdict::decide(&mut self.report, step, outcome, stopped);
+        if let Some(promise) = &self.broken_promise {
+            self.report.verdict = self.report.verdict.max(Verdict::Fail);
+            self.report.reason += &format!("; {promise}");
+        }
         self.reporter.emit(BackupEvent::StoreFinished(Box::new(self.report.clone())));
         Ended { report: self.report, documents: self.restored.map(|holding| holding.documents) }
     }

@@ -9,6 +9,8 @@ use flate2::read::MultiGzDecoder;
 use crate::config::ArtefactFormat;
 
 const BLOCK: usize = 512;
+/// Longest line that is held in memory.
+const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 /// Polynomial of Redis' CRC-64 (Jones), bits reversed. Source: Redis, `crc64.c`.
 const JONES: u64 = 0x95ac_9329_ac4b_c9b5;
 
@@ -17,7 +19,14 @@ const JONES: u64 = 0x95ac_9329_ac4b_c9b5;
 /// # Errors
 /// What is not as the format has it.
 pub fn check(path: &Path, format: ArtefactFormat) -> io::Result<&'static str> {
-    let file = BufReader::with_capacity(1 << 18, File::open(path)?);
+    read(BufReader::with_capacity(1 << 18, File::open(path)?), format)
+}
+
+/// The same of what a file holds.
+///
+/// # Errors
+/// What is not as the format has it.
+pub fn read(file: impl BufRead, format: ArtefactFormat) -> io::Result<&'static str> {
     match format {
         ArtefactFormat::PgDump => begins(file, b"PGDMP").map(|()| "a custom dump of PostgreSQL"),
         ArtefactFormat::Zstd => {
@@ -70,7 +79,8 @@ fn tar(mut file: impl Read) -> io::Result<()> {
             return Err(wrong(format!("the header of entry {} is broken", entries + 1)));
         }
         let size = size(&block[124..136]).ok_or_else(|| wrong("a size is no number"))?;
-        let padded = size.div_ceil(BLOCK as u64) * BLOCK as u64;
+        let padded = size.div_ceil(BLOCK as u64).checked_mul(BLOCK as u64);
+        let padded = padded.ok_or_else(|| wrong("an entry is larger than can be"))?;
         let skipped = io::copy(&mut file.by_ref().take(padded), &mut io::sink())?;
         if skipped < padded {
             return Err(wrong("it ends in the middle of an entry"));
@@ -133,15 +143,18 @@ fn crc_table() -> [u64; 256] {
     })
 }
 
-fn json_lines(file: impl BufRead) -> io::Result<()> {
-    let mut lines = 0_u64;
-    for line in file.split(b'\n') {
-        let line = line?;
+fn json_lines(mut file: impl BufRead) -> io::Result<()> {
+    let (mut lines, mut line) = (0_u64, Vec::new());
+    while file.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? > 0 {
         lines += 1;
-        if !line.is_empty() {
+        if line.len() as u64 == MAX_LINE_BYTES {
+            return Err(wrong(format!("line {lines}: longer than {MAX_LINE_BYTES} bytes")));
+        }
+        if !line.trim_ascii().is_empty() {
             serde_json::from_slice::<serde::de::IgnoredAny>(&line)
                 .map_err(|error| wrong(format!("line {lines}: {error}")))?;
         }
+        line.clear();
     }
     if lines > 0 { Ok(()) } else { Err(wrong("it is empty")) }
 }

@@ -4,7 +4,7 @@
 mod artefact;
 mod bucket;
 mod call;
-mod format;
+pub mod format;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,23 +88,24 @@ impl ServiceDrill {
         all.filter(|artefact| artefact.store == kind).cloned().collect()
     }
 
-    /// How old the last backup is before a new one is asked for.
+    /// How old the last backup is before a new one is asked for. Older than the promised RPO, it says
+    /// that a disaster now would cost more than is promised, however good the new one is.
     async fn note_age(&self, all: &mut [One<'_>]) {
         for one in all {
             let mut ages = Vec::new();
             for wanted in self.artefacts(one.course.kind()) {
                 ages.extend(last_change(&wanted).await.and_then(|at| at.elapsed().ok()));
             }
-            let note = match (ages.into_iter().min(), self.rpo) {
-                (Some(age), Some(rpo)) if age > rpo => format!(
-                    "the last backup was {} min old, and the promised RPO is {} min",
-                    age.as_secs() / 60,
-                    rpo.as_secs() / 60
-                ),
-                (Some(age), _) => format!("the last backup was {} min old", age.as_secs() / 60),
-                (None, _) => "there was no backup before".into(),
+            let Some(age) = ages.into_iter().min() else {
+                one.course.report.notes.push("there was no backup before".into());
+                continue;
             };
-            one.course.report.notes.push(note);
+            let mut words = format!("the last backup was {} min old", age.as_secs() / 60);
+            if let Some(rpo) = self.rpo.filter(|rpo| age > *rpo) {
+                words += &format!(", and the promised RPO is {} min", rpo.as_secs() / 60);
+                one.course.broken_promise = Some(words.clone());
+            }
+            one.course.report.notes.push(words);
         }
     }
 

@@ -6,6 +6,7 @@ mod postgres;
 mod qdrant;
 mod redis;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::archive::ArchiveError;
 use super::record::Record;
 use crate::config::{Store, StoreKind};
 use crate::platform::store::StoreError;
+use crate::run::event::BackupFile;
 
 /// The names under which a drill works in one store. They are made from the run's id, nothing else
 /// is ever touched, and the marker is read back before anything is destroyed.
@@ -105,6 +107,15 @@ impl Room {
     }
 }
 
+/// What a store's own form of a backup came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Native {
+    /// In one line.
+    pub words: String,
+    /// The files that it consists of.
+    pub files: Vec<BackupFile>,
+}
+
 /// Takes the records that a store holds, one by one.
 pub trait RecordSink: Send {
     /// Takes a record.
@@ -166,6 +177,22 @@ pub trait DrillStore: Send + Sync {
 
     /// Reads everything in the namespace, in an order in which it can be written again.
     async fn read(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError>;
+
+    /// How many times over what is put into it takes room there during a drill.
+    fn copies(&self) -> u64 {
+        1
+    }
+
+    /// Backs the namespace up in the store's own form besides, restores that beside the original, and
+    /// reads it from there, named as the original is; then removes what was made for that. None where
+    /// the drill knows no such form. Refused where this user may not.
+    async fn native(
+        &self,
+        _folder: &Path,
+        _sink: &mut dyn RecordSink,
+    ) -> Result<Option<Native>, DrillError> {
+        Ok(None)
+    }
 
     /// How many records there are in the namespace, as the server counts them (as [`Self::read`]
     /// counts, without its definitions).

@@ -3,8 +3,10 @@
 //! a server that normalises leaves them as they are.
 
 mod collection;
+mod snapshot;
 mod values;
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +16,7 @@ use qdrant_client::qdrant::{
 };
 use qdrant_client::{Qdrant, QdrantError};
 
-use super::{DrillError, DrillStore, Identity, Namespace, RecordSink, Room};
+use super::{DrillError, DrillStore, Identity, Namespace, Native, RecordSink, Room};
 use crate::backup::record::{Record, Value};
 use crate::config::{Store, StoreKind};
 use crate::platform::store::{StoreError, qdrant, retried, within};
@@ -129,11 +131,30 @@ impl QdrantStore {
         Ok(())
     }
 
-    async fn read_points(&self, name: &str, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
+    /// The definition of a collection, as that of the short name.
+    async fn read_collection(
+        &self,
+        full: &str,
+        name: &str,
+        sink: &mut dyn RecordSink,
+    ) -> Result<(), DrillError> {
+        let info = retried(is_transient, || self.grpc().collection_info(full)).await;
+        let info = info.map_err(said("collection"))?.result;
+        let missing = || DrillError::Wrong(format!("collection {name}: no description"));
+        sink.take(collection::read(name, info.ok_or_else(missing)?)?)
+    }
+
+    /// The points of a collection, as those of the short name.
+    async fn read_points(
+        &self,
+        full: &str,
+        name: &str,
+        sink: &mut dyn RecordSink,
+    ) -> Result<(), DrillError> {
         let kind = format!("point {name}");
         let mut offset: Option<PointId> = None;
         loop {
-            let mut request: ScrollPoints = ScrollPointsBuilder::new(self.full_name(name))
+            let mut request: ScrollPoints = ScrollPointsBuilder::new(full)
                 .limit(PAGE)
                 .with_payload(true)
                 .with_vectors(true)
@@ -153,13 +174,7 @@ impl QdrantStore {
 
     /// The snapshots of a collection stay behind it on the server's disk.
     async fn delete(&self, full_name: &str) -> Result<(), DrillError> {
-        let snapshots =
-            self.grpc().list_snapshots(full_name).await.map_err(said("list snapshots"))?;
-        for snapshot in snapshots.snapshot_descriptions {
-            let request =
-                qdrant_client::qdrant::DeleteSnapshotRequestBuilder::new(full_name, snapshot.name);
-            self.grpc().delete_snapshot(request).await.map_err(said("delete a snapshot"))?;
-        }
+        self.delete_snapshots(full_name).await?;
         let deleted = self.grpc().delete_collection(full_name).await;
         deleted.map_err(said("delete a collection"))?;
         Ok(())
@@ -266,16 +281,25 @@ impl DrillStore for QdrantStore {
     async fn read(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
         let names = self.collections().await?;
         for name in &names {
-            let full_name = self.full_name(name);
-            let info = retried(is_transient, || self.grpc().collection_info(&full_name)).await;
-            let info = info.map_err(said("collection"))?.result;
-            let missing = || DrillError::Wrong(format!("collection {name}: no description"));
-            sink.take(collection::read(name, info.ok_or_else(missing)?)?)?;
+            self.read_collection(&self.full_name(name), name, sink).await?;
         }
         for name in &names {
-            self.read_points(name, sink).await?;
+            self.read_points(&self.full_name(name), name, sink).await?;
         }
         Ok(())
+    }
+
+    fn copies(&self) -> u64 {
+        // A snapshot of it, and what is recovered from that.
+        3
+    }
+
+    async fn native(
+        &self,
+        folder: &Path,
+        sink: &mut dyn RecordSink,
+    ) -> Result<Option<Native>, DrillError> {
+        self.snapshots(folder, sink).await.map(Some)
     }
 
     async fn count(&self) -> Result<u64, DrillError> {
