@@ -178,6 +178,18 @@ fn what_is_deleted_whole_is_named_by_the_run() {
     assert!(dropped.starts_with("quoted(&self.names.name())"), "{}", &dropped[..60]);
 }
 
+/// No shell reads what others wrote, and nothing is printed over a dashboard.
+#[test]
+fn no_shell_is_started_and_nothing_is_printed() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in ["backup", "platform"].iter().flat_map(|room| sources(&src.join(room))) {
+        let code = code(&fs::read_to_string(&file).expect("readable"));
+        for banned in ["println!(", "print!(", "\"sh\"", "\"bash\"", "\"-c\""] {
+            assert!(!code.contains(banned), "{}: {banned}", file.display());
+        }
+    }
+}
+
 #[test]
 fn what_the_list_is_for_is_found() {
     for bad in [

@@ -7,6 +7,7 @@ mod identity;
 mod minio;
 mod neo4j;
 mod qdrant;
+mod read_only;
 #[path = "../support/records.rs"]
 mod records;
 mod redis;

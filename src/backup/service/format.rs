@@ -230,4 +230,15 @@ mod tests {
         assert!(checked(b"PGDMP\x01", ArtefactFormat::PgDump).is_ok());
         assert!(checked(b"PGDM", ArtefactFormat::PgDump).is_err());
     }
+
+    #[test]
+    fn an_entry_larger_than_can_be_is_refused() {
+        let mut archive = tarred(b"");
+        archive[124..136].copy_from_slice(&[0x80, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+        archive[148..156].fill(b' ');
+        let sum: u64 = archive[..BLOCK].iter().map(|byte| u64::from(*byte)).sum();
+        archive[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let error = checked(&archive, ArtefactFormat::Tar).expect_err("refused").to_string();
+        assert!(error.contains("larger than can be"), "{error}");
+    }
 }

@@ -1,17 +1,18 @@
 //! A store in memory that can be made to do what real ones do on their bad days.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
 use crate::backup::record::{Record, Value};
 use crate::backup::stores::{
-    DrillError, DrillStore, Identity, Namespace, RecordSink, Room, is_definition,
+    DrillError, DrillStore, Identity, Namespace, Native, RecordSink, Room, is_definition,
 };
 use crate::backup::subject::{OpenStore, Undo};
 use crate::config::StoreKind;
 use crate::platform::store::StoreError;
+use crate::run::event::BackupFile;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +47,10 @@ pub enum Fault {
     Harms,
     /// It has so little room.
     Narrow,
+    /// Its own form of a backup lacks a record.
+    NativeLoses,
+    /// This user may not back up in the store's own form.
+    NativeRefused,
 }
 
 #[derive(Default)]
@@ -217,6 +222,22 @@ impl DrillStore for Fake {
         self.call("read").await?;
         let records = self.lock().records.clone();
         records.into_iter().try_for_each(|record| sink.take(record))
+    }
+
+    async fn native(
+        &self,
+        _folder: &Path,
+        sink: &mut dyn RecordSink,
+    ) -> Result<Option<Native>, DrillError> {
+        self.call("native").await?;
+        if self.fault == Some(Fault::NativeRefused) {
+            return Err(DrillError::Refused("HTTP 403".into()));
+        }
+        let records = self.lock().records.clone();
+        let lost = usize::from(self.fault == Some(Fault::NativeLoses));
+        records.into_iter().skip(lost).try_for_each(|record| sink.take(record))?;
+        let file = BackupFile { name: "own".into(), bytes: 1, sha256: String::new() };
+        Ok(Some(Native { words: "in its own form".into(), files: vec![file] }))
     }
 
     async fn count(&self) -> Result<u64, DrillError> {

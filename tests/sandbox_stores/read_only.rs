@@ -1,0 +1,181 @@
+//! Users that may only read: a gate before the store answers each write as the real server does one of
+//! such a user (Neo4j Community and an S3 of one's own cannot be told to in a test), and lets the rest
+//! through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use shakedown::config::{Store, StoreKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::Up;
+use super::support::{Workplace, report, text};
+
+/// Writes that were refused.
+type Refused = Arc<AtomicUsize>;
+
+/// Before an S3: what changes something is denied.
+async fn gate_of_minio(store: &Store, refused: Refused) -> Store {
+    async fn through(State((to, refused)): State<(String, Refused)>, request: Request) -> Response {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            refused.fetch_add(1, Ordering::Relaxed);
+            let denied = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code>\
+                <Message>Access Denied.</Message></Error>";
+            return (StatusCode::FORBIDDEN, denied).into_response();
+        }
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        // The host is part of the signature: it stays what the client wrote.
+        let client = reqwest::Client::new();
+        let asked = client.request(request.method().clone(), format!("{to}{path}"));
+        let answer = asked.headers(request.headers().clone()).send().await.expect("an answer");
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.expect("a body");
+        (status, headers, Body::from(body)).into_response()
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let routes = Router::new().fallback(through).with_state((store.url.clone(), refused));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Store { url, ..store.clone() }
+}
+
+/// Before a Neo4j: a query that writes is forbidden.
+async fn gate_of_neo4j(store: &Store, refused: Refused) -> Store {
+    let (_, there) = store.url.split_once("://").expect("a scheme");
+    let there = there.trim_end_matches('/').to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("bolt://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(&there).await.expect("it listens");
+            tokio::spawn(bolt(near, far, Arc::clone(&refused)));
+        }
+    });
+    Store { url, ..store.clone() }
+}
+
+/// One connection, message by message. Only one side speaks at a time.
+async fn bolt(near: TcpStream, far: TcpStream, refused: Refused) -> Option<()> {
+    let ((mut near_in, mut near_out), (mut far_in, mut far_out)) =
+        (near.into_split(), far.into_split());
+    let (mut asked, mut agreed) = ([0; 20], [0; 4]);
+    near_in.read_exact(&mut asked).await.ok()?;
+    far_out.write_all(&asked).await.ok()?;
+    far_in.read_exact(&mut agreed).await.ok()?;
+    near_out.write_all(&agreed).await.ok()?;
+    let mut failed = false;
+    loop {
+        let message = next(&mut near_in).await?;
+        let kind = *message.get(1)?;
+        let query = String::from_utf8_lossy(&message).to_uppercase();
+        let writes =
+            ["CREATE ", "DELETE ", " SET ", "DROP "].iter().any(|word| query.contains(word));
+        failed &= kind != RESET;
+        if kind == RUN && writes && !failed {
+            failed = true;
+            refused.fetch_add(1, Ordering::Relaxed);
+            send(&mut near_out, &forbidden()).await?;
+        } else if failed {
+            send(&mut near_out, &[0xb0, IGNORED]).await?;
+        } else {
+            send(&mut far_out, &message).await?;
+            // GOODBYE has no answer; PULL has as many as there are rows, and one more.
+            while kind != GOODBYE {
+                let answer = next(&mut far_in).await?;
+                let is_row = answer.get(1) == Some(&RECORD);
+                send(&mut near_out, &answer).await?;
+                if !is_row {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+const RUN: u8 = 0x10;
+const RESET: u8 = 0x0f;
+const GOODBYE: u8 = 0x02;
+const RECORD: u8 = 0x71;
+const IGNORED: u8 = 0x7e;
+
+/// What Neo4j says to a user with the role `reader`.
+fn forbidden() -> Vec<u8> {
+    let mut failure = vec![0xb1, 0x7f, 0xa2];
+    for text in [
+        "code",
+        "Neo.ClientError.Security.Forbidden",
+        "message",
+        "Write operations are not allowed for user 'reader' with roles [PUBLIC, reader].",
+    ] {
+        failure.extend([0xd0, u8::try_from(text.len()).expect("short")]);
+        failure.extend(text.as_bytes());
+    }
+    failure
+}
+
+async fn next(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
+    let mut whole = Vec::new();
+    loop {
+        let length = usize::from(from.read_u16().await.ok()?);
+        if length == 0 && !whole.is_empty() {
+            return Some(whole);
+        }
+        let at = whole.len();
+        whole.resize(at + length, 0);
+        from.read_exact(&mut whole[at..]).await.ok()?;
+    }
+}
+
+async fn send(to: &mut OwnedWriteHalf, message: &[u8]) -> Option<()> {
+    for chunk in message.chunks(usize::from(u16::MAX)) {
+        to.write_u16(chunk.len() as u16).await.ok()?;
+        to.write_all(chunk).await.ok()?;
+    }
+    to.write_u16(0).await.ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_may_only_read_ends_in_a_clear_verdict_and_nothing_is_left() {
+    let up = Up::new();
+    for kind in [StoreKind::Minio, StoreKind::Neo4j] {
+        let refused = Refused::default();
+        let gated = match kind {
+            StoreKind::Minio => gate_of_minio(up.store(kind), Arc::clone(&refused)).await,
+            _ => gate_of_neo4j(up.store(kind), Arc::clone(&refused)).await,
+        };
+        let place = Workplace::new();
+        let mut stores = shakedown::config::Stores::default();
+        *stores.slot(kind) = Some(gated);
+        let config = json!({
+            "target": { "name": "read only", "environment": "staging" },
+            "stores": serde_json::to_value(&stores).expect("JSON"),
+        });
+        let path = place.path().join("shakedown.yaml");
+        std::fs::write(&path, config.to_string()).expect("written");
+        let mut command = place.command(&["backup", "--headless", "--documents", "3", "--config"]);
+        command.arg(&path);
+        let output = tokio::task::spawn_blocking(move || command.output().expect("runs"));
+        let output = output.await.expect("over");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{kind}: {said}");
+        assert!(refused.load(Ordering::Relaxed) > 0, "{kind}: nothing was tried: {said}");
+        let report = report(&place.run());
+        let phases = report["phases"].as_array().expect("phases");
+        let phase = phases.iter().find(|phase| phase["phase"] == "backup").expect("a drill");
+        let store = &phase["backup"][0]["stores"][0];
+        assert_eq!(store["verdict"], "inconclusive", "{kind}: {store}");
+        let reason = store["reason"].as_str().unwrap_or_default().to_lowercase();
+        assert!(reason.contains("denied") || reason.contains("not allowed"), "{kind}: {reason}");
+        assert_eq!(store["residue"], Value::Array(vec![]), "{kind}: {store}");
+        let undo = place.path().join("state/shakedown/undo-drill");
+        assert_eq!(std::fs::read_dir(undo).map_or(0, Iterator::count), 0, "{kind}: {store}");
+    }
+}
