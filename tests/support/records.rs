@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 use shakedown::backup::record::{Record, Value};
 use shakedown::config::StoreKind;
 
+/// Names and values of a stream's entry.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Lifetimes that end long after the test.
 const FAR_AHEAD_MS: i64 = 4_000_000_000_000;
 
@@ -90,7 +93,7 @@ fn stream() -> impl Strategy<Value = Value> {
         let id = |(ms, number): &(u32, u32)| format!("{ms}-{number}");
         let last = entries.keys().last().map(id).unwrap_or_default();
         let first = entries.keys().next().map(id).unwrap_or_default();
-        let entry = |(at, fields): (&(u32, u32), &Vec<(Vec<u8>, Vec<u8>)>)| {
+        let entry = |(at, fields): (&(u32, u32), &Fields)| {
             let parts = fields.iter().flat_map(|(name, value)| [name, value]);
             let parts = parts.map(|part| Value::Bytes(part.clone()));
             list(std::iter::once(Value::Text(id(at))).chain(parts))
