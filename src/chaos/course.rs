@@ -21,6 +21,9 @@ use crate::run::undo::UndoJournal;
 /// How long the platform is measured after it is steady again.
 const MEASURED_AFTER: Duration = Duration::from_secs(3);
 
+/// How often targets and probes are looked at.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Why an experiment ends before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupt {
@@ -93,7 +96,16 @@ impl Course<'_> {
     /// # Errors
     /// When an operator or a protected target ends the wait.
     pub async fn wait(&mut self, length: Duration) -> Result<(), Interrupt> {
-        let until = Instant::now() + length;
+        self.heeding(tokio::time::sleep(length)).await
+    }
+
+    /// Does something that changes nothing and may be given up: an engine that does not answer is not
+    /// what healing waits for.
+    ///
+    /// # Errors
+    /// When an operator or a protected target ends it.
+    pub async fn heeding<T>(&mut self, doing: impl Future<Output = T>) -> Result<T, Interrupt> {
+        let mut doing = std::pin::pin!(doing);
         loop {
             tokio::select! {
                 biased;
@@ -104,7 +116,7 @@ impl Course<'_> {
                     ControlChange::Command(PhaseCommand::Heal) => return Err(Interrupt::Heal),
                     ControlChange::Wish(Wish::Work) | ControlChange::Command(_) => {}
                 },
-                () = tokio::time::sleep_until(until) => return Ok(()),
+                done = &mut doing => return Ok(done),
             }
         }
     }
@@ -143,6 +155,7 @@ impl Course<'_> {
         result: &mut ExperimentResult,
     ) -> Result<(), Interrupt> {
         let rules = self.chaos().steady;
+        self.cool_down(rules.within.get()).await?;
         let began = Instant::now();
         self.wait(rules.baseline.get()).await?;
         result.before = self.board.figures(began, Instant::now());
@@ -178,6 +191,21 @@ impl Course<'_> {
         self.wait(MEASURED_AFTER).await?;
         result.after = self.board.figures(settled, Instant::now());
         verdict::judge(experiment, &struck, &rules, self.board, result);
+        Ok(())
+    }
+
+    /// Lets the platform come to rest from the experiment before, for as long as it may take to be steady
+    /// again; one that is not by then is found out by the measurement that follows.
+    async fn cool_down(&mut self, most: Duration) -> Result<(), Interrupt> {
+        let since = Instant::now();
+        if self.faults == 0 {
+            return Ok(());
+        }
+        let services: Vec<ServiceKind> =
+            self.context.config.services.endpoints().map(|(service, _)| service).collect();
+        while since.elapsed() < most && self.board.stable_since(&services, since).is_none() {
+            self.wait(LOOK_EVERY).await?;
+        }
         Ok(())
     }
 

@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::helper::{Measured, Said, Task};
-use super::procfs::Process;
 use super::runtime::RuntimeError;
 
 /// This very program, even where its file was replaced since it was started.
@@ -36,7 +35,6 @@ pub struct Lease {
     held: Option<oneshot::Sender<()>>,
     heard: watch::Receiver<Heard>,
     ended: JoinHandle<Result<(), RuntimeError>>,
-    process: Option<Process>,
 }
 
 /// What the helper said so far.
@@ -63,7 +61,6 @@ impl Lease {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| RuntimeError::new(format!("cannot start a helper: {error}")))?;
-        let process = child.id().and_then(Process::now);
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(RuntimeError::new("a helper without pipes"));
         };
@@ -81,7 +78,7 @@ impl Lease {
                 Err(error) => Err(RuntimeError::new(error.to_string())),
             }
         });
-        Self::over(Box::pin(input), BufReader::new(output), ending, process).await
+        Self::over(Box::pin(input), BufReader::new(output), ending).await
     }
 
     /// A helper that was started elsewhere: what is written to it, what it says, and its end. Waits
@@ -93,7 +90,6 @@ impl Lease {
         input: Pin<Box<dyn AsyncWrite + Send>>,
         output: impl AsyncBufRead + Unpin + Send + 'static,
         ending: Ending,
-        process: Option<Process>,
     ) -> Result<Self, RuntimeError> {
         let (sender, mut heard) = watch::channel(Heard::default());
         tokio::spawn(listen(output, sender));
@@ -102,7 +98,7 @@ impl Lease {
         let ended = tokio::spawn(ending);
         let settled = heard.wait_for(|heard| heard.ready || heard.failed.is_some() || heard.silent);
         let settled = timeout(READY_WITHIN, settled).await.map(|heard| heard.map(|h| h.clone()));
-        let lease = Self { held: Some(held), heard, ended, process };
+        let lease = Self { held: Some(held), heard, ended };
         let why = match settled {
             Ok(Ok(Heard { ready: true, .. })) => return Ok(lease),
             Ok(Ok(Heard { failed: Some(why), .. })) => why,
@@ -114,11 +110,6 @@ impl Lease {
         };
         let _ = lease.end().await;
         Err(RuntimeError::new(format!("the helper could not act: {why}")))
-    }
-
-    /// The helper, while it lives, if it is a process of this machine.
-    pub fn process(&self) -> Option<Process> {
-        self.process.filter(|process| process.is_alive())
     }
 
     /// What it measured last.

@@ -6,6 +6,7 @@ mod cgroup;
 mod confine;
 mod course;
 mod dry_run;
+mod faults;
 mod firewall;
 mod guard;
 pub mod helper;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::Board;
-use super::budget;
+use super::budget::Known;
 use super::course::{Course, Interrupt};
 use super::guard::Guard;
 use super::plan::{self, Experiment};
@@ -17,6 +17,7 @@ use super::score;
 use super::undo::Undo;
 use crate::config::{Chaos, ExperimentKind, PhaseKind, RuntimeKind};
 use crate::platform::probe::ServiceProbes;
+use crate::run::error_budget::ErrorBudget;
 use crate::run::event::{
     ChaosEvent, ChaosScore, ChaosStart, EventBody, ExperimentResult, PhaseOutcome, Verdict,
 };
@@ -33,7 +34,10 @@ pub(super) const SEED_OF_CHOICES: u64 = 0xc4a0_5eed;
 const CLAIM_SLACK: Duration = Duration::from_secs(600);
 
 /// The chaos phase.
-pub struct ChaosPhase;
+pub struct ChaosPhase {
+    /// Tells what is left of the error budget over the weeks.
+    pub budget: Arc<dyn ErrorBudget>,
+}
 
 impl Phase for ChaosPhase {
     fn kind(&self) -> PhaseKind {
@@ -42,11 +46,13 @@ impl Phase for ChaosPhase {
 
     fn run(
         &self,
-        context: PhaseContext,
+        mut context: PhaseContext,
     ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
         Box::pin(async move {
-            let began = begin(&context).await;
-            match began {
+            if let Some(outcome) = refused(&mut context, &*self.budget).await {
+                return outcome;
+            }
+            match begin(&context).await {
                 Ok(began) => experiments(context, began).await,
                 Err(RuntimeError(reason)) => PhaseOutcome::new(Verdict::Skipped, reason),
             }
@@ -62,15 +68,24 @@ struct Began {
     claims: Vec<(u64, Undo)>,
 }
 
+/// The end of the phase before its beginning: too little of the error budget is left, or whoever asked
+/// for the end does not wait for a monitoring that does not answer.
+async fn refused(context: &mut PhaseContext, budget: &dyn ErrorBudget) -> Option<PhaseOutcome> {
+    let floor = context.config.chaos.budget_floor_percent?;
+    let state = context.events.with_state(RunState::clone);
+    tokio::select! {
+        known = Known::look(&context.config, &state, budget) => {
+            known.refusal(floor).map(|why| PhaseOutcome::new(Verdict::Skipped, why))
+        }
+        () = context.control.stopped() => {
+            Some(PhaseOutcome::new(Verdict::Aborted, "ended before anything was broken"))
+        }
+    }
+}
+
 async fn begin(context: &PhaseContext) -> Result<Began, RuntimeError> {
     let failed = |error: &dyn std::fmt::Display| RuntimeError::new(error.to_string());
     let chaos = &context.config.chaos;
-    let (floor, availability) =
-        (chaos.budget_floor_percent, context.config.criteria.availability_percent);
-    let refusal = |state: &RunState| budget::refusal(state, floor, availability);
-    if let Some(why) = context.events.with_state(refusal) {
-        return Err(RuntimeError::new(why));
-    }
     let runtime = runtime_of(chaos).await?;
     let targets = runtime.targets().await?;
     if targets.is_empty() {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::IndexedRandom;
 
+use super::faults::{cpu, kill, memory, partition};
 use super::runtime::{Fault, Target};
-use crate::config::{Chaos, CutKind, ExperimentKind, ServiceKind};
+use crate::config::{Chaos, ExperimentKind, ServiceKind};
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,53 +39,17 @@ pub fn experiments(
     let mut planned = Vec::new();
     for kind in &chaos.experiments {
         match kind {
-            ExperimentKind::Kill => planned.push(kill(chaos, &eligible, &mut random)),
-            ExperimentKind::Cpu => {
-                let fault = Fault::Cpu { length: chaos.cpu.length.get() };
-                planned.push(single(chaos, *kind, fault, &eligible, &mut random));
-            }
-            ExperimentKind::Memory => {
-                let fault = Fault::Memory {
-                    bytes: chaos.memory.mebibytes << 20,
-                    length: chaos.memory.length.get(),
-                    allow_oom: chaos.memory.allow_oom,
-                };
-                planned.push(single(chaos, *kind, fault, &eligible, &mut random));
-            }
-            ExperimentKind::Partition => planned.extend(partitions(chaos, &eligible)),
+            ExperimentKind::Kill => planned.push(kill::plan(chaos, &eligible, &mut random)),
+            ExperimentKind::Cpu => planned.push(cpu::plan(chaos, &eligible, &mut random)),
+            ExperimentKind::Memory => planned.push(memory::plan(chaos, &eligible, &mut random)),
+            ExperimentKind::Partition => planned.extend(partition::plan(chaos, &eligible)),
         }
     }
     planned
 }
 
-fn kill(
-    chaos: &Chaos,
-    eligible: &[&Target],
-    random: &mut StdRng,
-) -> Result<Experiment, Impossible> {
-    let mut chosen: Vec<&Target> =
-        eligible.iter().copied().filter(|target| target.unkillable.is_none()).collect();
-    let wanted = chaos.kill.count;
-    if chosen.is_empty() || wanted == 0 {
-        return Err((ExperimentKind::Kill, "there is no target that may be killed".into()));
-    }
-    chosen.shuffle(random);
-    chosen.truncate(wanted);
-    let names: Vec<&str> = chosen.iter().map(|target| target.name.as_str()).collect();
-    let mut notes = Vec::new();
-    if chosen.len() < wanted {
-        notes.push(format!("{} of {wanted}: no more targets may be killed", chosen.len()));
-    }
-    Ok(Experiment {
-        kind: ExperimentKind::Kill,
-        title: format!("kill {}", names.join(", ")),
-        blast: blast(chaos, &chosen),
-        strikes: chosen.into_iter().map(|target| (target.clone(), Fault::Kill)).collect(),
-        notes,
-    })
-}
-
-fn single(
+/// A fault of one target, chosen at random.
+pub(super) fn single(
     chaos: &Chaos,
     kind: ExperimentKind,
     fault: Fault,
@@ -104,74 +69,8 @@ fn single(
     })
 }
 
-fn partitions(chaos: &Chaos, eligible: &[&Target]) -> Vec<Result<Experiment, Impossible>> {
-    let dependencies =
-        chaos.depends_on.iter().flat_map(|(from, to)| to.iter().map(|to| [*from, *to]));
-    let pairs: Vec<[ServiceKind; 2]> = if chaos.partition.pairs.is_empty() {
-        dependencies.collect()
-    } else {
-        chaos.partition.pairs.clone()
-    };
-    let impossible = |why: String| Err((ExperimentKind::Partition, why));
-    if pairs.is_empty() {
-        let why = "expected pairs of services in chaos.partition.pairs, or chaos.depends_on";
-        return vec![impossible(why.into())];
-    }
-    let of = |service: ServiceKind| -> Vec<&Target> {
-        eligible.iter().copied().filter(|target| target.service == Some(service)).collect()
-    };
-    let mut cuts: Vec<(ServiceKind, Vec<ServiceKind>, bool)> = Vec::new();
-    for scenario in &chaos.partition.scenarios {
-        match scenario {
-            CutKind::Pair | CutKind::Reject => {
-                let reject = *scenario == CutKind::Reject;
-                cuts.extend(pairs.iter().map(|[from, to]| (*from, vec![*to], reject)));
-            }
-            CutKind::Isolate => {
-                let callers: BTreeSet<ServiceKind> = pairs.iter().map(|[from, _]| *from).collect();
-                cuts.extend(callers.into_iter().map(|from| {
-                    let peers = pairs.iter().filter(|[of, _]| *of == from).map(|[_, to]| *to);
-                    (from, peers.collect(), false)
-                }));
-            }
-        }
-    }
-    cuts.into_iter()
-        .map(|(from, peers, reject)| {
-            let target = match of(from)[..] {
-                [target] => target,
-                [] => {
-                    let why = format!("no target serves {from}, or it may not be disturbed");
-                    return impossible(why);
-                }
-                // A cut of one of them would be hidden by the others.
-                ref several => {
-                    let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
-                    let names = names.join(", ");
-                    return impossible(format!(
-                        "{names} all serve {from}: expected one of them in chaos.serves"
-                    ));
-                }
-            };
-            let found: Vec<Vec<&Target>> = peers.iter().map(|peer| of(*peer)).collect();
-            if found.iter().any(Vec::is_empty) {
-                return impossible(format!("not every peer of {from} is a target"));
-            }
-            let peers = found.into_iter().flatten().cloned().collect();
-            let fault = Fault::Cut { peers, reject, length: chaos.partition.length.get() };
-            Ok(Experiment {
-                kind: ExperimentKind::Partition,
-                title: fault.words(target),
-                blast: blast(chaos, &[target]),
-                strikes: vec![(target.clone(), fault)],
-                notes: Vec::new(),
-            })
-        })
-        .collect()
-}
-
 /// The services of the targets, and whatever depends on them, directly or not.
-fn blast(chaos: &Chaos, targets: &[&Target]) -> BTreeSet<ServiceKind> {
+pub(super) fn blast(chaos: &Chaos, targets: &[&Target]) -> BTreeSet<ServiceKind> {
     let mut blast: BTreeSet<ServiceKind> = targets.iter().filter_map(|t| t.service).collect();
     loop {
         let before = blast.len();
@@ -190,6 +89,7 @@ fn blast(chaos: &Chaos, targets: &[&Target]) -> BTreeSet<ServiceKind> {
 mod tests {
     use super::*;
     use crate::chaos::runtime::Instance;
+    use crate::config::BlastRadius;
 
     fn targets() -> Vec<Target> {
         let target = |name: &str, service| Target {
@@ -246,6 +146,22 @@ mod tests {
         let kill = plan[0].as_ref().expect("possible");
         assert_eq!((kill.strikes.len(), kill.notes.len()), (2, 1));
         assert!(plan.iter().any(|one| matches!(one, Err((ExperimentKind::Partition, _)))));
+    }
+
+    #[test]
+    fn the_blast_radius_limits_how_many_are_killed_and_says_so() {
+        let killed = |radius| {
+            let chaos = Chaos { blast_radius: radius, ..chaos() };
+            let plan = experiments(&chaos, &targets(), 1);
+            let kill = plan[0].as_ref().expect("possible").clone();
+            (kill.strikes.len(), kill.notes.join(", "))
+        };
+        assert_eq!(killed(BlastRadius::default()), (3, String::new()));
+        let (count, note) = killed(BlastRadius { targets: Some(2), percent: 100.0 });
+        assert_eq!((count, note.as_str()), (2, "2 of 3: chaos.blast_radius allows 2 of 4 targets"));
+        let share = |percent| killed(BlastRadius { targets: None, percent }).0;
+        assert_eq!((share(50.0), share(74.0), share(1.0)), (2, 2, 1));
+        assert_eq!(killed(BlastRadius { targets: Some(3), percent: 25.0 }).0, 1, "the smaller one");
     }
 
     #[test]

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::course::{Course, Interrupt};
+use super::course::{Course, Interrupt, LOOK_EVERY};
 use super::runtime::{Fault, Injection, Prepared, RuntimeError, Target};
 use super::undo::Undo;
 use crate::config::ServiceKind;
 use crate::run::event::{ChaosEvent, MomentKind, Timeline};
 
-/// How often targets and probes are looked at while a fault is there.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often the effect of a fault is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 /// A target without a service of its own is stable when it ran so long.
@@ -46,6 +44,8 @@ pub struct Struck {
     pub refused: Option<String>,
     /// Whether the target was restarted during a fault that does not kill.
     pub restarted: bool,
+    /// Whether somebody removed the target.
+    pub removed: bool,
     /// Connections that the target began each second, before the fault and since.
     pub connections: Option<(f64, f64)>,
     /// What is still used up afterwards, in words.
@@ -75,10 +75,15 @@ impl Course<'_> {
         }
         self.faults += 1;
         let token = format!("shakedown-{}-{}", self.context.run_id, self.faults);
-        let prepared = match self.runtime.prepare(&target, fault, &token).await {
-            Ok(prepared) => prepared,
-            Err(RuntimeError(reason)) => {
+        let runtime = self.runtime;
+        let prepared = match self.heeding(runtime.prepare(&target, fault, &token)).await {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(RuntimeError(reason))) => {
                 struck.refused = Some(reason);
+                return struck;
+            }
+            Err(interrupt) => {
+                struck.interrupted = Some(interrupt);
                 return struck;
             }
         };
@@ -104,8 +109,9 @@ impl Course<'_> {
         let wanted =
             if *fault == Fault::Kill { self.chaos().kill.min_uptime.get() } else { Duration::ZERO };
         let until = Instant::now() + wanted * UPTIME_TRIES;
+        let runtime = self.runtime;
         loop {
-            if let Ok(now) = self.runtime.look(target).await {
+            if let Ok(now) = self.heeding(runtime.look(target)).await? {
                 target.instance = now;
             }
             let missing = wanted.saturating_sub(target.instance.uptime);
@@ -143,6 +149,8 @@ impl Course<'_> {
                 struck.interrupted = watched.err();
                 let reason = match &struck.interrupted {
                     Some(interrupt) => interrupt.words(),
+                    None if struck.removed => "its target was removed".into(),
+                    None if struck.restarted => "its target was restarted or stopped".into(),
                     None if struck.recovery.is_some() => {
                         "it is back; nothing should be left".into()
                     }
@@ -172,7 +180,7 @@ impl Course<'_> {
         self.mark(target, struck, MomentKind::Healed, healed);
         let limit = self.chaos().steady.within.get();
         struck.limit = Some(limit);
-        if struck.interrupted.is_none() {
+        if struck.interrupted.is_none() && !struck.removed {
             let ended = self.until_stable(target, struck, healed, healed + limit).await;
             struck.interrupted = ended.err();
         }
@@ -195,6 +203,7 @@ impl Course<'_> {
         let until = injection.since + fault.length();
         let mut measure_at = injection.since + MEASURE_EVERY;
         let witnesses = self.witnesses(target);
+        let runtime = self.runtime;
         while Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
             self.wait(LOOK_EVERY.min(left)).await?;
@@ -202,11 +211,11 @@ impl Course<'_> {
             // The last measurement comes before the fault ends by itself.
             if Instant::now() >= measure_at && Instant::now() < until {
                 measure_at += MEASURE_EVERY;
-                self.measure(target, fault, undo, injection, struck).await;
-                if let Ok(now) = self.runtime.look(target).await
+                self.measure(target, fault, undo, injection, struck).await?;
+                if let Ok(now) = self.heeding(runtime.look(target)).await?
                     && !now.same_life(&target.instance)
                 {
-                    struck.restarted = true;
+                    (struck.restarted, struck.removed) = (!now.gone, now.gone);
                     let what = target.instance.change(&now).unwrap_or("was restarted");
                     struck.notes.push(format!("{} {what} during the fault", target.name));
                     return Ok(());
@@ -223,8 +232,9 @@ impl Course<'_> {
         undo: &Undo,
         injection: &Injection,
         struck: &mut Struck,
-    ) {
-        let effect = self.runtime.effect(target, fault, undo, injection).await;
+    ) -> Result<(), Interrupt> {
+        let runtime = self.runtime;
+        let effect = self.heeding(runtime.effect(target, fault, undo, injection)).await?;
         struck.connections = effect.connections.or(struck.connections);
         let first = struck.effective != Some(effect.effective);
         // An effect that was there stays proven; the last evidence of it is kept.
@@ -238,6 +248,7 @@ impl Course<'_> {
                 evidence: effect.evidence,
             });
         }
+        Ok(())
     }
 
     async fn watch_kill(
@@ -250,13 +261,15 @@ impl Course<'_> {
         struck.limit = Some(limit);
         struck.effective = Some(false);
         let witnesses = self.witnesses(target);
+        let runtime = self.runtime;
         let mut started = None;
         let mut last = target.instance.clone();
         while killed.elapsed() < limit {
             self.wait(LOOK_EVERY).await?;
             self.detect(target, &witnesses, killed, struck);
-            let Ok(now) = self.runtime.look(target).await else { continue };
+            let Ok(now) = self.heeding(runtime.look(target)).await? else { continue };
             if now.gone {
+                struck.removed = true;
                 struck.notes.push(format!("{} was removed", target.name));
                 return Ok(());
             }

@@ -7,6 +7,7 @@ use crate::chaos;
 use crate::config::{Config, ExperimentKind, PhaseKind};
 use crate::run::plan::Scope;
 use crate::sandbox::{Options, Sandbox};
+use crate::slo::MonitoredBudget;
 
 /// Options of `chaos`.
 #[derive(clap::Args, Clone, Debug)]
@@ -41,6 +42,7 @@ pub fn run(config: &ConfigArgs, display: &DisplayArgs, args: &ChaosArgs) -> Resu
 }
 
 fn dry_run(mut config: Config, embedded: bool, seed: u64) -> Result<Exit, CliError> {
+    let promises = run::promises(&config)?;
     runtime(2)?.block_on(async {
         let mut sandbox = None;
         if embedded {
@@ -50,7 +52,7 @@ fn dry_run(mut config: Config, embedded: bool, seed: u64) -> Result<Exit, CliErr
             config.chaos.sandbox = Some(launched.endpoints().admin.clone());
             sandbox = Some(launched);
         }
-        let lines = chaos::dry_run(&config, seed).await;
+        let lines = chaos::dry_run(&config, promises, seed, &MonitoredBudget).await;
         if let Some(sandbox) = sandbox {
             sandbox.stop().await;
         }

@@ -34,7 +34,7 @@ use crate::run::state_dir::StateDir;
 use crate::run::summary::RunSummary;
 use crate::sandbox::{Options, Sandbox, StoreSource};
 use crate::security::SecurityPhase;
-use crate::slo::{SloJudge, SloPhase, StoreWatch};
+use crate::slo::{MonitoredBudget, SloJudge, SloPhase, StoreWatch};
 
 /// Options of the engine.
 #[derive(clap::Args)]
@@ -215,7 +215,7 @@ fn engine_of(kind: PhaseKind, config: &Config, backup: &BackupOptions) -> Engine
     match kind {
         PhaseKind::Mixed | PhaseKind::Ramping => load::engine(kind, config),
         PhaseKind::Slo => Ok(Arc::new(SloPhase)),
-        PhaseKind::Chaos => Ok(Arc::new(ChaosPhase)),
+        PhaseKind::Chaos => Ok(Arc::new(ChaosPhase { budget: Arc::new(MonitoredBudget) })),
         PhaseKind::Security => Ok(Arc::new(SecurityPhase)),
         PhaseKind::Backup => Ok(Arc::new(BackupPhase(backup.clone()))),
     }

@@ -46,8 +46,11 @@ pub struct Chaos {
     /// How often a second each of these, and each health, is asked. More than 5 makes a background
     /// load of the probes.
     pub probes_per_second: u32,
-    /// Nothing is broken when less than this share of the error budget is left, in percent of what
-    /// `criteria.availability_percent` lets fail, as this run's load before chaos measured it.
+    /// How many targets one experiment may break.
+    pub blast_radius: BlastRadius,
+    /// Nothing is broken when less than this share of the error budget is left, in percent: of what
+    /// `criteria.availability_percent` lets fail, as this run's load before chaos measured it, and of the
+    /// whole window of every availability objective that Prometheus measures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_floor_percent: Option<f64>,
 }
@@ -69,6 +72,7 @@ impl Default for Chaos {
             steady: SteadyRules::default(),
             probes: BTreeMap::new(),
             probes_per_second: 5,
+            blast_radius: BlastRadius::default(),
             budget_floor_percent: None,
         }
     }
@@ -158,6 +162,31 @@ impl ExperimentKind {
 impl fmt::Display for ExperimentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// How many targets one experiment may break; the smaller of both limits holds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BlastRadius {
+    /// So many at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<usize>,
+    /// At most this share of all targets that may be broken, in percent; one always may be.
+    pub percent: f64,
+}
+
+impl Default for BlastRadius {
+    fn default() -> Self {
+        Self { targets: None, percent: 100.0 }
+    }
+}
+
+impl BlastRadius {
+    /// How many of so many may be broken.
+    pub fn of(&self, eligible: usize) -> usize {
+        let share = (eligible as f64 * self.percent / 100.0).floor() as usize;
+        share.max(1).min(self.targets.unwrap_or(usize::MAX))
     }
 }
 

@@ -39,8 +39,8 @@ pub use backup::{
     MAX_DOCUMENTS, PlatformBackup, Restore, Wait,
 };
 pub use chaos::{
-    Chaos, Cpu, CutKind, Docker, ExperimentKind, FirewallChoice, Helpers, Kill, Memory, Partition,
-    Probe, RuntimeKind, SteadyRules,
+    BlastRadius, Chaos, Cpu, CutKind, Docker, ExperimentKind, FirewallChoice, Helpers, Kill,
+    Memory, Partition, Probe, RuntimeKind, SteadyRules,
 };
 pub use compliance::{ComplianceRules, Control, Evidence, RecoveryRules, Required};
 pub use executor::{Arrivals, ExecutorKind, Stage};

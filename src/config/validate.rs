@@ -178,6 +178,17 @@ fn backup(config: &Config, found: &mut Found) {
 fn chaos(config: &Config, found: &mut Found) {
     let rate = (1..=100).contains(&config.chaos.probes_per_second);
     found.check(rate, "chaos.probes_per_second", "expected a number from 1 to 100");
+    let radius = &config.chaos.blast_radius;
+    found.check(
+        radius.targets != Some(0),
+        "chaos.blast_radius.targets",
+        "expected at least 1: leave chaos out with `phases.skip`",
+    );
+    found.check(
+        radius.percent > 0.0 && radius.percent <= 100.0,
+        "chaos.blast_radius.percent",
+        "expected a percentage above 0, to 100",
+    );
     if let Some(floor) = config.chaos.budget_floor_percent {
         found.percent(floor, "chaos.budget_floor_percent");
     }

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod control;
 mod decide;
 pub mod engine;
+pub mod error_budget;
 pub mod event;
 mod file_lock;
 pub mod folder;

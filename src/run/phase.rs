@@ -104,6 +104,18 @@ impl PhaseControl {
         }
     }
 
+    /// Waits until the phase is to end, for one that does nothing meanwhile that a pause would have to
+    /// hold. Cancel-safe.
+    pub async fn stopped(&mut self) {
+        loop {
+            match self.changed().await {
+                Wish::Stop | Wish::StopNow => return,
+                Wish::Pause => self.paused(),
+                Wish::Work => self.resumed(),
+            }
+        }
+    }
+
     /// Waits for the next command; pending for ever when there will be none. Cancel-safe.
     pub async fn command(&mut self) -> PhaseCommand {
         match self.commands.recv().await {

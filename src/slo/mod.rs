@@ -16,6 +16,7 @@ pub use evaluation::{asked, evaluate};
 pub use explain::explain;
 pub use lint::{Finding, Weight, lint};
 pub use phase::{SloJudge, SloPhase};
+pub use prometheus::MonitoredBudget;
 pub use stores::{StoreWatch, gone_with_their_stores, remove_leftovers};
 
 use crate::config::{Criteria, SloDefinitions};

@@ -5,11 +5,11 @@ use std::pin::Pin;
 use super::brake::broken;
 use super::compliance;
 use super::evaluation::{evaluate, with_whole_window};
-use super::prometheus::Prometheus;
+use super::prometheus::whole_windows;
 use crate::config::PhaseKind;
-use crate::run::event::{EventBody, Objective, PhaseOutcome, Verdict, WholeWindow};
+use crate::run::event::{EventBody, Objective, PhaseOutcome, Verdict};
 use crate::run::orchestrator::Judge;
-use crate::run::phase::{Phase, PhaseContext, PhaseControl, Wish};
+use crate::run::phase::{Phase, PhaseContext};
 use crate::run::state::RunState;
 
 /// Evaluates the objectives while load runs.
@@ -42,16 +42,19 @@ impl Phase for SloPhase {
             let look = async {
                 let controls = compliance::check(&context.config, &state).await;
                 context.events.emit(EventBody::ControlsChecked { controls });
-                whole_windows(&state).await
+                match &state.promises {
+                    Some(promises) => whole_windows(promises, |_| true).await,
+                    None => Vec::new(),
+                }
             };
             // Who wants the run to end does not wait for servers that do not answer.
             let whole = tokio::select! {
                 whole = tokio::time::timeout(context.length, look) => whole.unwrap_or_default(),
-                () = stopped(&mut context.control) => Vec::new(),
+                () = context.control.stopped() => Vec::new(),
             };
             let mut objectives = context.events.with_state(evaluate);
-            for (id, whole) in whole {
-                if let Some(objective) = objectives.iter_mut().find(|one| one.id == id) {
+            for (slo, whole) in whole {
+                if let Some(objective) = objectives.iter_mut().find(|one| one.id == slo.id) {
                     with_whole_window(objective, whole);
                 }
             }
@@ -60,36 +63,6 @@ impl Phase for SloPhase {
             outcome
         })
     }
-}
-
-async fn stopped(control: &mut PhaseControl) {
-    loop {
-        match control.changed().await {
-            Wish::Stop | Wish::StopNow => return,
-            // Nothing of this is in anybody's way.
-            Wish::Pause => control.paused(),
-            Wish::Work => control.resumed(),
-        }
-    }
-}
-
-/// What the platform's own monitoring says about the objectives that it measures.
-async fn whole_windows(state: &RunState) -> Vec<(String, WholeWindow)> {
-    let Some(promises) = &state.promises else { return Vec::new() };
-    let measured = promises.slos.iter().filter_map(|slo| Some((slo, slo.prometheus.as_ref()?)));
-    let Some(source) = &promises.prometheus else { return Vec::new() };
-    let prometheus = match Prometheus::new(source) {
-        Ok(prometheus) => prometheus,
-        Err(error) => {
-            log::error!("{error}");
-            return Vec::new();
-        }
-    };
-    let mut whole = Vec::new();
-    for (slo, sli) in measured {
-        whole.push((slo.id.clone(), prometheus.whole_window(slo, sli).await));
-    }
-    whole
 }
 
 fn outcome(objectives: &[Objective]) -> PhaseOutcome {

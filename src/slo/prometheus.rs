@@ -2,14 +2,18 @@
 //! counted, not sampled, so there are no bounds; but what was not scraped is not known, and a limit
 //! between two buckets of a histogram can only be bracketed.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use reqwest::{Client, redirect};
 use serde::Deserialize;
 
-use crate::config::{PrometheusSli, PrometheusSource, Secret, Slo, SloKind, TimeSpan};
+use crate::config::{
+    PrometheusSli, PrometheusSource, Secret, Slo, SloDefinitions, SloKind, TimeSpan,
+};
 use crate::platform::text::{excerpt, with_causes};
 use crate::platform::tls;
+use crate::run::error_budget::{BudgetLeft, ErrorBudget};
 use crate::run::event::{Verdict, WholeWindow};
 
 /// Longest wait for an answer.
@@ -22,7 +26,7 @@ const LEAST_COVERAGE: f64 = 95.0;
 const BURN_WINDOW: &str = "1h";
 
 /// A Prometheus server that can be asked.
-pub struct Prometheus {
+struct Prometheus {
     client: Client,
     url: String,
     bearer: Option<Secret>,
@@ -40,12 +44,51 @@ struct Value {
     value: f64,
 }
 
+/// What the platform's own monitoring says about the objectives that it measures, and that are wanted.
+pub async fn whole_windows(
+    promises: &SloDefinitions,
+    wanted: impl Fn(&Slo) -> bool,
+) -> Vec<(&Slo, WholeWindow)> {
+    let Some(source) = &promises.prometheus else { return Vec::new() };
+    let measured = promises.slos.iter().filter(|slo| wanted(slo));
+    let measured = measured.filter_map(|slo| Some((slo, slo.prometheus.as_ref()?)));
+    let prometheus = Prometheus::new(source);
+    let mut whole = Vec::new();
+    for (slo, sli) in measured {
+        let said = match &prometheus {
+            Ok(prometheus) => prometheus.whole_window(slo, sli).await,
+            Err(error) => nothing(slo, &error.to_string()),
+        };
+        whole.push((slo, said));
+    }
+    whole
+}
+
+/// The error budgets that are left, as the platform's own Prometheus has them.
+pub struct MonitoredBudget;
+
+impl ErrorBudget for MonitoredBudget {
+    fn left<'a>(
+        &'a self,
+        promises: &'a SloDefinitions,
+    ) -> Pin<Box<dyn Future<Output = Vec<BudgetLeft>> + Send + 'a>> {
+        Box::pin(async move {
+            let whole = whole_windows(promises, |slo| slo.kind == SloKind::Availability).await;
+            let left = whole.into_iter().map(|(slo, whole)| BudgetLeft {
+                of: format!("{} over {} by Prometheus", slo.id, whole.window),
+                percent: whole.budget_left_percent.ok_or(whole.reason),
+            });
+            left.collect()
+        })
+    }
+}
+
 impl Prometheus {
     /// Makes ready to ask; nothing is sent yet.
     ///
     /// # Errors
     /// When its token cannot be read.
-    pub fn new(source: &PrometheusSource) -> Result<Self, PrometheusError> {
+    fn new(source: &PrometheusSource) -> Result<Self, PrometheusError> {
         let wrong = |error: &dyn std::fmt::Display| PrometheusError(error.to_string());
         tls::install_provider();
         let client = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).build();
@@ -59,7 +102,7 @@ impl Prometheus {
     }
 
     /// What it says about an objective.
-    pub async fn whole_window(&self, slo: &Slo, sli: &PrometheusSli) -> WholeWindow {
+    async fn whole_window(&self, slo: &Slo, sli: &PrometheusSli) -> WholeWindow {
         match self.measure(slo, sli).await {
             Ok(whole) => whole,
             Err(error) => nothing(slo, &error.to_string()),

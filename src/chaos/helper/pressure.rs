@@ -101,8 +101,10 @@ impl<'a> Pressure<'a> {
 
     fn measure(&self) -> Measured {
         let now = self.group.as_ref().map(Counters::of).unwrap_or_default();
+        let (burned, waited) = self.own.cpu_and_waiting();
         Measured {
-            burned_us: self.own.cpu_and_waiting().0.as_micros() as u64,
+            burned_us: burned.as_micros() as u64,
+            waited_us: waited.as_micros() as u64,
             workers: self.workers() as u64,
             quota: self.group.as_ref().and_then(Cgroup::cpu_quota),
             throttled: now.throttled.saturating_sub(self.before.throttled),

@@ -34,6 +34,8 @@ pub struct Measured {
     pub passed_us: u64,
     /// CPU time that the helper had, microseconds.
     pub burned_us: u64,
+    /// Time that its threads were ready to run and had to wait for it, microseconds.
+    pub waited_us: u64,
     /// Threads that burn.
     pub workers: u64,
     /// CPUs' worth of time that the target's group may use; none without a limit.
@@ -56,6 +58,30 @@ pub struct Measured {
     pub opened_before: f64,
     /// And since.
     pub opened: f64,
+}
+
+impl Measured {
+    /// A helper that burns has to have run or waited for a CPU for this share of the time, in percent.
+    const SATURATED_PERCENT: u64 = 80;
+
+    /// CPU time that it had, in percent of one CPU.
+    pub fn burned_percent(&self) -> u64 {
+        self.burned_us * 100 / self.passed_us.max(1)
+    }
+
+    /// For how much of the time its threads ran or waited for a CPU, in percent: what they got is all
+    /// that the kernel granted, however little that is on a machine that is busy otherwise.
+    pub fn wanted_percent(&self) -> u64 {
+        (self.burned_us + self.waited_us) * 100 / (self.passed_us * self.workers).max(1)
+    }
+
+    /// Whether the CPU is used up: its threads never had enough of it, or a quota was used up in most
+    /// periods (kernels differ in whether they count being throttled as waiting).
+    pub fn saturates(&self) -> bool {
+        let throttled = self.throttled * 100 >= self.periods * Self::SATURATED_PERCENT;
+        self.wanted_percent() >= Self::SATURATED_PERCENT
+            || (self.quota.is_some() && self.periods > 0 && throttled)
+    }
 }
 
 impl Said {

@@ -150,6 +150,8 @@ impl RuntimeError {
 
 /// A fault that can be injected: how it will be undone is known.
 pub struct Prepared {
+    /// What is done, by whom and to what exactly, in words.
+    pub deed: String,
     /// What undoes it.
     pub undo: Undo,
     /// What that does, in words.

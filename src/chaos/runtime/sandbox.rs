@@ -25,8 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BURNERS: usize = 4;
 /// Room in the memory group beside the target and what is used up.
 const SLACK_BYTES: u64 = 64 << 20;
-/// Share of a CPU that the burners must have had.
-const SATURATED_PERCENT: u64 = 70;
 
 #[derive(Deserialize)]
 struct Child {
@@ -143,31 +141,52 @@ impl Runtime for SandboxRuntime {
         Box::pin(async move {
             let process = Self::process(target)?;
             let helper = |pinned, group| Undo::EndHelper { token: token.into(), pinned, group };
-            let (undo, words) = match fault {
-                Fault::Kill => {
-                    (Undo::SandboxRestarts {}, "nothing: its supervisor starts it again".into())
-                }
+            let (name, pid) = (&target.name, process.pid);
+            let (deed, undo, words) = match fault {
+                Fault::Kill => (
+                    format!("SIGKILL to process {pid}"),
+                    Undo::SandboxRestarts {},
+                    "nothing: its supervisor starts it again".into(),
+                ),
                 Fault::Cpu { .. } => {
                     let pinned =
                         Pinned::plan(process).map_err(|e| RuntimeError::new(e.to_string()))?;
-                    let words = format!("end the burner, give {} its CPUs back", target.name);
-                    (helper(Some(pinned), None), words)
+                    (
+                        format!("process {pid} is kept on one CPU, {BURNERS} threads burn there"),
+                        helper(Some(pinned), None),
+                        format!("end the burner, give {name} its CPUs back"),
+                    )
                 }
                 Fault::Memory { bytes, .. } => {
                     enough_memory(*bytes).map_err(RuntimeError::new)?;
                     let group = self.own_group(process, *bytes, token)?;
-                    let words =
-                        format!("end the helper, move {} back to its memory group", target.name);
-                    (helper(None, Some(group)), words)
+                    let (folder, most) = (group.folder.display(), group.limit_bytes >> 20);
+                    (
+                        format!(
+                            "process {pid} goes to the new memory group {folder} of {most} MiB, a \
+                             helper writes to {} MiB there",
+                            bytes >> 20
+                        ),
+                        helper(None, Some(group)),
+                        format!("end the helper, move {name} back to its memory group"),
+                    )
                 }
-                Fault::Cut { peers, .. } => {
+                Fault::Cut { peers, reject, length } => {
                     let links = peers.iter().map(|peer| format!("{}/{}", target.id, peer.id));
                     let links: Vec<String> = links.collect();
-                    let words = format!("open {}", links.join(", "));
-                    (Undo::OpenLinks { admin: self.admin.clone(), links }, words)
+                    let named = links.join(", ");
+                    let how = if *reject { "refuses" } else { "holds up" };
+                    let length = length.as_secs();
+                    (
+                        format!(
+                            "the sandbox {how} what goes over {named}, and opens it after {length} s"
+                        ),
+                        Undo::OpenLinks { admin: self.admin.clone(), links },
+                        format!("open {named}"),
+                    )
                 }
             };
-            Ok(Prepared { undo, undo_words: words, prediction: None })
+            Ok(Prepared { deed, undo, undo_words: words, prediction: None })
         })
     }
 
@@ -246,25 +265,29 @@ impl Runtime for SandboxRuntime {
     }
 }
 
-/// The burners had the CPU, and the target had to wait for it.
+/// The burners always wanted the CPU, and the target had to wait for it.
 fn cpu_effect(target: &Target, injection: &Injection) -> Effect {
-    let helper = injection.lease.as_ref().and_then(Lease::process);
+    let measured = injection.lease.as_ref().and_then(Lease::measured);
     let process = target.instance.pid.and_then(Process::now);
-    let (Some(helper), Some(process)) = (helper, process) else {
-        return Effect::new(false, "the burner or its target is gone");
+    let (Some(measured), Some(process)) = (measured, process) else {
+        return Effect::new(
+            false,
+            "the burner has not measured anything yet, or its target is gone",
+        );
     };
-    let passed = injection.since.elapsed().as_micros().max(1) as u64;
-    let burned = helper.cpu_and_waiting().0.as_micros() as u64 * 100 / passed;
     let (cpu, waiting) = process.cpu_and_waiting();
     let since = |now: Duration, at: usize| {
         (now.as_micros() as u64).saturating_sub(injection.baseline.counters[at]) / 1000
     };
     let (ran, waited) = (since(cpu, 0), since(waiting, 1));
     let evidence = format!(
-        "the burner used {burned} % of one CPU; {} ran {ran} ms and waited {waited} ms for it",
+        "the burner used {} % of one CPU and wanted it {} % of the time; {} ran {ran} ms and waited \
+         {waited} ms for it",
+        measured.burned_percent(),
+        measured.wanted_percent(),
         target.name
     );
-    Effect::new(burned >= SATURATED_PERCENT && waited > 0, evidence)
+    Effect::new(measured.saturates() && waited > 0, evidence)
 }
 
 fn memory_effect(group: &OwnGroup, bytes: u64) -> Effect {

@@ -11,7 +11,9 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::{fixed, lines};
 use crate::config::ServiceKind;
-use crate::run::event::{ExperimentResult, MomentKind, ProbeSecond, SteadyFigures, Timeline};
+use crate::run::event::{
+    ExperimentResult, MomentKind, ProbeSecond, SteadyFigures, Timeline, Verdict,
+};
 use crate::run::state::{ActiveFault, ChaosState, CurrentExperiment};
 use crate::tui::app::App;
 use crate::tui::format::clock;
@@ -52,7 +54,9 @@ fn ascii<'a>(line: Line<'a>, app: &App) -> Line<'a> {
 fn title<'a>(chaos: &ChaosState, app: &App) -> Line<'a> {
     let (runtime, seed, planned) =
         chaos.start.as_ref().map_or(("", 0, 0), |s| (s.runtime.as_str(), s.seed, s.experiments));
-    let number = chaos.current.as_ref().map_or(chaos.results.len() as u32, |c| c.number);
+    // One that a pause has ended is made again, and has more than one result.
+    let last = chaos.results.last().map_or(0, |result| result.number);
+    let number = chaos.current.as_ref().map_or(last, |current| current.number);
     let score = chaos.score.as_ref().map_or_else(String::new, |score| match score.score {
         Some(points) => {
             format!("   resilience {points:.0} of 100, coverage {}/{}", score.covered, score.asked)
@@ -202,8 +206,10 @@ fn details(result: &ExperimentResult) -> String {
     if result.before.is_empty() || result.during.is_empty() {
         return result.reason.clone();
     }
+    let why = if result.verdict == Verdict::Pass { "" } else { &result.reason };
     format!(
-        "before {}, during {}, after {}{}",
+        "{why}{}before {}, during {}, after {}{}",
+        if why.is_empty() { "" } else { "; " },
         availability(&result.before),
         availability(&result.during),
         availability(&result.after),

@@ -45,26 +45,54 @@ impl DockerRuntime {
             Some(_) => Undo::EndHelper { token, pinned: None, group: None },
             None => Undo::RemoveHelpers { address: address.clone(), token },
         };
+        let in_container = "a helper container made of this program";
+        let (killer, helper) = match here {
+            Some(_) => ("this process", "a helper process of this machine"),
+            None => (in_container, in_container),
+        };
+        let pid = target.instance.pid.unwrap_or_default();
         let mut prediction = None;
-        let (undo, undo_words) = match fault {
+        let (deed, undo, undo_words) = match fault {
             Fault::Kill => (
+                format!("SIGKILL to process {pid} of the engine's machine by {killer}"),
                 Undo::StartContainer { then: then(), token },
                 format!("start {} if it stayed down", target.name),
             ),
-            Fault::Cpu { .. } => (end_helper(token), "end the burner".to_owned()),
+            Fault::Cpu { .. } => (
+                format!("{helper} burns in the CPU group of process {pid}"),
+                end_helper(token),
+                "end the burner".to_owned(),
+            ),
             Fault::Memory { bytes, allow_oom, .. } => {
                 prediction = Some(self.predicted(target, here, *bytes, *allow_oom).await?);
-                (end_helper(token), "end the helper, which frees its memory".to_owned())
+                (
+                    format!(
+                        "{helper} writes to {} MiB in the memory group of process {pid}",
+                        bytes >> 20
+                    ),
+                    end_helper(token),
+                    "end the helper, which frees its memory".to_owned(),
+                )
             }
-            Fault::Cut { peers, .. } => {
+            Fault::Cut { peers, reject, length } => {
+                let mut addresses = Vec::new();
                 for peer in peers {
-                    self.addresses(target, peer).await?;
+                    addresses.extend(self.addresses(target, peer).await?);
                 }
                 self.check_network(target).await?;
                 let table = token.replace('-', "_");
                 let by = self.firewall(here)?;
                 let words =
                     format!("remove {} from the namespace of {}", by.words(&table), target.name);
+                let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+                let deed = format!(
+                    "{helper} adds {} in the namespace of process {pid}, which {} all packets from and \
+                     to {}; the kernel ends it after {} s",
+                    by.words(&table),
+                    if *reject { "refuses" } else { "drops" },
+                    addresses.join(", "),
+                    length.as_secs()
+                );
                 let undo = match here {
                     Some(process) => {
                         let namespace = process.network_namespace();
@@ -74,10 +102,10 @@ impl DockerRuntime {
                     }
                     None => Undo::RemoveTableIn { then: then(), token, table },
                 };
-                (undo, words)
+                (deed, undo, words)
             }
         };
-        Ok(Prepared { undo, undo_words, prediction })
+        Ok(Prepared { deed, undo, undo_words, prediction })
     }
 
     /// What a cut is made by: a helper container has nothing but this program in it.

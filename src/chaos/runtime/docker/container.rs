@@ -72,7 +72,7 @@ async fn run(engine: &Engine, name: &str) -> Result<Lease, RuntimeError> {
     let starting = engine.docker.start_container(name, None::<StartContainerOptions>);
     starting.await.map_err(failed)?;
     tokio::spawn(pass_on(attached.output, to));
-    Lease::over(attached.input, BufReader::new(output), ending, None).await
+    Lease::over(attached.input, BufReader::new(output), ending).await
 }
 
 async fn pass_on(

@@ -11,8 +11,6 @@ use crate::chaos::helper::Measured;
 use crate::chaos::lease::Lease;
 use crate::chaos::runtime::{Effect, Fault, Injection, Runtime, RuntimeError, Target};
 
-/// A burner must have had this share of what it could get.
-const SATURATED_PERCENT: u64 = 80;
 /// Memory has to be back within this time of the healing ...
 const FREED_WITHIN: Duration = Duration::from_secs(10);
 /// ... but for a tenth of what it was, or this if that is more.
@@ -75,19 +73,18 @@ impl DockerRuntime {
 }
 
 fn burned(measured: &Measured) -> Effect {
-    let burned = measured.burned_us * 100 / measured.passed_us.max(1);
-    let wanted = measured.quota.unwrap_or(measured.workers as f64).max(0.01);
-    let percent = (burned as f64 / wanted) as u64;
     let Measured { throttled, periods, workers, .. } = measured;
+    let (burned, wanted) = (measured.burned_percent(), measured.wanted_percent());
     let evidence = match measured.quota {
-        Some(_) => format!(
-            "{burned} % of a CPU burned ({percent} % of the quota), throttled in {throttled} of \
-             {periods} periods"
+        Some(quota) => format!(
+            "{burned} % of a CPU burned ({:.0} % of the quota), throttled in {throttled} of {periods} \
+             periods",
+            burned as f64 / quota.max(0.01)
         ),
         None => format!("{burned} % of a CPU burned on {workers} threads; it has no quota"),
     };
-    let throttling = measured.quota.is_none() || throttled * 2 >= *periods;
-    Effect::new(percent >= SATURATED_PERCENT && throttling, evidence)
+    let evidence = format!("{evidence}; ran or waited for a CPU {wanted} % of the time");
+    Effect::new(measured.saturates(), evidence)
 }
 
 fn filled(measured: &Measured, bytes: u64, allow_oom: bool) -> Effect {
@@ -154,18 +151,24 @@ mod tests {
 
     #[test]
     fn an_effect_needs_its_proof() {
-        let burning = |burned_us, throttled| Measured {
+        let burning = |burned_us, waited_us, throttled| Measured {
             passed_us: 1_000_000,
             burned_us,
+            waited_us,
             workers: 1,
             quota: Some(0.5),
             throttled,
             periods: 10,
             ..Measured::default()
         };
-        assert!(burned(&burning(480_000, 9)).effective);
-        assert!(!burned(&burning(480_000, 1)).effective, "it was not throttled");
-        assert!(!burned(&burning(200_000, 9)).effective, "it did not get its share");
+        assert!(burned(&burning(480_000, 510_000, 9)).effective);
+        assert!(burned(&burning(480_000, 0, 9)).effective, "throttled time is not always counted");
+        assert!(burned(&burning(150_000, 840_000, 1)).effective, "a busy machine gives no more");
+        assert!(!burned(&burning(480_000, 0, 1)).effective, "it wanted no more");
+        assert!(!burned(&burning(0, 0, 0)).effective, "it did not run");
+        let free = Measured { quota: None, periods: 0, ..burning(150_000, 840_000, 0) };
+        assert!(burned(&free).effective);
+        assert!(!burned(&Measured { workers: 2, ..free }).effective, "one of two did not run");
         let full = Measured { memory_bytes: 95, ..Measured::default() };
         assert!(filled(&full, 100, false).effective);
         let killed = Measured { oom_kills: 1, ..Measured::default() };

@@ -1,10 +1,11 @@
 //! The helper image: this very binary, with its loader and libraries if it needs any, imported
 //! through the engine's API. No registry is asked, and nothing is expected of a target's image.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use bollard::body_full;
 use bollard::query_parameters::{CreateImageOptions, ListImagesOptions, RemoveImageOptions};
@@ -23,6 +24,8 @@ pub const PROGRAM: &str = "/shakedown";
 /// Where its libraries are.
 pub const LIBRARIES: &str = "/shakedown-libraries";
 const PROGRAM_MODE: u32 = 0o755;
+/// The name of the image that was made of this process.
+static PACKED: OnceLock<String> = OnceLock::new();
 
 /// The name of the helper image on an engine, where it is imported unless it is there.
 ///
@@ -36,17 +39,21 @@ pub async fn ensure(engine: &Engine) -> Result<String, RuntimeError> {
             "the engine at {url} is {theirs}, this program {own}: its helpers cannot run there"
         )));
     }
+    // What this process has packed once is what it is: its file may be another by now, or gone.
+    if let Some(name) = PACKED.get()
+        && is_there(engine, name).await?
+    {
+        return Ok(name.clone());
+    }
     let unreadable = |error: io::Error| RuntimeError::new(format!("the helper image: {error}"));
-    let packed = spawn_blocking(|| pack(Path::new("/proc/self/exe"))).await;
+    let packed = spawn_blocking(pack_this_process).await;
     let packed = packed.map_err(|error| RuntimeError::new(error.to_string()))?;
     let packed = packed.map_err(unreadable)?;
     let digest = Sha256::digest(&packed);
     let tag: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let name = format!("{REPOSITORY}:{tag}");
-    match engine.docker.inspect_image(&name).await {
-        Ok(_) => return Ok(name),
-        Err(error) if is_absent(&error) => {}
-        Err(error) => return Err(failed(error)),
+    if is_there(engine, &name).await? {
+        return Ok(PACKED.get_or_init(|| name).clone());
     }
     let options = CreateImageOptions {
         from_src: Some("-".into()),
@@ -59,7 +66,15 @@ pub async fn ensure(engine: &Engine) -> Result<String, RuntimeError> {
     while let Some(step) = progress.next().await {
         step.map_err(failed)?;
     }
-    Ok(name)
+    Ok(PACKED.get_or_init(|| name).clone())
+}
+
+async fn is_there(engine: &Engine, name: &str) -> Result<bool, RuntimeError> {
+    match engine.docker.inspect_image(name).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Removes the helper images of an engine, and says what is left of them.
@@ -95,6 +110,12 @@ fn architecture() -> &'static str {
         "aarch64" => "arm64",
         other => other,
     }
+}
+
+/// What this process runs, also where its file was replaced or removed since it was started. Named by
+/// number: for the loader, itself would be the loader.
+fn pack_this_process() -> io::Result<Vec<u8>> {
+    pack(Path::new(&format!("/proc/{}/exe", std::process::id())))
 }
 
 /// A root file system of a program, its loader and its libraries.
@@ -160,7 +181,6 @@ fn short(bytes: &[u8], at: usize) -> u16 {
 
 /// What the loader finds for a program: `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)`.
 fn libraries(loader: &Path, program: &Path) -> io::Result<Vec<(String, PathBuf)>> {
-    let program = fs::read_link(program).unwrap_or_else(|_| program.to_owned());
     let output = Command::new(loader).arg("--list").arg(program).output()?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -185,8 +205,8 @@ mod tests {
 
     #[test]
     fn a_program_is_packed_with_all_that_it_needs_and_runs_from_there() {
-        let packed = pack(Path::new("/proc/self/exe")).expect("packed");
-        assert_eq!(packed, pack(Path::new("/proc/self/exe")).expect("packed"), "always the same");
+        let packed = pack_this_process().expect("packed");
+        assert_eq!(packed, pack_this_process().expect("packed"), "always the same");
         let folder = tempfile::tempdir().expect("temporary folder");
         tar::Archive::new(packed.as_slice()).unpack(folder.path()).expect("unpacked");
         let program = folder.path().join("shakedown");
@@ -201,6 +221,20 @@ mod tests {
             .output()
             .expect("runs");
         assert!(output.status.success(), "{output:?}");
+    }
+
+    #[test]
+    fn a_program_is_packed_whose_file_is_gone() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("sleeps");
+        std::fs::copy("/bin/sleep", &file).expect("copied");
+        let whole = pack(&file).expect("packed");
+        let mut child = Command::new(&file).arg("1000").spawn().expect("starts");
+        std::fs::remove_file(&file).expect("removed");
+        let packed = pack(Path::new(&format!("/proc/{}/exe", child.id())));
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert!(packed.expect("packed") == whole, "the same, whatever became of the file");
     }
 
     #[test]
