@@ -47,7 +47,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let unchecked = unchecked(app);
     let taken = [&right, &unchecked].map(|text| UnicodeWidthStr::width(text.as_str()));
     let left_width = width.saturating_sub(taken.iter().sum::<usize>() + 1);
-    let left = fixed(&app.glyphs.text(&format!(" shakedown  {what}")), left_width);
+    // What is cut keeps its distance from the clock.
+    let left =
+        fixed(&app.glyphs.text(&format!(" shakedown  {what}")), left_width.saturating_sub(1));
+    let left = fixed(&left, left_width);
     let line = Line::from(vec![
         Span::styled(unchecked, app.theme.bad),
         Span::styled(left, app.theme.title),

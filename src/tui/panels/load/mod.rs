@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::latency::{NONE_ANSWERED, columns_of};
-use super::{history, lines, split_top};
+use super::{flowed, history, lines, split_top};
 use crate::run::histogram::Histogram;
 use crate::run::state::Standing;
 use crate::tui::app::App;
@@ -21,6 +21,9 @@ use crate::tui::view::Figures;
 
 /// A history in fewer rows says nothing.
 const HISTORY_ROWS: u16 = 8;
+
+/// What the keys do here.
+const KEYS: &str = " (v: next service, b: other phase, e: explains)";
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -40,11 +43,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let mut rest = area;
     let parts = [
         selected(app, &title, area.width),
-        generator(app),
+        generator(app, area.width),
         limit::block(app, area.width),
         thresholds::block(app, area.width),
         scenarios::block(app, area.width),
-        streams::block(app),
+        streams::block(app, area.width),
         steps::block(app, area.width),
     ];
     for part in parts {
@@ -60,7 +63,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 fn selected<'a>(app: &App, title: &str, width: u16) -> Vec<Line<'a>> {
-    let heading = format!("{title}, last 10 s (v: next service, b: other phase, e: what it means)");
+    let mut heading = format!("{title}, last 10 s");
+    if heading.len() + KEYS.len() <= usize::from(width) {
+        heading += KEYS;
+    }
     let mut text = vec![Line::styled(heading, app.theme.title)];
     let services = &app.load().services;
     let Some(service) = services.get(app.service % services.len().max(1)) else { return text };
@@ -107,7 +113,7 @@ fn clock<'a>(
 }
 
 /// How far the figures can be trusted, by the same rule as the phase's verdict, on what is known now.
-fn generator<'a>(app: &App) -> Vec<Line<'a>> {
+fn generator<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
         return Vec::new();
     };
@@ -127,21 +133,28 @@ fn generator<'a>(app: &App) -> Vec<Line<'a>> {
         }
         Standing::Invalid(reason) => ("INVALID", app.theme.bad, Some(reason)),
     };
-    let unsent =
-        if load.starved > 0 { format!("   not sent {}", load.starved) } else { String::new() };
-    let figures = format!(
-        "   users {}{unsent}   late P50 {} P99 {}   busiest thread {:.0} %   lost {}",
-        load.users.values().sum::<u32>(),
-        above(load.lateness.quantile(0.5), floor),
-        above(load.lateness.quantile(0.99), floor),
-        load.generator.busiest_thread_percent,
-        load.dropped
-    );
+    let mut figures =
+        vec![word.to_owned(), format!("users {}", load.users.values().sum::<u32>())];
+    if load.starved > 0 {
+        figures.push(format!("not sent {}", load.starved));
+    }
+    figures.extend([
+        format!(
+            "late P50 {} P99 {}",
+            above(load.lateness.quantile(0.5), floor),
+            above(load.lateness.quantile(0.99), floor)
+        ),
+        format!("busiest thread {:.0} %", load.generator.busiest_thread_percent),
+        format!("lost {}", load.dropped),
+    ]);
+    let mut rows = flowed(&figures, usize::from(width).saturating_sub(12)).into_iter();
+    let first = rows.next().unwrap_or_default().split_off(word.len());
     let mut text = vec![Line::from(vec![
         Span::styled(" generator  ", app.theme.title),
         Span::styled(word, style),
-        Span::styled(figures, app.theme.text),
+        Span::styled(first, app.theme.text),
     ])];
+    text.extend(rows.map(|row| Line::styled(format!("{:12}{row}", ""), app.theme.text)));
     text.extend(more.map(|more| Line::styled(format!("            {more}"), style)));
     text
 }
