@@ -285,14 +285,16 @@ impl Line {
 }
 
 fn unreachable(error: ConnectError) -> Failure {
-    let kind = match error {
-        ConnectError::Name(_) => ErrorKind::Dns,
-        ConnectError::Tcp(_) | ConnectError::Proxy(_) => ErrorKind::Connect,
-        ConnectError::Starved(_) => ErrorKind::Generator,
-        ConnectError::Tls(_) => ErrorKind::Tls,
-        ConnectError::Http(_) => ErrorKind::Protocol,
+    // The kind is said wherever the cause is.
+    let (kind, cause) = match error {
+        ConnectError::Name(cause) => (ErrorKind::Dns, cause.to_string()),
+        ConnectError::Tcp(cause) => (ErrorKind::Connect, cause.to_string()),
+        ConnectError::Proxy(_) => (ErrorKind::Connect, error.to_string()),
+        ConnectError::Starved(_) => (ErrorKind::Generator, error.to_string()),
+        ConnectError::Tls(cause) => (ErrorKind::Tls, cause.to_string()),
+        ConnectError::Http(cause) => (ErrorKind::Protocol, cause.to_string()),
     };
-    Failure::new(kind, error.to_string())
+    Failure::new(kind, cause)
 }
 
 /// What it means that a connection broke.
