@@ -2,6 +2,7 @@
 //! it finds what is there, and nothing that is not.
 
 mod hostile;
+mod second;
 mod statement;
 #[path = "../support/mod.rs"]
 mod support;
@@ -82,11 +83,21 @@ async fn run(
     token: &str,
     more: &[&str],
 ) -> (Option<i32>, Value) {
+    run_as(place, config, [token, SECOND], more).await
+}
+
+/// The same with the credentials of two users.
+async fn run_as(
+    place: &Workplace,
+    config: &Value,
+    [token, second]: [&str; 2],
+    more: &[&str],
+) -> (Option<i32>, Value) {
     std::fs::write(place.path().join("shakedown.yaml"), config.to_string()).expect("written");
     let mut arguments = vec!["security", "--headless"];
     arguments.extend(more);
     let mut command = place.command(&arguments);
-    command.env("TWIN_TOKEN", token).env("SECOND_TOKEN", SECOND).env("THROW_AWAY", "throw-away");
+    command.env("TWIN_TOKEN", token).env("SECOND_TOKEN", second).env("THROW_AWAY", "throw-away");
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let child = command.spawn().expect("program runs");
     let (code, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
@@ -95,7 +106,7 @@ async fn run(
     let phases = report["phases"].as_array().expect("phases");
     let phase = phases.iter().find(|phase| phase["phase"] == "security").expect("security");
     let journal = std::fs::read_to_string(run.path().join("events.jsonl")).expect("readable");
-    for secret in [token, &KEY[8..], SECOND] {
+    for secret in [token, &KEY[8..], second] {
         assert!(!journal.contains(secret) && !out.contains(secret), "a secret was told: {err}");
     }
     (code, phase["security"].clone())
