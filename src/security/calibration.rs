@@ -6,6 +6,8 @@ use super::prober::{ProbeError, Prober};
 use super::request::Request;
 use crate::config::ServiceKind;
 
+/// Stands for the paths that are asked here, which are others in every run.
+pub const ABSENT: &str = "/(a path that is not there)";
 /// How alike a page is to one that is always there, at least.
 const LEAST_ALIKE: f64 = 0.9;
 

@@ -20,19 +20,26 @@ pub fn exchange(
     answer: &Answer,
     around: &str,
 ) -> Exchange {
-    let fit = |text: &str| clean(&keys::redacted(&prober.redacted(text)), MAX_CHARS);
     let body = excerpt_around(&answer.body, around);
     let kind = answer.header("content-type");
     Exchange {
         role: role.to_owned(),
-        request: fit(&asked(request)),
-        response: fit(&format!(
-            "{} {kind} ({} bytes, {} ms) {body}",
-            answer.status,
-            answer.body.len(),
-            answer.latency.as_millis()
-        )),
+        request: fit(prober, &asked(request)),
+        response: fit(
+            prober,
+            &format!(
+                "{} {kind} ({} bytes, {} ms) {body}",
+                answer.status,
+                answer.body.len(),
+                answer.latency.as_millis()
+            ),
+        ),
     }
+}
+
+/// Bounded, cleaned, credentials and keys cut out.
+pub fn fit(prober: &Prober, text: &str) -> String {
+    clean(&keys::redacted(&prober.redacted(text)), MAX_CHARS)
 }
 
 fn asked(request: &Request) -> String {

@@ -104,9 +104,15 @@ pub struct Surface {
 }
 
 impl Surface {
-    /// Adds an operation. One that is there already only learns whether it needs credentials.
+    /// Adds an operation. One that is there already only learns whether it needs credentials; a
+    /// configured one with values in other places is another request to the same.
     pub fn add(&mut self, operation: Operation) {
-        let same = self.operations.iter_mut().find(|other| other.key() == operation.key());
+        let configured = operation.source == Source::Configured;
+        let same = self.operations.iter_mut().find(|other| {
+            other.key() == operation.key()
+                && !(configured
+                    && operation.points.iter().any(|point| !other.points.contains(point)))
+        });
         match same {
             Some(known) => known.secured = known.secured.or(operation.secured),
             None => self.operations.push(operation),
@@ -176,6 +182,16 @@ fn fits(route: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_with_values_in_other_places_are_others() {
+        let mut surface = Surface::default();
+        for path in ["/items?a=1", "/items?b=1", "/items?a=1"] {
+            let request = Request::get(ServiceKind::Rag, path);
+            surface.add(Operation::new(request, "/items".into(), Source::Configured));
+        }
+        assert_eq!(surface.operations.len(), 2);
+    }
 
     #[test]
     fn an_operation_that_is_known_twice_is_one() {

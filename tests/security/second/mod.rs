@@ -59,7 +59,8 @@ fn token(user: &str, key: &str) -> String {
 }
 
 fn config(base_url: &str) -> Value {
-    let get = |path: &str| json!({ "service": "rag", "request": { "method": "GET", "path": path } });
+    let get =
+        |path: &str| json!({ "service": "rag", "request": { "method": "GET", "path": path } });
     let upload = |path: &str, allowed: &[&str]| {
         json!({
             "service": "rag", "path": path, "stored": "/url", "fetch": "{stored}",
@@ -67,7 +68,8 @@ fn config(base_url: &str) -> Value {
             "allowed": allowed, "max_bytes": 4096,
         })
     };
-    let cors = ["any", "null", "ends", "begins", "dot", "plain", "preflight", "public", "alone", "fixed"];
+    let cors =
+        ["any", "null", "ends", "begins", "dot", "plain", "preflight", "public", "alone", "fixed"];
     let mut operations: Vec<Value> = cors.map(|name| get(&format!("/cors/{name}"))).into();
     operations.extend([
         json!({ "service": "rag", "request": {
@@ -79,9 +81,7 @@ fn config(base_url: &str) -> Value {
         json!({ "service": "rag", "request": { "path": "/materials" }, "form": { "material": "oak" } }),
         json!({ "service": "rag", "request": { "path": "/feedback" }, "form": { "who": "Ann" } }),
     ]);
-    let private = |path: &str, because: &str| {
-        json!({ "service": "rag", "request": { "method": "GET", "path": path }, "because": because })
-    };
+    let private = |path: &str, because: &str| json!({ "service": "rag", "request": { "method": "GET", "path": path }, "because": because });
     json!({
         "target": { "name": "second", "environment": "development" },
         "services": { "rag": {
@@ -145,7 +145,9 @@ fn firm(section: &Value) -> Vec<String> {
     all.filter(|finding| finding["confidence"] != "tentative")
         .map(|finding| {
             let text = |field: &str| finding[field].as_str().unwrap_or_default();
-            format!("{} {} {}", text("rule"), text("place"), text("parameter"))
+            // What is wrong in several places names the others in its evidence.
+            let also = text("evidence").split_once("; also at ").map_or("", |(_, places)| places);
+            format!("{} {} {} {also}", text("rule"), text("place"), text("parameter"))
         })
         .collect()
 }
@@ -158,27 +160,83 @@ async fn every_weakness_of_the_second_platform_is_found() {
         assert_eq!(status(&section, check), "vulnerable", "{check}: {section:#}");
     }
     let expected: &[(&str, &[&str])] = &[
-        ("SQLI", &[
-            "/products query id", "/search query q", "/products/{name}", "/filter", "/tenant header",
-            "/tenant cookie", "/materials", "/events query name",
-        ]),
-        ("XSS", &[
-            "/hello", "/find", "/go", "/lang", "/draft", "/note", "/buy", "/size", "/title", "/tags/{tag}",
-            "/feedback", "document",
-        ]),
+        (
+            "SQLI",
+            &[
+                "/products query id",
+                "/search query q",
+                "/products/{name}",
+                "/filter",
+                "/tenant header",
+                "/tenant cookie",
+                "/materials",
+                "/events query name",
+            ],
+        ),
+        (
+            "XSS",
+            &[
+                "/hello",
+                "/find",
+                "/go",
+                "/lang",
+                "/draft",
+                "/note",
+                "/buy",
+                "/size",
+                "/title",
+                "/tags/{tag}",
+                "/feedback",
+                "document",
+            ],
+        ),
         // The rules are the probes' own affair; that each of these is told is what counts.
-        ("", &[
-            "/audit", "/payroll", "/unsigned", "/unverified", "/board/minutes", "/internal", "/orders/17",
-            "/admin/people", "signing key",
-        ]),
-        ("CORS", &[
-            "/cors/any", "/cors/null", "/cors/ends", "/cors/begins", "/cors/dot", "/cors/plain",
-            "/cors/preflight",
-        ]),
-        ("KEYS", &[
-            "/static/app.js", "/static/app.js.map", "/config.json", "/.git/config", "/.env",
-            "/actuator/env", "/broken", "/upstream",
-        ]),
+        (
+            "",
+            &[
+                "/audit",
+                "/payroll",
+                "/unsigned",
+                "/unverified",
+                "/board/minutes",
+                "/internal",
+                "/orders/17",
+                "/admin/people",
+                "/expired",
+                "signing key",
+            ],
+        ),
+        ("HEAD-001", &[""]),
+        ("HEAD-002", &[""]),
+        ("HEAD-004", &[""]),
+        ("HEAD-005", &[""]),
+        ("HEAD-006", &["GET /"]),
+        ("HEAD-010", &["/broken"]),
+        (
+            "CORS",
+            &[
+                "/cors/any",
+                "/cors/null",
+                "/cors/ends",
+                "/cors/begins",
+                "/cors/dot",
+                "/cors/plain",
+                "/cors/preflight",
+            ],
+        ),
+        (
+            "KEYS",
+            &[
+                "/static/app.js",
+                "/static/app.js.map",
+                "/config.json",
+                "/.git/config",
+                "/.env",
+                "/actuator/env",
+                "/broken",
+                "/upstream",
+            ],
+        ),
         ("UPLOAD", &["/pictures", "/attachments", "/drawings", "/bundles"]),
         ("RATE", &["/login", "/summary"]),
     ];
@@ -200,8 +258,10 @@ async fn nothing_is_found_on_the_safe_second_platform() {
     let Some((code, section, left)) = audit(true).await else { return };
     assert_eq!(firm(&section), [""; 0], "{section:#}");
     for check in CHECKS {
-        assert_eq!(status(&section, check), "pass", "{check}: {section:#}");
+        // One operation has a firewall before it: what that kept off was not tested, and says so.
+        let expected = if check == "SQL injection" { "blocked" } else { "pass" };
+        assert_eq!(status(&section, check), expected, "{check}: {section:#}");
     }
-    assert_eq!((code, section["score"].as_f64()), (Some(0), Some(100.0)), "{section:#}");
+    assert_eq!((code, section["score"].as_f64()), (Some(3), Some(99.0)), "{section:#}");
     assert_eq!((left, &section["residue"]), (json!([]), &json!([])));
 }

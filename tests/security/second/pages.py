@@ -76,6 +76,11 @@ def routes(safe):
         return (204, {}, b"") if DOCUMENTS.pop(request.place["id"], None) else missing(safe, request)
 
     def question(request):
+        # The platform has credentials: what it is there for is not open to everybody.
+        import access
+
+        if safe and not access.user(request):
+            return access.REFUSED
         return 200, {}, {"answer": "It stands in the documents.", "documents": len(DOCUMENTS)}
 
     def home(request):

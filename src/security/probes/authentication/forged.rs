@@ -2,6 +2,7 @@
 
 use super::Attack;
 use super::jwt::Token;
+use crate::config::ServiceKind;
 use crate::run::event::{Confidence, Finding, Severity};
 use crate::security::prober::ProbeError;
 use crate::security::rules::{EXPIRED, UNSIGNED, WEAK_KEY};
@@ -35,7 +36,6 @@ impl Attack<'_> {
         }
         let now = jiff::Timestamp::now().as_second();
         if let Some(key) = token.weak_key(text) {
-            findings.push(self.weak_key(key));
             let expired = token.signed(key.as_bytes(), |claims| {
                 claims.insert("exp".into(), (now - AN_HOUR).into());
             });
@@ -56,18 +56,20 @@ impl Attack<'_> {
         }
         Ok(findings)
     }
+}
 
-    /// Worked out here: nothing had to be asked.
-    fn weak_key(&self, key: &str) -> Finding {
-        let service = self.operation.request.service.name();
-        let mut finding = WEAK_KEY.finding(Severity::Critical, service, Some("signing key"));
-        finding.title = "tokens are signed with a key that can be guessed".into();
-        finding.confidence = Confidence::Confirmed;
-        finding.evidence = format!(
-            "the signature of the configured token is that of one of the keys everybody tries \
-             ({} characters)",
-            key.chars().count()
-        );
-        finding
-    }
+/// Whether the configured credentials are a token whose key can be guessed. Worked out here: nothing has
+/// to be asked.
+pub fn weak_key(service: ServiceKind, credentials: &str) -> Option<Finding> {
+    let text = credentials.rsplit(' ').next().unwrap_or_default();
+    let key = Token::parse(text)?.weak_key(text)?;
+    let mut finding = WEAK_KEY.finding(Severity::Critical, service.name(), Some("signing key"));
+    finding.title = "tokens are signed with a key that can be guessed".into();
+    finding.confidence = Confidence::Confirmed;
+    finding.evidence = format!(
+        "the signature of the configured token is that of one of the keys everybody tries ({} \
+         characters)",
+        key.chars().count()
+    );
+    Some(finding)
 }

@@ -29,13 +29,11 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         return Ok(());
     }
     let n = operations.len();
-    let mut seen = std::collections::BTreeSet::new();
-    // Tokens are checked by a service, not by an operation: one of them tells.
-    let tests = operations.into_iter().map(|one| {
-        let tokens = seen.insert(one.request.service);
-        Test::new(one, attack(context, one, tokens))
-    });
-    let tests = tests.collect();
+    outcome.findings.extend(context.prober.services().filter_map(|service| {
+        let (_, value) = context.prober.credentials(service)?;
+        forged::weak_key(service, &value)
+    }));
+    let tests = operations.into_iter().map(|one| Test::new(one, attack(context, one))).collect();
     context.each(CheckKind::Auth, tests, outcome).await?;
     let between = users::probe(context, outcome).await?;
     cover(outcome, format!("{n} operations that need credentials; between users: {between}"));
@@ -74,11 +72,7 @@ struct Attack<'a> {
     baseline: Option<Answer>,
 }
 
-async fn attack(
-    context: &AuditContext<'_>,
-    operation: &Operation,
-    tokens: bool,
-) -> Result<Tested, ProbeError> {
+async fn attack(context: &AuditContext<'_>, operation: &Operation) -> Result<Tested, ProbeError> {
     let mut tested = Tested::default();
     let service = operation.request.service;
     let baseline = match context.prober.credentials(service) {
@@ -99,9 +93,7 @@ async fn attack(
     // Where nothing is checked there is nothing to get around.
     if !open {
         tested.findings.extend(attack.tricks().await?);
-        if tokens {
-            tested.findings.extend(attack.forged_tokens().await?);
-        }
+        tested.findings.extend(attack.forged_tokens().await?);
     }
     Ok(tested)
 }
@@ -139,15 +131,23 @@ impl Attack<'_> {
         let place = self.operation.place();
         let mut finding = rule.finding(Severity::Critical, &place, Some(parameter));
         finding.title = title;
-        finding.confidence =
-            if self.baseline.is_some() { Confidence::Confirmed } else { Confidence::Firm };
-        finding.evidence = match &self.baseline {
-            Some(_) => {
-                format!("status {} and the answer of the right credentials, twice", answer.status)
-            }
-            None => format!(
-                "status {} twice; the description says that it needs credentials",
-                answer.status
+        let status = answer.status;
+        (finding.confidence, finding.evidence) = match (&self.baseline, self.is_declared()) {
+            (Some(_), true) => (
+                Confidence::Confirmed,
+                format!("status {status} and the answer of the right credentials, twice"),
+            ),
+            // It may be meant for everybody.
+            (Some(_), false) => (
+                Confidence::Tentative,
+                format!(
+                    "status {status} and the answer of the right credentials, twice; nothing says \
+                     whether it needs any"
+                ),
+            ),
+            (None, _) => (
+                Confidence::Firm,
+                format!("status {status} twice; the description says that it needs credentials"),
             ),
         };
         finding.exchanges = vec![exchange(self.context.prober, "attack", request, answer, "")];
@@ -155,6 +155,12 @@ impl Attack<'_> {
             exchange(self.context.prober, "control", &self.operation.request, baseline, "")
         }));
         finding
+    }
+
+    /// Whether more than a list of requests says that credentials are needed: the description, or
+    /// that the service itself is configured with some for this.
+    fn is_declared(&self) -> bool {
+        self.operation.secured == Some(true) || self.operation.source != Source::Configured
     }
 
     /// The request without the configured credentials.

@@ -23,7 +23,9 @@ use crate::security::surface::Operation;
 use origins::{Lookalike, lookalikes, strangers};
 
 /// Operations of each service that are asked.
-const MAX_OPERATIONS: usize = 8;
+const MAX_OPERATIONS: usize = 100;
+/// Other places of a finding that are named.
+const TOLD: usize = 10;
 /// Trusted origins whose lookalikes are tried.
 const MAX_TRUSTED: usize = 4;
 
@@ -42,21 +44,25 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     Ok(())
 }
 
-/// What is wrong on every operation of a service is one finding: the worst, with how many more.
+/// What is wrong on every operation of a service is one finding: the worst, with where else it is.
 fn by_service(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut kept: BTreeMap<(String, String), (Finding, usize)> = BTreeMap::new();
+    let mut kept: BTreeMap<(String, String), (Finding, Vec<String>)> = BTreeMap::new();
     for finding in findings {
         let service = finding.place.split(' ').next().unwrap_or_default().to_owned();
         let place = kept.entry((service, finding.rule.clone()));
-        let (worst, more) = place.or_insert_with(|| (finding.clone(), 0));
-        *more += 1;
+        let (worst, places) = place.or_insert_with(|| (finding.clone(), Vec::new()));
+        places.push(finding.place.clone());
         if finding.severity > worst.severity {
             *worst = finding;
         }
     }
-    let told = |(mut finding, n): (Finding, usize)| {
-        if n > 1 {
-            finding.evidence = format!("{} (and on {} other operations)", finding.evidence, n - 1);
+    let told = |(mut finding, mut places): (Finding, Vec<String>)| {
+        places.retain(|place| *place != finding.place);
+        let more = places.len().saturating_sub(TOLD);
+        places.truncate(TOLD);
+        if !places.is_empty() {
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            finding.evidence += &format!("; also at {}{more}", places.join(", "));
         }
         finding
     };
@@ -101,6 +107,11 @@ impl Attack<'_> {
             return self.confirm(&NULL_ORIGIN, request, "null", "null", &null).await;
         }
         for trusted in self.trusted(&first) {
+            // What does not let the trusted one in compares nothing that could be mistaken for it.
+            let right = self.ask(request, &trusted).await?;
+            if !grant(&right, &trusted).allowed {
+                continue;
+            }
             for Lookalike { origin, plain } in lookalikes(&trusted, self.context.mark) {
                 let answer = self.ask(request, &origin).await?;
                 if grant(&answer, &origin).allowed {
@@ -155,6 +166,14 @@ impl Attack<'_> {
         if !two.allowed {
             return Ok(None);
         }
+        // The control: who lets everybody in says so to nobody; who mistakes one refuses a stranger.
+        let control = if *rule == ANY_ORIGIN {
+            request.clone()
+        } else {
+            let [stranger, _] = strangers(self.context.mark);
+            request.clone().with("origin", &stranger)
+        };
+        let refused = self.context.prober.ask(&control).await?;
         let credentials = one.credentials && two.credentials;
         let severity = severity(rule, credentials, self.is_private());
         let mut finding = rule.finding(severity, &self.operation.place(), None);
@@ -163,14 +182,18 @@ impl Attack<'_> {
         finding.evidence = excerpt(&format!(
             "origin {origin} is allowed, with credentials: {credentials}; so is {other}"
         ));
-        for (role, origin, answer) in [("attack", origin, first), ("again", other, &again)] {
-            let request = request.clone().with("origin", origin);
+        let attack = request.clone().with("origin", origin);
+        for (role, request, answer) in [("attack", attack, first), ("control", control, &refused)] {
             let mut shown = exchange(self.context.prober, role, &request, answer, "");
             shown.response = excerpt(&format!(
-                "{} access-control-allow-origin: {} access-control-allow-credentials: {}",
+                "{} {}",
                 answer.status,
-                answer.header("access-control-allow-origin"),
-                answer.header("access-control-allow-credentials")
+                ["access-control-allow-origin", "access-control-allow-credentials"]
+                    .map(|name| match answer.header(name) {
+                        "" => format!("(no {name})"),
+                        value => format!("{name}: {value}"),
+                    })
+                    .join(" ")
             ));
             finding.exchanges.push(shown);
         }

@@ -9,6 +9,7 @@ use crate::config::CheckKind;
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding, Severity};
 use crate::security::answer::Answer;
+use crate::security::calibration::ABSENT;
 use crate::security::context::AuditContext;
 use crate::security::evidence::exchange;
 use crate::security::keys::{self, Found};
@@ -16,9 +17,6 @@ use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
 use crate::security::request::{Identity, Request};
 use crate::security::rules::{EXPOSED_FILE, KEY, Rule};
-
-/// Stands for the paths of the calibration, which are others in every run.
-const ABSENT: &str = "/(a path that is not there)";
 
 /// Looks through everything that is answered.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {

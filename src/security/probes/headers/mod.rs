@@ -11,17 +11,20 @@ pub use csp::Policy;
 
 use super::cover;
 use crate::platform::text::excerpt;
-use crate::run::event::{Finding, Severity};
+use crate::run::event::{Exchange, Finding, Severity};
 use crate::security::answer::Answer;
+use crate::security::calibration::ABSENT;
 use crate::security::context::AuditContext;
+use crate::security::evidence::{exchange, fit};
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
+use crate::security::request::Request;
 use crate::security::rules::{HSTS, NOSNIFF, Rule, VERBOSE_ERROR, VERSION};
 
 /// Half a year, the least that counts for strict transport security.
 pub const LEAST_HSTS_SECONDS: u64 = 15_768_000;
 /// Answers of each service that are looked at.
-const MAX_ANSWERS: usize = 10;
+const MAX_ANSWERS: usize = 100;
 
 /// One answer to judge.
 struct Page<'a> {
@@ -30,6 +33,8 @@ struct Page<'a> {
     tls: bool,
     /// Whether it was given to credentials and not without them.
     private: bool,
+    /// The request and this answer, for who wants to see it.
+    evidence: Exchange,
 }
 
 impl Page<'_> {
@@ -37,6 +42,7 @@ impl Page<'_> {
         let mut finding = rule.finding(severity, &self.place, None);
         finding.title = title.to_owned();
         finding.evidence = excerpt(&evidence);
+        finding.exchanges = vec![self.evidence.clone()];
         finding
     }
 
@@ -65,7 +71,9 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
             let private = operation.secured == Some(true)
                 && answer.is_success()
                 && context.prober.credentials(service).is_some();
-            let page = Page { answer: &answer, place: operation.place(), tls, private };
+            let place = operation.place();
+            let evidence = shown(context, &operation.request, &answer);
+            let page = Page { answer: &answer, place, tls, private, evidence };
             looked += 1;
             judge(&page, &mut findings);
             if page.is_html() {
@@ -76,8 +84,12 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         }
         // Error pages come from other code than answers.
         for answer in context.calibration.pages(service).take(2) {
-            let place = format!("{service} GET (a path that is not there)");
-            judge(&Page { answer, place, tls, private: false }, &mut findings);
+            let absent = Request::get(service, ABSENT);
+            let evidence = shown(context, &absent, answer);
+            judge(
+                &Page { answer, place: absent.place(), tls, private: false, evidence },
+                &mut findings,
+            );
             looked += 1;
         }
         // The same header that is missing on several pages of a service is one finding.
@@ -100,6 +112,16 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         *outcome = Outcome::not_tested("no service gave an answer");
     }
     Ok(())
+}
+
+/// An answer as evidence: of headers, the headers.
+fn shown(context: &AuditContext<'_>, request: &Request, answer: &Answer) -> Exchange {
+    let mut shown = exchange(context.prober, "answer", request, answer, "");
+    let headers = answer.headers.iter();
+    let headers = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or("?")));
+    let headers = headers.collect::<Vec<_>>().join(" | ");
+    shown.response = fit(context.prober, &format!("{} {headers}", answer.status));
+    shown
 }
 
 fn judge(page: &Page<'_>, findings: &mut Vec<Finding>) {
@@ -176,7 +198,10 @@ mod tests {
 
     fn rules(answer: &Answer, tls: bool, private: bool) -> Vec<String> {
         let mut findings = Vec::new();
-        judge(&Page { answer, place: "rag GET /".into(), tls, private }, &mut findings);
+        let evidence =
+            Exchange { role: "answer".into(), request: String::new(), response: String::new() };
+        let place = "rag GET /".into();
+        judge(&Page { answer, place, tls, private, evidence }, &mut findings);
         let mut rules: Vec<String> = findings.into_iter().map(|finding| finding.rule).collect();
         rules.dedup();
         rules

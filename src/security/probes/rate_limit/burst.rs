@@ -5,8 +5,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
+use crate::run::event::Exchange;
 use crate::security::answer::Answer;
 use crate::security::context::AuditContext;
+use crate::security::evidence::exchange;
 use crate::security::prober::ProbeError;
 use crate::security::request::Request;
 
@@ -43,6 +45,17 @@ pub struct Burst {
     pub retry_after: Option<Duration>,
     /// Whether it was asked again after that, and what came.
     pub after: Option<u16>,
+    /// The first answer and the last one, for who wants to see them.
+    pub shown: Vec<Exchange>,
+}
+
+/// A header that leads around a limit, and both sides of the last attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bypass {
+    /// Its name.
+    pub header: &'static str,
+    /// With it and without it.
+    pub shown: Vec<Exchange>,
 }
 
 impl Burst {
@@ -57,7 +70,12 @@ impl Burst {
         let mut failed = None;
         while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
             match answer {
-                Ok(answer) => burst.take(&answer),
+                Ok(answer) => {
+                    burst.take(&answer);
+                    let role = format!("request {}", burst.answers);
+                    burst.shown.truncate(1);
+                    burst.shown.push(exchange(context.prober, &role, request, &answer, ""));
+                }
                 Err(ProbeError::Budget) => return Err(ProbeError::Budget),
                 Err(error) => {
                     burst.broken += 1;
@@ -113,7 +131,7 @@ impl Burst {
         &self,
         context: &AuditContext<'_>,
         request: &Request,
-    ) -> Result<Option<&'static str>, ProbeError> {
+    ) -> Result<Option<Bypass>, ProbeError> {
         if self.first_refusal.is_none() {
             return Ok(None);
         }
@@ -123,18 +141,24 @@ impl Burst {
         if !statuses.iter().any(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 429)) {
             return Ok(None);
         }
-        'headers: for name in FORWARDED {
+        'headers: for header in FORWARDED {
+            let mut shown = Vec::new();
             for n in 0..BYPASSES {
                 let address =
                     format!("198.51.100.{}", 1 + n + usize::from(rand::random::<u8>() % 200));
-                let value = if name == "forwarded" { format!("for={address}") } else { address };
+                let value = if header == "forwarded" { format!("for={address}") } else { address };
+                let around = request.clone().with(header, &value);
                 let control = context.prober.ask_at_once(request).await?;
-                let with = context.prober.ask_at_once(&request.clone().with(name, &value)).await?;
+                let with = context.prober.ask_at_once(&around).await?;
                 if control.status != 429 || with.status == 429 || with.status >= 500 {
                     continue 'headers;
                 }
+                shown = vec![
+                    exchange(context.prober, "attack", &around, &with, ""),
+                    exchange(context.prober, "control", request, &control, ""),
+                ];
             }
-            return Ok(Some(name));
+            return Ok(Some(Bypass { header, shown }));
         }
         Ok(None)
     }

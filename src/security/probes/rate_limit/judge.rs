@@ -1,6 +1,6 @@
 //! What a burst means.
 
-use super::burst::{AT_ONCE, Burst};
+use super::burst::{AT_ONCE, Burst, Bypass};
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding, Severity};
 use crate::security::rules::{BREAKS, LIMIT_BYPASS, LOGIN_UNLIMITED, NO_LIMIT};
@@ -17,7 +17,7 @@ pub enum Kind {
 }
 
 /// The findings of a burst.
-pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<&'static str>) -> Vec<Finding> {
+pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<Bypass>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if burst.broken * 10 > burst.answers.max(10) {
         let mut finding = BREAKS.finding(Severity::High, place, None);
@@ -27,6 +27,7 @@ pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<&'static str
             burst.broken,
             burst.answers.max(burst.broken)
         );
+        finding.exchanges.clone_from(&burst.shown);
         return vec![finding];
     }
     let unlimited = burst.first_refusal.is_none() && burst.locked == 0;
@@ -39,9 +40,10 @@ pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<&'static str
         let mut finding = rule.finding(severity, place, None);
         finding.title = title.into();
         finding.evidence = excerpt(&burst.words());
+        finding.exchanges.clone_from(&burst.shown);
         findings.push(finding);
     }
-    if let Some(header) = bypass {
+    if let Some(Bypass { header, shown }) = bypass {
         let severity = if kind == Kind::Login { Severity::High } else { Severity::Medium };
         let mut finding = LIMIT_BYPASS.finding(severity, place, Some(header));
         finding.title = format!("{header} leads around the rate limit");
@@ -49,6 +51,7 @@ pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<&'static str
         finding.evidence =
             "refused without it and answered with another address in it, three times in turn"
                 .into();
+        finding.exchanges = shown;
         findings.push(finding);
     }
     findings
@@ -58,7 +61,8 @@ pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<&'static str
 mod tests {
     use super::*;
 
-    fn rules(kind: Kind, burst: &Burst, bypass: Option<&'static str>) -> Vec<(String, Severity)> {
+    fn rules(kind: Kind, burst: &Burst, header: Option<&'static str>) -> Vec<(String, Severity)> {
+        let bypass = header.map(|header| Bypass { header, shown: Vec::new() });
         let findings = judge(kind, "rag GET /", burst, bypass);
         findings.into_iter().map(|finding| (finding.rule, finding.severity)).collect()
     }
