@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::answer::Answer;
 use super::prober::Prober;
-use super::request::Request;
+use super::request::{Request, decode};
 use crate::platform::text::excerpt;
 use crate::run::event::{EventBody, SecurityEvent, Written};
 use crate::run::recorder::EventSink;
@@ -26,8 +26,8 @@ struct Entry {
 /// that found something before and is answered afterwards as if for a name that never was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Undo {
-    /// Removes it.
-    pub remove: Request,
+    /// Each of them may remove it; they are sent in turn until it is gone.
+    pub removals: Vec<Request>,
     /// Looks for it.
     pub lookup: Request,
 }
@@ -112,17 +112,33 @@ impl Ledger {
 /// # Errors
 /// Why it is not shown to be gone.
 pub async fn remove(prober: &Prober, undo: &Undo) -> Result<(), String> {
-    let before = prober.ask_for_removal(&undo.lookup).await;
-    let removed = prober.ask_for_removal(&undo.remove).await;
+    let before = prober.ask_for_removal(&undo.lookup).await.ok();
+    let mut why = "nothing removes it".to_owned();
+    for removal in &undo.removals {
+        match remove_by(prober, removal, &undo.lookup, before.as_ref()).await {
+            Ok(()) => return Ok(()),
+            Err(reason) => why = reason,
+        }
+    }
+    Err(why)
+}
+
+async fn remove_by(
+    prober: &Prober,
+    removal: &Request,
+    lookup: &Request,
+    before: Option<&Answer>,
+) -> Result<(), String> {
+    let removed = prober.ask_for_removal(removal).await;
     let removed = removed.map_err(|error| excerpt(&error.to_string()))?;
-    let looked = prober.ask_for_removal(&undo.lookup).await;
+    let looked = prober.ask_for_removal(lookup).await;
     let looked = looked.map_err(|error| excerpt(&error.to_string()))?;
     if matches!(looked.status, 404 | 410) {
         return Ok(());
     }
     // Where there is a page for everything, the lookup has to have told the difference.
-    let told = before.is_ok_and(|before| before.body != looked.body);
-    if told && is_answer_to_nothing(prober, &undo.lookup, &looked).await {
+    let told = before.is_some_and(|before| before.body != looked.body);
+    if told && is_answer_to_nothing(prober, lookup, &looked).await {
         return Ok(());
     }
     Err(format!(
@@ -131,11 +147,15 @@ pub async fn remove(prober: &Prober, undo: &Undo) -> Result<(), String> {
     ))
 }
 
-/// Whether a name that never was gets the very same answer.
+/// Whether a name that never was gets the very same answer, but for the name.
 async fn is_answer_to_nothing(prober: &Prober, lookup: &Request, looked: &Answer) -> bool {
-    let Some((folder, _)) = lookup.path.rsplit_once('/') else { return false };
-    let mut never = lookup.clone();
-    never.path = format!("{folder}/{:016x}", rand::random::<u64>());
-    let answer = prober.ask_for_removal(&never).await;
-    answer.is_ok_and(|answer| answer.status == looked.status && answer.body == looked.body)
+    let Some((folder, name)) = lookup.path.rsplit_once('/') else { return false };
+    let never = format!("{:016x}", rand::random::<u64>());
+    let mut other = lookup.clone();
+    other.path = format!("{folder}/{never}");
+    let answer = prober.ask_for_removal(&other).await;
+    let name = decode(name);
+    answer.is_ok_and(|answer| {
+        answer.status == looked.status && answer.without(&never) == looked.without(&name)
+    })
 }

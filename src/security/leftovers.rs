@@ -25,7 +25,7 @@ pub async fn remove_leftovers(
             stored::undo_of(config, one).or_else(|| upload::undo_of(config, one));
         let outcome = match undo {
             Some(undo) => remove(&prober, &undo).await,
-            None => Err("the platform did not say where it put it".to_owned()),
+            None => upload::remove_by_name(config, &prober, one).await,
         };
         if let Err(reason) = outcome {
             left.push((one.name.clone(), reason));

@@ -34,6 +34,7 @@ pub async fn probe(
     let payload = Payload::element(&token());
     let text = format!("{} {}", name, payload.text);
     let undo = undo(scratch, &name);
+    let before = context.prober.ask(&undo.lookup).await?;
     context.ledger.announce(written(scratch, &name), Some(undo.clone()));
     let ingest = filled(&scratch.ingest, scratch, &name, &text);
     let asked = context.prober.ask(&ingest).await?;
@@ -56,6 +57,7 @@ pub async fn probe(
             finding.exchanges = vec![
                 exchange(context.prober, "written", &ingest, &asked, ""),
                 exchange(context.prober, "attack", &look, &first, &payload.text),
+                exchange(context.prober, "control", &undo.lookup, &before, ""),
             ];
             findings.push(finding);
         }
@@ -72,13 +74,14 @@ pub fn undo_of(config: &Config, written: &Written) -> Option<Undo> {
 
 fn undo(scratch: &Scratch, name: &str) -> Undo {
     let of = |operation: &Operation| filled(operation, scratch, name, "");
-    Undo { remove: of(&scratch.delete), lookup: of(&scratch.lookup) }
+    Undo { removals: vec![of(&scratch.delete)], lookup: of(&scratch.lookup) }
 }
 
 fn written(scratch: &Scratch, name: &str) -> Written {
     Written {
         name: name.to_owned(),
         stored: None,
+        file: None,
         place: format!("rag, collection {}", scratch.collection),
         undo: format!("{} {}", scratch.delete.method, scratch.delete.path),
     }

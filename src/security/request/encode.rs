@@ -10,7 +10,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// What must be encoded in a path that is sent as it is.
 const RAW: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}');
-/// What is encoded in a query, a form or a cookie.
+/// What cannot stand in a cookie's value, or would be taken for an encoding (RFC 6265, 4.1.1; spaces are
+/// taken by servers). The rest goes as it is: not every server decodes cookies.
+const COOKIE_VALUE: &AsciiSet = &CONTROLS.add(b'"').add(b',').add(b';').add(b'\\').add(b'%');
+/// What is encoded in a query or a form.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~').remove(b'.');
 
 /// The body of a request as it goes over the wire.
@@ -43,7 +46,7 @@ impl Request {
     pub fn cookie(&self) -> Option<String> {
         let cookies = self.cookies.iter();
         let pairs: Vec<String> =
-            cookies.map(|(name, value)| format!("{name}={}", self::value(value))).collect();
+            cookies.map(|(name, value)| format!("{name}={}", cookie_value(value))).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 }
@@ -61,6 +64,10 @@ pub fn raw(path: &str) -> String {
 
 fn value(text: &str) -> String {
     utf8_percent_encode(text, VALUE).to_string()
+}
+
+fn cookie_value(text: &str) -> String {
+    utf8_percent_encode(text, COOKIE_VALUE).to_string()
 }
 
 /// Pairs as a query or form.
@@ -124,8 +131,8 @@ mod tests {
         let mut request = Request::get(ServiceKind::Rag, "/a?q=x+y&z=%27");
         assert_eq!(request.query, [("q".into(), "x y".into()), ("z".into(), "'".into())]);
         assert_eq!(request.target(), "/a?q=x%20y&z=%27");
-        request.cookies = vec![("id".into(), "a;b".into())];
-        assert_eq!(request.cookie().as_deref(), Some("id=a%3Bb"));
+        request.cookies = vec![("id".into(), "a;b' AND 'é".into())];
+        assert_eq!(request.cookie().as_deref(), Some("id=a%3Bb' AND '%C3%A9"));
         assert_eq!(segment("a/b'"), "a%2Fb%27");
         assert_eq!(segment(".."), "%2E%2E");
     }

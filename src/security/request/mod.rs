@@ -6,7 +6,7 @@ mod place;
 use reqwest::Method;
 use serde_json::Value;
 
-pub use encode::segment;
+pub use encode::{decode, segment};
 pub use place::{Place, Point};
 
 use crate::config::{self, AuditedOperation, ServiceKind};

@@ -107,7 +107,10 @@ def routes(safe):
         gone = [path for path in FILES if path.startswith(f"/kept/bundles/{request.place['folder']}/")]
         for path in gone:
             del FILES[path]
-        return (204, {}, b"") if gone else (404, {}, {"detail": "no such bundle"})
+        if gone:
+            return 204, {}, b""
+        # What an entry put beside the bundles can be removed as any file.
+        return stored(safe, "DELETE", request.path) or (404, {}, {"detail": "no such bundle"})
 
     return [
         # Looks at the first bytes only.

@@ -237,7 +237,22 @@ async fn every_weakness_of_the_second_platform_is_found() {
                 "/upstream",
             ],
         ),
-        ("UPLOAD", &["/pictures", "/attachments", "/drawings", "/bundles"]),
+        (
+            "UPLOAD-001",
+            &[
+                "/pictures an image that is a page too",
+                "/pictures a photograph that is a page too",
+                "/attachments a page with two endings",
+                "/drawings a page",
+                "/drawings a drawing with elements",
+            ],
+        ),
+        ("UPLOAD-002", &["/attachments a name that goes up", "/drawings a name that goes up"]),
+        ("UPLOAD-003", &["/pictures", "/attachments", "/drawings"]),
+        (
+            "UPLOAD-005",
+            &["/bundles an archive with an entry that goes up", "/bundles an archive that grows"],
+        ),
         ("RATE", &["/login", "/summary"]),
     ];
     let missed: Vec<String> = expected

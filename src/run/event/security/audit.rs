@@ -63,6 +63,9 @@ pub struct Written {
     /// What the platform calls it, once it has said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<String>,
+    /// The name of the file that it was sent as; none for what is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Where.
     pub place: String,
     /// How it is removed, in words.

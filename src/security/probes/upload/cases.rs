@@ -1,6 +1,7 @@
 //! The files that are tried.
 
 use super::archive;
+use super::genuine::{genuine, gif, jpeg};
 
 /// How it shows that a file did harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +12,10 @@ pub enum Shows {
     Run,
     /// It lies outside of where uploads lie.
     Outside,
-    /// Something of it lies outside of where uploads lie.
+    /// An entry of it lies outside of where uploads lie.
     Unpacked,
+    /// Its entry lies beside it, a thousand times as large.
+    Grown,
     /// It was taken although its ending is not meant to be.
     Taken,
 }
@@ -30,92 +33,180 @@ pub struct Case {
     pub content: Vec<u8>,
     /// How it shows that it did harm.
     pub shows: Shows,
+    /// The name of what would lie elsewhere; none where nothing would.
+    pub lands: Option<String>,
 }
 
 /// A product that no file holds; only who works it out knows it.
 pub const FACTORS: (u32, u32) = (7919, 104_729);
+/// What becomes of an archive that grows, bytes: more than is read of an answer, and no harm to anybody.
+pub const GROWN: usize = 1024 * 1024;
+/// What stands in every file beside its name.
+const NOTE: &str = "a file of an audit, to be removed";
 
 /// A harmless file of a type that is meant.
 pub fn control(name: &str, ending: &str) -> Case {
+    let (content_type, content) = genuine(ending, &format!("{name}: {NOTE}"));
     Case {
         words: "a harmless file",
         file_name: format!("{name}{ending}"),
-        content_type: "text/plain",
-        content: format!("{name}: a file of an audit, to be removed").into_bytes(),
+        content_type,
+        content,
         shows: Shows::Taken,
+        lands: None,
     }
 }
 
-/// The files of an upload; `token` is the name of an element that no page has.
-pub fn cases(name: &str, token: &str, allowed: &[String]) -> Vec<Case> {
-    let page = format!("<html><body>{name}<{token}></body></html>");
-    let image = allowed.first().map_or(".png", String::as_str);
-    let script = format!("<?php echo {}*{}; ?>{name}", FACTORS.0, FACTORS.1);
-    let drawing =
-        format!("<svg xmlns=\"http://www.w3.org/2000/svg\"><{token}/><text>{name}</text></svg>");
-    let case = |words, end: &str, content_type, content: &str, shows| Case {
-        words,
-        file_name: format!("{name}{end}"),
-        content_type,
-        content: content.as_bytes().to_vec(),
-        shows,
-    };
-    let mut all = vec![
-        case("a page", ".html", "text/html", &page, Shows::Page),
-        case("a page of another ending", ".xhtml", "application/xhtml+xml", &page, Shows::Page),
-        case("a drawing with elements", ".svg", "image/svg+xml", &drawing, Shows::Page),
-        case("a page with the type of an image", ".html", "image/png", &page, Shows::Page),
-        case("a page with the ending of an image", image, "text/html", &page, Shows::Page),
-        case("a page with two endings", &format!("{image}.html"), "image/png", &page, Shows::Page),
-        case(
-            "a page with a null byte in its name",
-            &format!(".html%00{image}"),
-            "image/png",
-            &page,
-            Shows::Page,
-        ),
-        case(
-            "an image that is a page too",
-            ".html",
-            "image/gif",
-            &format!("GIF89a{page}"),
-            Shows::Page,
-        ),
-        case("a script", ".php", "application/x-php", &script, Shows::Run),
-        case(
-            "a script with two endings",
-            &format!(".php{image}"),
-            "image/png",
-            &script,
-            Shows::Run,
-        ),
-        case("a script of another spelling", ".pHp5", "image/png", &script, Shows::Run),
-        case("a program", ".exe", "application/octet-stream", &format!("MZ{name}"), Shows::Taken),
-    ];
-    let text = format!("{name}: a file of an audit, to be removed");
-    for (words, file_name) in [
-        ("a name that goes up", format!("../{name}-up.txt")),
-        ("a name that goes up with backslashes", format!("..\\{name}-up.txt")),
-        ("a name that goes up encoded", format!("..%2f{name}-up.txt")),
-        ("a name that goes up twice spelled", format!("....//{name}-up.txt")),
-    ] {
-        let content = text.clone().into_bytes();
-        all.push(Case {
-            words,
-            file_name,
-            content_type: "text/plain",
-            content,
-            shows: Shows::Outside,
+/// The files of an upload, each with a name of its own; `token` is the name of an element that no page
+/// has.
+pub fn cases(name: impl Fn(usize) -> String, token: &str, allowed: &[String]) -> Vec<Case> {
+    let meant = allowed.first().map_or(".png", String::as_str);
+    let mut all = pages(token, meant);
+    all.extend(programs(meant));
+    all.extend(paths());
+    all.extend(archives());
+    let mut named: Vec<Case> = Vec::new();
+    for (at, file) in all.into_iter().enumerate() {
+        let name = name(at + 1);
+        named.push(Case {
+            words: file.words,
+            file_name: file.name.replace("{}", &name),
+            content_type: file.content_type,
+            content: (file.content)(&name),
+            shows: file.shows,
+            lands: file.lands.map(|lands| lands.replace("{}", &name)),
         });
     }
-    all.push(Case {
-        words: "an archive with a name that goes up",
-        file_name: format!("{name}.zip"),
-        content_type: "application/zip",
-        content: archive::zip(&format!("../{name}-up.txt"), text.as_bytes()),
-        shows: Shows::Unpacked,
-    });
-    all
+    named
+}
+
+/// A file whose name is not known yet; `{}` stands for it.
+struct File {
+    words: &'static str,
+    name: String,
+    content_type: &'static str,
+    content: Box<dyn Fn(&str) -> Vec<u8>>,
+    shows: Shows,
+    lands: Option<&'static str>,
+}
+
+fn file(
+    words: &'static str,
+    name: &str,
+    content_type: &'static str,
+    shows: Shows,
+    content: impl Fn(&str) -> Vec<u8> + 'static,
+) -> File {
+    File { words, name: name.into(), content_type, content: Box::new(content), shows, lands: None }
+}
+
+/// What a browser would take for a page: by its ending, its type, or its first bytes alone.
+fn pages(token: &str, meant: &str) -> Vec<File> {
+    let element = format!("<{token}>");
+    let drawn = format!("<{token}/>");
+    let page = move |name: &str| format!("<html><body>{name}{element}</body></html>");
+    let drawing = move |name: &str| {
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\">";
+        format!("{svg}{drawn}<text>{name}</text></svg>").into_bytes()
+    };
+    let page_of = |words, name: &str, kind| {
+        let page = page.clone();
+        file(words, name, kind, Shows::Page, move |name| page(name).into_bytes())
+    };
+    let (in_gif, in_jpeg, in_named) = (page.clone(), page.clone(), page.clone());
+    vec![
+        page_of("a page", "{}.html", "text/html"),
+        page_of("a page of another ending", "{}.xhtml", "application/xhtml+xml"),
+        page_of("a page with the type of an image", "{}.html", "image/png"),
+        page_of("a page with the ending of what is meant", &format!("{{}}{meant}"), "text/html"),
+        page_of("a page with two endings", &format!("{{}}{meant}.html"), "image/png"),
+        page_of(
+            "a page with two endings, the last as meant",
+            &format!("{{}}.html{meant}"),
+            "image/png",
+        ),
+        page_of(
+            "a page with a null byte in its name",
+            &format!("{{}}.html%00{meant}"),
+            "image/png",
+        ),
+        file("a drawing with elements", "{}.svg", "image/svg+xml", Shows::Page, drawing),
+        file("an image that is a page too", "{}.html", "image/gif", Shows::Page, move |name| {
+            gif(&in_gif(name))
+        }),
+        file(
+            "a photograph that is a page too",
+            "{}.html",
+            "image/jpeg",
+            Shows::Page,
+            move |name| jpeg(&in_jpeg(name)),
+        ),
+        file(
+            "an image that is a page too, with the ending of what is meant",
+            &format!("{{}}{meant}"),
+            "text/html",
+            Shows::Page,
+            move |name| gif(&in_named(name)),
+        ),
+    ]
+}
+
+/// What a server might run.
+fn programs(meant: &str) -> Vec<File> {
+    let script =
+        |name: &str| format!("<?php echo {}*{}; ?>{name}", FACTORS.0, FACTORS.1).into_bytes();
+    let run = |words, name: &str, kind| file(words, name, kind, Shows::Run, script);
+    vec![
+        run("a script", "{}.php", "application/x-php"),
+        run("a script with two endings", &format!("{{}}.php{meant}"), "image/png"),
+        run("a script of another spelling", "{}.pHp5", "image/png"),
+        file("a program", "{}.exe", "application/octet-stream", Shows::Taken, |name| {
+            format!("MZ{name}").into_bytes()
+        }),
+    ]
+}
+
+/// Where a file lands whose name or entry chooses its place.
+const UP: &str = "{}-up.txt";
+
+/// Names that choose their place.
+fn paths() -> Vec<File> {
+    [
+        ("a name that goes up", "../{}-up.txt"),
+        ("a name that goes up with backslashes", "..\\{}-up.txt"),
+        ("a name that goes up encoded", "..%2f{}-up.txt"),
+        ("a name that goes up twice spelled", "....//{}-up.txt"),
+        ("an absolute name", "/{}-up.txt"),
+    ]
+    .into_iter()
+    .map(|(words, name)| File {
+        lands: Some(UP),
+        ..file(words, name, "text/plain", Shows::Outside, |name| {
+            format!("{name}: {NOTE}").into_bytes()
+        })
+    })
+    .collect()
+}
+
+/// Archives that are dangerous to unpack.
+fn archives() -> Vec<File> {
+    let entry = |words, entry: &'static str| File {
+        lands: Some(UP),
+        ..file(words, "{}.zip", "application/zip", Shows::Unpacked, move |name| {
+            archive::zip(&entry.replace("{}", name), format!("{name}: {NOTE}").as_bytes())
+        })
+    };
+    vec![
+        entry("an archive with an entry that goes up", "../{}-up.txt"),
+        entry("an archive with an entry that goes up with backslashes", "..\\{}-up.txt"),
+        entry("an archive with an absolute entry", "/{}-up.txt"),
+        File {
+            lands: Some("{}-large.txt"),
+            ..file("an archive that grows", "{}.zip", "application/zip", Shows::Grown, |name| {
+                archive::growing(&format!("{name}-large.txt"), &format!("{name}: {NOTE}"), GROWN)
+            })
+        },
+    ]
 }
 
 #[cfg(test)]
@@ -123,17 +214,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_carries_the_mark_and_does_nothing() {
-        let all = cases("shakedown-run-upload-1", "zqabc", &[]);
-        for case in &all {
-            assert!(case.file_name.contains("shakedown-run"), "{}", case.words);
-            let text = String::from_utf8_lossy(&case.content).into_owned();
-            assert!(text.contains("shakedown-run"), "{}", case.words);
-            for harm in ["system(", "exec(", "eval(", "<script", "onload", "unlink"] {
-                assert!(!text.contains(harm), "{}: {harm}", case.words);
+    fn every_file_carries_its_mark_and_does_nothing() {
+        let name = |n: usize| format!("shakedown-run-upload-{n}");
+        for allowed in [vec![], vec![".pdf".to_owned()]] {
+            let all = cases(name, "zqabc", &allowed);
+            for (at, case) in all.iter().enumerate() {
+                let name = name(at + 1);
+                assert!(case.file_name.contains(&name), "{}", case.words);
+                let text = String::from_utf8_lossy(&case.content).into_owned();
+                // What grows is packed; its name is not.
+                assert!(text.contains(&name), "{}", case.words);
+                assert!(case.lands.as_ref().is_none_or(|lands| lands.contains(&name)));
+                assert!(case.content.len() < 3000, "{} {}", case.words, case.content.len());
+                for harm in ["system(", "exec(", "eval(", "<script", "onload", "unlink"] {
+                    assert!(!text.contains(harm), "{}: {harm}", case.words);
+                }
             }
+            let product = (u64::from(FACTORS.0) * u64::from(FACTORS.1)).to_string();
+            let holds = |case: &Case| String::from_utf8_lossy(&case.content).contains(&product);
+            assert!(!all.iter().any(holds));
         }
-        let product = (u64::from(FACTORS.0) * u64::from(FACTORS.1)).to_string();
-        assert!(all.iter().all(|case| !String::from_utf8_lossy(&case.content).contains(&product)));
     }
 }

@@ -1,0 +1,152 @@
+//! Whether a file that was taken did harm: shown by fetching back, never by its being taken alone.
+
+use super::attack::Attack;
+use super::cases::{Case, FACTORS, Shows};
+use super::{fill, place};
+use crate::platform::text::excerpt;
+use crate::run::event::{Confidence, Finding, Severity};
+use crate::security::answer::Answer;
+use crate::security::evidence::exchange;
+use crate::security::prober::ProbeError;
+use crate::security::probes::xss::Payload;
+use crate::security::request::Request;
+use crate::security::rules::{ACTIVE_UPLOAD, ARCHIVE, Rule, TRAVERSAL, WRONG_TYPE};
+
+/// What was seen, where, and how bad that is.
+struct Seen {
+    rule: &'static Rule,
+    severity: Severity,
+    what: String,
+    fetched: Option<(Request, Answer)>,
+}
+
+impl Attack<'_> {
+    /// The finding of a file that did harm.
+    pub async fn shown(
+        &self,
+        name: &str,
+        case: &Case,
+        stored: &str,
+        taken: &Answer,
+    ) -> Result<Option<Finding>, ProbeError> {
+        let lookup =
+            Request::get(self.upload.service, &fill(&self.upload.fetch, stored, &case.file_name));
+        let seen = match case.shows {
+            Shows::Page => self.page(lookup).await?,
+            Shows::Run => self.run(lookup).await?,
+            Shows::Outside => self.outside(name, case, &TRAVERSAL).await?,
+            Shows::Unpacked => {
+                let seen = self.outside(name, case, &ARCHIVE).await?;
+                // An entry whose name was mended lies beside it, and may outlive the archive.
+                if let (None, Some(file)) = (&seen, &case.lands) {
+                    self.beside(name, file, &lookup).await?;
+                }
+                seen
+            }
+            Shows::Grown => self.grown(name, case, &lookup).await?,
+            Shows::Taken if !self.upload.allowed.is_empty() => Some(Seen {
+                rule: &WRONG_TYPE,
+                severity: Severity::Low,
+                what: "is taken, although its ending is not meant".into(),
+                fetched: None,
+            }),
+            Shows::Taken => None,
+        };
+        Ok(seen.map(|seen| self.finding(case, stored, taken, seen)))
+    }
+
+    fn finding(&self, case: &Case, stored: &str, taken: &Answer, seen: Seen) -> Finding {
+        let Seen { rule, severity, what, fetched } = seen;
+        let mut finding = rule.finding(severity, &place(self.upload), Some(case.words));
+        finding.title = format!("{} {what}", case.words);
+        finding.confidence = Confidence::Confirmed;
+        finding.evidence =
+            excerpt(&format!("{} was stored as {stored}; it {what}", case.file_name));
+        let prober = self.context.prober;
+        finding.exchanges = vec![exchange(prober, "attack", &self.request(case), taken, "")];
+        finding.exchanges.extend(fetched.map(|(request, answer)| {
+            exchange(prober, "attack, fetched", &request, &answer, &self.token)
+        }));
+        finding.exchanges.extend(self.control.iter().cloned());
+        finding
+    }
+
+    /// Twice a page with our element in it.
+    async fn page(&self, lookup: Request) -> Result<Option<Seen>, ProbeError> {
+        let first = self.context.prober.ask(&lookup).await?;
+        let again = self.context.prober.ask(&lookup).await?;
+        if !is_page(&first, &self.token) || !is_page(&again, &self.token) {
+            return Ok(None);
+        }
+        Ok(Some(Seen {
+            rule: &ACTIVE_UPLOAD,
+            severity: Severity::High,
+            what: format!("is served inline as {}", first.media_type()),
+            fetched: Some((lookup, first)),
+        }))
+    }
+
+    /// The product of two numbers that no file holds.
+    async fn run(&self, lookup: Request) -> Result<Option<Seen>, ProbeError> {
+        let first = self.context.prober.ask(&lookup).await?;
+        let product = (u64::from(FACTORS.0) * u64::from(FACTORS.1)).to_string();
+        Ok(first.body.contains(&product).then_some(Seen {
+            rule: &ACTIVE_UPLOAD,
+            severity: Severity::Critical,
+            what: "is run by the server".into(),
+            fetched: Some((lookup, first)),
+        }))
+    }
+
+    /// Something of it above the folder of the uploads.
+    async fn outside(
+        &self,
+        name: &str,
+        case: &Case,
+        rule: &'static Rule,
+    ) -> Result<Option<Seen>, ProbeError> {
+        let file = case.lands.as_deref().unwrap_or_default();
+        let found = self.above(name, file).await?;
+        Ok(found.map(|(request, answer)| Seen {
+            rule,
+            severity: Severity::Critical,
+            what: format!("lies at {}, outside of the uploads", request.path),
+            fetched: Some((request, answer)),
+        }))
+    }
+
+    /// Its entry beside it, longer than anything that was sent.
+    async fn grown(
+        &self,
+        name: &str,
+        case: &Case,
+        lookup: &Request,
+    ) -> Result<Option<Seen>, ProbeError> {
+        let file = case.lands.as_deref().unwrap_or_default();
+        let Some((request, answer)) = self.beside(name, file, lookup).await? else {
+            return Ok(None);
+        };
+        let grew = answer.body.len() > case.content.len() * 20;
+        Ok(grew.then(|| Seen {
+            rule: &ARCHIVE,
+            severity: Severity::Medium,
+            what: format!(
+                "is unpacked: of {} bytes come more than {}",
+                case.content.len(),
+                answer.body.len()
+            ),
+            fetched: Some((request, answer)),
+        }))
+    }
+}
+
+/// Whether a browser would show a file as a page of the platform, with our element in it.
+fn is_page(answer: &Answer, token: &str) -> bool {
+    let attached = answer.header("content-disposition").to_lowercase().starts_with("attachment");
+    let sandboxed = answer.header("content-security-policy").contains("sandbox");
+    answer.is_success()
+        && answer.is_active()
+        && !attached
+        && !sandboxed
+        && Payload::element(token).broke_out(&answer.body)
+}
