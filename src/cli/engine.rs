@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::exit::{CliError, Exit};
 use super::order::EngineOrder;
 use super::recover;
+use super::recover_audit;
 use super::runtime;
 use crate::backup::{BackupOptions, BackupPhase};
 use crate::chaos::ChaosPhase;
@@ -63,6 +64,7 @@ async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
     let sandbox = start_sandbox(&mut order).await?;
     let mut parts = parts(folder, alive, order)?;
     parts.warnings.extend(undone.lines());
+    parts.warnings.extend(recover_audit::clean_audits(folder).await.lines());
     let ended = engine::run(parts).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;

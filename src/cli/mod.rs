@@ -17,6 +17,7 @@ mod load;
 mod notify;
 mod order;
 mod recover;
+mod recover_audit;
 mod report;
 mod retention;
 mod run;

@@ -2,17 +2,17 @@
 
 use super::exit::{CliError, Exit, say, say_error};
 use super::order::EngineOrder;
+use super::recover_audit::{left_by_audit, recover_audit};
 use super::{ConfigArgs, report, runs, runtime};
 use crate::backup;
 use crate::chaos;
 use crate::config::PhaseKind;
 use crate::load;
-use crate::run::event::{CleanupReport, EventBody, LoadEvent, SecurityEvent, StoreEvent, Written};
+use crate::run::event::{CleanupReport, EventBody, LoadEvent, StoreEvent};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
-use crate::security;
 use crate::slo::{self, SloJudge};
 
 /// Options of `recover`.
@@ -54,7 +54,7 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
         let written = left_by_audit(&state);
         if !written.is_empty() {
             found = true;
-            left += recover_audit(run, &mut state, &written)?;
+            left += runtime(2)?.block_on(recover_audit(run, &mut state, &written))?;
         }
     }
     if !found {
@@ -157,52 +157,6 @@ fn recover_stores(run: &RunFolder, state: &mut RunState) -> Result<u64, CliError
     }
     report::rebuild(run, state)?;
     Ok(left)
-}
-
-/// What a security audit wrote and has not shown to be gone.
-fn left_by_audit(state: &RunState) -> Vec<Written> {
-    let audits = state.phases.iter().filter_map(|phase| phase.security.as_ref());
-    audits.flat_map(|audit| audit.residue.clone()).collect()
-}
-
-/// Removes what an audit wrote; returns how much of it is not shown to be gone.
-fn recover_audit(
-    run: &RunFolder,
-    state: &mut RunState,
-    written: &[Written],
-) -> Result<u64, CliError> {
-    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
-    let id = run.id();
-    if order.sandbox {
-        say(format_args!("run {id}: its sandbox is gone, and what its audit wrote with it"));
-        for one in written {
-            let (name, detail) = (one.name.clone(), "it went with its sandbox".to_owned());
-            let removed = SecurityEvent::Removed { name, gone: true, detail };
-            recovery::add(run, state, PhaseKind::Security, EventBody::Security(removed))
-                .map_err(CliError::usage)?;
-        }
-        report::rebuild(run, state)?;
-        return Ok(0);
-    }
-    let removal = security::remove_leftovers(&order.config, written);
-    let left = runtime(2)?.block_on(removal).map_err(CliError::usage)?;
-    say(format_args!(
-        "run {id}, security: {} of {} things that the audit wrote are gone now",
-        written.len() - left.len(),
-        written.len()
-    ));
-    for one in written {
-        let reason = left.iter().find(|(name, _)| *name == one.name).map(|(_, reason)| reason);
-        if let Some(reason) = reason {
-            say_error(&format_args!("still there: {} at {}: {reason}", one.name, one.place));
-        }
-        let (name, gone) = (one.name.clone(), reason.is_none());
-        let detail = reason.cloned().unwrap_or_default();
-        let removed = EventBody::Security(SecurityEvent::Removed { name, gone, detail });
-        recovery::add(run, state, PhaseKind::Security, removed).map_err(CliError::usage)?;
-    }
-    report::rebuild(run, state)?;
-    Ok(left.len() as u64)
 }
 
 /// Removes the documents of a phase; returns how many could not be removed.

@@ -8,7 +8,7 @@ use super::exit::{CliError, Exit, say, say_error, say_folded};
 use super::recover::left_documents;
 use super::runs;
 use crate::config::InconclusiveExit;
-use crate::report::{csv, ctrf, hlog, html, json, junit, markdown, text};
+use crate::report::{csv, ctrf, hlog, html, json, junit, markdown, security, text};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
@@ -23,7 +23,7 @@ pub struct ReportArgs {
     /// Id of the run (or its beginning or end), or its folder; without one the latest
     id: Option<String>,
     /// Prints the report in this format instead of a summary: json, html, junit, ctrf, markdown, csv,
-    /// hlog
+    /// hlog, sarif
     #[arg(long, value_parser = parse_format)]
     format: Option<Format>,
 }
@@ -38,6 +38,7 @@ enum Format {
     Markdown,
     Csv,
     Hlog,
+    Sarif,
 }
 
 fn parse_format(word: &str) -> Result<Format, String> {
@@ -49,7 +50,8 @@ fn parse_format(word: &str) -> Result<Format, String> {
         "markdown" | "md" => Ok(Format::Markdown),
         "csv" => Ok(Format::Csv),
         "hlog" => Ok(Format::Hlog),
-        _ => Err("expected json, html, junit, ctrf, markdown, csv or hlog".into()),
+        "sarif" => Ok(Format::Sarif),
+        _ => Err("expected json, html, junit, ctrf, markdown, csv, hlog or sarif".into()),
     }
 }
 
@@ -67,6 +69,13 @@ fn written(format: Format, folder: &RunFolder, state: &RunState) -> Result<Strin
         Format::Hlog => {
             let log = hlog::document(folder.path()).map_err(CliError::usage)?;
             String::from_utf8_lossy(&log).into_owned()
+        }
+        Format::Sarif => {
+            let audit = report.phases.iter().find_map(|phase| phase.security.as_ref());
+            let audit = audit.ok_or_else(|| {
+                CliError::usage(format!("run {} has no security audit", folder.id()))
+            })?;
+            serde_json::to_string_pretty(&security::sarif(audit)).map_err(CliError::usage)?
         }
     })
 }

@@ -164,6 +164,8 @@ impl Audit {
         }
         let mut known = self.known();
         for mut finding in outcome.findings.drain(..) {
+            // A title may tell what the platform said.
+            finding.title = crate::platform::text::excerpt(&finding.title);
             self.suppressions.apply(&mut finding, today);
             finding.novelty = known.before.as_ref().map(|before| before.novelty(&finding));
             // The same weakness in the same place is one finding.

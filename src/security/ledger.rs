@@ -20,6 +20,8 @@ pub struct Ledger {
 struct Entry {
     name: String,
     undo: Option<Undo>,
+    /// Whether the platform said that it has it.
+    stored: bool,
 }
 
 /// How something is removed, and how its absence is shown: a lookup that is answered with 404 or 410, or
@@ -48,7 +50,7 @@ impl Ledger {
 
     /// Puts something on record. When this returns it is on disk and may be written.
     pub fn announce(&self, written: Written, undo: Option<Undo>) {
-        self.entries().push(Entry { name: written.name.clone(), undo });
+        self.entries().push(Entry { name: written.name.clone(), undo, stored: false });
         self.emit(SecurityEvent::Writing(written));
     }
 
@@ -57,6 +59,7 @@ impl Ledger {
         self.emit(SecurityEvent::Stored { name: name.to_owned(), at: at.to_owned() });
         if let Some(entry) = self.entries().iter_mut().find(|entry| entry.name == name) {
             entry.undo = Some(undo);
+            entry.stored = true;
         }
     }
 
@@ -93,6 +96,7 @@ impl Ledger {
 
     async fn remove_entry(&self, prober: &Prober, entry: &Entry) {
         let outcome = match &entry.undo {
+            Some(undo) if entry.stored => remove_seen(prober, undo).await,
             Some(undo) => remove(prober, undo).await,
             None => Err("the platform did not say where it put it".to_owned()),
         };
@@ -104,6 +108,17 @@ impl Ledger {
             gone: outcome.is_ok(),
             detail: outcome.err().unwrap_or_default(),
         });
+    }
+}
+
+/// As [`remove`], of something that the platform said it has: what looking for it does not find beforehand
+/// is not shown to be gone by not being found afterwards.
+async fn remove_seen(prober: &Prober, undo: &Undo) -> Result<(), String> {
+    let before = prober.ask_for_removal(&undo.lookup).await;
+    remove(prober, undo).await?;
+    match before {
+        Ok(answer) if !matches!(answer.status, 404 | 410) => Ok(()),
+        _ => Err(format!("it was taken, and was not found at {}", undo.lookup.path)),
     }
 }
 

@@ -9,6 +9,8 @@ mod compare;
 mod context;
 mod discovery;
 mod evidence;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod keys;
 mod ledger;
 mod leftovers;

@@ -1,7 +1,10 @@
 //! The security audit by the real program, on a platform with every weakness and on its secure twin:
 //! it finds what is there, and nothing that is not.
 
+mod choice;
 mod hostile;
+mod interrupted;
+mod mcp;
 mod second;
 mod statement;
 #[path = "../support/mod.rs"]
@@ -228,7 +231,7 @@ async fn nothing_is_found_on_the_secure_twin() {
     let tentative: Vec<String> = found(&section).into_iter().map(|(rule, _)| rule).collect();
     assert_eq!(tentative, ["SDK-ERR-001"]);
     assert!(twin.documents.lock().expect("not poisoned").is_empty());
-    assert!(twin.files.lock().expect("not poisoned").is_empty());
+    assert_eq!(twin.files.lock().expect("not poisoned").keys().collect::<Vec<_>>(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,6 +257,44 @@ async fn what_is_known_is_accepted_compared_and_not_hidden() {
     assert_eq!((&compared["new"], &compared["fixed"]), (&json!(0), &json!([])), "{compared:#}");
 }
 
+/// What the standard's schema asks for, and what code scanning does beside it.
+fn is_sarif(sarif: &Value) {
+    let schema = serde_json::from_str(include_str!("../schemas/sarif-2.1.0.json")).expect("JSON");
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("sarif.json", schema).expect("schema");
+    let at = compiler.compile("sarif.json", &mut schemas).expect("compiles");
+    let refused = schemas.validate(sarif, at).err().map(|error| error.to_string());
+    assert_eq!(refused, None);
+    let mut broken = sarif.clone();
+    broken["runs"][0]["results"][0]["level"] = json!("terrible");
+    assert!(schemas.validate(&broken, at).is_err(), "the schema is really asked");
+    let driver = &sarif["runs"][0]["tool"]["driver"];
+    let rules = driver["rules"].as_array().expect("rules");
+    let is_text = |value: &Value| value["text"].as_str().is_some_and(|text| !text.is_empty());
+    for rule in rules {
+        for field in ["shortDescription", "fullDescription", "help"] {
+            assert!(is_text(&rule[field]), "{field}: {rule:#}");
+        }
+        let severity = rule["properties"]["security-severity"].as_str().expect("a text");
+        assert!((0.0..=10.0).contains(&severity.parse::<f64>().expect("a number")));
+    }
+    let mut prints = std::collections::HashSet::new();
+    for result in sarif["runs"][0]["results"].as_array().expect("results") {
+        assert!(rules.iter().any(|rule| rule["id"] == result["ruleId"]), "{result:#}");
+        assert!(is_text(&result["message"]));
+        let at = &result["locations"][0]["physicalLocation"];
+        let uri = at["artifactLocation"]["uri"].as_str().expect("a text");
+        assert!(!uri.is_empty() && !uri.starts_with('/') && !uri.contains("://"), "{uri}");
+        assert!(at["region"]["startLine"].as_u64() >= Some(1));
+        let print = result["partialFingerprints"]["primaryLocationLineHash"].as_str();
+        assert!(
+            prints.insert(print.expect("a text").to_owned()),
+            "two are taken for one: {result:#}"
+        );
+    }
+}
+
 /// The exports beside the report are what other programs take.
 fn exports_are_valid(place: &Workplace) {
     let run = place.run();
@@ -265,6 +306,10 @@ fn exports_are_valid(place: &Workplace) {
     // Types that are made from the standard's schema: what is missing or of another kind is refused.
     let typed: serde_sarif::sarif::Sarif = serde_json::from_value(sarif.clone()).expect("SARIF");
     assert_eq!(typed.runs.len(), 1);
+    is_sarif(&sarif);
+    let printed = place.output(&["report", "--format", "sarif"]);
+    let printed: Value = serde_json::from_slice(&printed.stdout).expect("JSON");
+    assert_eq!(printed, sarif, "the same when it is asked for");
     let results = sarif["runs"][0]["results"].as_array().expect("results");
     assert!(results.len() > 20, "{}", results.len());
     let dojo = read("security_defectdojo.json");

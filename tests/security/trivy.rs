@@ -17,6 +17,8 @@ esac
 for image; do :; done
 case "$image" in
     absent) echo '2026-11-24T10:00:00Z FATAL Fatal error run error: image scan error: unable to find the specified image' >&2; exit 1 ;;
+    noisy) yes 'WARN something' | head -c 20000000 >&2; cat "$(dirname "$0")/clean.json" ;;
+    garbage) head -c 100000 /dev/urandom ;;
     torn) printf '{"SchemaVersion":2,"Results":[{"Target' ;;
     empty) : ;;
     huge) yes '{"SchemaVersion":2}' ;;
@@ -46,6 +48,9 @@ async fn scan(names: &[&str], more: Value) -> Scan {
             { "VulnerabilityID": "CVE-2026-1", "PkgName": "x/net", "Severity": "HIGH" }] },
         { "Target": "Dockerfile", "Class": "config", "Misconfigurations": [{ "ID": "DS002" }] },
         { "Target": "licenses", "Class": "license", "Licenses": [] },
+        { "Target": "/app/.env", "Class": "secret", "Secrets": [{
+            "RuleID": "aws-access-key-id", "Category": "AWS", "Severity": "CRITICAL",
+            "Title": "AWS Access Key ID", "StartLine": 1, "EndLine": 1, "Match": "KEY=****" }] },
     ] });
     write("lang.json", &lang.to_string());
     let now = jiff::Timestamp::now();
@@ -70,12 +75,12 @@ async fn scan(names: &[&str], more: Value) -> Scan {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn images_are_scanned_with_one_download_and_weigh_by_what_can_be_fixed() {
-    let Scan { section, asked, code } = scan(&["old", "clean", "lang"], json!({})).await;
+    let Scan { section, asked, code } = scan(&["old", "clean", "lang", "noisy"], json!({})).await;
     assert_eq!(status(&section, "image scan"), "vulnerable", "{section:#}");
     assert_eq!(asked.matches("--download-db-only").count(), 1);
     let scans = asked.lines().filter(|line| line.contains("--format json --severity"));
     assert!(scans.clone().all(|line| line.contains("--skip-db-update")), "{asked}");
-    assert_eq!(scans.count(), 3);
+    assert_eq!(scans.count(), 4);
     let image = |name: &str| {
         let all = section["images"].as_array().expect("images");
         all.iter().find(|image| image["image"] == name).expect("told").clone()
@@ -83,6 +88,9 @@ async fn images_are_scanned_with_one_download_and_weigh_by_what_can_be_fixed() {
     assert_eq!(image("old")["end_of_life"], true);
     assert_eq!(image("old")["fixable"]["critical"], 1, "{section:#}");
     assert_eq!(image("lang")["unfixed"]["high"], 1);
+    // Secrets and misconfigurations are no vulnerabilities: they are taken, and weigh nothing.
+    assert_eq!(image("lang")["fixable"]["critical"], 0);
+    assert_eq!(image("noisy")["status"], "scanned", "however much it says of itself");
     assert_eq!(image("clean")["fixable"]["critical"], 0);
     assert_eq!(section["database"]["age_hours"], 0);
     assert_eq!(code, Some(1), "a critical one that can be fixed fails");
@@ -90,7 +98,7 @@ async fn images_are_scanned_with_one_download_and_weigh_by_what_can_be_fixed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_scanned_is_never_clean() {
-    for image in ["static", "absent", "torn", "empty", "huge", "next"] {
+    for image in ["static", "absent", "torn", "empty", "huge", "garbage", "next"] {
         let Scan { section, code, .. } = scan(&[image], json!({})).await;
         assert_eq!(status(&section, "image scan"), "not tested", "{image}: {section:#}");
         assert!(section["score"].as_f64() < Some(100.0), "{image}");

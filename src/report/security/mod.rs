@@ -197,7 +197,7 @@ pub struct FindingRow {
 /// A request and its answer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ExchangeRow {
-    /// attack, control, again or written.
+    /// attack, control, answer or written.
     pub role: String,
     /// What was asked.
     pub request: String,

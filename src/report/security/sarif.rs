@@ -22,8 +22,11 @@ pub fn sarif(security: &SecuritySection) -> Value {
             "tool": { "driver": {
                 "name": "shakedown",
                 "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": rules.values().map(|finding| rule(finding)).collect::<Vec<_>>(),
             } },
+            // One analysis beside others of the same repository.
+            "automationDetails": { "id": "shakedown/security/" },
             "results": security.findings.iter().map(result).collect::<Vec<_>>(),
         }],
     })
@@ -36,22 +39,27 @@ fn rule(finding: &FindingRow) -> Value {
     json!({
         "id": finding.rule,
         "shortDescription": { "text": finding.title },
+        "fullDescription": { "text": format!("{}. {}", finding.title, finding.remedy) },
+        "defaultConfiguration": { "level": level(finding) },
         "help": { "text": finding.remedy },
         "helpUri": format!("https://cwe.mitre.org/data/definitions/{}.html", finding.cwe),
         "properties": { "tags": tags, "security-severity": number(finding) },
     })
 }
 
-fn result(finding: &FindingRow) -> Value {
-    let level = match finding.severity.as_str() {
+fn level(finding: &FindingRow) -> &'static str {
+    match finding.severity.as_str() {
         _ if finding.confidence == "tentative" => "note",
         "critical" | "high" => "error",
         "medium" => "warning",
         _ => "note",
-    };
+    }
+}
+
+fn result(finding: &FindingRow) -> Value {
     let mut result = json!({
         "ruleId": finding.rule,
-        "level": level,
+        "level": level(finding),
         "message": { "text": format!("{} at {}: {}", finding.title, finding.place, finding.evidence) },
         "locations": [{
             "physicalLocation": {
@@ -60,7 +68,11 @@ fn result(finding: &FindingRow) -> Value {
             },
             "logicalLocations": [{ "fullyQualifiedName": finding.place }],
         }],
-        "partialFingerprints": { "shakedown/v1": finding.fingerprint },
+        // The second is the one that code scanning knows a finding again by; there are no lines here.
+        "partialFingerprints": {
+            "shakedown/v1": finding.fingerprint,
+            "primaryLocationLineHash": finding.fingerprint,
+        },
         "properties": {
             "confidence": finding.confidence,
             "severity": finding.severity,

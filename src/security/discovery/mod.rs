@@ -3,7 +3,7 @@
 
 mod crawl;
 mod description;
-mod links;
+pub mod links;
 mod sample;
 mod tools;
 

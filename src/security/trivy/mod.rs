@@ -5,7 +5,7 @@ mod command;
 mod database;
 pub mod docker;
 mod images;
-mod report;
+pub mod report;
 mod runner;
 
 use tokio::sync::watch;

@@ -2,9 +2,11 @@
 
 use super::{KeyCode, Panel, Story, app_with, screen};
 use crate::config::PhaseKind;
+use crate::platform::text::excerpt;
 use crate::run::event::{
-    CheckReport, CheckStatus, Confidence, Discovered, EventBody, Exchange, Finding, Novelty,
-    Operations, PhaseOutcome, SecurityEvent, Severity, Verdict,
+    CheckReport, CheckStatus, Confidence, Counts, Discovered, EventBody, Exchange, Finding,
+    ImageReport, ImageStatus, Novelty, Operations, PhaseOutcome, SecurityEvent, Severity, Verdict,
+    VulnerabilityDatabase,
 };
 use crate::tui::operate::press;
 use crossterm::event::{KeyEvent, KeyModifiers};
@@ -56,7 +58,8 @@ fn finding(n: u32) -> Finding {
     let first = n == 0;
     Finding {
         rule: if first { "SDK-SQLI-001" } else { "SDK-HEAD-001" }.into(),
-        title: if first { "SQL injection\u{1b}[31m" } else { "no policy for scripts" }.into(),
+        // As the audit hands it on.
+        title: excerpt(if first { "SQL injection\u{1b}[31m" } else { "no policy for scripts" }),
         severity: if first { Severity::Critical } else { Severity::Low },
         confidence: Confidence::Confirmed,
         cwe: if first { 89 } else { 693 },
@@ -79,13 +82,76 @@ fn finding(n: u32) -> Finding {
     }
 }
 
+/// Two images are done, the third is being scanned.
+fn scanning() -> Story {
+    let mut story = Story::new().running(3);
+    let outcome = PhaseOutcome::new(Verdict::Pass, "every threshold held");
+    story.tell(Some(PhaseKind::Mixed), EventBody::PhaseFinished { outcome });
+    let started = EventBody::PhaseStarted { planned_us: 900_000_000 };
+    story.tell(Some(PhaseKind::Security), started);
+    let mut tell = |event| story.tell(Some(PhaseKind::Security), EventBody::Security(event));
+    tell(SecurityEvent::CheckStarted { check: "image scan".into() });
+    tell(SecurityEvent::Database(VulnerabilityDatabase {
+        trivy: Some("0.66.0".into()),
+        age_hours: Some(5),
+        detail: "up to date".into(),
+        ..VulnerabilityDatabase::default()
+    }));
+    for (image, status, critical) in [
+        ("registry.local/chat:1.4", ImageStatus::Scanned, 2),
+        ("registry.local/tools:scratch", ImageStatus::NotCovered, 0),
+    ] {
+        tell(SecurityEvent::ImageStarted { image: image.into() });
+        let scanned = status == ImageStatus::Scanned;
+        tell(SecurityEvent::ImageFinished(ImageReport {
+            image: image.into(),
+            id: None,
+            status,
+            detail: if scanned {
+                "fixable 2 critical, 5 high"
+            } else {
+                "no packages were found in it"
+            }
+            .into(),
+            fixable: Counts { critical, high: critical * 2 },
+            unfixed: Counts::default(),
+            os: scanned.then(|| "alpine 3.10.2".into()),
+            end_of_life: scanned,
+        }));
+    }
+    let progress = |done| SecurityEvent::Progress {
+        check: "image scan".into(),
+        done,
+        of: 3,
+        at: "rag:2".into(),
+    };
+    tell(progress(2));
+    tell(SecurityEvent::ImageStarted { image: "registry.local/rag:2".into() });
+    story
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_are_told_as_they_are_scanned() {
+    let (mut app, _peer) = app_with(scanning().state, false);
+    app.panel = Panel::Security;
+    for (width, height) in [(80, 24), (200, 50)] {
+        let drawn = screen(&app, width, height);
+        for part in
+            ["registry.local/chat:1.4", "registry.local/tools:scratch", "registry.local/rag:2"]
+        {
+            assert!(drawn.contains(part), "{part}: {drawn}");
+        }
+        insta::assert_snapshot!(format!("security_images_{width}x{height}"), drawn);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn findings_are_listed_filtered_and_shown_in_detail() {
     let (mut app, _peer) = app_with(Story::new().running(3).audit().state, false);
     app.panel = Panel::Security;
     for (width, height) in [(80, 24), (120, 40), (200, 50)] {
         let drawn = screen(&app, width, height);
-        assert!(!drawn.contains('\u{1b}'));
+        assert!(!drawn.contains('\u{1b}') && !drawn.contains("31m"));
         insta::assert_snapshot!(format!("security_{width}x{height}"), drawn);
     }
     let type_in = |app: &mut _, keys: &[KeyCode]| {

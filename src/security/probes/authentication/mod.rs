@@ -3,7 +3,7 @@
 
 mod credentials;
 mod forged;
-mod jwt;
+pub mod jwt;
 mod tricks;
 mod users;
 

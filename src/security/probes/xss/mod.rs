@@ -3,7 +3,7 @@
 //! repeats a value is none.
 
 mod attack;
-mod context;
+pub mod context;
 mod payload;
 mod script;
 

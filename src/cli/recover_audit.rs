@@ -1,0 +1,102 @@
+//! What security audits wrote whose engines were killed: removed by `recover`, and by the next engine
+//! that starts here.
+
+use super::exit::{CliError, say, say_error};
+use super::order::EngineOrder;
+use super::recover::Undone;
+use super::report;
+use crate::config::PhaseKind;
+use crate::run::event::{EventBody, SecurityEvent, Written};
+use crate::run::folder::RunFolder;
+use crate::run::recovery;
+use crate::run::state::RunState;
+use crate::security;
+use crate::slo::SloJudge;
+
+/// Earlier runs that an engine looks at when it starts; `recover` looks at all.
+const LATEST: usize = 20;
+
+/// What an audit wrote and has not shown to be gone.
+pub fn left_by_audit(state: &RunState) -> Vec<Written> {
+    let audits = state.phases.iter().filter_map(|phase| phase.security.as_ref());
+    audits.flat_map(|audit| audit.residue.clone()).collect()
+}
+
+/// Removes what an audit wrote, and says so; returns how much of it is not shown to be gone.
+pub async fn recover_audit(
+    run: &RunFolder,
+    state: &mut RunState,
+    written: &[Written],
+) -> Result<u64, CliError> {
+    let id = run.id();
+    let left = remove(run, state, written).await?;
+    say(format_args!(
+        "run {id}, security: {} of {} things that the audit wrote are gone now",
+        written.len() - left.len(),
+        written.len()
+    ));
+    for (one, reason) in &left {
+        say_error(&format_args!("still there: {} at {}: {reason}", one.name, one.place));
+    }
+    Ok(left.len() as u64)
+}
+
+/// Removes what the latest audits beside a run wrote and did not remove. One that cannot be cleaned
+/// keeps nobody from starting.
+pub async fn clean_audits(own: &RunFolder) -> Undone {
+    let mut all = Undone::default();
+    let Some(runs) = own.path().parent() else { return all };
+    let mut earlier = RunFolder::list(runs);
+    earlier.retain(|run| run.id() != own.id());
+    for run in earlier.iter().rev().take(LATEST).filter(|run| !run.has_live_engine()) {
+        let Ok(recorded) = recovery::open(run, &SloJudge) else { continue };
+        let mut state = recorded.state;
+        let written = left_by_audit(&state);
+        if written.is_empty() {
+            continue;
+        }
+        let (id, n) = (run.id(), written.len());
+        match remove(run, &mut state, &written).await {
+            Ok(left) if left.is_empty() => {
+                all.healed.push(format!("run {id}: {n} things that its audit wrote are gone now"));
+            }
+            Ok(left) => all.unhealed.push(format!(
+                "run {id}: {} of {n} things that its audit wrote are not shown to be gone: \
+                 `shakedown recover {id}`",
+                left.len()
+            )),
+            Err(error) => all.unhealed.push(format!("run {id}: what its audit wrote: {error}")),
+        }
+    }
+    all
+}
+
+/// Removes what was written and puts that on record; returns what is left, with the reason.
+async fn remove(
+    run: &RunFolder,
+    state: &mut RunState,
+    written: &[Written],
+) -> Result<Vec<(Written, String)>, CliError> {
+    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
+    let (left, detail) = if order.sandbox {
+        (Vec::new(), "it went with its sandbox")
+    } else {
+        let left = security::remove_leftovers(&order.config, written).await;
+        (left.map_err(CliError::usage)?, "")
+    };
+    let reason = |one: &Written| {
+        left.iter().find(|(name, _)| *name == one.name).map(|(_, reason)| reason.clone())
+    };
+    for one in written {
+        let why = reason(one);
+        let removed = SecurityEvent::Removed {
+            name: one.name.clone(),
+            gone: why.is_none(),
+            detail: why.unwrap_or_else(|| detail.to_owned()),
+        };
+        recovery::add(run, state, PhaseKind::Security, EventBody::Security(removed))
+            .map_err(CliError::usage)?;
+    }
+    report::rebuild(run, state)?;
+    Ok(written.iter().filter_map(|one| Some((one.clone(), reason(one)?))).collect())
+}

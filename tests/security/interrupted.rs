@@ -1,0 +1,156 @@
+//! An audit that is held, aborted or killed at any moment leaves nothing behind that it wrote.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use shakedown::run::connection;
+use shakedown::run::control::Command;
+use shakedown::run::event::{EventBody, SecurityEvent};
+use shakedown::run::folder::RunFolder;
+use shakedown::run::journal;
+use shakedown::run::state::RunStatus;
+
+use super::config;
+use super::support::{Workplace, ended, engine_pid, report, signal, text, wait_for};
+use super::twin::{SECOND, Twin, WEAK_TOKEN, serve};
+
+/// The configuration of a twin whose uploads are found by their names, at a pace that leaves time to
+/// interfere.
+fn slow_config(base_url: &str) -> Value {
+    let mut config = config(base_url);
+    config["security"]["requests_per_second"] = json!(15);
+    config["security"]["checks"] = json!(["xss", "upload"]);
+    config["security"]["operations"] = json!([]);
+    config["security"]["discovery"] = json!({ "crawl_pages": 0, "openapi": { "rag": "none" } });
+    config["security"]["uploads"][0]["fetch"] = json!("/files/{name}");
+    config["security"]["uploads"][0]["delete"]["path"] = json!("/files/{name}");
+    config
+}
+
+struct Audit {
+    place: Workplace,
+    twin: Twin,
+    child: Option<Child>,
+    run: RunFolder,
+}
+
+impl Audit {
+    async fn start() -> Self {
+        let (base_url, twin) = serve(true, WEAK_TOKEN).await;
+        let place = Workplace::new();
+        let path = place.path().join("shakedown.yaml");
+        std::fs::write(path, slow_config(&base_url).to_string()).expect("written");
+        let mut command = place.command(&["security", "--headless"]);
+        secrets(&mut command);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let run = place.run();
+        Self { place, twin, child: Some(child), run }
+    }
+
+    /// Things that were put on record as written so far.
+    fn written(&self) -> usize {
+        let events = journal::read(self.run.path()).map(|read| read.state);
+        let Ok(state) = events else { return 0 };
+        state
+            .phases
+            .iter()
+            .filter_map(|phase| phase.security.as_ref())
+            .map(|s| s.written as usize)
+            .sum()
+    }
+
+    fn residue(&self) -> usize {
+        let state = journal::read(self.run.path()).expect("readable").state;
+        let audits = state.phases.iter().filter_map(|phase| phase.security.as_ref());
+        audits.map(|audit| audit.residue.len()).sum()
+    }
+
+    fn nothing_is_there(&self) {
+        let documents = self.twin.documents.lock().expect("not poisoned");
+        assert!(documents.is_empty(), "{:?}", documents.keys());
+        let files = self.twin.files.lock().expect("not poisoned");
+        assert!(files.is_empty(), "{:?}", files.keys());
+    }
+}
+
+fn secrets(command: &mut std::process::Command) {
+    command
+        .env("TWIN_TOKEN", WEAK_TOKEN)
+        .env("SECOND_TOKEN", SECOND)
+        .env("THROW_AWAY", "throw-away");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_holds_every_request_and_an_abort_removes_what_was_written() {
+    let mut audit = Audit::start().await;
+    tokio::task::block_in_place(|| wait_for("a file", || (audit.written() >= 4).then_some(())));
+    let mut client = connection::connect(&audit.run, "operator".into(), false);
+    client.send(Command::Pause {}).expect("sent");
+    let status = || journal::read(audit.run.path()).expect("readable").state.status;
+    let paused = || (status() == RunStatus::Paused).then_some(());
+    tokio::task::block_in_place(|| wait_for("the pause", paused));
+    let held = audit.written();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(audit.written(), held, "nothing is written in a pause");
+    client.send(Command::Resume {}).expect("sent");
+    tokio::task::block_in_place(|| {
+        wait_for("more files", || (audit.written() > held + 1).then_some(()));
+    });
+    client.send(Command::AbortRun {}).expect("sent");
+    let child = audit.child.take().expect("not ended yet");
+    let (code, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
+    assert_ne!(code, Some(0), "{out}{err}");
+    assert_eq!(report(&audit.run)["verdict"], "aborted", "{out}{err}");
+    audit.nothing_is_there();
+    assert_eq!(audit.residue(), 0, "their absence is on record");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_audit_wrote_is_removed_by_recover_and_by_the_next_start() {
+    // After so many things were put on record, in the middle of whatever comes next.
+    for (moment, by_recover) in [(1, true), (2, true), (5, false), (9, true), (14, false)] {
+        let mut audit = Audit::start().await;
+        tokio::task::block_in_place(|| {
+            wait_for("something written", || (audit.written() >= moment).then_some(()));
+        });
+        signal(engine_pid(&audit.run), Signal::KILL);
+        tokio::task::block_in_place(|| {
+            let _ = audit.child.as_mut().map(Child::wait);
+        });
+        let place = &audit.place;
+        if by_recover {
+            let mut command = place.command(&["recover"]);
+            secrets(&mut command);
+            let output = tokio::task::block_in_place(|| command.output().expect("runs"));
+            let told = text(&output.stdout) + &text(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{moment}: {told}");
+        } else {
+            let mut command = place.command(&["security", "--headless", "--only", "headers"]);
+            secrets(&mut command);
+            let output = tokio::task::block_in_place(|| command.output().expect("runs"));
+            let told = text(&output.stdout) + &text(&output.stderr);
+            assert!(told.contains("that its audit wrote are gone now"), "{moment}: {told}");
+        }
+        audit.nothing_is_there();
+        assert_eq!(audit.residue(), 0, "{moment}: their absence is on record");
+        let removed = events(&audit.run)
+            .into_iter()
+            .filter(|event| matches!(event, SecurityEvent::Removed { gone: true, .. }));
+        assert!(removed.count() >= 1);
+    }
+}
+
+fn events(run: &RunFolder) -> Vec<SecurityEvent> {
+    let text = std::fs::read_to_string(run.path().join("events.jsonl")).expect("readable");
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<shakedown::run::event::Event>(line).ok());
+    events
+        .filter_map(|event| match event.body {
+            EventBody::Security(event) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
