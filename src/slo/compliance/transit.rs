@@ -295,8 +295,8 @@ mod tests {
         let mut promises = loaded.definitions;
         promises.compliance.certificate_min_validity = crate::config::TimeSpan::secs(days * 86_400);
         let (subject, host) = ("chat".to_owned(), "127.0.0.1".to_owned());
-        let authorities = ca.map(<[u8]>::to_vec);
-        look(&Reached { subject, host, port, opening, authorities }, &promises).await
+        let trust = Trust::Store(ca.map(<[u8]>::to_vec));
+        look(&Reached { subject, host, port, opening, trust }, &promises).await
     }
 
     #[tokio::test]
