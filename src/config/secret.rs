@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,8 +45,22 @@ pub fn without_secrets(text: &str) -> String {
     read.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
 }
 
-/// Longer ones come first, so that none is left in part because it contains another.
+/// What must not be told of a secret: itself, and of an address the password and the path, which are what
+/// is secret in it.
 fn remember(secret: &str) {
+    remember_text(secret);
+    let Some((_, rest)) = secret.split_once("://") else { return };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let password = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+    remember_text(path);
+    if let Some((_, password)) = password {
+        remember_text(password);
+        remember_text(&percent_decode_str(password).decode_utf8_lossy());
+    }
+}
+
+/// Longer ones come first, so that none is left in part because it contains another.
+fn remember_text(secret: &str) {
     if secret.chars().count() < LEAST_CHARS {
         return;
     }
@@ -125,7 +140,11 @@ mod tests {
         read("kept-in-a-file");
         read("kept-in-a-file-that-is-longer");
         read("abc");
+        read("smtps://user:its%2Dpassword@mail.example.com:465");
+        read("https://hooks.example.com/services/T0/B1");
         let said = "no user kept-in-a-file-that-is-longer, nor kept-in-a-file; abc";
         assert_eq!(without_secrets(said), "no user ***, nor ***; abc");
+        let said = "not its-password, and nothing at /services/T0/B1 of hooks.example.com";
+        assert_eq!(without_secrets(said), "not ***, and nothing at /*** of hooks.example.com");
     }
 }

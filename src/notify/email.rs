@@ -19,7 +19,6 @@ const MAX_SUBJECT: usize = 150;
 
 pub struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
-    url: Secret,
     from: Mailbox,
     to: Vec<Mailbox>,
 }
@@ -40,7 +39,7 @@ impl Email {
         if to.is_empty() {
             return Err("expected at least one receiver in `to`".into());
         }
-        Ok(Self { transport, url, from: mailbox(&channel.from)?, to })
+        Ok(Self { transport, from: mailbox(&channel.from)?, to })
     }
 
     fn mail(&self, message: &Message) -> Result<Mail, Failure> {
@@ -52,13 +51,6 @@ impl Email {
         let html = format!("<pre>{}</pre>", escaped(&text));
         mail.multipart(MultiPart::alternative_plain_html(text, html))
             .map_err(|error| Failure::never(http::words(&error.to_string())))
-    }
-
-    /// The password in the URL, as it stands there.
-    fn password(&self) -> Option<&str> {
-        let (_, rest) = self.url.expose().split_once("://")?;
-        let (user, _) = rest.rsplit_once('@')?;
-        user.split_once(':').map(|(_, password)| password)
     }
 }
 
@@ -77,9 +69,6 @@ impl Notifier for Email {
             let mut all = error.to_string();
             if let Some(cause) = std::error::Error::source(&error) {
                 all += &format!(": {cause}");
-            }
-            if let Some(password) = self.password().filter(|password| password.len() > 3) {
-                all = all.replace(password, "***");
             }
             let reason = http::words(&all);
             if error.is_permanent() { Failure::never(reason) } else { Failure::later(reason, None) }
