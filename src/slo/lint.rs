@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::budget;
-use crate::config::{Channel, LoadedSlos, Place, SLO_SCHEMA, Slo, SloKind, TimeSpan};
+use crate::config::{Channel, LoadedSlos, Place, SLO_SCHEMA, Slo, SloKind, StoreKind, TimeSpan};
 
 /// Share by which a stated budget may differ from the computed one.
 const TOLERANCE: f64 = 0.01;
@@ -107,6 +107,13 @@ fn objective(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
                 "expected less than 100: without a budget every failure breaks it".into(),
             );
         }
+    }
+    if let Some(store) = &slo.store
+        && !StoreKind::ALL.iter().any(|kind| kind.name() == store)
+    {
+        let known = StoreKind::ALL.map(StoreKind::name).join(", ");
+        let message = format!("there is no store `{store}`: expected one of {known}");
+        lint.error(&format!("{path}.store"), message);
     }
     if slo.quantile.is_some_and(|q| !(0.0..1.0).contains(&q)) {
         lint.error(&format!("{path}.quantile"), "expected 0 to below 1, such as 0.99".into());
@@ -306,6 +313,7 @@ mod tests {
             ("quantile: 0.50, ", "", "which percentile"),
             ("channels: [pager, slack, mail]", "channels: [paper]", "`paper`"),
             ("id: p95", "id: p50", "twice"),
+            ("store: redis, quantile", "store: radis, quantile", "no store `radis`"),
             ("webhook_env: SLACK_WEBHOOK_URL", "", "`webhook_env` or `webhook_file`"),
             ("level: 2, after: 15m", "level: 2, after: 45m", "levels that rise"),
             (

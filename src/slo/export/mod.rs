@@ -73,7 +73,11 @@ fn queries(slo: &Slo, window: &str) -> (String, String) {
         SloKind::Latency => {
             let limit = slo.below.map_or(0.0, |below| below.get().as_secs_f64());
             let all = sum("http_request_duration_seconds_count", &selector(slo, ""));
-            let le = format!("le=\"{limit}\"");
+            // Whole numbers are written both ways, by the version of client or server.
+            let le = match limit.fract() {
+                0.0 => format!("le=~\"{limit}|{limit}.0\""),
+                _ => format!("le=\"{limit}\""),
+            };
             let good = sum("http_request_duration_seconds_bucket", &selector(slo, &le));
             (format!("({all} - {good})"), all)
         }
@@ -108,6 +112,27 @@ fn yaml(value: &serde_json::Value) -> String {
 mod tests {
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS};
+
+    #[test]
+    fn rules_can_be_told_apart_and_can_fire() {
+        let definitions = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
+        let text = export(&definitions, Format::PrometheusRules);
+        let read: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let groups = read["groups"].as_array().expect("groups");
+        let rules = |id: &str| {
+            let group = groups.iter().find(|group| group["name"] == format!("slo-{id}"));
+            group.expect("a group")["rules"].as_array().expect("rules").clone()
+        };
+        let all: Vec<_> = groups.iter().flat_map(|g| g["rules"].as_array()).flatten().collect();
+        let names: std::collections::BTreeSet<String> =
+            all.iter().map(|rule| format!("{} {}", rule["alert"], rule["labels"])).collect();
+        assert_eq!(names.len(), all.len(), "{text}");
+        assert_eq!(rules("availability").len(), 4);
+        // A budget of an hour has no rate over a day.
+        let [p99] = &rules("p99")[..] else { panic!("one rule: {text}") };
+        assert_eq!(p99["alert"], "SloMissed_p99");
+        assert!(p99["expr"].as_str().is_some_and(|e| e.ends_with("[1h]))) > 0.010000")), "{p99}");
+    }
 
     #[test]
     fn every_format_is_yaml_and_says_what_it_leaves_out() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{dashed, expressible, selector, target_percent, yaml};
-use crate::config::{Slo, SloDefinitions, SloKind};
+use crate::config::{Slo, SloDefinitions, SloKind, TimeSpan};
 
 pub fn write(definitions: &SloDefinitions) -> String {
     let slos = definitions.slos.iter().filter(|slo| expressible(slo));
@@ -13,12 +13,17 @@ pub fn write(definitions: &SloDefinitions) -> String {
             "metadata": { "name": dashed(&slo.id), "labels": { "pyrra.dev/owner": definitions.metadata.owner } },
             "spec": {
                 "target": target_percent(slo).to_string(),
-                "window": slo.window.to_string(),
+                "window": window(slo),
                 "indicator": indicator(slo),
             },
         }))
     });
     documents.collect::<Vec<_>>().join("---\n")
+}
+
+/// Pyrra's alerts look at parts of the window: from one of hours nothing would be left of them.
+fn window(slo: &Slo) -> String {
+    if slo.window < TimeSpan::secs(86_400) { "4w".into() } else { slo.window.to_string() }
 }
 
 fn indicator(slo: &Slo) -> Value {
