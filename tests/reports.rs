@@ -40,6 +40,128 @@ fn elements(xml: &str, kind: &str) -> Vec<std::collections::BTreeMap<String, Str
     }
 }
 
+/// What readers of JUnit XML rely on: suites with counts that add up, cases in them, and in a case at
+/// most one outcome with a message. Returns the outcome of each case by class and name.
+fn outcomes(xml: &str) -> std::collections::BTreeMap<(String, String), String> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_str(xml);
+    let (mut path, mut found) = (Vec::<String>::new(), std::collections::BTreeMap::new());
+    let mut current = None;
+    loop {
+        let event = reader.read_event().expect("well formed");
+        let closed = matches!(event, Event::Empty(_));
+        match event {
+            Event::Eof => break,
+            Event::Start(element) | Event::Empty(element) => {
+                let name = text(element.name().as_ref());
+                let attribute = |key: &str| {
+                    let found = element.try_get_attribute(key).expect("well formed");
+                    found.map(|found| text(&found.value))
+                };
+                let parent = path.last().map(String::as_str);
+                match (parent, name.as_str()) {
+                    (None, "testsuites") | (Some("testsuites"), "testsuite") => {
+                        for key in ["tests", "failures", "errors", "skipped", "time"] {
+                            let value = attribute(key).unwrap_or_default();
+                            assert!(value.parse::<f64>().is_ok(), "{key} of {name}: {value}");
+                        }
+                        assert!(attribute("name").is_some(), "{name} has a name");
+                    }
+                    (Some("testsuite"), "testcase") => {
+                        let [class, name] = ["classname", "name"]
+                            .map(|key| attribute(key).expect("a name that tells it apart"));
+                        current = Some((class, name));
+                        let before = found.insert(current.clone().expect("set"), "passed".into());
+                        assert!(before.is_none(), "{current:?} stands there twice");
+                    }
+                    (Some("testcase"), "failure" | "error" | "skipped") => {
+                        let message = attribute("message").unwrap_or_default();
+                        assert!(!message.is_empty(), "{current:?}: {name} says why");
+                        let before =
+                            found.insert(current.clone().expect("in a case"), name.clone());
+                        assert_eq!(before.as_deref(), Some("passed"), "one outcome: {current:?}");
+                    }
+                    place => panic!("{place:?} is no JUnit"),
+                }
+                if !closed {
+                    path.push(name);
+                }
+            }
+            Event::End(_) => drop(path.pop()),
+            _ => {}
+        }
+    }
+    let sum = |key: &str| -> usize {
+        let suites = elements(xml, "testsuite").into_iter();
+        suites.map(|suite| suite[key].parse::<usize>().expect("a number")).sum()
+    };
+    let root = elements(xml, "testsuites").remove(0);
+    let with = |outcome: &str| found.values().filter(|one| *one == outcome).count();
+    for (key, counted) in [
+        ("tests", found.len()),
+        ("failures", with("failure")),
+        ("errors", with("error")),
+        ("skipped", with("skipped")),
+    ] {
+        assert_eq!(
+            (sum(key), root[key].as_str()),
+            (counted, counted.to_string().as_str()),
+            "{key}"
+        );
+    }
+    found
+}
+
+#[test]
+fn every_verdict_has_its_word_in_junit_and_ctrf_whatever_its_names_are() {
+    use shakedown::config::PhaseKind;
+    use shakedown::run::event::{Objective, PhaseOutcome, Verdict};
+    use shakedown::run::state::{PhaseState, RunState};
+    let hostile = "<a b=\"c\">&amp;]]>\u{1b}[2J\u{0}\u{fffe}\u{ffff}\n\u{202e}'";
+    let every = [
+        (Verdict::Pass, "passed", "passed"),
+        (Verdict::Fail, "failure", "failed"),
+        (Verdict::Inconclusive, "skipped", "other"),
+        (Verdict::Skipped, "skipped", "skipped"),
+        (Verdict::Invalid, "error", "other"),
+        (Verdict::Aborted, "error", "other"),
+    ];
+    let mut state = RunState::default();
+    for (kind, (verdict, ..)) in PhaseKind::ALL.into_iter().zip(every) {
+        let mut phase = PhaseState::new(kind);
+        phase.outcome = Some(PhaseOutcome::new(verdict, hostile));
+        state.phases.push(phase);
+    }
+    for (verdict, ..) in every {
+        let objective = serde_json::json!({
+            "id": format!("{verdict} {hostile}"), "objective": hostile, "measured": hostile, "n": 1,
+            "bad": 0, "verdict": verdict, "reason": hostile, "method": hostile, "gate": true,
+        });
+        state.objectives.push(serde_json::from_value::<Objective>(objective).expect("one"));
+    }
+    let report = shakedown::report::json::report(&state);
+    let junit = shakedown::report::junit::document(&report);
+    let illegal = |c: char| matches!(c, '\u{fffe}' | '\u{ffff}') || (c.is_control() && c != '\n');
+    assert!(!junit.contains(illegal), "what XML 1.0 has no place for: {junit:?}");
+    let found = outcomes(&junit);
+    let ctrf = shakedown::report::ctrf::document(&report);
+    assert_eq!(problems("ctrf-0.0.json", &ctrf), None);
+    let tests = ctrf["results"]["tests"].as_array().expect("tests");
+    assert_eq!(found.len(), tests.len());
+    for (kind, (verdict, junit, status)) in PhaseKind::ALL.into_iter().zip(every) {
+        let key = (format!("shakedown.{kind}"), kind.name().to_owned());
+        assert_eq!(found[&key], junit, "{verdict}");
+        let test = tests.iter().find(|test| test["name"] == kind.name()).expect("a test");
+        assert_eq!(test["status"], status, "{verdict}");
+        assert_eq!(test["rawStatus"], verdict.word());
+    }
+    let counts = &ctrf["results"]["summary"];
+    for status in ["passed", "failed", "skipped", "other", "pending"] {
+        let counted = tests.iter().filter(|test| test["status"] == status).count();
+        assert_eq!(counts[status], counted, "{status}");
+    }
+}
+
 #[test]
 fn a_run_is_reported_in_every_format_and_compared() {
     let place = Workplace::new();
@@ -79,14 +201,10 @@ fn a_run_is_reported_in_every_format_and_compared() {
     assert!(counts["stop"].as_u64() > counts["start"].as_u64(), "{counts}");
 
     let junit = text(&place.output(&["report", "--format", "junit"]).stdout);
-    let suites = elements(&junit, "testsuite");
-    assert_eq!(suites.len(), 7, "six phases and the objectives");
-    let sum = |what: &str| -> usize {
-        suites.iter().map(|suite| suite[what].parse::<usize>().expect("a number")).sum()
-    };
-    assert_eq!(sum("tests"), elements(&junit, "testcase").len());
-    assert_eq!(sum("skipped"), elements(&junit, "skipped").len());
-    assert_eq!(sum("tests"), counts["tests"].as_u64().expect("a number") as usize);
+    assert_eq!(elements(&junit, "testsuite").len(), 7, "six phases and the objectives");
+    let found = outcomes(&junit);
+    assert_eq!(found.len() as u64, counts["tests"].as_u64().expect("a number"));
+    assert!(found.values().any(|outcome| outcome == "skipped"), "{found:?}");
 
     let same = place.output(&["compare", &run.id(), &run.id()]);
     assert_eq!(same.status.code(), Some(0), "{}", text(&same.stdout));

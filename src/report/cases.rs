@@ -97,5 +97,16 @@ fn of_phase(phase: &PhaseSection) -> Vec<Case> {
         checks
             .map(|row| case(&format!("shakedown.{name}"), &row.check, &row.status, &row.coverage)),
     );
+    for drill in &phase.backup {
+        cases.extend(drill.stores.iter().map(|row| {
+            let class = format!("shakedown.{name}.{}", row.store);
+            let title = format!("{}: {} backup", row.store, drill.way);
+            case(&class, &title, row.verdict.as_deref().unwrap_or("aborted"), &row.reason)
+        }));
+        cases.extend(drill.skipped.iter().map(|(store, why)| {
+            let title = format!("{store}: {} backup", drill.way);
+            case(&format!("shakedown.{name}.{store}"), &title, "skipped", why)
+        }));
+    }
     cases
 }

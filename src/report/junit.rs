@@ -9,25 +9,35 @@ use super::json::Report;
 
 /// The report as JUnit XML.
 pub fn document(report: &Report) -> String {
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
-    for suite in suites(report) {
-        // Writing into a String cannot fail.
-        let _ = write_suite(&mut xml, &suite);
-    }
-    xml + "</testsuites>\n"
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    // Writing into a String cannot fail.
+    let _ = write_suites(&mut xml, &suites(report));
+    xml
+}
+
+fn write_suites(xml: &mut String, suites: &[Suite]) -> std::fmt::Result {
+    let all = totals(suites.iter().flat_map(|suite| &suite.cases));
+    writeln!(xml, "<testsuites name=\"shakedown\" {all}>")?;
+    suites.iter().try_for_each(|suite| write_suite(xml, suite))?;
+    writeln!(xml, "</testsuites>")
+}
+
+/// Counts and time of cases, as attributes.
+fn totals<'a>(cases: impl Iterator<Item = &'a Case> + Clone) -> String {
+    let count = |status| cases.clone().filter(|case| case.status() == status).count();
+    format!(
+        "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3}\"",
+        cases.clone().count(),
+        count(CaseStatus::Failed),
+        count(CaseStatus::Broken),
+        count(CaseStatus::Skipped),
+        cases.map(|case| case.seconds).sum::<f64>()
+    )
 }
 
 fn write_suite(xml: &mut String, suite: &Suite) -> std::fmt::Result {
-    let count = |status| suite.cases.iter().filter(|case| case.status() == status).count();
-    writeln!(
-        xml,
-        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
-        escape(&suite.name),
-        suite.cases.len(),
-        count(CaseStatus::Failed),
-        count(CaseStatus::Broken),
-        count(CaseStatus::Skipped)
-    )?;
+    let (name, totals) = (escape(&suite.name), totals(suite.cases.iter()));
+    writeln!(xml, "  <testsuite name=\"{name}\" {totals}>")?;
     for case in &suite.cases {
         writeln!(
             xml,

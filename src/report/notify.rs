@@ -20,6 +20,9 @@ pub struct NotifySection {
     pub failed: BTreeMap<String, u64>,
     /// The last of both; older ones stand in the journal.
     pub last: Vec<Delivery>,
+    /// Silences that were made and ended around faults.
+    #[serde(default)]
+    pub silences: Vec<Silence>,
     /// Alerts of the platform's own that were waited for during chaos.
     pub platform: Vec<PlatformAlert>,
 }
@@ -48,6 +51,17 @@ pub struct Delivery {
     pub tries: u32,
     /// Why it was not delivered; null when it was.
     pub error: Option<String>,
+}
+
+/// Something that was done about a silence.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Silence {
+    /// Name of the channel.
+    pub channel: String,
+    /// What was done.
+    pub what: String,
+    /// Whether it went wrong.
+    pub failed: bool,
 }
 
 /// An alert of the platform's own.
@@ -80,18 +94,28 @@ pub fn section(notify: &NotifyState) -> NotifySection {
         after_seconds: after_us.map(|us| us as f64 / 1e6),
         evidence: evidence.clone(),
     });
+    let silences = notify.silences.iter().map(|(channel, what, failed)| Silence {
+        channel: channel.clone(),
+        what: what.clone(),
+        failed: *failed,
+    });
     NotifySection {
         open: open.collect(),
         delivered: notify.delivered.clone(),
         failed: notify.failed.clone(),
         last: last.collect(),
+        silences: silences.collect(),
         platform: platform.collect(),
     }
 }
 
 /// The section for the HTML report.
 pub fn write_html(html: &mut String, notify: &NotifySection) -> std::fmt::Result {
-    if notify.open.is_empty() && notify.last.is_empty() && notify.platform.is_empty() {
+    let nothing = notify.open.is_empty()
+        && notify.last.is_empty()
+        && notify.platform.is_empty()
+        && notify.silences.is_empty();
+    if nothing {
         return Ok(());
     }
     html.write_str("<section><h2 id=alerts>Alerts</h2>")?;
@@ -136,6 +160,11 @@ pub fn write_html(html: &mut String, notify: &NotifySection) -> std::fmt::Result
             escape(&alert.alertname),
             escape(&alert.evidence)
         )?;
+    }
+    for silence in &notify.silences {
+        let class = if silence.failed { "fail" } else { "pass" };
+        let (channel, what) = (escape(&silence.channel), escape(&silence.what));
+        write!(html, "<p><small>{channel}: <span class=\"v {class}\">{what}</span></small></p>")?;
     }
     html.write_str("</section>")
 }

@@ -18,6 +18,9 @@ pub struct NotifyState {
     pub failed: BTreeMap<String, u64>,
     /// The last of both.
     pub last: VecDeque<Sent>,
+    /// The last silences that were made and ended: channel, what happened, whether it went wrong.
+    #[serde(default)]
+    pub silences: VecDeque<(String, String, bool)>,
     /// Alerts of the platform's own that were waited for: name, time in microseconds, evidence.
     pub platform: Vec<(String, Option<u64>, String)>,
 }
@@ -50,7 +53,10 @@ impl NotifyState {
             NotifyEvent::PlatformAlert { alertname, after_us, evidence } => {
                 self.platform.push((alertname.clone(), *after_us, evidence.clone()));
             }
-            NotifyEvent::Silence { .. } | NotifyEvent::Unknown => {}
+            NotifyEvent::Silence { channel, what, failed } => {
+                push_bounded(&mut self.silences, (channel.clone(), what.clone(), *failed));
+            }
+            NotifyEvent::Unknown => {}
         }
     }
 }
