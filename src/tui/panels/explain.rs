@@ -27,6 +27,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
             say(&row, "   ", app.theme.text);
         }
         say("up and down choose another objective", " ", app.theme.dim);
+        let controls = explain_objective::controls(app.shown());
+        if !controls.is_empty() {
+            say("controls: by evidence, no part of the verdict", " ", app.theme.accent);
+        }
+        controls.iter().for_each(|row| say(row, "   ", app.theme.text));
     }
     for objective in objectives.iter().filter(|_| selected.is_none()) {
         let Objective { id, objective: asked, measured, verdict, method, n, .. } = objective;

@@ -1,7 +1,7 @@
 //! How the numbers of one objective come about: formulas with what was put into them.
 
 use crate::config::{Slo, SloDefinitions, SloKind};
-use crate::run::event::{Budget, Objective};
+use crate::run::event::{Budget, ControlResult, Objective};
 use crate::run::state::RunState;
 
 /// Everything about an objective.
@@ -36,6 +36,15 @@ pub fn rows(objective: &Objective, state: &RunState) -> Vec<String> {
         ));
     }
     rows
+}
+
+/// Every control with what shows that it is met, or what is missing.
+pub fn controls(state: &RunState) -> Vec<String> {
+    let row = |control: &ControlResult| {
+        let ControlResult { control, subject, status, evidence, .. } = control;
+        format!("{control} of {subject}: {status}: {evidence}")
+    };
+    state.controls.iter().map(row).collect()
 }
 
 /// The share and what it is held against.
@@ -111,10 +120,13 @@ fn of_budget(
             seconds / 86_400.0
         ));
     }
+    let rate = |burn: Option<f64>| {
+        burn.map_or_else(|| "less than half measured".into(), |burn| format!("{burn:.2}"))
+    };
     for (alert, seen) in promises.burn_alerts.iter().zip(&budget.alerts) {
         rows.push(format!(
-            "burn alert: {} % of the budget in {}: factor = {} % x {} / {} = {:.2}; fires when both {} and \
-             {} are above it",
+            "burn alert: {} % of the budget in {}: factor = {} % x {} / {} = {:.2}; fires when both {} \
+             ({}) and {} ({}) are above it",
             alert.budget_percent,
             alert.long,
             alert.budget_percent,
@@ -122,7 +134,9 @@ fn of_budget(
             alert.long,
             seen.factor,
             alert.long,
-            alert.short
+            rate(seen.long_burn),
+            alert.short,
+            rate(seen.short_burn)
         ));
     }
     rows

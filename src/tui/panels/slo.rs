@@ -17,6 +17,10 @@ use crate::tui::format::count;
 const BAR: usize = 12;
 /// Rows of objectives that are shown however small the panel is.
 const LEAST_ROWS: usize = 4;
+/// Below this height only alerts that fire have rows of their own.
+const ROOMY: u16 = 28;
+/// Columns of the longest name that is usual.
+const NAME: usize = 21;
 /// Columns of a row before its reason.
 const FIGURES: usize = 74;
 /// Beside the figures a reason needs at least so many columns to say anything.
@@ -29,7 +33,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let objectives = &app.shown().objectives;
     let width = usize::from(area.width);
     let mut below = reason(app, width);
-    below.extend(budgets(app));
+    below.extend(budgets(app, area));
     below.extend(controls(app));
     below.extend(alerts(app));
     let height = usize::from(area.height);
@@ -97,12 +101,12 @@ fn row<'a>(objective: &Objective, selected: bool, width: usize, app: &App) -> Li
     ])
 }
 
-fn budgets<'a>(app: &App) -> Vec<Line<'a>> {
+fn budgets<'a>(app: &App, area: Rect) -> Vec<Line<'a>> {
     let with = app.shown().objectives.iter().filter_map(|o| Some((o, o.budget.as_ref()?)));
     // The whole platform's in detail, the others in a line each.
     let mut rows: Vec<Line<'a>> = with
         .enumerate()
-        .flat_map(|(at, (objective, budget))| of_budget(objective, budget, at == 0, app))
+        .flat_map(|(at, (objective, budget))| of_budget(objective, budget, at == 0, area, app))
         .collect();
     if !rows.is_empty() {
         let title = " error budgets: of a full one, where nothing else is said";
@@ -124,6 +128,7 @@ fn of_budget<'a>(
     objective: &Objective,
     budget: &Budget,
     in_detail: bool,
+    area: Rect,
     app: &App,
 ) -> Vec<Line<'a>> {
     let (percent, of) = left(objective, budget);
@@ -138,8 +143,10 @@ fn of_budget<'a>(
         ),
     };
     let style = if percent < 0.0 || burn > 1.0 { app.theme.bad } else { app.theme.ok };
+    // In 80 columns the end of the line matters more than that of the name.
+    let name = if has_reasons(usize::from(area.width)) { NAME } else { NAME - 4 };
     let mut rows = vec![Line::from(vec![
-        Span::styled(format!(" {} ", fixed(&objective.id, 17)), app.theme.title),
+        Span::styled(format!(" {} ", fixed(&objective.id, name)), app.theme.title),
         Span::styled(app.glyphs.done().repeat(filled), style),
         Span::styled(app.glyphs.to_do().repeat(BAR - filled), app.theme.dim),
         Span::styled(format!(" {percent:.2} % {of}  burn {burn:.2}x  {ends}"), app.theme.text),
@@ -159,7 +166,20 @@ fn of_budget<'a>(
             ),
             app.theme.dim,
         ));
-        rows.extend(budget.alerts.iter().map(|alert| of_alert(alert, app)));
+        rows.extend(burn_alerts(budget, area, app));
+    }
+    rows
+}
+
+/// The burn alerts, a row each; where there is little room those that are quiet share one.
+fn burn_alerts<'a>(budget: &Budget, area: Rect, app: &App) -> Vec<Line<'a>> {
+    let roomy = area.height >= ROOMY;
+    let own = budget.alerts.iter().filter(|alert| roomy || alert.fires);
+    let mut rows: Vec<Line<'a>> = own.map(|alert| of_alert(alert, app)).collect();
+    let quiet = budget.alerts.len() - rows.len();
+    if quiet > 0 {
+        let words = format!("   burn alerts: {quiet} of {} quiet", budget.alerts.len());
+        rows.push(Line::styled(words, app.theme.dim));
     }
     rows
 }
