@@ -277,8 +277,12 @@ fn watch(
     };
     leave(&folder, engine, order.owned);
     match (ended?, baseline) {
-        (Exit::Pass, Some(baseline)) if !options.detach => {
-            compare::with_baseline(&baseline, &folder)
+        (ended @ (Exit::Pass | Exit::Fail | Exit::Inconclusive), Some(baseline))
+            if !options.detach =>
+        {
+            // What became worse is a failure, whatever else is not decided.
+            let compared = compare::with_baseline(&baseline, &folder)?;
+            Ok(if compared == Exit::Fail { compared } else { ended })
         }
         (ended, _) => Ok(ended),
     }
