@@ -109,6 +109,19 @@ fn a_run_is_scraped_and_its_alerts_arrive_and_are_resolved() {
     until("the end of our alert", 30, || ours(&alerts(), "p99").is_none());
 }
 
+#[test]
+#[ignore = "needs Prometheus and Alertmanager: .ci/live/monitoring.sh"]
+fn exported_rules_are_accepted_by_promtool() {
+    let place = Workplace::new();
+    let exported = place.output(&["slo", "export", "--format", "prometheus-rules"]);
+    let file = place.path().join("rules.yaml");
+    std::fs::write(&file, &exported.stdout).expect("written");
+    let checked = Command::new("promtool").args(["check", "rules"]).arg(&file).output();
+    let checked = checked.expect("promtool runs");
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() && said.contains("SUCCESS"), "{said}");
+}
+
 fn promtool_accepts(textfile: &Path) {
     let text = std::fs::read(textfile).expect("the textfile is written");
     let mut promtool = Command::new("promtool")
@@ -177,11 +190,14 @@ fn with_manager(settings: &str) -> String {
         .replace("channels:\n  slack:", &format!("{manager}\n  slack:"))
 }
 
-const KILLS: [&str; 8] = [
+/// Two kills, over at once, and a fault that lasts until the alert of the kills was asked for.
+const FAULTS: [&str; 10] = [
     "--only",
     "chaos",
     "--set",
-    "chaos.experiments=[kill]",
+    "chaos.experiments=[kill, cpu]",
+    "--set",
+    "chaos.cpu.length=15s",
     "--set",
     "chaos.steady.baseline=2s",
     "--set",
@@ -196,7 +212,7 @@ async fn in_chaos_alerts_are_silenced_where_asked_for_and_the_platforms_own_has_
 
     // Nobody asked for a silence, and an alert is expected that nothing raises.
     let quiet = with_manager("expect_during_chaos: [{ alertname: NeverRaised, within: 5s }]");
-    let (_, report) = watched_run(&place, &config, &quiet, &KILLS).await;
+    let (_, report) = watched_run(&place, &config, &quiet, &FAULTS).await;
     assert_eq!(silences(), Vec::<Value>::new(), "nobody asked for one");
     let platform = &report["notifications"]["platform"][0];
     assert_eq!(
@@ -219,7 +235,7 @@ async fn in_chaos_alerts_are_silenced_where_asked_for_and_the_platforms_own_has_
             active.extend(all.iter().filter(|one| one["status"]["state"] == "active").cloned());
             if !all.is_empty()
                 && all.iter().all(|one| one["status"]["state"] == "expired")
-                && all.len() >= 2
+                && all.len() >= 3
             {
                 break;
             }
@@ -227,7 +243,7 @@ async fn in_chaos_alerts_are_silenced_where_asked_for_and_the_platforms_own_has_
         }
         active
     });
-    let (_, report) = watched_run(&place, &config, &with_manager(settings), &KILLS).await;
+    let (_, report) = watched_run(&place, &config, &with_manager(settings), &FAULTS).await;
     let active = seen.join().expect("watched");
     assert!(!active.is_empty(), "a silence was active while something was broken");
     let matchers =
@@ -239,10 +255,14 @@ async fn in_chaos_alerts_are_silenced_where_asked_for_and_the_platforms_own_has_
     }
     // Each ended with its fault, not at its latest end.
     let all = silences();
-    assert_eq!(all.len(), 2, "one for each kill: {all:?}");
+    assert_eq!(all.len(), 3, "one for each fault: {all:?}");
     for silence in &all {
         assert_eq!(silence["status"]["state"], "expired", "{silence}");
     }
+    // ... and the report says so: each made and ended.
+    let told = report["notifications"]["silences"].as_array().expect("silences");
+    assert_eq!(told.len(), 6, "{told:?}");
+    assert!(told.iter().all(|one| one["failed"] == false), "{told:?}");
     let platform = &report["notifications"]["platform"][0];
     assert_eq!(platform["alertname"], "ServiceRestarted", "{platform}");
     assert!(platform["after_seconds"].as_f64().is_some_and(|s| s > 0.0 && s < 60.0), "{platform}");
