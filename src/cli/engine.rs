@@ -12,7 +12,7 @@ use super::recover_audit;
 use super::runtime;
 use crate::backup::{BackupOptions, BackupPhase};
 use crate::chaos::ChaosPhase;
-use crate::config::{Config, NotifyMode, PhaseKind, ServiceKind, StoreKind};
+use crate::config::{Config, NotifyMode, OnDetach, PhaseKind, ServiceKind, StoreKind};
 use crate::load;
 use crate::monitor::{GrafanaMarks, MetricsServer, Textfile};
 use crate::notify::{self, ChaosAlerts};
@@ -142,13 +142,16 @@ fn parts(
         healer: Arc::new(LeftoverHealer),
         companions,
     };
+    // An owned engine ends with its client: while it lives somebody watches, also before that client has
+    // found the engine's socket.
+    let on_detach = if order.owned { OnDetach::Continue } else { order.on_detach };
     let settings = Settings {
         config,
         run_id: folder.id(),
         seed: order.seed,
         autostart: order.autostart,
         armed: order.armed,
-        on_detach: order.on_detach,
+        on_detach,
     };
     Ok(EngineParts {
         folder: folder.clone(),
