@@ -44,6 +44,29 @@ fn an_engine_killed_at_any_moment_leaves_nothing() {
     }
 }
 
+#[test]
+#[ignore = "needs a Docker engine: .ci/live/docker.sh"]
+fn a_program_whose_file_is_gone_and_whose_helper_is_killed_heals_all_the_same() {
+    let platform = Platform::new();
+    let program = platform.place.path().join("upgraded");
+    std::fs::copy(env!("CARGO_BIN_EXE_shakedown"), &program).expect("copied");
+    let only = ["chaos.experiments=[partition]", "chaos.docker.helpers=containers"];
+    let settings = [&only[..], &["chaos.partition.length=60s"]].concat();
+    let child = platform.spawn(platform.place.command_of(&program, &[]), &settings);
+    let run = platform.place.run();
+    wait_for("a proven fault", || {
+        journal::read(run.path()).ok()?.state.active_fault()?.effect.as_ref().map(|_| ())
+    });
+    std::fs::remove_file(&program).expect("removed");
+    let helper = docker(&["ps", "-q", "--filter", "label=shakedown.role"]);
+    docker(&["kill", &helper]);
+    assert!(rules("rag").contains("shakedown"), "the cut outlives its helper");
+    signal(engine_pid(&run), Signal::TERM);
+    platform.result(child);
+    assert_eq!(residue(), Vec::<String>::new());
+    assert_eq!(platform.open_undos(), 0);
+}
+
 fn killed(platform: &Platform, kind: &str, by: [&str; 2], after: Duration, what: &str) {
     let [helpers, firewall] = by;
     let only = format!("chaos.experiments=[{kind}]");

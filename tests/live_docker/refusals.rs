@@ -180,17 +180,20 @@ fn an_engine_that_stops_answering_in_mid_fault_ends_it() {
         .expect("the process id of the suite's own engine");
     let platform = Platform::new();
     platform.run("store", &["--restart", "always"], &["/bin/postgres"]);
-    let long = "chaos.partition.length=25s";
+    let long = "chaos.partition.length=60s";
     let child = platform.start(&["chaos.experiments=[partition]", long]);
     let run = platform.place.run();
     let fault = || journal::read(run.path()).ok()?.state.active_fault().cloned();
     wait_for("a fault", || fault()?.effect.as_ref().map(|_| ()));
     let rag = pid("rag").to_string();
     signal(daemon, rustix::process::Signal::STOP);
+    let stopped = std::time::Instant::now();
     let healing = wait_for("the fault to be healed", || match fault() {
         Some(fault) => fault.healing,
         None => Some("healed".into()),
     });
+    // Healing waits for no answer: one that is asked for may take twenty seconds to be given up.
+    assert!(stopped.elapsed() < std::time::Duration::from_secs(18), "{:?}", stopped.elapsed());
     // The namespace is looked at without the engine: it does not answer.
     let table = || {
         let list = ["-t", &rag, "-n", "nft", "list", "tables"];

@@ -32,7 +32,12 @@ impl Workplace {
 
     /// The program with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_shakedown")), arguments)
+    }
+
+    /// As [`Self::command`], of a program that a test may do away with.
+    pub fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.path())

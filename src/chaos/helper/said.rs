@@ -72,7 +72,9 @@ impl Measured {
     /// For how much of the time its threads ran or waited for a CPU, in percent: what they got is all
     /// that the kernel granted, however little that is on a machine that is busy otherwise.
     pub fn wanted_percent(&self) -> u64 {
-        (self.burned_us + self.waited_us) * 100 / (self.passed_us * self.workers).max(1)
+        let wanted = (self.burned_us + self.waited_us) * 100;
+        // Its threads begin a moment before the time that is counted.
+        (wanted / (self.passed_us * self.workers).max(1)).min(100)
     }
 
     /// Whether the CPU is used up: its threads never had enough of it, or a quota was used up in most
