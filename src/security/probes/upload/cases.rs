@@ -80,12 +80,15 @@ pub fn cases(name: impl Fn(usize) -> String, token: &str, allowed: &[String]) ->
     named
 }
 
+/// What a file holds, with a mark in it.
+type Content = dyn Fn(&str) -> Vec<u8>;
+
 /// A file whose name is not known yet; `{}` stands for it.
 struct File {
     words: &'static str,
     name: String,
     content_type: &'static str,
-    content: Box<dyn Fn(&str) -> Vec<u8>>,
+    content: Box<Content>,
     shows: Shows,
     lands: Option<&'static str>,
 }
