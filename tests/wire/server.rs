@@ -24,12 +24,9 @@ pub struct Listening {
 
 impl Listening {
     /// Serves each connection like this.
-    pub async fn start<F: Future<Output = ()> + Send>(
+    pub async fn start<F: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(TcpStream, Self) -> F + Clone + Send + 'static,
-    ) -> Self
-    where
-        F: 'static,
-    {
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let port = listener.local_addr().expect("bound").port();
         let this = Self { port, seen: Arc::default() };
