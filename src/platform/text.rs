@@ -32,7 +32,8 @@ pub fn clean(text: &str, max_chars: usize) -> String {
         }
         n += 1;
     }
-    kept
+    // One that a sequence had torn is whole again.
+    without_secrets(&kept)
 }
 
 /// Longest string of a terminal's commands that is taken for one; what goes on is text.

@@ -63,6 +63,13 @@ impl Ledger {
         }
     }
 
+    /// Something was found in another place than the platform said: there it is on record by itself.
+    pub fn moved(&self, name: &str) {
+        if let Some(entry) = self.entries().iter_mut().find(|entry| entry.name == name) {
+            entry.stored = false;
+        }
+    }
+
     /// The platform refused it: there is nothing to remove.
     pub fn refused(&self, name: &str) {
         self.entries().retain(|entry| entry.name != name);
@@ -96,8 +103,7 @@ impl Ledger {
 
     async fn remove_entry(&self, prober: &Prober, entry: &Entry) {
         let outcome = match &entry.undo {
-            Some(undo) if entry.stored => remove_seen(prober, undo).await,
-            Some(undo) => remove(prober, undo).await,
+            Some(undo) => remove_as(prober, undo, entry.stored).await,
             None => Err("the platform did not say where it put it".to_owned()),
         };
         if outcome.is_ok() {
@@ -111,31 +117,30 @@ impl Ledger {
     }
 }
 
-/// As [`remove`], of something that the platform said it has: what looking for it does not find beforehand
-/// is not shown to be gone by not being found afterwards.
-async fn remove_seen(prober: &Prober, undo: &Undo) -> Result<(), String> {
-    let before = prober.ask_for_removal(&undo.lookup).await;
-    remove(prober, undo).await?;
-    match before {
-        Ok(answer) if !matches!(answer.status, 404 | 410) => Ok(()),
-        _ => Err(format!("it was taken, and was not found at {}", undo.lookup.path)),
-    }
-}
-
 /// Removes something and shows that it is gone. Doing it again changes nothing.
 ///
 /// # Errors
 /// Why it is not shown to be gone.
 pub async fn remove(prober: &Prober, undo: &Undo) -> Result<(), String> {
+    remove_as(prober, undo, false).await
+}
+
+/// The same; what the platform said it has and what is not found beforehand is not shown to be gone by
+/// not being found afterwards.
+async fn remove_as(prober: &Prober, undo: &Undo, stored: bool) -> Result<(), String> {
     let before = prober.ask_for_removal(&undo.lookup).await.ok();
+    let seen = before.as_ref().is_some_and(|before| !matches!(before.status, 404 | 410));
     let mut why = "nothing removes it".to_owned();
     for removal in &undo.removals {
         match remove_by(prober, removal, &undo.lookup, before.as_ref()).await {
+            Ok(()) if stored && !seen => {
+                why = format!("it was taken, and was not found at {}", undo.lookup.path);
+            }
             Ok(()) => return Ok(()),
             Err(reason) => why = reason,
         }
     }
-    Err(why)
+    Err(excerpt(&why))
 }
 
 async fn remove_by(

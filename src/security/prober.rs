@@ -25,6 +25,9 @@ use crate::platform::tls;
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// From the send to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a removal is tried again that is refused for its rate, and the longest wait before that.
+const MAX_RETRIES: u32 = 3;
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Connections kept for the next request, per service.
 const MAX_IDLE: usize = 4;
 /// Shortest credential that is looked for in texts.
@@ -169,6 +172,12 @@ impl Prober {
     /// # Errors
     /// When there is no answer, or the budget is used up.
     pub async fn ask(&self, request: &Request) -> Result<Answer, ProbeError> {
+        self.turn().await;
+        self.ask_at_once(request).await
+    }
+
+    /// Waits for the next turn at the audit's pace.
+    async fn turn(&self) {
         let due = {
             let mut next = self.pace.lock().await;
             let due = (*next).max(Instant::now());
@@ -176,7 +185,6 @@ impl Prober {
             due
         };
         sleep_until(due).await;
-        self.ask_at_once(request).await
     }
 
     /// Asks without waiting for the pace, for the test of rate limits.
@@ -194,13 +202,24 @@ impl Prober {
         self.send(request).await
     }
 
-    /// Asks although the budget is used up or the audit is held: to remove what was written.
+    /// Asks although the budget is used up or the audit is held: to remove what was written. Waits where
+    /// the service says that it is asked too often.
     ///
     /// # Errors
     /// When there is no answer.
     pub async fn ask_for_removal(&self, request: &Request) -> Result<Answer, ProbeError> {
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        self.send(request).await
+        let mut tries = 0;
+        loop {
+            self.turn().await;
+            self.sent.fetch_add(1, Ordering::Relaxed);
+            let answer = self.send(request).await?;
+            if answer.status != 429 || tries == MAX_RETRIES {
+                return Ok(answer);
+            }
+            tries += 1;
+            let seconds = answer.header("retry-after").trim().parse().unwrap_or(1);
+            sleep_until(Instant::now() + Duration::from_secs(seconds).min(LONGEST_WAIT)).await;
+        }
     }
 
     async fn send(&self, request: &Request) -> Result<Answer, ProbeError> {

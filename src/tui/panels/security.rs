@@ -14,6 +14,9 @@ use crate::tui::app::App;
 /// Rows of findings that are shown however small the panel is.
 const LEAST_ROWS: usize = 5;
 
+/// Columns for the name of a check or image.
+const NAME: usize = 22;
+
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let security = app.shown().phases.iter().find_map(|phase| phase.security.as_ref());
@@ -113,17 +116,29 @@ fn image_row<'a>(image: &ImageReport, app: &App) -> Line<'a> {
     };
     let (fixable, unfixed) = (&image.fixable, &image.unfixed);
     let old = if image.end_of_life { ", operating system without fixes" } else { "" };
-    let told = format!(
-        "fixable {} critical {} high, unfixed {} and {}{old}; {}",
-        fixable.critical, fixable.high, unfixed.critical, unfixed.high, image.detail
-    );
-    state_row(&image.image, word, style, &told, app)
+    let told = match image.status {
+        ImageStatus::Scanned => format!(
+            "fixable {} critical {} high, unfixed {} and {}{old}",
+            fixable.critical, fixable.high, unfixed.critical, unfixed.high
+        ),
+        _ => image.detail.clone(),
+    };
+    state_row(&end_of(&image.image, NAME), word, style, &told, app)
+}
+
+/// The end of a name that is too long: of an image, what tells it from others.
+fn end_of(name: &str, width: usize) -> String {
+    let over = name.chars().count().saturating_sub(width);
+    if over == 0 {
+        return name.to_owned();
+    }
+    format!("…{}", name.chars().skip(over + 1).collect::<String>())
 }
 
 fn state_row<'a>(name: &str, word: &str, style: Style, told: &str, app: &App) -> Line<'a> {
     let name = app.glyphs.text(name);
     Line::from(vec![
-        Span::styled(format!("   {} ", fixed(&name, 22)), app.theme.text),
+        Span::styled(format!("   {} ", fixed(&name, NAME)), app.theme.text),
         Span::styled(fixed(word, 15), style),
         Span::styled(app.glyphs.text(told), app.theme.dim),
     ])

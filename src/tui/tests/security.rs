@@ -136,9 +136,7 @@ async fn images_are_told_as_they_are_scanned() {
     app.panel = Panel::Security;
     for (width, height) in [(80, 24), (200, 50)] {
         let drawn = screen(&app, width, height);
-        for part in
-            ["registry.local/chat:1.4", "registry.local/tools:scratch", "registry.local/rag:2"]
-        {
+        for part in ["local/chat:1.4", "local/tools:scratch", "registry.local/rag:2"] {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         insta::assert_snapshot!(format!("security_images_{width}x{height}"), drawn);

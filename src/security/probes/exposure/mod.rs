@@ -7,7 +7,7 @@ mod files;
 use super::cover;
 use crate::config::CheckKind;
 use crate::platform::text::excerpt;
-use crate::run::event::{Confidence, Finding, Severity};
+use crate::run::event::{CheckStatus, Confidence, Finding, Severity};
 use crate::security::answer::Answer;
 use crate::security::calibration::ABSENT;
 use crate::security::context::AuditContext;
@@ -66,6 +66,9 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let mut words = format!("{looked} answers");
     if silent > 0 {
         words += &format!(", {silent} without an answer");
+    }
+    if looked == 0 {
+        outcome.status = Some(CheckStatus::NotTested);
     }
     words += &containers::search(context, &mut outcome.findings).await;
     cover(outcome, words);

@@ -67,6 +67,7 @@ impl Attack<'_> {
         let key = written.name.clone();
         context.ledger.announce(written, Some(undo_elsewhere(upload, &request.path)));
         context.ledger.remove(context.prober, &key).await;
+        context.ledger.moved(name);
         Ok(Some((request, answer)))
     }
 }
