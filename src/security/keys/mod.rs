@@ -47,10 +47,23 @@ pub fn find(text: &str) -> Vec<Found> {
     found
 }
 
-/// A text with every key in it cut to its ends.
+/// What is called a secret, of whatever shape: the name, and the value that stands after it.
+static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|credential|api[_-]?key|private[_-]?key)[a-z0-9_-]{0,30}["']?\s{0,3}[:=]\s{0,3}(?:\{\s{0,3}"value"\s{0,3}:\s{0,3})?["']?)[^\s"',;&|}<]+"#,
+    )
+    .ok()
+});
+
+/// A text with every key in it cut to its ends, and without the values of what is called a secret.
 pub fn redacted(text: &str) -> String {
     let keys: Vec<String> = matches(text).into_iter().map(|(key, _)| key.to_owned()).collect();
-    keys.iter().fold(text.to_owned(), |text, key| text.replace(key.as_str(), &redact(key)))
+    let text =
+        keys.iter().fold(text.to_owned(), |text, key| text.replace(key.as_str(), &redact(key)));
+    match NAMED.as_ref() {
+        Some(named) => named.replace_all(&text, "${1}***").into_owned(),
+        None => text,
+    }
 }
 
 fn matches(text: &str) -> Vec<(&str, &'static Shape)> {
@@ -130,6 +143,20 @@ mod tests {
             assert_eq!((found[0].kind, found[0].certain), (kind, true));
             assert!(!found[0].shown.contains(&key[6..12]), "{}", found[0].shown);
             assert!(!redacted(&format!("x {key} y")).contains(&key), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_called_a_secret_is_not_shown_whatever_its_shape() {
+        assert!(NAMED.is_some());
+        for (text, shown) in [
+            ("DB_PASSWORD=zR8!k\nHOST=db", "DB_PASSWORD=***\nHOST=db"),
+            (r#"{"secret_key": "abc", "n": 1}"#, r#"{"secret_key": "***", "n": 1}"#),
+            (r#""DB_PASSWORD":{"value":"x1"}"#, r#""DB_PASSWORD":{"value":"***"}"#),
+            ("api-key: abc | host: h", "api-key: *** | host: h"),
+            ("no tokens here", "no tokens here"),
+        ] {
+            assert_eq!(redacted(text), shown);
         }
     }
 

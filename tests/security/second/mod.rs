@@ -264,6 +264,17 @@ async fn every_weakness_of_the_second_platform_is_found() {
         .map(|(rule, place)| format!("{rule} {place}"))
         .collect();
     assert_eq!(missed, [""; 0], "{firm:#?}");
+    // What was found is not spread any further.
+    let told = section.to_string();
+    for secret in [
+        "zR8!kq2LmV",
+        "9f8a7b6c5d4e3f",
+        "T2wKq8ZrLm4VbXc7NdYp",
+        "yB7q9Lk2mN8pXr4TvW6z",
+        "WzXkVbTnRmLpYsGdHj",
+    ] {
+        assert!(!told.contains(secret), "{secret}");
+    }
     assert_eq!(code, Some(1));
     assert_eq!((left, &section["residue"]), (json!([]), &json!([])));
 }

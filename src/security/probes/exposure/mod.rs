@@ -81,7 +81,15 @@ fn exposed(context: &AuditContext<'_>, request: &Request, answer: &Answer, what:
     finding.title = format!("{} is served", request.path);
     finding.confidence = Confidence::Confirmed;
     finding.evidence = format!("its content has the shape of the file: {what}");
-    finding.exchanges = vec![exchange(context.prober, "attack", request, answer, "")];
+    let mut served = exchange(context.prober, "attack", request, answer, "");
+    // What it holds is what should not get any further.
+    served.response = format!(
+        "{} {} ({} bytes, not shown: they hold secrets)",
+        answer.status,
+        crate::platform::text::excerpt(&answer.media_type()),
+        answer.body.len()
+    );
+    finding.exchanges = vec![served];
     let absent = Request::get(request.service, ABSENT);
     let control = context.calibration.pages(request.service).next();
     let control = control.map(|page| exchange(context.prober, "control", &absent, page, ""));
