@@ -311,10 +311,13 @@ impl DrillStore for Redis {
         let mut cursor = 0;
         loop {
             let (next, keys) = self.page(cursor).await?;
-            let read: Vec<_> = keys.into_iter().map(|key| self.read_key(key)).collect();
-            let mut read = stream::iter(read).buffered(AT_ONCE);
-            while let Some(record) = read.try_next().await? {
-                record.map_or(Ok(()), |record| sink.take(record))?;
+            // A server may name all keys at once: what is under way stays bounded all the same.
+            for some in keys.chunks(PAGE) {
+                let read: Vec<_> = some.iter().map(|key| self.read_key(key.clone())).collect();
+                let mut read = stream::iter(read).buffered(AT_ONCE);
+                while let Some(record) = read.try_next().await? {
+                    record.map_or(Ok(()), |record| sink.take(record))?;
+                }
             }
             if next == 0 {
                 return Ok(());
@@ -330,8 +333,8 @@ impl DrillStore for Redis {
         loop {
             let (next, mut keys) = self.page(cursor).await?;
             keys.retain(|key| seen.insert(hasher.hash_one(key)));
-            if !keys.is_empty() {
-                count += self.ask::<u64>(cmd("EXISTS").arg(keys)).await?;
+            for some in keys.chunks(PAGE) {
+                count += self.ask::<u64>(cmd("EXISTS").arg(some)).await?;
             }
             if next == 0 {
                 return Ok(count);
@@ -348,9 +351,9 @@ impl DrillStore for Redis {
         let mut cursor = 0;
         loop {
             let (next, keys) = self.page(cursor).await?;
-            if !keys.is_empty() {
-                self.ask::<()>(cmd("UNLINK").arg(&keys)).await?;
-                let left: u64 = self.ask(cmd("EXISTS").arg(&keys)).await?;
+            for some in keys.chunks(PAGE) {
+                self.ask::<()>(cmd("UNLINK").arg(some)).await?;
+                let left: u64 = self.ask(cmd("EXISTS").arg(some)).await?;
                 if left > 0 {
                     return Err(DrillError::Wrong(format!("{left} keys are there after UNLINK")));
                 }
