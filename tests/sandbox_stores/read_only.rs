@@ -87,8 +87,11 @@ async fn bolt(near: TcpStream, far: TcpStream, refused: Refused) -> Option<()> {
             send(&mut near_out, &[0xb0, IGNORED]).await?;
         } else {
             send(&mut far_out, &message).await?;
-            // GOODBYE has no answer; PULL has as many as there are rows, and one more.
-            while kind != GOODBYE {
+            // It has no answer; PULL has as many as there are rows, and one more.
+            if kind == GOODBYE {
+                return None;
+            }
+            loop {
                 let answer = next(&mut far_in).await?;
                 let is_row = answer.get(1) == Some(&RECORD);
                 send(&mut near_out, &answer).await?;
