@@ -23,7 +23,12 @@ pub(super) fn decide(
         }
         Err(error) => {
             let verdict = stopped.unwrap_or_else(|| failed_in(step, &error));
-            (verdict, format!("{}: {error}", step.words()))
+            // The last step is called by what did not come true.
+            let reason = match step {
+                DrillStep::DataLoss => error.to_string(),
+                step => format!("{}: {error}", step.words()),
+            };
+            (verdict, reason)
         }
     };
     (report.verdict, report.reason) = (verdict, crate::platform::text::clean(&reason, 400));
