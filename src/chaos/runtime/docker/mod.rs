@@ -127,9 +127,12 @@ impl DockerRuntime {
         if inspected.pointer("/Config/Labels/shakedown.role").is_some() {
             return Ok(None);
         }
-        let processes = process_names(engine, id).await;
-        let protected = safety::protected(&inspected, &processes, &self.chaos.critical);
         let instance = instance(&inspected, engine.now());
+        let processes = process_names(engine, id).await;
+        let unknown = (instance.pid.is_some() && processes.is_none())
+            .then(|| "its processes cannot be listed: it may be a store".to_owned());
+        let processes = processes.unwrap_or_default();
+        let protected = safety::protected(&inspected, &processes, &self.chaos.critical);
         Ok(Some(Target {
             id: id.to_owned(),
             name: excerpt(&name_of(&inspected)),
@@ -137,17 +140,18 @@ impl DockerRuntime {
             service: self.service_of(&inspected),
             unkillable: no_restart(&inspected),
             protected: protected.is_some(),
-            excluded: protected.or_else(|| unsuitable(&inspected, &instance)),
+            excluded: protected.or(unknown).or_else(|| unsuitable(&inspected, &instance)),
             instance,
         }))
     }
 }
 
-async fn process_names(engine: &Engine, id: &str) -> Vec<String> {
+/// Names of the processes of a container; none where its engine cannot list them.
+async fn process_names(engine: &Engine, id: &str) -> Option<Vec<String>> {
     let options = TopOptions { ps_args: "-eo pid,comm".into() };
     let top = engine.docker.top_processes(id, Some(options)).await;
-    let rows = top.ok().and_then(|top| top.processes).unwrap_or_default();
-    rows.iter().filter_map(|row| row.get(1)).map(|name| name.trim().to_owned()).collect()
+    let rows = top.ok()?.processes?;
+    Some(rows.iter().filter_map(|row| row.get(1)).map(|name| name.trim().to_owned()).collect())
 }
 
 /// Where two engines have containers of one name, each is called by its engine too.
