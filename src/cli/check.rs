@@ -4,15 +4,19 @@ use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use super::ConfigArgs;
-use super::exit::{CliError, Exit, say};
+use super::exit::{CliError, Exit, say, say_folded};
 use super::runtime;
 use super::tools::TOOLS;
 use crate::config::{self, Config, LoadOptions, Loaded, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
+use crate::sandbox;
 
 /// Longest wait for a store's port.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Column in which lines go on that do not fit the terminal.
+const HANGING: usize = 24;
 
 /// Options of `check`.
 #[derive(clap::Args)]
@@ -30,11 +34,18 @@ pub fn run(args: &ConfigArgs, check: &CheckArgs) -> Result<Exit, CliError> {
             "no {}: runs use the embedded sandbox (`shakedown init` writes a configuration)",
             config::DEFAULT_FILE
         ));
+        // What overrides a file overrides the sandbox's configuration, too.
+        let base = sandbox::config(&sandbox::Endpoints::placeholder());
+        let loaded = config::apply_overrides(base, &options).map_err(CliError::usage)?;
+        print_origins(&loaded, check.origins);
         check_tools();
         return Ok(Exit::Pass);
     };
     say(format_args!("configuration  ok       {}", loaded.source));
     print_origins(&loaded, check.origins);
+    if !check.origins {
+        say("  (--origins shows where every value came from; what is not listed is a default)");
+    }
     let services = check_services(&loaded.config)?;
     let stores = check_stores(&loaded.config);
     check_tools();
@@ -47,9 +58,6 @@ fn print_origins(loaded: &Loaded, all: bool) {
         if all || overridden(&source) {
             say(format_args!("  {path:<52} {source}"));
         }
-    }
-    if !all {
-        say("  (--origins shows where every value came from; what is not listed is a default)");
     }
 }
 
@@ -111,10 +119,13 @@ fn check_tools() {
     for tool in TOOLS {
         match tool.version() {
             Some(version) => say(format_args!("{:<14} ok       {version}", tool.name)),
-            None => say(format_args!(
-                "{:<14} missing  (optional) {}: {}",
-                tool.name, tool.purpose, tool.how_to_get
-            )),
+            None => say_folded(
+                &format!(
+                    "{:<14} missing  (optional) {}: {}",
+                    tool.name, tool.purpose, tool.how_to_get
+                ),
+                HANGING,
+            ),
         }
     }
 }

@@ -43,7 +43,7 @@ pub async fn show(
     let id = folder.id();
     match tui::run(client, options).await.map_err(CliError::usage)? {
         Ended::Detached => {
-            say(format_args!("run {id} goes on: `shakedown attach {id}` watches it again"));
+            say(format_args!("the run goes on: `shakedown attach {id}` watches it"));
             Ok(Exit::Pass)
         }
         Ended::Finished(Some(verdict)) => {
@@ -75,7 +75,7 @@ async fn wait_for_report(folder: &RunFolder) {
 }
 
 /// A path below the working directory without it: it fits a line.
-fn as_seen_from_here(path: &Path) -> PathBuf {
+pub fn as_seen_from_here(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).to_owned()
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::InconclusiveExit;
+use crate::report::text::folded;
 use crate::run::event::Verdict;
 
 /// The exit codes of every command.
@@ -81,6 +82,15 @@ impl std::error::Error for CliError {}
 /// Prints text on standard output; a reader that went away is no error of ours.
 pub fn say(text: impl fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints text on standard output, broken between words where that is a terminal; lines go on in
+/// column `indent`.
+pub fn say_folded(text: &str, indent: usize) {
+    match rustix::termios::tcgetwinsize(std::io::stdout()) {
+        Ok(size) if size.ws_col > 0 => say(folded(text, usize::from(size.ws_col), indent)),
+        _ => say(text),
+    }
 }
 
 /// Prints an error or a warning on standard error.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::ConfigArgs;
-use super::exit::{CliError, Exit, say, say_error};
+use super::dashboard::as_seen_from_here;
+use super::exit::{CliError, Exit, say, say_error, say_folded};
 use super::recover::left_documents;
 use super::runs;
 use crate::config::InconclusiveExit;
@@ -12,6 +13,9 @@ use crate::run::folder::RunFolder;
 use crate::run::recovery;
 use crate::run::state::RunState;
 use crate::slo::SloJudge;
+
+/// Column in which lines of a summary go on that do not fit the terminal.
+const HANGING: usize = 10;
 
 /// Options of `report`.
 #[derive(clap::Args)]
@@ -120,9 +124,10 @@ pub fn print_results(folder: &RunFolder) {
     let report = std::fs::read(&path).map_err(|error| error.to_string());
     match report.and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string())) {
         Ok(report) => {
-            say(text::summary(&report).trim_end());
-            say(format_args!("report    {}", path.display()));
-            say(format_args!("          {}", folder.path().join(html::HTML_FILE).display()));
+            say_folded(text::summary(&report).trim_end(), HANGING);
+            say(format_args!("report    {}", as_seen_from_here(&path).display()));
+            let page = folder.path().join(html::HTML_FILE);
+            say(format_args!("          {}", as_seen_from_here(&page).display()));
         }
         Err(error) => say_error(&format_args!("no report at {}: {error}", path.display())),
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::json::{Figures, PhaseSection, Report};
 
 /// A summary of at most a screen.
@@ -10,6 +12,38 @@ pub fn summary(report: &Report) -> String {
     // Writing into a String cannot fail.
     let _ = write_summary(&mut text, report);
     text
+}
+
+/// A text whose lines are broken between words, so that none is wider than `width` columns but for a
+/// word that is; what goes on begins in column `indent`.
+pub fn folded(text: &str, width: usize, indent: usize) -> String {
+    let rows = text.lines().flat_map(|line| fold(line, width, indent));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn fold(line: &str, width: usize, indent: usize) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut rest = line.trim_end().to_owned();
+    while rest.width() > width {
+        let Some(at) = break_of(&rest, width, indent) else { break };
+        let after = rest.split_off(at);
+        rows.push(rest.trim_end().to_owned());
+        rest = format!("{:indent$}{}", "", after.trim_start());
+    }
+    rows.push(rest);
+    rows
+}
+
+/// Where a line is broken: at the last space that leaves no more than `width` columns before it, else
+/// at the first one.
+fn break_of(line: &str, width: usize, indent: usize) -> Option<usize> {
+    let spaces = line.match_indices(' ').map(|(at, _)| at);
+    let mut breaks = spaces.filter(|at| line[..*at].trim_end().width() > indent);
+    let mut found = breaks.next()?;
+    for at in breaks.take_while(|at| line[..*at].width() <= width) {
+        found = at;
+    }
+    Some(found)
 }
 
 fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -49,7 +83,7 @@ fn write_chaos(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
             experiment.recovery_ms.map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms / 1e3));
         writeln!(
             text,
-            "            {:<12} recovery {recovery:>7}  {}",
+            "          {:<12} recovery {recovery:>7}  {}",
             experiment.verdict, experiment.title
         )?;
     }
@@ -63,7 +97,7 @@ fn write_backup(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
         let lost = records.map(|records| records.missing_count + records.changed_count);
         writeln!(
             text,
-            "            {:<9} {:<12} {}  lost {} of {}  RPO {}  RTO {}",
+            "          {:<9} {:<12} {}  lost {} of {}  RPO {}  RTO {}",
             store.store,
             store.verdict.as_deref().unwrap_or("-"),
             store.level.as_deref().unwrap_or("--"),
@@ -82,19 +116,19 @@ fn write_load(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
         let Figures { n, failed, response, .. } = figures;
         writeln!(
             text,
-            "            {name:<6} n {n:<8} failed {failed:<6} P50 {:>8}  P95 {:>8}  P99 {:>8}",
+            "          {name:<6} n {n:<8} failed {failed:<5} P50 {:>7}  P95 {:>7}  P99 {:>7}",
             millis(response.p50_ms),
             millis(response.p95_ms),
             millis(response.p99_ms)
         )?;
     }
     for (what, why) in &load.left_out {
-        writeln!(text, "            left out: {what}: {why}")?;
+        writeln!(text, "          left out: {what}: {why}")?;
     }
     if let Some(documents) = &load.documents {
         writeln!(
             text,
-            "            documents: {} written, {} removed and absent, {} remaining",
+            "          documents: {} written, {} removed and absent, {} remaining",
             documents.written, documents.removed, documents.remaining
         )?;
     }
@@ -103,4 +137,22 @@ fn write_load(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
 
 fn millis(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.0} ms"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_and_go_on_below_their_text() {
+        let line = "slo       p99     n 43  inconclusive: 43 samples: 299 without a bad one decide";
+        let rows = "slo       p99     n 43  inconclusive: 43\n          samples: 299 without a bad one\n          decide";
+        assert_eq!(folded(line, 40, 10), rows);
+        assert_eq!(folded("short\n\nlines", 40, 10), "short\n\nlines", "they stay as they are");
+        assert_eq!(folded("report    /a/very/long/path", 12, 10), "report    /a/very/long/path");
+        for width in 1..60 {
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&folded(line, width, 10)), words(line), "{width} columns");
+        }
+    }
 }

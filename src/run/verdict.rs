@@ -10,6 +10,7 @@ pub fn of_run(state: &RunState) -> RunVerdict {
     for phase in &state.phases {
         let Some((verdict, reason)) = of_phase(phase) else {
             overall.without.push(phase.kind);
+            overall.reasons.extend(still_counts(phase));
             continue;
         };
         passed += usize::from(verdict == Verdict::Pass);
@@ -33,6 +34,21 @@ pub fn of_interrupted(state: &RunState) -> RunVerdict {
     verdict
 }
 
+/// A load phase that was skipped after it had begun is left out of the verdict, and what it had
+/// measured is not: an objective that was missed stays missed. So it is said.
+fn still_counts(phase: &PhaseState) -> Option<String> {
+    let requests = phase.load.as_ref()?.totals(None).measured.requests();
+    let seconds = phase.elapsed_us(phase.finished_us?) / 1_000_000;
+    let planned = phase.planned_us / 1_000_000;
+    (requests > 0).then(|| {
+        format!(
+            "{} was skipped after {seconds} s of {planned} s; the {requests} requests that it had \
+             measured count in the objectives",
+            phase.kind
+        )
+    })
+}
+
 /// What a phase adds to the verdict; none for a phase that was left out by request.
 fn of_phase(phase: &PhaseState) -> Option<(Verdict, String)> {
     match (&phase.outcome, phase.status) {
@@ -48,8 +64,9 @@ fn of_phase(phase: &PhaseState) -> Option<(Verdict, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PhaseKind;
-    use crate::run::event::PhaseOutcome;
+    use crate::config::{PhaseKind, ServiceKind};
+    use crate::run::event::{Measurements, PhaseOutcome, SeriesKey};
+    use crate::run::state::LoadState;
 
     fn state(outcomes: &[(PhaseKind, Option<PhaseOutcome>)]) -> RunState {
         let phase = |(kind, outcome): &(PhaseKind, Option<PhaseOutcome>)| PhaseState {
@@ -99,5 +116,29 @@ mod tests {
         assert_eq!(of_run(&RunState::default()).verdict, Verdict::Inconclusive);
         let pending = state(&[(PhaseKind::Mixed, None)]);
         assert_eq!(of_run(&pending).verdict, Verdict::Aborted);
+    }
+
+    #[test]
+    fn a_load_phase_skipped_on_its_way_says_that_its_requests_count() {
+        let mut load = LoadState::default();
+        let mut measured = Measurements::default();
+        measured.response.record_us(1000, 7);
+        let (scenario, step) = ("chat".into(), "completion".into());
+        load.series.insert(SeriesKey { service: ServiceKind::Chat, scenario, step }, measured);
+        let outcome_of = PhaseOutcome::skipped_by_request("skipped by an operator");
+        let mut state = state(&[
+            (PhaseKind::Mixed, Some(outcome_of)),
+            (PhaseKind::Slo, outcome(Verdict::Pass)),
+        ]);
+        let mixed = &mut state.phases[0];
+        (mixed.started_us, mixed.finished_us) = (Some(0), Some(5_000_000));
+        (mixed.planned_us, mixed.load) = (60_000_000, Some(load));
+        let verdict = of_run(&state);
+        assert_eq!((verdict.verdict, verdict.without), (Verdict::Pass, vec![PhaseKind::Mixed]));
+        assert!(
+            verdict.reasons[0].contains("after 5 s of 60 s; the 7 requests"),
+            "{:?}",
+            verdict.reasons
+        );
     }
 }

@@ -165,6 +165,10 @@ fn change_plan(app: &mut App, action: Action) {
 }
 
 fn change_view(app: &mut App, action: Action) {
+    if matches!(action, Action::Panel(_) | Action::NextPanel | Action::Help) {
+        // Who asks for a panel wants to see it.
+        app.explain = false;
+    }
     match action {
         Action::Panel(at) => app.panel = Panel::ALL[usize::from(at) % Panel::ALL.len()],
         Action::NextPanel => {

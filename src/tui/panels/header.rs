@@ -45,7 +45,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let width = usize::from(area.width);
     let left_width =
         width.saturating_sub(unicode_width::UnicodeWidthStr::width(right.as_str()) + 1);
-    let left = fixed(&app.glyphs.text(&format!(" shakedown  {what}")), left_width);
+    // What is cut keeps its distance from the clock.
+    let left =
+        fixed(&app.glyphs.text(&format!(" shakedown  {what}")), left_width.saturating_sub(1));
+    let left = fixed(&left, left_width);
     let line = Line::from(vec![
         Span::styled(left, app.theme.title),
         Span::styled(format!("{time}   "), app.theme.text),

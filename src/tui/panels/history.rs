@@ -3,6 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::lines;
 use crate::config::ServiceKind;
@@ -15,6 +16,9 @@ const AXIS: (f64, f64) = (1e3, 30e6);
 const LONGEST_US: u64 = 2_500_000;
 /// Width of the scale on the left.
 const SCALE: usize = 8;
+
+/// What the marks on the axis mean, where there is room to say it.
+const MARKS: &str = "   P paused R resumed U users G guard ! other";
 
 /// Draws the history of a service.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App, service: ServiceKind) {
@@ -48,10 +52,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App, service: ServiceKind
     }
     let span = format_span((window.1 - window.0) / 1_000_000);
     let whose = phase.kind.name();
-    let title = format!(
-        " {service} in {whose}, {span}   . P50  + P95  * P99   ([ ] zooms)   \
-         P paused R resumed U users G guard ! other"
-    );
+    let mut title = format!(" {service} in {whose}, {span}   . P50  + P95  * P99   ([ ] zooms)");
+    if title.width() + MARKS.len() <= usize::from(area.width) {
+        title += MARKS;
+    }
     let mut text = vec![Line::styled(title, app.theme.title)];
     for (row, cells) in grid.into_iter().enumerate() {
         text.push(Line::from(vec![

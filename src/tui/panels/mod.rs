@@ -126,6 +126,21 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     rows
 }
 
+/// Figures in rows of at most so many columns, none of them broken.
+fn flowed(figures: &[String], width: usize) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    for figure in figures {
+        match rows.last_mut() {
+            Some(row) if row.width() + 3 + figure.width() <= width => {
+                row.push_str("   ");
+                row.push_str(figure);
+            }
+            _ => rows.push(figure.clone()),
+        }
+    }
+    rows
+}
+
 /// One page of rows that do not fit an area; the last row says which, and how it is turned.
 fn page<'a>(rows: Vec<Line<'a>>, page: usize, area: Rect, turn: &str, app: &App) -> Vec<Line<'a>> {
     if rows.len() <= usize::from(area.height) {

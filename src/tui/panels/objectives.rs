@@ -3,19 +3,16 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use unicode_width::UnicodeWidthStr;
 
 use super::{fixed, lines};
 use crate::run::event::{Objective, Verdict};
 use crate::tui::app::App;
 use crate::tui::format::count;
 
-/// Columns of a row before its reason.
-const FIGURES: usize = 66;
-
-/// Rows that the panel needs.
-pub fn height(app: &App) -> u16 {
-    1 + shown(app).count().max(1) as u16
+/// Rows that the panel needs, in a room of so many columns and rows. A reason that does not fit beside
+/// its verdict stands below it, where there is room for all of them.
+pub fn height(app: &App, room: Rect) -> u16 {
+    1 + text(app, room).len().max(1) as u16
 }
 
 /// What decides: the gates that were asked for, and whatever fails. The panel of its own has the rest.
@@ -29,28 +26,46 @@ fn shown(app: &App) -> impl Iterator<Item = &Objective> {
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let title =
         format!(" {:<14}{:>12}{:>14}{:>9}   verdict", "objective", "asked", "measured", "n");
-    let mut text = vec![Line::styled(title, app.theme.title)];
+    let mut rows = vec![Line::styled(title, app.theme.title)];
     if app.shown().objectives.is_empty() {
-        text.push(Line::styled("   nothing measured yet: load fills this", app.theme.dim));
+        rows.push(Line::styled("   nothing measured yet: load fills this", app.theme.dim));
     }
-    for objective in shown(app) {
-        let reason = app.glyphs.text(&objective.reason);
-        let fits = FIGURES + reason.width() <= usize::from(area.width);
-        let figures = format!(
-            " {}{:>12}{:>14}{:>9}   ",
-            fixed(&objective.id, 14),
-            app.glyphs.text(&objective.objective),
-            objective.measured,
-            count(objective.n)
-        );
-        text.push(Line::from(vec![
-            Span::styled(figures, app.theme.text),
-            Span::styled(
-                format!("{:<13}", objective.verdict),
-                app.theme.verdict(objective.verdict),
-            ),
-            Span::styled(if fits { reason } else { "e explains".into() }, app.theme.dim),
-        ]));
-    }
-    lines(frame, area, app, text);
+    rows.extend(text(app, area));
+    lines(frame, area, app, rows);
+}
+
+fn text<'a>(app: &'a App, room: Rect) -> Vec<Line<'a>> {
+    let width = usize::from(room.width);
+    let whole: Vec<Line<'a>> = shown(app).map(|objective| row(objective, app)).collect();
+    let below = whole.iter().filter(|row| row.width() > width).count();
+    let room_below = 1 + whole.len() + below <= usize::from(room.height);
+    let split = |mut row: Line<'a>| {
+        if row.width() <= width {
+            return [Some(row), None];
+        }
+        let reason = row.spans.pop().unwrap_or_default();
+        if room_below {
+            return [Some(row), Some(Line::from(vec![Span::raw("   "), reason]))];
+        }
+        row.push_span(Span::styled("e explains", reason.style));
+        [Some(row), None]
+    };
+    whole.into_iter().flat_map(split).flatten().collect()
+}
+
+/// Figures, verdict and, last, the reason of an objective.
+fn row<'a>(objective: &'a Objective, app: &'a App) -> Line<'a> {
+    let figures = format!(
+        " {}{:>12}{:>14}{:>9}   ",
+        fixed(&objective.id, 14),
+        app.glyphs.text(&objective.objective),
+        objective.measured,
+        count(objective.n)
+    );
+    let verdict = format!("{:<13}", objective.verdict);
+    Line::from(vec![
+        Span::styled(figures, app.theme.text),
+        Span::styled(verdict, app.theme.verdict(objective.verdict)),
+        Span::styled(app.glyphs.text(&objective.reason), app.theme.dim),
+    ])
 }

@@ -17,21 +17,23 @@ const HISTORY_ROWS: u16 = 9;
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let mut rest = area;
     let mut part = |rows: u16, draw: &dyn Fn(&mut Frame<'_>, Rect, &App)| {
-        if rows == 0 || rest.height == 0 {
-            return;
+        if rows > 0 && rest.height > 0 {
+            let (top, below) = split_top(rest, rows);
+            draw(frame, top, app);
+            rest = split_top(below, 1).1;
         }
-        let (top, below) = split_top(rest, rows);
-        draw(frame, top, app);
-        rest = split_top(below, 1).1;
+        rest
     };
-    part(verdict::height(app), &verdict::render);
+    let mut left = part(verdict::height(app), &verdict::render);
     let planning = app.shown().status == RunStatus::Ready;
     if planning {
-        part(plan::height(app), &plan::render);
+        left = part(plan::height(app), &plan::render);
     }
     if !planning || area.height > 20 {
-        part(objectives::height(app), &objectives::render);
-        part(latency::height(app), &latency::render);
+        let latencies = latency::height(app);
+        let room = Rect { height: left.height.saturating_sub(latencies + 1), ..left };
+        part(objectives::height(app, room), &objectives::render);
+        part(latencies, &latency::render);
     }
     if planning {
         return;

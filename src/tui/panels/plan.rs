@@ -7,9 +7,12 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::lines;
-use crate::run::state::{PhaseState, PhaseStatus};
+use crate::run::state::{PhaseState, PhaseStatus, RunStatus};
 use crate::tui::app::App;
 use crate::tui::format::clock;
+
+/// What can be done with a plan that waits.
+const KEYS: &str = "   (up/down select, o leaves out, J/K move, Enter starts)";
 
 /// Rows that the panel needs.
 pub fn height(app: &App) -> u16 {
@@ -18,10 +21,8 @@ pub fn height(app: &App) -> u16 {
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let mut text = vec![Line::styled(
-        " plan        length     (up/down select, o leaves out, J/K move, Enter starts)",
-        app.theme.title,
-    )];
+    let keys = if app.shown().status == RunStatus::Ready { KEYS } else { "" };
+    let mut text = vec![Line::styled(format!(" plan        length  {keys}"), app.theme.title)];
     let phases = &app.shown().phases;
     let selected = app.selected_phase.min(phases.len().saturating_sub(1));
     text.extend(phases.iter().enumerate().map(|(at, phase)| row(phase, at == selected, app)));

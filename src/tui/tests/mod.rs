@@ -2,6 +2,7 @@
 
 mod backup;
 mod chaos;
+mod narrow;
 mod security;
 
 use std::cell::Cell;

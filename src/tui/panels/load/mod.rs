@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::latency::{NONE_ANSWERED, columns_of};
-use super::{history, lines, split_top};
+use super::{flowed, history, lines, split_top};
 use crate::run::histogram::Histogram;
 use crate::tui::app::App;
 use crate::tui::format::{count, latency};
@@ -20,6 +20,9 @@ use crate::tui::view::Figures;
 
 /// A history in fewer rows says nothing.
 const HISTORY_ROWS: u16 = 8;
+
+/// What the keys do here.
+const KEYS: &str = " (v: next service, b: other phase, e: explains)";
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -39,11 +42,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let mut rest = area;
     let parts = [
         selected(app, &title, area.width),
-        generator(app),
+        generator(app, area.width),
         limit::block(app, area.width),
         thresholds::block(app, area.width),
         scenarios::block(app, area.width),
-        streams::block(app),
+        streams::block(app, area.width),
         steps::block(app, area.width),
     ];
     for part in parts {
@@ -59,7 +62,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 fn selected<'a>(app: &App, title: &str, width: u16) -> Vec<Line<'a>> {
-    let heading = format!("{title}, last 10 s (v: next service, b: other phase, e: what it means)");
+    let mut heading = format!("{title}, last 10 s");
+    if heading.len() + KEYS.len() <= usize::from(width) {
+        heading += KEYS;
+    }
     let mut text = vec![Line::styled(heading, app.theme.title)];
     let services = &app.load().services;
     let Some(service) = services.get(app.service % services.len().max(1)) else { return text };
@@ -105,7 +111,7 @@ fn clock<'a>(
     ])
 }
 
-fn generator<'a>(app: &App) -> Vec<Line<'a>> {
+fn generator<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
         return Vec::new();
     };
@@ -119,15 +125,20 @@ fn generator<'a>(app: &App) -> Vec<Line<'a>> {
     } else {
         ("INVALID: the generator is late or out of CPU", app.theme.bad)
     };
-    let figures = format!(
-        "   users {users}   late P50 {} P99 {}   busiest thread {busiest:.0} %   lost {}",
-        latency(load.lateness.quantile(0.5)),
-        latency(late),
-        load.dropped
-    );
-    vec![Line::from(vec![
+    let figures = [
+        word.to_owned(),
+        format!("users {users}"),
+        format!("late P50 {} P99 {}", latency(load.lateness.quantile(0.5)), latency(late)),
+        format!("busiest thread {busiest:.0} %"),
+        format!("lost {}", load.dropped),
+    ];
+    let mut rows = flowed(&figures, usize::from(width).saturating_sub(12)).into_iter();
+    let first = rows.next().unwrap_or_default().split_off(word.len());
+    let mut text = vec![Line::from(vec![
         Span::styled(" generator  ", app.theme.title),
         Span::styled(word, style),
-        Span::styled(figures, app.theme.text),
-    ])]
+        Span::styled(first, app.theme.text),
+    ])];
+    text.extend(rows.map(|row| Line::styled(format!("{:12}{row}", ""), app.theme.text)));
+    text
 }

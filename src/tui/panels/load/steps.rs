@@ -12,13 +12,13 @@ const WIDE: u16 = 100;
 
 pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     let wide = width >= WIDE;
-    let clock = if app.service_time { "service time" } else { "response time" };
+    let clock = if app.service_time { "service" } else { "response" };
     let title = format!(" {:<8} {:<18} {:>6}{:>7}", "scenario", "step", "n", "failed");
     let rest = format!("{:>9}{:>9}{:>9}", "P50", "P95", "P99");
     let more = if wide {
-        format!("{:>9}{:>8}  errors   {clock} (c)", "max", "req/s")
+        format!("{:>9}{:>8}  errors   {clock} time (c)", "max", "req/s")
     } else {
-        format!("  {clock} (c)")
+        format!("  {clock}")
     };
     let mut text = vec![Line::styled(format!("{title}{rest}{more}"), app.theme.title)];
     text.extend(app.load().series.iter().map(|series| step(series, wide, app)));

@@ -8,8 +8,9 @@ use crate::run::event::Measurements;
 use crate::run::histogram::Histogram;
 use crate::tui::app::App;
 use crate::tui::format::{count, latency};
+use crate::tui::panels::flowed;
 
-pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
+pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
         return Vec::new();
     };
@@ -18,13 +19,19 @@ pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
         let totals = load.totals(Some(service));
         if !totals.measured.streams.is_empty() {
             let seconds = Duration::from_micros(totals.length_us);
-            text.extend(rows(service.name(), &totals.measured, seconds, app));
+            text.extend(rows(service.name(), &totals.measured, seconds, width, app));
         }
     }
     text
 }
 
-fn rows<'a>(name: &str, of: &Measurements, length: Duration, app: &App) -> [Line<'a>; 2] {
+fn rows<'a>(
+    name: &str,
+    of: &Measurements,
+    length: Duration,
+    width: u16,
+    app: &App,
+) -> Vec<Line<'a>> {
     let quantiles = |histogram: &Option<Histogram>| {
         let at = |q| latency(histogram.as_ref().and_then(|histogram| histogram.quantile(q)));
         format!("P50 {} P95 {} P99 {}", at(0.5), at(0.95), at(0.99))
@@ -32,17 +39,18 @@ fn rows<'a>(name: &str, of: &Measurements, length: Duration, app: &App) -> [Line
     let per_second = of.tokens as f64 / length.as_secs_f64().max(1e-3);
     let median = of.time_per_token.as_ref().and_then(|time| time.quantile(0.5));
     let estimated = if of.streams.without_usage > 0 { " (events; no usage sent)" } else { "" };
-    let first = format!(
-        " {name:<5}streams {}   first token {}   per token P50 {}",
-        count(of.streams.streams),
-        quantiles(&of.first_token),
-        latency(median)
-    );
-    let second = format!(
-        "      gaps {}   {per_second:.1} tokens/s{estimated}   {} events, {} together",
-        quantiles(&of.token_gap),
-        count(of.streams.chunks),
-        count(of.streams.coalesced)
-    );
-    [Line::styled(first, app.theme.text), Line::styled(second, app.theme.text)]
+    let pieces = [
+        format!("streams {}", count(of.streams.streams)),
+        format!("first token {}", quantiles(&of.first_token)),
+        format!("per token P50 {}", latency(median)),
+        format!("gaps {}", quantiles(&of.token_gap)),
+        format!("{per_second:.1} tokens/s{estimated}"),
+        format!("{} events, {} together", count(of.streams.chunks), count(of.streams.coalesced)),
+    ];
+    let rows = flowed(&pieces, usize::from(width).saturating_sub(6)).into_iter().enumerate();
+    rows.map(|(at, row)| {
+        let name = if at == 0 { name } else { "" };
+        Line::styled(format!(" {name:<5}{row}"), app.theme.text)
+    })
+    .collect()
 }
