@@ -101,12 +101,13 @@ impl Line {
     async fn connect(&mut self) -> Result<(), Failure> {
         self.connection = None;
         let dialled = self.dial.dial().await.map_err(|error| {
-            let kind = match error {
-                ConnectError::Tcp(_) => ErrorKind::Connect,
-                ConnectError::Tls(_) => ErrorKind::Tls,
-                ConnectError::Http(_) => ErrorKind::Protocol,
+            // The kind is said wherever the cause is.
+            let (kind, cause) = match error {
+                ConnectError::Tcp(cause) => (ErrorKind::Connect, cause.to_string()),
+                ConnectError::Tls(cause) => (ErrorKind::Tls, cause.to_string()),
+                ConnectError::Http(cause) => (ErrorKind::Protocol, cause.to_string()),
             };
-            Failure::new(kind, error.to_string())
+            Failure::new(kind, cause)
         });
         self.connection = Some(dialled?);
         Ok(())

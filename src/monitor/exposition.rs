@@ -216,7 +216,7 @@ fn objectives(page: &mut Page, state: &RunState) {
     page.family(
         "shakedown_slo_run_cost_ratio",
         Gauge,
-        "Share of the window's budget that this run cost, by load and by chaos.",
+        "Share of the window's budget that this run cost, by load, by chaos and by the rest.",
         budgets().flat_map(|(o, budget)| {
             let by = |what: &str, percent: f64| {
                 (labels(&[("slo", &o.id), ("by", what)]), percent / 100.0)
@@ -224,6 +224,7 @@ fn objectives(page: &mut Page, state: &RunState) {
             [
                 Some(by("load", budget.run_cost_percent)),
                 budget.chaos_cost_percent.map(|p| by("chaos", p)),
+                budget.rest_cost_percent.map(|p| by("rest", p)),
             ]
             .into_iter()
             .flatten()
@@ -369,6 +370,7 @@ mod tests {
             detail: String::new(),
             checks: 1,
             failed: 0,
+            down_us: 0,
         };
         let mut state = RunState { identity: Some(identity), ..RunState::default() };
         state.health.insert(ServiceKind::Chat, health);

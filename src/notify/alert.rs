@@ -251,6 +251,7 @@ mod tests {
                 burn_rate: 4.0,
                 run_cost_percent: 0.0,
                 chaos_cost_percent: None,
+                rest_cost_percent: None,
                 exhausted_after_seconds: None,
                 alerts: vec![burn],
             }),

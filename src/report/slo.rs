@@ -52,6 +52,10 @@ pub struct BudgetRow {
     /// What the faults of the chaos phase cost besides, in percent; null without that phase.
     #[serde(default)]
     pub chaos_cost_percent: Option<f64>,
+    /// What all other phases and the time between them cost besides, by the health checks, in percent;
+    /// null where nothing was asked.
+    #[serde(default)]
+    pub rest_cost_percent: Option<f64>,
     /// How long a full budget lasts at this rate, seconds; null while nothing burns.
     pub exhausted_after_seconds: Option<f64>,
     /// The burn alerts.
@@ -105,6 +109,7 @@ fn budget_row(budget: &Budget) -> BudgetRow {
         burn_rate: budget.burn_rate,
         run_cost_percent: budget.run_cost_percent,
         chaos_cost_percent: budget.chaos_cost_percent,
+        rest_cost_percent: budget.rest_cost_percent,
         exhausted_after_seconds: budget.exhausted_after_seconds,
         alerts: budget.alerts.iter().map(alert).collect(),
     }
@@ -163,7 +168,8 @@ fn write_budgets(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
 
 fn write_budget(html: &mut String, id: &str, budget: &BudgetRow) -> std::fmt::Result {
     let chaos = budget.chaos_cost_percent;
-    let cost = budget.run_cost_percent + chaos.unwrap_or_default();
+    let rest = budget.rest_cost_percent.unwrap_or_default();
+    let cost = budget.run_cost_percent + chaos.unwrap_or_default() + rest;
     let lasts = budget.exhausted_after_seconds.map_or_else(|| "nothing burns".into(), span);
     let firing: Vec<String> = budget.alerts.iter().filter(|alert| alert.fires).map(words).collect();
     let alerts = if firing.is_empty() {

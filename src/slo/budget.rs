@@ -41,6 +41,8 @@ pub fn of(
         run_cost_percent: cost * 100.0,
         chaos_cost_percent: chaos_down_seconds(slo, state)
             .map(|down| down / (share * window) * 100.0),
+        rest_cost_percent: rest_down_seconds(slo, state)
+            .map(|down| down / (share * window) * 100.0),
         exhausted_after_seconds: (burn > 0.0).then(|| window / burn),
         alerts: alerts.map(|alert| rate(alert, at, slo, share, state)).collect(),
     })
@@ -98,13 +100,22 @@ fn chaos_down_seconds(slo: &Slo, state: &RunState) -> Option<f64> {
     (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64)
 }
 
+/// For how long a service was not well outside of load and chaos, by its health checks; of all services
+/// the mean, each counted alike. None where none was asked.
+fn rest_down_seconds(slo: &Slo, state: &RunState) -> Option<f64> {
+    let wanted = |service: &ServiceKind| slo.service.is_none_or(|one| one == *service);
+    let asked = state.health.iter().filter(|(service, _)| slo.store.is_none() && wanted(service));
+    let down: Vec<f64> = asked.map(|(_, health)| health.down_us as f64 / 1e6).collect();
+    (!down.is_empty()).then(|| down.iter().sum::<f64>() / down.len() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS};
     use crate::run::event::{
-        ErrorKind, Event, EventBody, IntervalReport, LoadEvent, Measurements, SeriesInterval,
-        SeriesKey,
+        ErrorKind, Event, EventBody, IntervalReport, LoadEvent, Measurements, PhaseOutcome,
+        SeriesInterval, SeriesKey, Verdict,
     };
     use crate::run::state::PhaseState;
 
@@ -148,6 +159,43 @@ mod tests {
         let promises = promises();
         let counts = Counts { n: 10, bad: 1 };
         of(0, &promises.slos[0], &promises, counts, state).expect("a budget").alerts.remove(number)
+    }
+
+    #[test]
+    fn what_no_load_measured_costs_by_the_health_checks() {
+        let promises = promises();
+        let mut state = RunState {
+            promises: Some(Box::new(promises.clone())),
+            phases: [PhaseKind::Mixed, PhaseKind::Security].map(PhaseState::new).to_vec(),
+            ..RunState::default()
+        };
+        let health = |healthy| EventBody::Health {
+            service: ServiceKind::Chat,
+            healthy,
+            latency_us: 1,
+            detail: String::new(),
+        };
+        let started = EventBody::PhaseStarted { planned_us: 1 };
+        let outcome = PhaseOutcome::new(Verdict::Pass, "over");
+        // One event every ten seconds, but for the last.
+        for (seq, at, phase, body) in [
+            (1, 10, Some(PhaseKind::Mixed), started.clone()),
+            (2, 20, None, health(true)),
+            (3, 30, None, health(false)),
+            (4, 40, Some(PhaseKind::Mixed), EventBody::PhaseFinished { outcome }),
+            (5, 50, None, health(true)),
+            (6, 60, Some(PhaseKind::Security), started),
+            (7, 70, None, health(false)),
+            (8, 200, None, health(false)),
+        ] {
+            let (at_us, wall) = (at * 1_000_000, jiff::Timestamp::UNIX_EPOCH);
+            state.apply(&Event { v: 1, seq, at_us, wall, phase, body });
+        }
+        let counts = Counts { n: 10, bad: 0 };
+        let budget = of(0, &promises.slos[0], &promises, counts, &state).expect("a budget");
+        // 20 s before the seventh event, and no more than the 30 s between two checks before the last.
+        let expected = 50.0 / (3.6 * 3600.0) * 100.0;
+        assert!((budget.whole_cost_percent() - expected).abs() < 1e-9, "{budget:?}");
     }
 
     #[test]

@@ -98,8 +98,12 @@ fn outcome(objectives: &[Objective]) -> PhaseOutcome {
         |o: &&Objective| o.verdict == Verdict::Fail || (o.gate && o.verdict != Verdict::Skipped);
     let counted: Vec<&Objective> = objectives.iter().filter(counts).collect();
     let verdict = counted.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Inconclusive);
-    let missed = counted.iter().filter(|o| o.verdict != Verdict::Pass);
+    // What decides comes first: lines are cut at their end.
+    let mut missed: Vec<&Objective> =
+        counted.into_iter().filter(|o| o.verdict != Verdict::Pass).collect();
+    missed.sort_by_key(|o| std::cmp::Reverse(o.verdict));
     let words: Vec<String> = missed
+        .iter()
         .map(|o| {
             let why = if o.reason.is_empty() { &o.bound } else { &o.reason };
             let Objective { id, measured, objective, n, verdict, .. } = o;

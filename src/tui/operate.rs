@@ -241,8 +241,12 @@ fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {
             app.finding = 0;
         }),
         Prompt::Arm(text) => edit(app, text, key, Prompt::Arm, |app, name| {
+            let right = app.state.identity.as_ref().is_some_and(|i| i.target == name);
             app.send(Command::Arm { name });
-            begin(app);
+            // What a wrong name is answered with is not to be talked over.
+            if right {
+                begin(app);
+            }
         }),
         Prompt::Quit => match key.code {
             KeyCode::Char('a') if app.state.status == RunStatus::Ready => {

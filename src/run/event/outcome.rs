@@ -140,7 +140,7 @@ const fn yes() -> bool {
 }
 
 /// An error budget as a run leaves it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     /// How long everything may be down in the window, seconds.
     pub allowed_seconds: f64,
@@ -151,10 +151,22 @@ pub struct Budget {
     /// What the faults of the chaos phase cost besides, in percent; none without that phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chaos_cost_percent: Option<f64>,
+    /// What all other phases and the time between them cost besides, by the health checks, in percent;
+    /// none where nothing was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest_cost_percent: Option<f64>,
     /// How long a full budget lasts at this rate, seconds; none while nothing burns.
     pub exhausted_after_seconds: Option<f64>,
     /// The burn alerts on what the run measured.
     pub alerts: Vec<BurnRate>,
+}
+
+impl Budget {
+    /// What the whole run cost of the window's budget, in percent.
+    pub fn whole_cost_percent(&self) -> f64 {
+        let besides = [self.chaos_cost_percent, self.rest_cost_percent];
+        self.run_cost_percent + besides.into_iter().flatten().sum::<f64>()
+    }
 }
 
 /// A burn alert on what a run measured.

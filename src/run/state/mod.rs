@@ -126,6 +126,9 @@ pub struct HealthState {
     /// How often it was not well.
     #[serde(default)]
     pub failed: u64,
+    /// For how long it was not well while neither load nor chaos measured it, microseconds.
+    #[serde(default)]
+    pub down_us: u64,
 }
 
 /// A running cooldown.
@@ -358,6 +361,7 @@ impl RunState {
             EventBody::Health { service, healthy, latency_us, detail } => {
                 let before = self.health.get(service);
                 let (checks, failed) = before.map_or((0, 0), |h| (h.checks, h.failed));
+                let down_us = before.map_or(0, |h| h.down_us + self.unmeasured_us(h, event.at_us));
                 let health = HealthState {
                     at_us: event.at_us,
                     healthy: *healthy,
@@ -365,6 +369,7 @@ impl RunState {
                     detail: detail.clone(),
                     checks: checks + 1,
                     failed: failed + u64::from(!healthy),
+                    down_us: if *healthy { before.map_or(0, |h| h.down_us) } else { down_us },
                 };
                 self.health.insert(*service, health);
             }
@@ -401,6 +406,18 @@ impl RunState {
             }
             _ => {}
         }
+    }
+
+    /// The time that a health check at `at_us` stands for, where load or chaos did not measure it: that
+    /// since the check before, but no longer than what lies between two of them by the definitions.
+    fn unmeasured_us(&self, before: &HealthState, at_us: u64) -> u64 {
+        let measured = |phase: &PhaseState| phase.kind.is_load() || phase.kind == PhaseKind::Chaos;
+        if self.running_phase().is_some_and(measured) {
+            return 0;
+        }
+        let between = self.promises.as_ref().map(|p| p.collection.health_check_interval.get());
+        let longest = between.map_or(u64::MAX, |between| between.as_micros() as u64);
+        at_us.saturating_sub(before.at_us).min(longest)
     }
 
     fn write_log(&mut self, event: &Event) {

@@ -97,6 +97,12 @@ fn of_budget(
              all services the mean)"
         ));
     }
+    if let Some(cost) = budget.rest_cost_percent {
+        rows.push(format!(
+            "cost of the rest = time not well by the health checks, outside of load and chaos / budget = \
+             {cost:.4} % (a failed check stands for the time since the one before; of all services the mean)"
+        ));
+    }
     if let Some(seconds) = budget.exhausted_after_seconds {
         rows.push(format!(
             "a full budget lasts window / burn rate = {} / {:.3} = {:.1} d",

@@ -25,7 +25,7 @@ fn shown(app: &App) -> impl Iterator<Item = &Objective> {
 /// Draws them.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let title =
-        format!(" {:<14}{:>12}{:>14}{:>9}   verdict", "objective", "asked", "measured", "n");
+        format!(" {:<18}{:>10}{:>12}{:>9}   verdict", "objective", "asked", "measured", "n");
     let mut rows = vec![Line::styled(title, app.theme.title)];
     if app.shown().objectives.is_empty() {
         rows.push(Line::styled("   nothing measured yet: load fills this", app.theme.dim));
@@ -56,8 +56,8 @@ fn text<'a>(app: &'a App, room: Rect) -> Vec<Line<'a>> {
 /// Figures, verdict and, last, the reason of an objective.
 fn row<'a>(objective: &'a Objective, app: &'a App) -> Line<'a> {
     let figures = format!(
-        " {}{:>12}{:>14}{:>9}   ",
-        fixed(&objective.id, 14),
+        " {}{:>10}{:>12}{:>9}   ",
+        fixed(&objective.id, 18),
         app.glyphs.text(&objective.objective),
         objective.measured,
         count(objective.n)

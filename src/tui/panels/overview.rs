@@ -24,7 +24,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         }
         rest
     };
-    let mut left = part(verdict::height(app), &verdict::render);
+    let mut left = part(verdict::height(app, area.width), &verdict::render);
     let planning = app.shown().status == RunStatus::Ready;
     if planning {
         left = part(plan::height(app), &plan::render);

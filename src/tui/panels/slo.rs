@@ -117,8 +117,7 @@ fn left(objective: &Objective, budget: &Budget) -> (f64, String) {
     if let Some((left, window)) = whole.and_then(|w| Some((w.budget_left_percent?, &w.window))) {
         return (left, format!("of {window} left"));
     }
-    let cost = budget.run_cost_percent + budget.chaos_cost_percent.unwrap_or_default();
-    (100.0 - cost, "left".into())
+    (100.0 - budget.whole_cost_percent(), "left".into())
 }
 
 fn of_budget<'a>(
@@ -146,14 +145,17 @@ fn of_budget<'a>(
         Span::styled(format!(" {percent:.2} % {of}  burn {burn:.2}x  {ends}"), app.theme.text),
     ])];
     if in_detail {
-        let chaos = budget
-            .chaos_cost_percent
-            .map_or_else(String::new, |cost| format!(", its chaos {cost:.3} %"));
+        let part = |name: &str, cost: Option<f64>| {
+            cost.map_or_else(String::new, |cost| format!(", {name} {cost:.3}"))
+        };
         rows.push(Line::styled(
             format!(
-                "   {} may be down in its window; this run's load cost {:.3} %{chaos}",
+                "   allows {} down; this run cost {:.3} %: load {:.3}{}{}",
                 days(budget.allowed_seconds),
-                budget.run_cost_percent
+                budget.whole_cost_percent(),
+                budget.run_cost_percent,
+                part("chaos", budget.chaos_cost_percent),
+                part("rest", budget.rest_cost_percent)
             ),
             app.theme.dim,
         ));

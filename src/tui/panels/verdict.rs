@@ -4,13 +4,18 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::lines;
+use super::{lines, wrapped};
 use crate::tui::app::App;
 
-/// Rows that the panel needs; none while there is no verdict.
-pub fn height(app: &App) -> u16 {
-    let verdict = app.shown().verdict.as_ref();
-    verdict.map_or(0, |verdict| verdict.reasons.len().min(6) as u16 + 2)
+/// Rows for the reasons at most.
+const REASON_ROWS: usize = 6;
+
+/// Rows that the panel needs in so many columns; none while there is no verdict.
+pub fn height(app: &App, width: u16) -> u16 {
+    if app.shown().verdict.is_none() {
+        return 0;
+    }
+    reasons(app, width).len() as u16 + 2
 }
 
 /// Draws it.
@@ -22,10 +27,28 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         Span::styled(verdict.to_string(), style),
         Span::styled("   (q leaves)", app.theme.dim),
     ])];
-    for reason in verdict.reasons.iter().take(6) {
-        text.push(Line::styled(format!("   {}", app.glyphs.text(reason)), app.theme.text));
-    }
+    text.extend(reasons(app, area.width).into_iter().map(|row| Line::styled(row, app.theme.text)));
     let report = app.glyphs.text(&app.report);
     text.push(Line::styled(format!("   report: {report}"), app.theme.dim));
     lines(frame, area, app, text);
+}
+
+/// Every reason in a row, and in as many as it needs where there are rows left; the report has the rest.
+fn reasons(app: &App, width: u16) -> Vec<String> {
+    let Some(verdict) = &app.shown().verdict else { return Vec::new() };
+    let reasons = verdict.reasons.iter().take(REASON_ROWS);
+    let mut spare = REASON_ROWS - reasons.len();
+    let mut rows = Vec::new();
+    for reason in reasons {
+        let whole = app.glyphs.text(reason);
+        let parts = wrapped(&whole, usize::from(width).saturating_sub(5));
+        if parts.len() > spare + 1 {
+            rows.push(format!("   {whole}"));
+            continue;
+        }
+        spare -= parts.len() - 1;
+        let indent = |at: usize| if at == 0 { "   " } else { "     " };
+        rows.extend(parts.iter().enumerate().map(|(at, part)| format!("{}{part}", indent(at))));
+    }
+    rows
 }

@@ -163,7 +163,6 @@ impl Story {
             gate: true,
             whole_window: None,
             budget: (id == "availability").then(|| Budget {
-                chaos_cost_percent: None,
                 allowed_seconds: 12_960.0,
                 burn_rate: 0.14,
                 run_cost_percent: 0.002,
@@ -177,6 +176,7 @@ impl Story {
                     short_burn: Some(0.21),
                     fires: false,
                 }],
+                ..Budget::default()
             }),
         };
         self.tell(
@@ -262,29 +262,26 @@ async fn screens_look_as_they_should() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_fit_is_marked_wrapped_or_on_another_page() {
-    let mut story = Story::new().running(3).judged();
-    let end = "here-is-the-end";
-    let message = format!("{} {end}", "a long story".repeat(8));
-    let log = EventBody::Log { level: LogLevel::Info, target: "t".into(), message };
-    story.tell(Some(PhaseKind::Mixed), log);
-    let (mut app, _peer) = app_with(story.state, false);
-    let overview = screen(&app, 80, 24);
-    assert!(overview.contains('…') && !overview.contains(end), "{overview}");
-    app.panel = Panel::Log;
-    let drawn = screen(&app, 80, 24);
-    assert!(drawn.contains(end), "{drawn}");
-
-    app.explain = true;
-    let first = screen(&app, 80, 24);
-    assert!(
-        first.contains("page 1 of 2: e turns the page") && !first.contains("wrong content (check)")
-    );
-    press(&mut app, KeyEvent::new(KeyCode::Char('e'), KeyModifiers::NONE));
-    let second = screen(&app, 80, 24);
-    assert!(second.contains("wrong content (check)"), "{second}");
-    press(&mut app, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
-    assert!(!app.explain);
+async fn a_wrong_name_starts_nothing_on_a_production_target() {
+    let mut state = Story::new().ready().state;
+    if let Some(identity) = &mut state.identity {
+        identity.environment = Environment::Production;
+    }
+    let (mut app, mut peer) = app_with(state, false);
+    let mut sent = |name: &str| {
+        let keys = name.chars().map(KeyCode::Char);
+        for code in std::iter::once(KeyCode::Enter).chain(keys).chain([KeyCode::Enter]) {
+            press(&mut app, KeyEvent::new(code, KeyModifiers::NONE));
+        }
+        let mut commands = Vec::new();
+        while let Ok((_, command)) = peer.commands.try_recv() {
+            commands.push(command);
+        }
+        commands
+    };
+    assert_eq!(sent("staging-us"), [Command::Arm { name: "staging-us".into() }]);
+    let both = [Command::Arm { name: "staging-eu".into() }, Command::Start { phase: None }];
+    assert_eq!(sent("staging-eu"), both);
 }
 
 proptest! {
