@@ -30,7 +30,7 @@ use crate::run::client::{ClientUpdate, EngineClient, EngineClientPeer};
 use crate::run::control::Command;
 use crate::run::event::{
     Budget, BurnRate, EVENT_VERSION, ErrorKind, Event, EventBody, GeneratorHealth, IntervalReport,
-    LoadEvent, LoadStart, LogLevel, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict,
+    LoadEvent, LoadStart, Measurements, Objective, PhaseOutcome, RunIdentity, RunVerdict,
     SeriesInterval, SeriesKey, Verdict,
 };
 use crate::run::plan::{Plan, Scope};
