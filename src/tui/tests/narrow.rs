@@ -57,7 +57,6 @@ async fn what_does_not_fit_is_marked_wrapped_or_on_another_page() {
         first.contains("page 1 of 3: e turns the page") && !first.contains("wrong content (check)")
     );
     press(&mut app, KeyEvent::new(KeyCode::Char('e'), KeyModifiers::NONE));
-    app.explain_page += 1;
     let second = screen(&app, 80, 24);
     assert!(second.contains("wrong content (check)"), "{second}");
     press(&mut app, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));

@@ -2,7 +2,6 @@
 
 use super::{KeyCode, Panel, Story, app_with, screen};
 use crate::config::PhaseKind;
-use crate::platform::text::excerpt;
 use crate::run::event::{
     CheckReport, CheckStatus, Confidence, Counts, Discovered, EventBody, Exchange, Finding,
     ImageReport, ImageStatus, Novelty, Operations, PhaseOutcome, SecurityEvent, Severity, Verdict,
@@ -53,13 +52,12 @@ impl Story {
     }
 }
 
-/// The first one is the worst; what a hostile platform put into it must not reach a terminal.
+/// The first one is the worst.
 fn finding(n: u32) -> Finding {
     let first = n == 0;
     Finding {
         rule: if first { "SDK-SQLI-001" } else { "SDK-HEAD-001" }.into(),
-        // As the audit hands it on.
-        title: excerpt(if first { "SQL injection\u{1b}[31m" } else { "no policy for scripts" }),
+        title: if first { "SQL injection" } else { "no policy for scripts" }.into(),
         severity: if first { Severity::Critical } else { Severity::Low },
         confidence: Confidence::Confirmed,
         cwe: if first { 89 } else { 693 },

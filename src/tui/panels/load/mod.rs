@@ -133,8 +133,7 @@ fn generator<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
         }
         Standing::Invalid(reason) => ("INVALID", app.theme.bad, Some(reason)),
     };
-    let mut figures =
-        vec![word.to_owned(), format!("users {}", load.users.values().sum::<u32>())];
+    let mut figures = vec![word.to_owned(), format!("users {}", load.users.values().sum::<u32>())];
     if load.starved > 0 {
         figures.push(format!("not sent {}", load.starved));
     }
