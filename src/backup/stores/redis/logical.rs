@@ -48,13 +48,8 @@ pub(super) async fn follow_up(
     match (kind, answers) {
         ("hash", [hash]) => {
             let names: Vec<Vec<u8>> = pairs(hash).into_iter().map(|(name, _)| name).collect();
-            let mut command = cmd("HPEXPIRETIME");
-            command.arg(key).arg("FIELDS").arg(names.len()).arg(&names);
-            match store.ask::<Answer>(&command).await {
-                Ok(lifetimes) => more.push(lifetimes),
-                // Older than 7.4: no field has a lifetime.
-                Err(error) if error.reason.contains("unknown command") => {}
-                Err(error) => return Err(error.into()),
+            if store.knows_field_lifetimes().await? {
+                more.push(store.ask::<Answer>(&lifetimes_of(key, &names)).await?);
             }
         }
         ("stream", [_, _, groups]) => {
@@ -68,6 +63,13 @@ pub(super) async fn follow_up(
         _ => {}
     }
     Ok(more)
+}
+
+/// Asks when fields of a hash end (Redis 7.4).
+pub(super) fn lifetimes_of(key: &[u8], fields: &[Vec<u8>]) -> Cmd {
+    let mut command = cmd("HPEXPIRETIME");
+    command.arg(key).arg("FIELDS").arg(fields.len()).arg(fields);
+    command
 }
 
 fn items(answer: &Answer) -> &[Answer] {

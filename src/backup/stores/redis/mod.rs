@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, cmd, pipe};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::{DrillError, DrillStore, Identity, Namespace, RecordSink, Room};
 use crate::backup::record::{Record, Value};
@@ -40,6 +40,7 @@ pub(super) struct Redis {
     timeout: Duration,
     connection: Mutex<MultiplexedConnection>,
     broken: AtomicBool,
+    field_lifetimes: OnceCell<bool>,
     prefix: Vec<u8>,
     names: Namespace,
 }
@@ -53,7 +54,8 @@ impl Redis {
         let connection = Mutex::new(client::connect(store, timeout).await?);
         let prefix = format!("{{{}}}:", names.name()).into_bytes();
         let (store, broken) = (store.clone(), AtomicBool::new(false));
-        Ok(Self { store, timeout, connection, broken, prefix, names })
+        let field_lifetimes = OnceCell::new();
+        Ok(Self { store, timeout, connection, broken, field_lifetimes, prefix, names })
     }
 
     /// The connection; another one when it broke.
@@ -80,6 +82,19 @@ impl Redis {
             _ => "command".into(),
         };
         command.query_async(&mut connection).await.map_err(|error| self.failed(&name, error))
+    }
+
+    /// Whether fields of a hash can end. It is asked with plain words: a server repeats what it does not
+    /// know, and names that are no UTF-8 would make that answer unreadable.
+    async fn knows_field_lifetimes(&self) -> Result<bool, StoreError> {
+        let known = self.field_lifetimes.get_or_try_init(async || {
+            let plain = logical::lifetimes_of(&self.own_key("f"), &[b"f".to_vec()]);
+            match self.ask::<redis::Value>(&plain).await {
+                Err(error) if error.reason.contains("unknown command") => Ok(false),
+                answer => answer.map(|_| true),
+            }
+        });
+        known.await.copied()
     }
 
     async fn send<T: FromRedisValue>(
