@@ -12,6 +12,11 @@ use tokio::net::unix::pipe;
 pub fn die_with_parent(parent: u32) -> bool {
     // Where the kernel cannot do it, the pipe below still tells.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    has_parent(parent)
+}
+
+/// Whether the parent (by process id) is still there.
+pub fn has_parent(parent: u32) -> bool {
     let expected = i32::try_from(parent).ok().and_then(Pid::from_raw);
     getppid() == expected
 }

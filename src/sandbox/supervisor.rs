@@ -96,7 +96,8 @@ pub async fn supervise(
             starting.push((kind, folder.clone()));
         }
         // The others keep all of it in memory.
-        let folder = installed.is_some().then_some(folder);
+        let writes = installed.is_some() || kind == StoreKind::Postgres;
+        let folder = writes.then_some(folder);
         let member = Supervised { executable: executable.to_owned(), arguments, at, folder };
         store_children.lock().push(ChildState::new(kind.name(), store.url.clone()));
         tasks.spawn(keep_running(member, store_children.clone()));
@@ -210,7 +211,8 @@ impl Supervised {
         if let Some(folder) = &self.folder {
             let _ = std::fs::remove_dir_all(folder);
             std::fs::DirBuilder::new().mode(0o700).create(folder)?;
-            command.env("TMPDIR", folder);
+            // The embedded PostgreSQL unpacks itself into the cache, and its data beside.
+            command.env("TMPDIR", folder).env("XDG_CACHE_HOME", folder);
         }
         // The child sees the end of its standard input when this process is gone.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(!self.quits()).spawn()

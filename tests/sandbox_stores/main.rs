@@ -6,6 +6,7 @@ mod drill_of;
 mod identity;
 mod minio;
 mod neo4j;
+mod postgres;
 mod qdrant;
 mod read_only;
 #[path = "../support/records.rs"]
@@ -87,12 +88,12 @@ fn random_records_come_back_from_the_files_alone() {
 }
 
 #[test]
-fn the_whole_drill_passes_on_the_four_stores() {
+fn the_whole_drill_passes_on_the_five_stores() {
     let place = Workplace::new();
     let output = place.output(&["backup", "--headless", "--documents", "40", "--seed", "5"]);
     let said = support::text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", support::text(&output.stderr));
-    for store in ["redis", "qdrant", "neo4j", "minio"] {
+    for store in ["postgres", "redis", "qdrant", "neo4j", "minio"] {
         assert!(said.contains(&format!("{store}: pass: L6: zero data loss")), "{said}");
     }
     place.wait_until_nothing_runs();

@@ -13,6 +13,8 @@ pub mod local;
 mod minio;
 #[cfg(feature = "sandbox-stores")]
 pub mod neo4j;
+#[cfg(feature = "embedded-postgres")]
+mod postgres;
 #[cfg(feature = "sandbox-stores")]
 mod qdrant;
 #[cfg(feature = "sandbox-stores")]
@@ -30,7 +32,9 @@ pub use credentials::Credentials;
 pub use folder::Folder;
 
 /// The stores that this build has.
-pub const EMBEDDED: &[StoreKind] = if cfg!(feature = "sandbox-stores") {
+pub const EMBEDDED: &[StoreKind] = if cfg!(feature = "embedded-postgres") {
+    &StoreKind::ALL
+} else if cfg!(feature = "sandbox-stores") {
     &[StoreKind::Redis, StoreKind::Qdrant, StoreKind::Neo4j, StoreKind::Minio]
 } else {
     &[]
@@ -47,7 +51,7 @@ pub struct StoreSettings {
     pub second_port: Option<u16>,
     /// File with its password.
     pub password_file: PathBuf,
-    /// Folder for what an installed server writes.
+    /// Folder for what it writes.
     pub folder: PathBuf,
     /// Program of an installed server that it becomes.
     pub program: Option<PathBuf>,
@@ -98,29 +102,46 @@ pub async fn serve(settings: &StoreSettings) -> io::Result<()> {
     if let Some(program) = &settings.program {
         return Err(local::become_server(settings, program));
     }
-    if !lifeline::die_with_parent(settings.parent) {
+    // What writes files of its own lives a moment longer, to remove them.
+    let writes = settings.store == StoreKind::Postgres;
+    let has_parent = if writes { lifeline::has_parent } else { lifeline::die_with_parent };
+    if !has_parent(settings.parent) {
         return Ok(());
     }
     let secret = SecretSource::File(settings.password_file.clone());
     let secret = secret.read().map_err(io::Error::other)?;
     tokio::select! {
         served = speak(settings, secret.expose()) => served,
-        () = lifeline::parent_gone() => Ok(()),
+        () = lifeline::parent_gone() => {
+            if writes {
+                let _ = std::fs::remove_dir_all(&settings.folder);
+                // Nobody else writes; the sandbox's own folder is empty now.
+                let _ = settings.folder.parent().map(std::fs::remove_dir);
+            }
+            Ok(())
+        }
     }
 }
 
 /// Speaks a store's protocol.
 #[cfg(feature = "sandbox-stores")]
 async fn speak(settings: &StoreSettings, secret: &str) -> io::Result<()> {
-    let listener = port::listen(settings.port)?;
+    let listener = || port::listen(settings.port);
     match settings.store {
-        StoreKind::Redis => redis::serve(listener, secret).await,
-        StoreKind::Minio => minio::serve(listener, credentials::ACCESS_KEY, secret).await,
-        StoreKind::Neo4j => neo4j::serve(listener, secret).await,
+        StoreKind::Redis => redis::serve(listener()?, secret).await,
+        StoreKind::Minio => minio::serve(listener()?, credentials::ACCESS_KEY, secret).await,
+        StoreKind::Neo4j => neo4j::serve(listener()?, secret).await,
         StoreKind::Qdrant => {
             let second = port::listen(settings.second_port.unwrap_or(0))?;
-            qdrant::serve(listener, second, secret).await
+            qdrant::serve(listener()?, second, secret).await
         }
+        #[cfg(feature = "embedded-postgres")]
+        StoreKind::Postgres => {
+            // Seconds pass until it is ready: who connects before is refused, and waits.
+            let engine = postgres::start().await?;
+            postgres::serve(engine, listener()?, secret).await
+        }
+        #[cfg(not(feature = "embedded-postgres"))]
         StoreKind::Postgres => Err(io::Error::other("this build has no PostgreSQL of its own")),
     }
 }
