@@ -2,5 +2,9 @@
 //! target does not keep to it.
 
 mod authority;
+mod hostile;
+mod secured;
 mod server;
 mod spoken;
+#[path = "../support/mod.rs"]
+mod support;
