@@ -19,21 +19,26 @@ use twin::{KEY, SECOND, Twin, WEAK_TOKEN, serve};
 /// A token whose key nobody would try.
 const TOKEN: &str = "the-right-token-of-the-first-user";
 
+/// What there is of a platform under audit: a RAG service with a collection that may be written to.
+fn services(base_url: &str) -> Value {
+    json!({ "rag": {
+        "endpoint": { "base_url": base_url, "auth": { "bearer_env": "TWIN_TOKEN" } },
+        "query": { "path": "/query", "body": { "question": "{question}" } },
+        "scratch": {
+            "collection": "scratch",
+            "ingest": { "path": "/documents", "body": { "id": "{id}", "text": "{text}" } },
+            "delete": { "method": "DELETE", "path": "/documents/{id}" },
+            "lookup": { "method": "GET", "path": "/documents/{id}" },
+        },
+    } })
+}
+
 /// The configuration of a twin.
 fn config(base_url: &str) -> Value {
     let get = |path: &str| json!({ "method": "GET", "path": path });
     json!({
         "target": { "name": "twin", "environment": "development" },
-        "services": { "rag": {
-            "endpoint": { "base_url": base_url, "auth": { "bearer_env": "TWIN_TOKEN" } },
-            "query": { "path": "/query", "body": { "question": "{question}" } },
-            "scratch": {
-                "collection": "scratch",
-                "ingest": { "path": "/documents", "body": { "id": "{id}", "text": "{text}" } },
-                "delete": { "method": "DELETE", "path": "/documents/{id}" },
-                "lookup": get("/documents/{id}"),
-            },
-        } },
+        "services": services(base_url),
         "security": {
             "requests_per_second": 60,
             "max_requests": 6000,
