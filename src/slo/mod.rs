@@ -8,9 +8,11 @@ mod evaluation;
 mod explain;
 pub mod export;
 mod lint;
+mod own_doing;
 mod phase;
 mod prometheus;
 mod stores;
+mod throughput;
 
 pub use evaluation::{asked, evaluate};
 pub use explain::explain;
