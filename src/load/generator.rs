@@ -221,7 +221,7 @@ impl Generator {
 }
 
 /// Waits until an instant; for ever when there is none.
-async fn until(at: Option<Instant>) {
+pub(super) async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

@@ -55,8 +55,7 @@ mod tests {
         let mut series = Measurements::default();
         series.response.record_us(took.as_micros() as u64, 10_000);
         series.errors = [(ErrorKind::Timeout, failed)].into();
-        let key =
-            SeriesKey { service: ServiceKind::Chat, scenario: "a".into(), step: "b".into() };
+        let key = SeriesKey { service: ServiceKind::Chat, scenario: "a".into(), step: "b".into() };
         let mut load = LoadState { intervals: 600, ..LoadState::default() };
         load.series = [(key, series)].into();
         load.lateness.record_us(late.as_micros() as u64, 10_000);

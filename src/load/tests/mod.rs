@@ -13,11 +13,14 @@ mod sessions;
 mod stall;
 mod steps;
 mod streams;
+mod vanished;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ use super::budget::Budget;
 use super::course::Course;
 use super::documents::Documents;
 use super::exchange::{Dial, Dialling};
-use super::generator::{self, FromThread, Targets, ThreadParts};
+use super::generator::{self, FromThread, Targets, ThreadParts, until};
 use super::merge::Merge;
 use super::plain::Stream;
 use super::population::Population;
@@ -48,7 +51,7 @@ use super::schedule::Schedule;
 use super::thresholds::ThresholdWatch;
 use super::user::{Common, Gate, Progress};
 use crate::config::{Config, LoadOptions, PhaseKind, parse};
-use crate::platform::connection::Connection;
+use crate::platform::connection::{ConnectError, Connection};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::run::clock::PlanClock;
 use crate::run::event::{Iterations, Measurements, ScenarioModel, ThresholdRow};
@@ -69,6 +72,7 @@ pub fn whole(status: u16, body: &str) -> Answer {
 pub struct Server {
     handler: Handler,
     arrived: Rc<RefCell<Vec<Instant>>>,
+    away: Option<Range<Instant>>,
 }
 
 impl Server {
@@ -77,12 +81,18 @@ impl Server {
         answer: impl Fn(Request<Incoming>) -> F + 'static,
     ) -> Self {
         let handler: Handler = Rc::new(move |request| Box::pin(answer(request)));
-        Self { handler, arrived: Rc::default() }
+        Self { handler, arrived: Rc::default(), away: None }
     }
-}
 
-impl Server {
-    fn accept(&self) -> DuplexStream {
+    /// The same, gone for so long: its connections break, and it takes no new ones.
+    pub fn away(self, away: Range<Instant>) -> Self {
+        Self { away: Some(away), ..self }
+    }
+
+    fn accept(&self) -> Result<DuplexStream, ConnectError> {
+        if self.away.as_ref().is_some_and(|away| away.contains(&Instant::now())) {
+            return Err(ConnectError::Tcp(io::ErrorKind::ConnectionRefused.into()));
+        }
         let (client, server) = tokio::io::duplex(64 * 1024);
         let (handler, arrived) = (Rc::clone(&self.handler), Rc::clone(&self.arrived));
         let answer = service_fn(move |request| {
@@ -92,21 +102,25 @@ impl Server {
         });
         let serving = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(server), answer);
+        let goes = self.away.as_ref().map(|away| away.start).filter(|goes| *goes > Instant::now());
         tokio::task::spawn_local(async move {
-            // Ends with its client.
-            let _ = serving.await;
+            tokio::select! {
+                // Ends with its client.
+                _ = serving => {}
+                () = until(goes) => {}
+            }
         });
-        client
+        Ok(client)
     }
 }
 
 impl Dial for Server {
     fn dial(&self) -> Dialling<'_, Connection> {
-        Box::pin(Connection::over(self.accept()))
+        Box::pin(async { Connection::over(self.accept()?).await })
     }
 
     fn dial_plain(&self) -> Option<Dialling<'_, Box<dyn Stream>>> {
-        Some(Box::pin(async { Ok(Box::new(self.accept()) as Box<dyn Stream>) }))
+        Some(Box::pin(async { Ok(Box::new(self.accept()?) as Box<dyn Stream>) }))
     }
 }
 
