@@ -1,6 +1,6 @@
 //! Whether times that miss an objective may be the load generator's own doing.
 
-use super::evaluation::{seen, seen_by};
+use super::evaluation::seen_by;
 use crate::config::Slo;
 use crate::run::event::Measurements;
 use crate::run::state::{LoadState, RunState, Standing};

@@ -35,7 +35,7 @@ fn a_server_that_vanished_is_not_stormed_and_found_again() {
     assert!((USERS * 55..=USERS * 60).contains(&refused), "{refused} refused");
     assert_eq!(seen.all.failed(), broken + refused, "{:?}", seen.all.errors);
     let answered = |from: u64, to: u64| {
-        seen.arrived.iter().filter(|at| (millis(from)..millis(to)).contains(at)).count() as u64
+        seen.arrived.iter().filter(|at| (millis(from)..millis(to)).contains(*at)).count() as u64
     };
     assert_eq!(answered(3050, 6050), 0);
     assert!(answered(6050, 6200) >= USERS, "every user is back at once");
