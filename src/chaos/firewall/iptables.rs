@@ -78,22 +78,18 @@ pub fn cut(name: &str, peers: &[IpAddr], reject: bool, length: Duration) -> io::
 /// See [`super::Firewall::remove`].
 pub fn remove(name: &str) -> io::Result<()> {
     let chain = chain(name);
-    for family in FAMILIES.iter().filter(|family| family.tool().is_some()) {
-        let rules = family.rules()?;
-        if let Some(removals) = removals(&rules, &chain) {
+    for family in installed() {
+        if let Some(removals) = removals(&family.rules()?, &chain) {
             family.commit(&removals)?;
         }
     }
-    match is_there(name)? {
-        true => Err(io::Error::other("the chain is still there")),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 /// See [`super::Firewall::is_there`].
 pub fn is_there(name: &str) -> io::Result<bool> {
     let chain = chain(name);
-    for family in FAMILIES.iter().filter(|family| family.tool().is_some()) {
+    for family in installed() {
         if removals(&family.rules()?, &chain).is_some() {
             return Ok(true);
         }
@@ -105,10 +101,15 @@ pub fn is_there(name: &str) -> io::Result<bool> {
 pub fn stopped(name: &str) -> io::Result<u64> {
     let chain = chain(name);
     let mut packets = 0;
-    for family in FAMILIES.iter().filter(|family| family.tool().is_some()) {
+    for family in installed() {
         packets += counted(&family.rules()?, &chain);
     }
     Ok(packets)
+}
+
+/// The families whose tools are there.
+fn installed() -> impl Iterator<Item = &'static Family> {
+    FAMILIES.iter().filter(|family| family.tool().is_some())
 }
 
 impl Family {
@@ -230,7 +231,7 @@ fn counted(rules: &str, chain: &str) -> u64 {
 mod tests {
     use super::*;
     use crate::chaos::firewall::in_namespace_of;
-    use crate::chaos::firewall::tests::{own_namespace, seen_there};
+    use crate::chaos::firewall::tests::{OwnNamespace, seen_there};
 
     #[test]
     fn what_is_ours_is_told_from_what_is_not() {
@@ -248,13 +249,11 @@ mod tests {
 
     #[test]
     fn a_chain_is_made_as_a_whole_and_leaves_the_rules_of_others_alone() {
-        let Some((mut child, process)) = own_namespace() else {
+        let Some(namespace) = OwnNamespace::new() else {
             return eprintln!("skipped: this user may not make a network namespace");
         };
-        let there = |act: &(dyn Fn() -> io::Result<String> + Sync)| in_namespace_of(process, act);
-        if let Err(error) = there(&|| usable().map(|()| String::new())) {
-            child.kill().expect("killed");
-            child.wait().expect("ended");
+        let process = namespace.process;
+        if let Err(error) = in_namespace_of(process, usable) {
             return eprintln!("skipped: {error}");
         }
         let tool = FAMILIES[0].tool().expect("usable");
@@ -287,7 +286,5 @@ mod tests {
             let seen = seen_there(process, &[&save]);
             assert!(!seen.contains("shakedown") && seen.contains("127.0.0.9"), "{seen}");
         }
-        child.kill().expect("killed");
-        child.wait().expect("ended");
     }
 }

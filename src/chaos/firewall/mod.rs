@@ -73,8 +73,12 @@ impl Firewall {
     /// When it is still there.
     pub fn remove(self, name: &str) -> io::Result<()> {
         match self {
-            Self::Nftables => nft::remove(name),
-            Self::Iptables => iptables::remove(name),
+            Self::Nftables => nft::remove(name)?,
+            Self::Iptables => iptables::remove(name)?,
+        }
+        match self.is_there(name)? {
+            true => Err(io::Error::other(format!("the {} is still there", self.words(name)))),
+            false => Ok(()),
         }
     }
 
