@@ -92,7 +92,7 @@ fn an_engine_is_reached_by_a_real_login() {
     let path = set("PATH");
     command.env("PATH", format!("{}:{path}", folder.display())).env_remove("DOCKER_HOST");
     let host = format!("chaos.docker.host={url}");
-    let made = "chaos.experiments=[kill, partition]";
+    let made = "chaos.experiments=[kill, cpu, partition]";
     let settings = [host.as_str(), made, "chaos.docker.helpers=containers"];
     let (code, phase) = platform.result(platform.spawn(command, &settings));
     assert_eq!(code, Some(0), "{phase:#}");
