@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use shakedown::run::client::{ClientUpdate, EngineClient};
 use shakedown::run::connection;
 use shakedown::run::control::Command;
+use shakedown::run::event::{ChaosEvent, Event, EventBody, Stage, SteadyFigures};
 use shakedown::run::folder::RunFolder;
 use shakedown::run::journal;
 use shakedown::run::state::{RunState, RunStatus};
@@ -91,6 +93,42 @@ fn four_experiments_are_made_and_nothing_is_left_of_them() {
         assert!(journal.get(key).is_some(), "{key}");
     }
     assert_eq!((open_undos(&place), helpers(&place)), (0, 0));
+    let journal = fs::read_to_string(run.path().join("events.jsonl")).expect("written");
+    figures_were_told_as_they_came(&journal);
+}
+
+/// Before, during and after were told about once a second, and what was told last is the result.
+fn figures_were_told_as_they_came(journal: &str) {
+    let mut told: BTreeMap<Stage, Vec<(u64, Vec<SteadyFigures>)>> = BTreeMap::new();
+    let mut injected = 0;
+    for line in journal.lines() {
+        let event: Event = serde_json::from_str(line).expect("an event");
+        let EventBody::Chaos(chaos) = event.body else { continue };
+        match chaos {
+            ChaosEvent::ExperimentStarted { .. } => told.clear(),
+            ChaosEvent::Measured { stage, figures } => {
+                told.entry(stage).or_default().push((event.at_us, figures));
+            }
+            ChaosEvent::ExperimentFinished(result) if result.effective == Some(true) => {
+                injected += 1;
+                let results = [&result.before, &result.during, &result.after];
+                for (stage, result) in Stage::ALL.into_iter().zip(results) {
+                    let told = &told[&stage];
+                    let (first, last) = (&told[0], &told[told.len() - 1]);
+                    assert_eq!(&last.1, result, "{stage:?}");
+                    let seconds = (last.0 - first.0) / 1_000_000;
+                    assert!(told.len() >= 2 && told.len() as u64 <= seconds + 3, "{told:?}");
+                    let grows = |rows: &[(u64, Vec<SteadyFigures>)]| {
+                        let n = |of: &[SteadyFigures]| of.iter().map(|row| row.n).sum::<u64>();
+                        n(&rows[0].1) <= n(&rows[1].1)
+                    };
+                    assert!(told.windows(2).all(grows), "{told:?}");
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(injected >= 3, "{injected} of the experiments were made");
 }
 
 /// A sandbox that outlives the engines which break it, and a configuration that leads there.

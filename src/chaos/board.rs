@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::{ServiceKind, SteadyRules};
 use crate::platform::probe::{Answered, Sample, ServiceProbes};
-use crate::run::event::{ChaosEvent, EventBody, ProbeSecond, SteadyFigures};
+use crate::run::event::{ChaosEvent, EventBody, ProbeSecond, Stage, SteadyFigures};
 use crate::run::recorder::EventSink;
 
 /// Samples kept: an hour of a platform with six probes.
@@ -20,7 +20,14 @@ const IN_A_ROW: usize = 5;
 
 /// What the probes saw so far. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<VecDeque<Sample>>>);
+pub struct Board(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    samples: VecDeque<Sample>,
+    /// What is being measured, and since when.
+    stage: Option<(Stage, Instant)>,
+}
 
 impl Board {
     /// Probes a platform for as long as the returned guard lives.
@@ -46,14 +53,37 @@ impl Board {
                 _ = seconds.tick(), if !rows.is_empty() => {
                     let probes = std::mem::take(&mut rows).into_values().collect();
                     events.emit(EventBody::Chaos(ChaosEvent::Probed { probes }));
+                    self.tell(&events);
                 }
             }
         }
     }
 
+    /// Begins a stage: from now on its figures are told each second.
+    pub fn begin(&self, stage: Stage) -> Instant {
+        let now = Instant::now();
+        self.lock().stage = Some((stage, now));
+        now
+    }
+
+    /// Ends the stage.
+    pub fn end(&self) {
+        self.lock().stage = None;
+    }
+
+    /// Tells how the stage has gone so far. It cannot end before that is told: its last figures come
+    /// last.
+    fn tell(&self, events: &EventSink) {
+        let seen = self.lock();
+        if let Some((stage, since)) = seen.stage {
+            let figures = seen.figures(since, Instant::now());
+            events.emit(EventBody::Chaos(ChaosEvent::Measured { stage, figures }));
+        }
+    }
+
     /// Takes a sample in.
     pub fn add(&self, sample: Sample) {
-        let mut samples = self.lock();
+        let samples = &mut self.lock().samples;
         if samples.len() == KEPT {
             samples.pop_front();
         }
@@ -62,12 +92,7 @@ impl Board {
 
     /// How every service fared over a stretch of time, by when its probes were due.
     pub fn figures(&self, from: Instant, to: Instant) -> Vec<SteadyFigures> {
-        let samples = self.lock();
-        let mut by_service: BTreeMap<ServiceKind, Vec<&Sample>> = BTreeMap::new();
-        for sample in samples.iter().filter(|sample| (from..to).contains(&sample.due)) {
-            by_service.entry(sample.service).or_default().push(sample);
-        }
-        by_service.into_iter().map(|(service, samples)| figures(service, &samples)).collect()
+        self.lock().figures(from, to)
     }
 
     /// Every sample of a service's own requests (not its health) over a stretch of time, by when
@@ -75,6 +100,7 @@ impl Board {
     pub fn requests(&self, service: ServiceKind, from: Instant, to: Instant) -> Vec<Sample> {
         let mut own: Vec<Sample> = self
             .lock()
+            .samples
             .iter()
             .filter(|sample| sample.service == service && (from..to).contains(&sample.due))
             .filter(|sample| &*sample.probe != crate::platform::probe::HEALTH)
@@ -101,8 +127,8 @@ impl Board {
         after: Instant,
         wanted: impl Fn(&&Sample) -> bool,
     ) -> impl Iterator<Item = Instant> {
-        let samples = self.lock();
-        let of = samples.iter().filter(|s| s.due >= after && services.contains(&s.service));
+        let seen = self.lock();
+        let of = seen.samples.iter().filter(|s| s.due >= after && services.contains(&s.service));
         let ended: Vec<Instant> = of.filter(|s| wanted(s)).map(|s| s.due + s.latency).collect();
         ended.into_iter()
     }
@@ -110,9 +136,10 @@ impl Board {
     /// The start of the first stretch of good answers of every probe of these services that has
     /// lasted until now: none as long as one of them has not answered well five times in a row.
     pub fn stable_since(&self, services: &[ServiceKind], after: Instant) -> Option<Instant> {
-        let samples = self.lock();
+        let seen = self.lock();
         let mut runs: BTreeMap<(ServiceKind, &str), Vec<&Sample>> = BTreeMap::new();
-        for sample in samples.iter().filter(|s| s.due >= after && services.contains(&s.service)) {
+        let of = seen.samples.iter().filter(|s| s.due >= after && services.contains(&s.service));
+        for sample in of {
             runs.entry((sample.service, &sample.probe)).or_default().push(sample);
         }
         let mut latest = None;
@@ -131,8 +158,18 @@ impl Board {
         latest
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Sample>> {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn figures(&self, from: Instant, to: Instant) -> Vec<SteadyFigures> {
+        let mut by_service: BTreeMap<ServiceKind, Vec<&Sample>> = BTreeMap::new();
+        for sample in self.samples.iter().filter(|sample| (from..to).contains(&sample.due)) {
+            by_service.entry(sample.service).or_default().push(sample);
+        }
+        by_service.into_iter().map(|(service, samples)| figures(service, &samples)).collect()
     }
 }
 
@@ -237,6 +274,33 @@ mod tests {
         assert_eq!(board.stable_since(&chat, at(5)), None);
         let figures = &board.figures(at(5), at(10))[0];
         assert_eq!((figures.n, figures.failed), (10, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stage_is_told_each_second_while_it_lasts() {
+        use crate::run::clock::RunClock;
+
+        let (board, events) = (Board::default(), EventSink::in_memory(RunClock::start()));
+        let (sender, samples) = mpsc::channel(8);
+        tokio::spawn(board.clone().record(samples, events.clone()));
+        let mut told = events.subscribe().events;
+        for tick in 0..30 {
+            match tick {
+                11 => drop(board.begin(Stage::During)),
+                21 => board.end(),
+                _ => {}
+            }
+            sender.send(sample(Instant::now(), "health", tick % 2 == 0)).await.expect("taken");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let mut seen = Vec::new();
+        while let Ok(event) = told.try_recv() {
+            if let EventBody::Chaos(ChaosEvent::Measured { stage, figures }) = &event.body {
+                assert_eq!((*stage, figures.len()), (Stage::During, 1));
+                seen.push((figures[0].n, figures[0].failed));
+            }
+        }
+        assert_eq!(seen, [(4, 2), (9, 5)], "at two seconds of the six, from its beginning on");
     }
 
     #[test]

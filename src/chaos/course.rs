@@ -13,7 +13,7 @@ use super::strike::Struck;
 use super::verdict;
 use crate::config::{Chaos, ServiceKind, SteadyRules};
 use crate::run::event::{
-    ChaosEvent, EventBody, ExperimentResult, MomentKind, SteadyFigures, Verdict,
+    ChaosEvent, EventBody, ExperimentResult, MomentKind, Stage, SteadyFigures, Verdict,
 };
 use crate::run::phase::{ControlChange, PhaseCommand, PhaseContext, Wish};
 use crate::run::undo::UndoJournal;
@@ -136,6 +136,8 @@ impl Course<'_> {
         });
         let mut result = empty(number, experiment, self.chaos().steady.within.get());
         let ended = self.take(experiment, &mut result).await;
+        // One that was interrupted ended within a stage.
+        self.board.end();
         if let Err(interrupt) = &ended {
             result.verdict = match interrupt {
                 Interrupt::Disturbed(_) => Verdict::Fail,
@@ -156,9 +158,9 @@ impl Course<'_> {
     ) -> Result<(), Interrupt> {
         let rules = self.chaos().steady;
         self.cool_down(rules.within.get()).await?;
-        let began = Instant::now();
+        let began = self.board.begin(Stage::Before);
         self.wait(rules.baseline.get()).await?;
-        result.before = self.board.figures(began, Instant::now());
+        result.before = self.measured(Stage::Before, began, Instant::now());
         let trouble: Vec<String> =
             result.before.iter().filter_map(|row| not_fit(row, &rules)).collect();
         if !trouble.is_empty() {
@@ -167,7 +169,7 @@ impl Course<'_> {
                 format!("nothing was injected: not steady before ({})", trouble.join(", "));
             return Ok(());
         }
-        let injected = Instant::now();
+        let injected = self.board.begin(Stage::During);
         let mut struck = Vec::new();
         let mut ended = Ok(());
         for (target, fault) in &experiment.strikes {
@@ -182,16 +184,24 @@ impl Course<'_> {
             }
         }
         let until = struck.iter().filter_map(|one| one.over).max().unwrap_or(injected);
-        result.during = self.board.figures(injected, until);
+        result.during = self.measured(Stage::During, injected, until);
         ended?;
         if result.verdict != Verdict::Pass {
             return Ok(());
         }
-        let settled = Instant::now();
+        let settled = self.board.begin(Stage::After);
         self.wait(MEASURED_AFTER).await?;
-        result.after = self.board.figures(settled, Instant::now());
+        result.after = self.measured(Stage::After, settled, Instant::now());
         verdict::judge(experiment, &struck, &rules, self.board, result);
         Ok(())
+    }
+
+    /// Ends a stage, and tells what it showed.
+    fn measured(&self, stage: Stage, from: Instant, to: Instant) -> Vec<SteadyFigures> {
+        self.board.end();
+        let figures = self.board.figures(from, to);
+        self.emit(ChaosEvent::Measured { stage, figures: figures.clone() });
+        figures
     }
 
     /// Lets the platform come to rest from the experiment before, for as long as it may take to be steady

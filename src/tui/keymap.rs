@@ -173,7 +173,7 @@ bindings! {
     "J" &[c('J'), (KeyCode::Down, SHIFT)] => Action::MoveDown, "", "move the selected phase down (also shift-down)", Planning;
     "1-7" &[c('1')] => Action::Panel(0), "panels", "overview, load, chaos, security, backup, SLO, log (also Tab)", Always;
     "2" &[c('2')] => Action::Panel(1), "", "load", Always;
-    "3" &[c('3')] => Action::Panel(2), "", "chaos", Always;
+    "3" &[c('3')] => Action::Panel(2), "", "chaos; again for the next page", Always;
     "4" &[c('4')] => Action::Panel(3), "", "security", Always;
     "5" &[c('5')] => Action::Panel(4), "", "backup drill", Always;
     "6" &[c('6')] => Action::Panel(5), "", "SLO", Always;

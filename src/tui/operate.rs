@@ -170,7 +170,11 @@ fn change_view(app: &mut App, action: Action) {
         app.explain = false;
     }
     match action {
-        Action::Panel(at) => app.panel = Panel::ALL[usize::from(at) % Panel::ALL.len()],
+        Action::Panel(at) => {
+            let panel = Panel::ALL[usize::from(at) % Panel::ALL.len()];
+            app.chaos_page = if app.panel == panel { app.chaos_page + 1 } else { 0 };
+            app.panel = panel;
+        }
         Action::NextPanel => {
             let at = Panel::ALL.iter().position(|panel| *panel == app.panel).unwrap_or(0);
             app.panel = Panel::ALL[(at + 1) % Panel::ALL.len()];

@@ -66,6 +66,13 @@ pub enum ChaosEvent {
         /// One row a probe.
         probes: Vec<ProbeSecond>,
     },
+    /// How every service has fared in a stage of an experiment so far.
+    Measured {
+        /// The stage.
+        stage: Stage,
+        /// One row a service.
+        figures: Vec<SteadyFigures>,
+    },
     /// A protected target is not as it was.
     ProtectedDisturbed {
         /// What changed, in words.
@@ -165,6 +172,32 @@ pub struct ProbeSecond {
     pub slowest_us: u64,
 }
 
+/// The stages of an experiment in which the platform is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Before anything is broken.
+    Before,
+    /// From the injection until every target is stable again, or given up.
+    During,
+    /// Afterwards.
+    After,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Before, Self::During, Self::After];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::During => "during",
+            Self::After => "after",
+        }
+    }
+}
+
 /// How a service fared over a stretch of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SteadyFigures {
@@ -184,6 +217,11 @@ impl SteadyFigures {
     /// Share of probes that were answered well, in percent.
     pub fn availability_percent(&self) -> Option<f64> {
         (self.n > 0).then(|| (self.n - self.failed) as f64 * 100.0 / self.n as f64)
+    }
+
+    /// Share of probes that failed, in percent.
+    pub fn error_percent(&self) -> Option<f64> {
+        self.availability_percent().map(|well| 100.0 - well)
     }
 }
 

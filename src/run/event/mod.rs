@@ -18,8 +18,8 @@ pub use backup::{
     VerifierTest,
 };
 pub use chaos::{
-    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, SteadyFigures,
-    Timeline,
+    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, Stage,
+    SteadyFigures, Timeline,
 };
 pub use compliance::{ControlResult, ControlStatus};
 pub use load::{
@@ -248,7 +248,7 @@ impl EventBody {
         !matches!(
             self,
             Self::Load(LoadEvent::Interval(_) | LoadEvent::Thresholds { .. })
-                | Self::Chaos(ChaosEvent::Probed { .. })
+                | Self::Chaos(ChaosEvent::Probed { .. } | ChaosEvent::Measured { .. })
                 | Self::Backup(BackupEvent::Progress(_))
                 | Self::Security(SecurityEvent::Progress { .. })
                 | Self::Log { .. }

@@ -1,12 +1,13 @@
 //! What is known of the chaos phase.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentKind;
 use crate::run::event::{
-    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, Timeline,
+    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, Stage,
+    SteadyFigures, Timeline,
 };
 
 /// Seconds of probes kept for the screen; older ones stand in the journal.
@@ -46,6 +47,9 @@ pub struct CurrentExperiment {
     pub fault: Option<ActiveFault>,
     /// Moments by target so far.
     pub timelines: Vec<Timeline>,
+    /// Figures of every service in the stages so far, the last of them as it stands.
+    #[serde(default)]
+    pub stages: BTreeMap<Stage, Vec<SteadyFigures>>,
 }
 
 /// A fault that is there now.
@@ -63,6 +67,9 @@ pub struct ActiveFault {
     pub effect: Option<(bool, String)>,
     /// Why it is being undone, once it is.
     pub healing: Option<String>,
+    /// Since when, microseconds since the run was created.
+    #[serde(default)]
+    pub healing_since_us: u64,
 }
 
 impl ChaosState {
@@ -78,6 +85,7 @@ impl ChaosState {
                     since_us: at_us,
                     fault: None,
                     timelines: Vec::new(),
+                    stages: BTreeMap::new(),
                 });
             }
             ChaosEvent::Probed { probes } => {
@@ -102,6 +110,11 @@ impl ChaosState {
 }
 
 impl CurrentExperiment {
+    /// Figures of every service in a stage; none before it has begun.
+    pub fn measured(&self, stage: Stage) -> &[SteadyFigures] {
+        self.stages.get(&stage).map_or(&[], Vec::as_slice)
+    }
+
     fn apply(&mut self, at_us: u64, event: &ChaosEvent) {
         match event {
             ChaosEvent::Injecting { fault, undo, lasts_us } => {
@@ -112,6 +125,7 @@ impl CurrentExperiment {
                     until_us: at_us + lasts_us,
                     effect: None,
                     healing: None,
+                    healing_since_us: 0,
                 });
             }
             ChaosEvent::Injected {} => {
@@ -130,9 +144,13 @@ impl CurrentExperiment {
             ChaosEvent::Healing { reason } => {
                 if let Some(fault) = &mut self.fault {
                     fault.healing = Some(reason.clone());
+                    fault.healing_since_us = at_us;
                 }
             }
             ChaosEvent::Healed { .. } => self.fault = None,
+            ChaosEvent::Measured { stage, figures } => {
+                self.stages.insert(*stage, figures.clone());
+            }
             _ => {}
         }
     }

@@ -102,7 +102,10 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
             }
             None => "no resilience score: no experiment counts".into(),
         },
-        ChaosEvent::Injected {} | ChaosEvent::Probed { .. } | ChaosEvent::Unknown => return None,
+        ChaosEvent::Injected {}
+        | ChaosEvent::Probed { .. }
+        | ChaosEvent::Measured { .. }
+        | ChaosEvent::Unknown => return None,
     };
     Some((LogLevel::Info, line))
 }

@@ -7,16 +7,15 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Wrap};
 
-use super::{fixed, lines};
+use super::{fixed, lines, page, wrapped};
 use crate::config::ServiceKind;
 use crate::run::event::{
-    ExperimentResult, MomentKind, ProbeSecond, SteadyFigures, Timeline, Verdict,
+    ExperimentResult, MomentKind, ProbeSecond, Stage, SteadyFigures, Timeline, Verdict,
 };
 use crate::run::state::{ActiveFault, ChaosState, CurrentExperiment};
 use crate::tui::app::App;
-use crate::tui::format::clock;
+use crate::tui::format::{clock, count, latency};
 
 /// Width of a name before a lane.
 const NAME: usize = 8;
@@ -38,11 +37,26 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         text.extend(current.timelines.iter().map(|timeline| bar(timeline, chaos, columns, app)));
         text.extend(current.timelines.iter().map(|timeline| moments(timeline, app)));
     }
+    text.extend(stages(chaos, app));
     text.extend(results(chaos, app));
     text.extend(excluded(chaos, app));
-    let text: Vec<Line<'_>> = text.into_iter().map(|line| ascii(line, app)).collect();
-    let text = Paragraph::new(text).style(app.theme.text).wrap(Wrap { trim: false });
-    frame.render_widget(text, area);
+    let width = usize::from(area.width);
+    let rows = text.into_iter().flat_map(|line| rows(ascii(line, app), width)).collect();
+    lines(frame, area, app, page(rows, app.chaos_page, area, "3 turns", app));
+}
+
+/// A line in rows that fit, each as far in as the first; one of several styles fits by itself.
+fn rows(line: Line<'_>, width: usize) -> Vec<Line<'_>> {
+    match &line.spans[..] {
+        [words] if words.width() > width => {
+            let style = line.style.patch(words.style);
+            let told = words.content.trim_start();
+            let margin = " ".repeat(words.content.len() - told.len());
+            let rows = wrapped(told, width.saturating_sub(margin.len())).into_iter();
+            rows.map(|row| Line::styled(format!("{margin}{row}"), style)).collect()
+        }
+        _ => vec![line],
+    }
 }
 
 fn ascii<'a>(line: Line<'a>, app: &App) -> Line<'a> {
@@ -91,10 +105,12 @@ fn experiment<'a>(current: &CurrentExperiment, app: &App) -> Vec<Line<'a>> {
     ]
 }
 
-/// Until when a fault is there, then what it is: a narrow screen cuts off the end.
+/// Until when a fault is there, or for how long it has been healed, then what it is: a narrow screen
+/// cuts off the end.
 pub fn in_words(fault: &ActiveFault, app: &App) -> String {
     if let Some(reason) = &fault.healing {
-        return format!("healing ({reason}): {}", fault.fault);
+        let seconds = app.now_us().saturating_sub(fault.healing_since_us) / 1_000_000;
+        return format!("healing for {seconds} s ({reason}): {}", fault.fault);
     }
     let left = fault.until_us.saturating_sub(app.now_us());
     if fault.until_us == fault.since_us {
@@ -163,6 +179,40 @@ fn moments<'a>(timeline: &Timeline, app: &App) -> Line<'a> {
     });
     let words = words.collect::<Vec<_>>().join("  ");
     Line::styled(format!("   {}: {words}", timeline.target), app.theme.text)
+}
+
+/// Every service in the stages of the experiment that is under way, or else of the last one.
+fn stages<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
+    let figures: [&[SteadyFigures]; 3] = match (&chaos.current, chaos.results.last()) {
+        (Some(current), _) => Stage::ALL.map(|stage| current.measured(stage)),
+        (None, Some(last)) => [&last.before, &last.during, &last.after],
+        (None, None) => return Vec::new(),
+    };
+    let known = |service: &ServiceKind| figures.concat().iter().any(|row| row.service == *service);
+    let services: Vec<ServiceKind> = ServiceKind::ALL.into_iter().filter(known).collect();
+    if services.is_empty() {
+        return Vec::new();
+    }
+    let titles = Stage::ALL
+        .iter()
+        .map(|stage| format!("{:>9}{:>8}{:>8}", format!("{} n", stage.name()), "failed", "P95"));
+    let title = format!(" {:<4}{}", "", titles.collect::<String>());
+    let rows = services.into_iter().map(|service| {
+        let name = Span::styled(format!(" {:<4}", service.name()), app.theme.text);
+        let cells =
+            figures.iter().map(|rows| stage(rows.iter().find(|row| row.service == service), app));
+        Line::from_iter(std::iter::once(name).chain(cells))
+    });
+    std::iter::once(Line::styled(title, app.theme.title)).chain(rows).collect()
+}
+
+fn stage<'a>(figures: Option<&SteadyFigures>, app: &App) -> Span<'a> {
+    let failed = figures.and_then(SteadyFigures::error_percent);
+    let style = if failed > Some(0.0) { app.theme.warning } else { app.theme.text };
+    let n = figures.map_or_else(|| "-".into(), |figures| count(figures.n));
+    let failed = failed.map_or_else(|| "-".into(), |percent| format!("{percent:.1} %"));
+    let p95 = latency(figures.and_then(|figures| figures.p95_us).map(Duration::from_micros));
+    Span::styled(format!("{n:>9}{failed:>8}{p95:>8}"), style)
 }
 
 fn results<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {

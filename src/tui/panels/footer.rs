@@ -89,7 +89,7 @@ fn consequence(app: &App) -> String {
         return "nothing runs; the report is written at once".into();
     };
     if let Some(fault) = app.state.active_fault() {
-        return format!("heals first: {}", fault.undo);
+        return format!("heals first (some seconds): {}", fault.undo);
     }
     let writes = phase.load.as_ref().is_some_and(|load| load.write_block.is_some());
     match (phase.kind, writes) {

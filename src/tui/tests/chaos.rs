@@ -1,10 +1,14 @@
 //! A run in the middle of chaos, as its events would tell it.
 
-use super::Story;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{Panel, Story, app_with, press, screen};
 use crate::config::{ExperimentKind, PhaseKind, ServiceKind};
 use crate::run::event::{
     ChaosEvent, ChaosStart, EventBody, ExperimentResult, MomentKind, PhaseOutcome, ProbeSecond,
-    SteadyFigures, Timeline, Verdict,
+    Stage, SteadyFigures, Timeline, Verdict,
 };
 
 impl Story {
@@ -57,8 +61,61 @@ impl Story {
             tell(ChaosEvent::Moment { target: "rag-1".into(), kind, at_us: at_us + after });
         }
         tell(ChaosEvent::Effect { effective: true, evidence: "312 packets stopped".into() });
+        let row = |service, n, failed, p95_us| SteadyFigures {
+            service,
+            n,
+            failed,
+            degraded: 0,
+            p95_us: Some(p95_us),
+        };
+        tell(ChaosEvent::Measured {
+            stage: Stage::Before,
+            figures: vec![
+                row(ServiceKind::Chat, 100, 0, 9_000),
+                row(ServiceKind::Rag, 150, 0, 21_400),
+                row(ServiceKind::Mcp, 50, 1, 850),
+            ],
+        });
+        tell(ChaosEvent::Measured {
+            stage: Stage::During,
+            figures: vec![
+                row(ServiceKind::Chat, 70, 0, 9_100),
+                row(ServiceKind::Rag, 105, 7, 1_180_000),
+                row(ServiceKind::Mcp, 35, 35, 3_000_400),
+            ],
+        });
         self
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_screen_turns_the_page_by_the_panels_own_key() {
+    let (mut app, _peer) = app_with(Story::new().running(3).chaos().state, false);
+    app.panel = Panel::Chaos;
+    let first = screen(&app, 80, 20);
+    assert!(first.contains("during n") && first.contains("page 1 of 2: 3 turns"), "{first}");
+    assert!(!first.contains("untouched store"), "{first}");
+    let turn = || KeyEvent::new(KeyCode::Char('3'), KeyModifiers::NONE);
+    press(&mut app, turn());
+    let second = screen(&app, 80, 20);
+    assert!(second.contains("untouched store: it runs postgres"), "{second}");
+    press(&mut app, turn());
+    assert!(screen(&app, 80, 20).contains("page 1 of 2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn healing_says_for_how_long_and_an_abort_that_it_takes_its_time() {
+    let mut story = Story::new().running(3).chaos();
+    let (mut app, _peer) = app_with(story.state.clone(), false);
+    press(&mut app, KeyEvent::new(KeyCode::Char('A'), KeyModifiers::NONE));
+    let asked = screen(&app, 120, 40);
+    assert!(asked.contains("heals first (some seconds): remove table shakedown_1"), "{asked}");
+    let healing = ChaosEvent::Healing { reason: "an operator asked for it".into() };
+    story.tell(Some(PhaseKind::Chaos), EventBody::Chaos(healing));
+    let (app, _peer) = app_with(story.state, false);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let drawn = screen(&app, 120, 40);
+    assert!(drawn.contains("healing for 2 s (an operator asked for it): cut the"), "{drawn}");
 }
 
 fn killed() -> ExperimentResult {

@@ -255,6 +255,7 @@ async fn screens_look_as_they_should() {
     chaos.panel = Panel::Chaos;
     insta::assert_snapshot!("chaos_80x24", screen(&chaos, 80, 24));
     insta::assert_snapshot!("chaos_120x40", screen(&chaos, 120, 40));
+    insta::assert_snapshot!("chaos_200x50", screen(&chaos, 200, 50));
     let (mut slo, _peer) = app_with(run().state, false);
     slo.panel = Panel::Slo;
     insta::assert_snapshot!("slo_80x24", screen(&slo, 80, 24));
