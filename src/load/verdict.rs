@@ -57,6 +57,10 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
         let early = if stopped { "stopped early: " } else { "" };
         return PhaseOutcome::new(Verdict::Fail, format!("{early}{broken}"));
     }
+    if totals.failed() > 0 && totals.failed() == totals.requests() {
+        let reason = format!("not one of {} requests succeeded", totals.requests());
+        return PhaseOutcome::new(Verdict::Fail, reason);
+    }
     if !own.is_empty() {
         let reason = format!(
             "{own}; but the generator was at its own ceiling, and may itself be the cause: give its \
@@ -183,6 +187,19 @@ mod tests {
         assert_eq!(verdict(&open, None), Verdict::Inconclusive);
         open.thresholds[1].skipped = true;
         assert_eq!(verdict(&open, None), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_phase_without_thresholds_does_not_pass_on_failures_alone() {
+        let mut load = load(300, 1, 999);
+        load.thresholds.clear();
+        assert_eq!(verdict(&load, None), Verdict::Pass);
+        load.series
+            .values_mut()
+            .for_each(|series| *series.errors.values_mut().next().expect("one") = 1000);
+        let outcome = outcome(&load, None);
+        assert_eq!(outcome.verdict, Verdict::Fail);
+        assert_eq!(outcome.reason, "not one of 1000 requests succeeded");
     }
 
     #[test]

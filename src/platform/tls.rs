@@ -8,7 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
 use crate::config::{HttpVersion, TlsSettings};
 
@@ -42,6 +44,30 @@ impl TlsError {
     fn file(file: &Path, expected: &'static str, reason: impl ToString) -> Self {
         Self::File { file: file.to_owned(), expected, reason: reason.to_string() }
     }
+}
+
+/// What a handshake broke on, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}: {advice}")]
+struct Advised {
+    #[source]
+    error: rustls::Error,
+    advice: &'static str,
+}
+
+/// An error of a handshake, with advice where the library only names what is wrong.
+pub fn with_advice(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(certificate)) = inner else { return error };
+    let advice = match certificate {
+        CertificateError::UnknownIssuer => "`tls.ca_file` names an authority to trust",
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "it is an authority's own (CA:TRUE): the server needs one that the authority signed"
+        }
+        _ => return error,
+    };
+    let cause = rustls::Error::InvalidCertificate(certificate.clone());
+    io::Error::new(error.kind(), Advised { error: cause, advice })
 }
 
 /// Whether it was TLS that broke a connection: an alert, a certificate, bytes that are no record.

@@ -57,6 +57,15 @@ impl Authority {
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
     }
+
+    /// A server that shows the authority's own certificate, as self-signed ones often are.
+    pub fn as_server(&self) -> Arc<ServerConfig> {
+        install_provider();
+        let key = self.0.key().serialize_der().try_into().expect("PKCS 8");
+        let builder = ServerConfig::builder().with_no_client_auth();
+        let certificates = vec![self.0.der().clone()];
+        Arc::new(builder.with_single_cert(certificates, key).expect("certificate"))
+    }
 }
 
 fn leaf(name: &str) -> (CertificateParams, KeyPair) {
