@@ -238,10 +238,10 @@ pub fn residue() -> Vec<String> {
         .filter(|name| (rules(name) + &chains(name)).contains("shakedown"))
         .map(|name| format!("a cut in {name}"))
         .collect();
-    let helpers = Command::new("pgrep").args(["-f", "chaos-helper --token"]).output();
-    if helpers.is_ok_and(|output| !output.stdout.is_empty()) {
-        left.push("a helper process".into());
-    }
+    // Which one, since another suite on this machine may have helpers too: the token names the run.
+    let helpers = Command::new("pgrep").args(["-af", "chaos-helper --token"]).output();
+    let helpers = text(&helpers.expect("pgrep").stdout);
+    left.extend(helpers.lines().map(|helper| format!("a helper process: {helper}")));
     let mut look = |arguments: &[&str], what: &str| {
         let found = docker(arguments);
         left.extend(found.lines().map(|name| format!("{what} {name}")));
