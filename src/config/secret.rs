@@ -101,15 +101,21 @@ impl SecretSource {
     /// # Errors
     /// When the variable is unset or the file cannot be read.
     pub fn read(&self) -> Result<Secret, SecretError> {
-        let secret = match self {
-            Self::Env(name) => {
-                std::env::var(name).map(Secret).map_err(|_| SecretError::Env(name.clone()))
-            }
+        self.read_name().map(Secret::from)
+    }
+
+    /// Reads what stands where secrets do and is none, a user's name: often a word that products and
+    /// editions have too, which would be taken out of all that they say.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_name(&self) -> Result<String, SecretError> {
+        match self {
+            Self::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone())),
             Self::File(path) => std::fs::read_to_string(path)
-                .map(|text| Secret(text.trim_end_matches(['\r', '\n']).to_owned()))
+                .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
                 .map_err(|source| SecretError::File { path: path.clone(), source }),
-        };
-        secret.inspect(|secret| remember(secret.expose()))
+        }
     }
 }
 
@@ -128,6 +134,17 @@ mod tests {
         std::fs::write(file.path(), "s3cret\n").expect("write");
         let secret = SecretSource::File(file.path().into()).read().expect("readable");
         assert_eq!(secret.expose(), "s3cret");
+    }
+
+    #[test]
+    fn the_name_of_a_user_is_left_in_what_others_say() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        std::fs::write(file.path(), "some-user\n").expect("write");
+        let source = SecretSource::File(file.path().into());
+        assert_eq!(source.read_name().expect("readable"), "some-user");
+        assert_eq!(without_secrets("no role some-user"), "no role some-user");
+        source.read().expect("readable");
+        assert_eq!(without_secrets("no role some-user"), "no role ***");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use s3::{Bucket, Region};
 
 use super::tunnel::Tunnel;
 use super::{Address, Credentials, StoreError};
-use crate::config::{Store, StoreKind};
+use crate::config::{Secret, Store, StoreKind};
 use crate::platform::tls;
 
 const DEFAULT_REGION: &str = "us-east-1";
@@ -36,7 +36,9 @@ pub fn connect(store: &Store, timeout: Duration) -> Result<Connection, StoreErro
     tls::install_provider();
     let address = Address::parse(StoreKind::Minio, &store.url)?;
     let credentials = Credentials::read(store)?;
-    let key = credentials.user.as_deref();
+    // An access key names nobody: it is half of the secret.
+    let key = credentials.user.clone().map(Secret::from);
+    let key = key.as_ref().map(Secret::expose);
     let s3_credentials = S3Credentials::new(key, credentials.password(), None, None, None);
     let name = store.region.as_deref().unwrap_or(DEFAULT_REGION);
     let (region, tunnel) = region(store, &address, name, timeout)?;

@@ -89,11 +89,10 @@ pub(super) struct Credentials {
 
 impl Credentials {
     pub(super) fn read(store: &Store) -> Result<Self, StoreError> {
-        let read =
-            |source: &Option<SecretSource>| source.as_ref().map(SecretSource::read).transpose();
         let failed = |error: SecretError| StoreError::new("credentials", error);
-        let user = read(&store.user).map_err(failed)?.map(|user| user.expose().to_owned());
-        Ok(Self { user, password: read(&store.password).map_err(failed)? })
+        let user = store.user.as_ref().map(SecretSource::read_name).transpose().map_err(failed)?;
+        let password = store.password.as_ref().map(SecretSource::read).transpose();
+        Ok(Self { user, password: password.map_err(failed)? })
     }
 
     pub(super) fn password(&self) -> Option<&str> {

@@ -10,8 +10,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::config::SecretSource;
 
-/// Access key of the object store; the other stores have a user of their own by default.
-pub const ACCESS_KEY: &str = "sandbox";
+/// Access key of the object store; the other stores have a user of their own by default. No word that
+/// a store says of itself: it would be taken out there, as everything secret is.
+pub const ACCESS_KEY: &str = "sandbox-access-key";
 
 /// The credentials of one sandbox. The files they are in live as long as this value.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ fn path(file: &File) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::without_secrets;
 
     #[test]
     fn a_secret_can_be_read_again_and_is_gone_with_its_holder() {
@@ -66,6 +68,7 @@ mod tests {
         let source = credentials.password();
         assert_eq!(source.read().expect("read").expose(), source.read().expect("again").expose());
         assert_eq!(credentials.access_key().read().expect("read").expose(), ACCESS_KEY);
+        assert_eq!(without_secrets("Neo4j 4.4.0 sandbox"), "Neo4j 4.4.0 sandbox");
         let file = credentials.password_file();
         let secret = source.read().expect("read").expose().to_owned();
         drop(credentials);
