@@ -1,8 +1,15 @@
 //! The platform's own backup service under drill, as a service that this test is: asked over HTTP, it
 //! backs a Redis up into a bucket and a folder, says how far it is, and restores into another Redis.
 
+#[path = "wire/authority.rs"]
+#[allow(dead_code, reason = "it is the wire's")]
+mod authority;
+#[path = "wire/server.rs"]
+#[allow(dead_code, reason = "it is the wire's")]
+mod server;
 mod support;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -19,6 +26,11 @@ use sha2::{Digest, Sha256};
 use shakedown::config::{Config, Store};
 use shakedown::sandbox::{Options, Sandbox, config};
 use support::{Workplace, ended, report};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use authority::Authority;
 
 const BUCKET: &str = "backups";
 const TOKEN: &str = "let-me-back-up";
@@ -33,6 +45,8 @@ enum Fault {
     Fails,
     /// It says that it is done, and made none.
     MakesNone,
+    /// It leaves a file without its end, with the checksum of that.
+    Truncates,
     /// Its checksum is another.
     WrongChecksum,
     /// A restore forgets a key.
@@ -43,6 +57,29 @@ enum Fault {
     LongAgo,
     /// It says that it is done, and has left the one of two days ago only.
     Stale,
+    /// Its certificate is of an authority that is not the configured one.
+    Stranger,
+}
+
+/// Connections behind TLS; whoever does not trust the certificate is not served.
+struct Secured(TcpListener, TlsAcceptor);
+
+impl axum::serve::Listener for Secured {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = self.0.accept().await.expect("it listens");
+            if let Ok(stream) = self.1.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
 }
 
 /// The service.
@@ -104,7 +141,9 @@ async fn back_up(
     }
     if !matches!(service.fault, Fault::MakesNone | Fault::Stale) {
         let of = service.of.clone();
-        let content = tokio::task::spawn_blocking(move || dump(&of)).await.expect("dumped");
+        let dumped = tokio::task::spawn_blocking(move || dump(&of)).await.expect("dumped");
+        let lost = if service.fault == Fault::Truncates { 5 } else { 0 };
+        let content = dumped[..dumped.len() - lost].to_owned();
         let mut sum = format!("{:x}", Sha256::digest(&content));
         if service.fault == Fault::WrongChecksum {
             sum = "0".repeat(64);
@@ -218,9 +257,26 @@ impl Stage {
             .route("/backups/{id}", get(how_far))
             .route("/restore", post(restore))
             .with_state(Arc::new(service));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        // The one with the bucket is behind TLS, with an authority of its own, and behind a proxy.
+        let authority = Authority::new("backups");
+        let (scheme, proxy) = if in_bucket { ("https", "an address") } else { ("http", "none") };
+        let way = server::http_proxy(port).await;
+        let proxy = proxy.replace("an address", &format!("http://127.0.0.1:{}", way.port));
+        let url = format!("{scheme}://localhost:{port}");
+        let acceptor = TlsAcceptor::from(authority.server(&["h2", "http/1.1"], None));
+        let server = tokio::spawn(async move {
+            match in_bucket {
+                true => axum::serve(Secured(listener, acceptor), routes).await,
+                false => axum::serve(listener, routes).await,
+            }
+        });
+        let trusted = match fault {
+            Fault::Stranger => Authority::new("backups"),
+            _ => authority,
+        };
+        let ca_file = trusted.file(place.path(), "ca.pem");
 
         let token = place.path().join("token");
         std::fs::write(&token, TOKEN).expect("written");
@@ -236,6 +292,8 @@ impl Stage {
         let mut all: Config = config(self.platform.endpoints());
         all.backup.platform = Some(
             serde_json::from_value(json!({
+                "connection": { "proxy": proxy },
+                "tls": { "ca_file": ca_file },
                 "trigger": { "http": { "url": format!("{url}/backups"),
                     "auth": { "bearer_file": token } } },
                 "wait": { "url": format!("{url}/backups/{{id}}"), "id": "/backup/id",
@@ -263,6 +321,9 @@ impl Stage {
         let (code, out, err) =
             tokio::task::spawn_blocking(move || ended(child)).await.expect("over");
         server.abort();
+        let tunnels =
+            way.seen().iter().filter(|line| line.starts_with("CONNECT localhost:")).count();
+        assert_eq!(tunnels > 0, in_bucket, "the way to the service: {:?}", way.seen());
         assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "{out}{err}");
         let report = report(&place.run());
         assert!(!report.to_string().contains(TOKEN));
@@ -299,6 +360,7 @@ async fn a_service_is_asked_waited_for_checked_restored_from_and_compared() {
         (Fault::Refuses, "fail", "503"),
         (Fault::Fails, "fail", "partially_failed"),
         (Fault::MakesNone, "fail", "no such object"),
+        (Fault::Truncates, "fail", "redis-2.jsonl: line"),
         (Fault::WrongChecksum, "fail", "says 0000"),
         (Fault::Forgets, "fail", "1 missing"),
         (Fault::Alters, "fail", "1 changed"),
@@ -308,6 +370,7 @@ async fn a_service_is_asked_waited_for_checked_restored_from_and_compared() {
             "equal one by one; the last backup was 2880 min old, and the promised",
         ),
         (Fault::Stale, "fail", "older than the trigger"),
+        (Fault::Stranger, "fail", "certificate"),
     ] {
         let in_bucket = !matches!(fault, Fault::LongAgo | Fault::Stale);
         let (code, store) = stage.drill(fault, in_bucket).await;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::service::Auth;
+use super::service::{Auth, is_default};
 use super::store::{Store, StoreKind};
 use super::timespan::TimeSpan;
+use super::wire::{ConnectionSettings, TlsSettings};
 
 /// Most documents that a drill puts into the stores.
 pub const MAX_DOCUMENTS: u64 = 1_000_000;
@@ -63,6 +64,12 @@ pub enum BackupWay {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlatformBackup {
+    /// HTTP version, keep-alive, names and proxy of its requests.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub connection: ConnectionSettings,
+    /// Authorities and client certificate of its requests; `insecure` is refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tls: TlsSettings,
     /// Starts a backup.
     pub trigger: Call,
     /// Asks whether it is done; without it, the backup is done when the trigger is.

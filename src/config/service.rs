@@ -95,7 +95,7 @@ pub struct Endpoint {
     pub tls: TlsSettings,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

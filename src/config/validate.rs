@@ -40,15 +40,18 @@ impl Found {
     }
 }
 
+/// Whether an address names a host, and no credentials.
+fn is_bare(url: &hyper::Uri) -> bool {
+    url.authority().is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty())
+}
+
 fn services(config: &Config, found: &mut Found) {
     for (service, endpoint) in config.services.endpoints() {
         let path = format!("services.{service}.endpoint");
         let url: Option<hyper::Uri> = endpoint.base_url.parse().ok();
         let good = url.is_some_and(|url| {
             matches!(url.scheme_str(), Some("http" | "https"))
-                && url
-                    .authority()
-                    .is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty())
+                && is_bare(&url)
                 && url.query().is_none()
         });
         found.check(
@@ -73,12 +76,7 @@ fn services(config: &Config, found: &mut Found) {
 fn stores(config: &Config, found: &mut Found) {
     for (store, of) in config.stores.configured() {
         let url: Option<hyper::Uri> = of.url.parse().ok();
-        let good = url.is_some_and(|url| {
-            url.scheme().is_some()
-                && url
-                    .authority()
-                    .is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty())
-        });
+        let good = url.is_some_and(|url| url.scheme().is_some() && is_bare(&url));
         found.check(
             good,
             &format!("stores.{store}.url"),
@@ -152,15 +150,25 @@ fn backup(config: &Config, found: &mut Found) {
         "the platform's backup needs `backup.platform`, which says how it is asked",
     );
     let Some(platform) = platform else { return };
+    wire::contradictions("backup.platform", &platform.connection, &platform.tls, found);
+    found.check(
+        !platform.tls.insecure,
+        "backup.platform.tls.insecure",
+        "who asks for backups and restores proves who it is: expected `ca_file`, not `insecure`",
+    );
     let restore = platform.restore.as_ref().map(|restore| ("restore.call", &restore.call));
     for (path, call) in [("trigger", &platform.trigger)].into_iter().chain(restore) {
-        if let Call::Command(command) = call {
-            found.check(
+        match call {
+            Call::Command(command) => found.check(
                 command.argv.first().is_some_and(|program| !program.is_empty()),
                 &format!("backup.platform.{path}.command.argv"),
                 "expected a program and its arguments",
-            );
+            ),
+            Call::Http(http) => found.request(&http.url, &format!("backup.platform.{path}.http")),
         }
+    }
+    if let Some(wait) = &platform.wait {
+        found.request(&wait.url.replace("{id}", "id"), "backup.platform.wait");
     }
     for (at, artefact) in platform.artefacts.iter().enumerate() {
         let (path, expected) = match artefact.s3 {
@@ -195,6 +203,18 @@ fn chaos(config: &Config, found: &mut Found) {
 }
 
 impl Found {
+    fn request(&mut self, url: &str, path: &str) {
+        let url: Option<hyper::Uri> = url.parse().ok();
+        let good = url
+            .is_some_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && is_bare(&url));
+        self.check(
+            good,
+            &format!("{path}.url"),
+            "expected something like https://backup.example.com/v1/backups; credentials belong in \
+             `auth`",
+        );
+    }
+
     fn percent(&mut self, value: f64, path: &str) {
         self.check((0.0..=100.0).contains(&value), path, "expected a percentage from 0 to 100");
     }

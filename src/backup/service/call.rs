@@ -5,14 +5,17 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::Url;
+use reqwest::header::HeaderMap;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use crate::backup::stores::DrillError;
-use crate::config::{Auth, Call, CommandCall, HttpCall, SecretSource, Wait};
+use crate::config::{Call, CommandCall, Endpoint, HttpCall, PlatformBackup, TimeSpan, Wait};
+use crate::platform::client;
+use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::store::StoreError;
 use crate::platform::text::{excerpt, with_causes};
 
@@ -30,22 +33,111 @@ pub struct Answer {
     pub json: Option<Value>,
 }
 
-/// Makes a call and waits for its answer.
-///
-/// # Errors
-/// When it was not taken on, or took too long.
-pub async fn call(call: &Call) -> Result<Answer, DrillError> {
-    match call {
-        Call::Http(http) => request(http).await,
-        Call::Command(command) => run(command).await,
+/// The backup service, as it is asked.
+#[derive(Clone, Copy)]
+pub struct Asked<'a>(pub &'a PlatformBackup);
+
+impl Asked<'_> {
+    /// Makes a call and waits for its answer.
+    ///
+    /// # Errors
+    /// When it was not taken on, or took too long.
+    pub async fn call(self, call: &Call) -> Result<Answer, DrillError> {
+        match call {
+            Call::Http(http) => self.client(http)?.request(http).await,
+            Call::Command(command) => run(command).await,
+        }
+    }
+
+    /// Asks until a backup is done.
+    ///
+    /// # Errors
+    /// When it failed, or takes too long.
+    pub async fn wait(self, wait: &Wait, trigger: &Answer) -> Result<String, DrillError> {
+        let question = question(wait, trigger)?;
+        let client = self.client(&question)?;
+        let deadline = tokio::time::Instant::now() + wait.timeout.get();
+        loop {
+            let answer = client.request(&question).await?;
+            let state = answer.json.as_ref().and_then(|json| json.pointer(&wait.state));
+            match state.map(word_of) {
+                Some(state) if wait.done.contains(&state) => return Ok(state),
+                Some(state) if wait.failed.contains(&state) => {
+                    return Err(DrillError::Wrong(format!("the backup service says {state}")));
+                }
+                state if tokio::time::Instant::now() >= deadline => {
+                    let last = state.unwrap_or_else(|| format!("nothing at `{}`", wait.state));
+                    return Err(DrillError::Wrong(format!(
+                        "not done after {} s, last: {}",
+                        wait.timeout.get().as_secs(),
+                        excerpt(&last)
+                    )));
+                }
+                _ => tokio::time::sleep(wait.interval.get()).await,
+            }
+        }
+    }
+
+    /// A client for the server of a call, as every other of the platform is made.
+    fn client(self, http: &HttpCall) -> Result<Client, DrillError> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::new(doing(http), error);
+        let url = http.url.parse::<Url>().map_err(|error| failed(&error))?;
+        let endpoint = ResolvedEndpoint::resolve(&Endpoint {
+            base_url: url.origin().ascii_serialization(),
+            health: String::new(),
+            headers: http.headers.clone(),
+            auth: http.auth.clone(),
+            timeout: http.timeout,
+            connection: self.0.connection.clone(),
+            tls: self.0.tls.clone(),
+        });
+        let endpoint = endpoint.map_err(|error| failed(&error))?;
+        let client = client::builder(&endpoint).map_err(|error| failed(&error))?;
+        let client = client.timeout(http.timeout.get()).build();
+        Ok(Client { http: client.map_err(|error| failed(&error))?, headers: endpoint.headers })
     }
 }
 
-/// Asks until a backup is done.
-///
-/// # Errors
-/// When it failed, or takes too long.
-pub async fn wait(wait: &Wait, trigger: &Answer) -> Result<String, DrillError> {
+/// A client, and what goes with every request.
+struct Client {
+    http: reqwest::Client,
+    headers: HeaderMap,
+}
+
+impl Client {
+    async fn request(&self, http: &HttpCall) -> Result<Answer, DrillError> {
+        let doing = doing(http);
+        let failed = |error: &dyn std::fmt::Display| StoreError::new(&doing, error);
+        let method = reqwest::Method::from_bytes(http.method.as_bytes());
+        let method = method.map_err(|error| failed(&error))?;
+        let mut asked = self.http.request(method, &http.url).headers(self.headers.clone());
+        if let Some(body) = &http.body {
+            asked = asked.json(body);
+        }
+        let lost = |error: reqwest::Error| failed(&with_causes(&error.without_url()));
+        let mut answer = asked.send().await.map_err(lost)?;
+        let status = answer.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(lost)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MOST_BYTES {
+                return Err(failed(&"its answer is longer than 1 MiB").into());
+            }
+        }
+        let words = format!("{doing}: {status} {}", excerpt(&String::from_utf8_lossy(&body)));
+        if http.expect.contains(&status) {
+            return Ok(Answer { words, json: serde_json::from_slice(&body).ok() });
+        }
+        Err(DrillError::Wrong(format!("{words} (expected {:?})", http.expect)))
+    }
+}
+
+fn doing(http: &HttpCall) -> String {
+    format!("{} {}", http.method, excerpt(&http.url))
+}
+
+/// The request that asks how far a backup is.
+fn question(wait: &Wait, trigger: &Answer) -> Result<HttpCall, DrillError> {
     let id = trigger.json.as_ref().and_then(|json| json.pointer(&wait.id));
     let id = id.map(word_of).unwrap_or_default();
     if wait.url.contains("{id}") && id.is_empty() {
@@ -56,98 +148,19 @@ pub async fn wait(wait: &Wait, trigger: &Answer) -> Result<String, DrillError> {
     if !id.chars().all(safe) {
         return Err(DrillError::Wrong(format!("`{}` is no id for a URL", excerpt(&id))));
     }
-    let question = HttpCall {
+    Ok(HttpCall {
         method: "GET".into(),
         url: wait.url.replace("{id}", &id),
         headers: Default::default(),
         auth: wait.auth.clone(),
         body: None,
         expect: vec![200],
-        timeout: crate::config::TimeSpan::secs(30),
-    };
-    let deadline = tokio::time::Instant::now() + wait.timeout.get();
-    loop {
-        let answer = request(&question).await?;
-        let state = answer.json.as_ref().and_then(|json| json.pointer(&wait.state)).map(word_of);
-        match state {
-            Some(state) if wait.done.contains(&state) => return Ok(state),
-            Some(state) if wait.failed.contains(&state) => {
-                return Err(DrillError::Wrong(format!("the backup service says {state}")));
-            }
-            _ if tokio::time::Instant::now() >= deadline => {
-                let last = state.unwrap_or_else(|| format!("nothing at `{}`", wait.state));
-                return Err(DrillError::Wrong(format!(
-                    "not done after {} s, last: {}",
-                    wait.timeout.get().as_secs(),
-                    excerpt(&last)
-                )));
-            }
-            _ => tokio::time::sleep(wait.interval.get()).await,
-        }
-    }
+        timeout: TimeSpan::secs(30),
+    })
 }
 
 fn word_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-async fn request(http: &HttpCall) -> Result<Answer, DrillError> {
-    let doing = format!("{} {}", http.method, excerpt(&http.url));
-    let failed = |error: &dyn std::fmt::Display| StoreError::new(&doing, error);
-    crate::platform::tls::install_provider();
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(http.timeout.get())
-        .build()
-        .map_err(|error| failed(&error))?;
-    let method = reqwest::Method::from_bytes(http.method.as_bytes());
-    let method = method.map_err(|error| failed(&error))?;
-    let mut asked = client.request(method, &http.url).headers(headers(http)?);
-    if let Some(body) = &http.body {
-        asked = asked.json(body);
-    }
-    let lost = |error: reqwest::Error| failed(&with_causes(&error.without_url()));
-    let mut answer = asked.send().await.map_err(lost)?;
-    let status = answer.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(lost)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MOST_BYTES {
-            return Err(failed(&"its answer is longer than 1 MiB").into());
-        }
-    }
-    let words = format!("{doing}: {status} {}", excerpt(&String::from_utf8_lossy(&body)));
-    if http.expect.contains(&status) {
-        return Ok(Answer { words, json: serde_json::from_slice(&body).ok() });
-    }
-    Err(DrillError::Wrong(format!("{words} (expected {:?})", http.expect)))
-}
-
-fn headers(http: &HttpCall) -> Result<HeaderMap, DrillError> {
-    let mut headers = HeaderMap::new();
-    let mut put = |name: &str, value: &str| -> Result<(), DrillError> {
-        let wrong = || DrillError::Wrong(format!("header `{name}`: expected visible ASCII"));
-        let key = HeaderName::try_from(name).map_err(|_| wrong())?;
-        let mut value = HeaderValue::try_from(value).map_err(|_| wrong())?;
-        value.set_sensitive(true);
-        headers.insert(key, value);
-        Ok(())
-    };
-    for (name, value) in &http.headers {
-        put(name, value)?;
-    }
-    let read =
-        |source: &SecretSource| source.read().map_err(|error| DrillError::Wrong(error.to_string()));
-    let mut bearer = |source: SecretSource| -> Result<(), DrillError> {
-        put(AUTHORIZATION.as_str(), &format!("Bearer {}", read(&source)?.expose()))
-    };
-    match &http.auth {
-        None => {}
-        Some(Auth::BearerEnv(name)) => bearer(SecretSource::Env(name.clone()))?,
-        Some(Auth::BearerFile(path)) => bearer(SecretSource::File(path.clone()))?,
-        Some(Auth::Header { name, value }) => put(name, read(value)?.expose())?,
-    }
-    Ok(headers)
 }
 
 /// A process group; what is left of it dies with this value.
@@ -220,23 +233,22 @@ async fn tail(from: Option<impl AsyncRead + Unpin>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TimeSpan;
 
-    fn command(argv: &[&str], timeout: TimeSpan) -> Call {
+    fn command(argv: &[&str], timeout: TimeSpan) -> CommandCall {
         let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-        Call::Command(CommandCall { argv, env: vec!["PATH".into()], timeout })
+        CommandCall { argv, env: vec!["PATH".into()], timeout }
     }
 
     #[tokio::test]
     async fn a_program_is_given_its_words_as_they_are_and_no_foreign_variables() {
         let say = command(&["printf", "%s", "{\"id\": \"$HOME; a b\"}"], TimeSpan::secs(20));
-        let answer = call(&say).await.expect("done");
+        let answer = run(&say).await.expect("done");
         assert_eq!(answer.json.expect("JSON")["id"], "$HOME; a b");
-        let answer = call(&command(&["env"], TimeSpan::secs(20))).await.expect("done");
+        let answer = run(&command(&["env"], TimeSpan::secs(20))).await.expect("done");
         assert!(answer.words.starts_with("env: done PATH="), "{}", answer.words);
-        let error = call(&command(&["false"], TimeSpan::secs(20))).await.expect_err("failed");
+        let error = run(&command(&["false"], TimeSpan::secs(20))).await.expect_err("failed");
         assert!(error.to_string().contains("exit code 1"), "{error}");
-        assert!(call(&command(&["/nonesuch"], TimeSpan::secs(20))).await.is_err());
+        assert!(run(&command(&["/nonesuch"], TimeSpan::secs(20))).await.is_err());
     }
 
     #[tokio::test]
@@ -248,7 +260,7 @@ mod tests {
         std::fs::write(&script, text).expect("written");
         let path = script.to_str().expect("UTF-8");
         let limit = TimeSpan::millis(1500);
-        let error = call(&command(&["bash", path], limit)).await.expect_err("killed");
+        let error = run(&command(&["bash", path], limit)).await.expect_err("killed");
         assert!(error.to_string().contains("killed after"), "{error}");
         let pid = std::fs::read_to_string(pid).expect("it had begun");
         for _ in 0..200 {

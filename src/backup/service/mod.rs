@@ -16,11 +16,12 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 use self::bucket::Place;
+use self::call::Asked;
 use super::drill::{Course, Drill, Ended, Gate, check_other_server};
 use super::stores::DrillError;
 use super::subject::OpenStore;
 use super::undo::Undos;
-use crate::config::{Artefact, Call, PlatformBackup, StoreKind};
+use crate::config::{Artefact, PlatformBackup, StoreKind};
 use crate::platform::text::excerpt;
 use crate::run::event::{BackupEvent, BackupLevel, DrillStep, EventBody};
 use crate::run::recorder::EventSink;
@@ -114,11 +115,11 @@ impl ServiceDrill {
         let Some(gate) = at_work(all).next().map(|one| one.course.gate.clone()) else { return };
         at_work(all).for_each(|one| one.course.reporter.begin(DrillStep::Backup, None));
         let work = async {
-            let answer = call::call(&self.service.trigger).await?;
+            let answer = Asked(&self.service).call(&self.service.trigger).await?;
             say(answer.words.clone());
             match &self.service.wait {
                 Some(wait) => {
-                    let state = call::wait(wait, &answer).await?;
+                    let state = Asked(&self.service).wait(wait, &answer).await?;
                     Ok(format!("the backup service says {}", excerpt(&state)))
                 }
                 None => Ok(answer.words),
@@ -188,7 +189,8 @@ impl ServiceDrill {
         }
         let Some(gate) = at_work(all).next().map(|one| one.course.gate.clone()) else { return };
         at_work(all).for_each(|one| one.course.reporter.begin(DrillStep::Restore, None));
-        let done = unless_over(&gate, restore_call(&restore.call)).await;
+        let work = Asked(&self.service).call(&restore.call);
+        let done = unless_over(&gate, work).await.map(|answer| answer.words);
         match &done {
             Ok(words) => say(words.clone()),
             Err(error) => say(error.to_string()),
@@ -241,10 +243,6 @@ async fn last_change(artefact: &Artefact) -> Option<SystemTime> {
             Some(newest.ok()??.modified)
         }
     }
-}
-
-async fn restore_call(restore: &Call) -> Result<String, DrillError> {
-    Ok(call::call(restore).await?.words)
 }
 
 fn at_work<'a, 'b>(all: &'a mut [One<'b>]) -> impl Iterator<Item = &'a mut One<'b>> {
