@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -194,18 +194,24 @@ impl Archive {
         for name in self.manifest.files.iter().map(|f| f.name.as_str()).chain([MANIFEST]) {
             let (from, to) = (self.folder.join(name), folder.join(name));
             if victim.is_some_and(|file| file.name == name) {
-                let mut bytes = fs::read(&from).map_err(at(&from))?;
-                let middle = bytes.len() / 2;
-                if let Some(byte) = bytes.get_mut(middle) {
-                    *byte ^= 1;
-                }
-                fs::write(&to, bytes).map_err(at(&to))?;
+                fs::copy(&from, &to).map_err(at(&from))?;
+                flip(&to).map_err(at(&to))?;
             } else {
                 fs::hard_link(&from, &to).map_err(at(&to))?;
             }
         }
         Ok(Self { folder: folder.to_owned(), ..self.clone() })
     }
+}
+
+/// Makes the byte in the middle of a file another one.
+fn flip(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let (middle, mut byte) = (file.metadata()?.len() / 2, [0]);
+    if file.read_at(&mut byte, middle)? == 1 {
+        file.write_all_at(&[byte[0] ^ 1], middle)?;
+    }
+    Ok(())
 }
 
 fn check_file(folder: &Path, file: &ArchivedFile) -> Result<(), ArchiveError> {
@@ -304,6 +310,19 @@ struct OpenFile {
     records: u64,
 }
 
+impl Write for OpenFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl ArchiveWriter {
     /// A backup in a folder of its own.
     ///
@@ -324,19 +343,17 @@ impl ArchiveWriter {
             Some(open) => open,
             None => self.next_file()?,
         };
-        let path = self.folder.join(&open.name);
-        let mut line = serde_json::to_vec(record).map_err(|e| at(&path)(e.into()))?;
-        line.push(b'\n');
-        open.file.write_all(&line).map_err(at(&path))?;
-        open.hash.update(&line);
-        open.bytes += line.len() as u64;
+        let (path, before) = (self.folder.join(&open.name), open.bytes);
+        serde_json::to_writer(&mut open, record).map_err(|e| at(&path)(e.into()))?;
+        open.write_all(b"\n").map_err(at(&path))?;
         open.records += 1;
+        let taken = open.bytes - before;
         let full = open.bytes >= self.file_bytes;
         self.open = Some(open);
         if full {
             self.close_file()?;
         }
-        Ok(line.len() as u64)
+        Ok(taken)
     }
 
     fn next_file(&self) -> Result<OpenFile, ArchiveError> {

@@ -2,9 +2,12 @@
 //! the same.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -209,16 +212,40 @@ fn read_bits<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     u64::from_str_radix(&text, 16).map(f64::from_bits).map_err(serde::de::Error::custom)
 }
 
+/// Bytes that are written in Base64, piece by piece: the largest objects are not held as text besides.
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+/// Reads them, from where the text stands.
+struct OfBase64;
+
+impl Visitor<'_> for OfBase64 {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes in Base64")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        STANDARD.decode(text).map_err(E::custom)
+    }
+}
+
 fn write_bytes<S: Serializer>(value: &[u8], to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&STANDARD.encode(value))
+    Base64(value).serialize(to)
 }
 
 fn read_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-    STANDARD.decode(String::deserialize(from)?).map_err(serde::de::Error::custom)
+    from.deserialize_str(OfBase64)
 }
 
 fn write_some_bytes<S: Serializer>(value: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_some(&value.as_ref().map(|bytes| STANDARD.encode(bytes)))
+    value.as_deref().map(Base64).serialize(to)
 }
 
 fn read_some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {

@@ -234,7 +234,7 @@ impl Course<'_> {
         }
     }
 
-    /// Removes everything of ours, and looks whether it and everything else is as it was.
+    /// Of which store.
     pub(in crate::backup) fn kind(&self) -> crate::config::StoreKind {
         self.drill.opener.kind()
     }
@@ -256,6 +256,7 @@ impl Course<'_> {
         self.report.residue.push(format!("{names} in the scratch store: {what}"));
     }
 
+    /// Removes everything of ours, and looks whether it and everything else is as it was.
     async fn clean(&mut self) {
         if let Some(undo) = self.undo {
             let left = self.remove_all().await;

@@ -126,7 +126,7 @@ impl Minio {
             ("metadata", Value::map(metadata)),
             ("tags", Value::map(tags.into_iter().map(|tag| (tag.key(), Value::Text(tag.value()))))),
         ]);
-        Ok(Record::new("object", key, value).with_payload(body.to_vec()))
+        Ok(Record::new("object", key, value).with_payload(body.into()))
     }
 
     /// Writes an object; the same again does no harm, so that it may be tried again.
