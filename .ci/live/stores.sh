@@ -123,6 +123,18 @@ RUN
     export SHAKEDOWN_LIVE_TLS_MINIO="https://127.0.0.1:$1" SHAKEDOWN_LIVE_TLS_MINIO_REGION=eu-central-1
 }
 
+# A user of MinIO that may only read, made as its administrators make one.
+minio_reader() {
+    [ -x "$tools/mc" ] || GOBIN="$tools" CGO_ENABLED=0 go install github.com/minio/mc@latest || return 1
+    local mc=("$tools/mc" --config-dir "$work/mc")
+    echo '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":["arn:aws:s3:::*"]}]}' \
+        >"$work/reader.json"
+    "${mc[@]}" alias set drill "$SHAKEDOWN_LIVE_MINIO" drilladmin "$(cat "$work/minio.secret")" &&
+        "${mc[@]}" admin policy create drill reader "$work/reader.json" &&
+        "${mc[@]}" admin user add drill sd_reader reader-secret &&
+        "${mc[@]}" admin policy attach drill reader --user sd_reader
+}
+
 # There is no server launcher of Neo4j in the registries, but the same kernel and Bolt server.
 neo4j_lib="$tools/neo4j-5.26.0"
 have_neo4j() {
@@ -144,9 +156,15 @@ plan_neo4j() {
     export SHAKEDOWN_LIVE_TLS_NEO4J="bolt+s://127.0.0.1:$1"
     export SHAKEDOWN_LIVE_NEO4J="bolt://127.0.0.1:$1"
 }
+# Its community edition has no roles, but databases that are read-only.
+have_neo4j_read_only() { have_neo4j; }
+plan_neo4j_read_only() {
+    sed "s#$work/neo4j [0-9]*#$work/neo4j_read_only $1#; s#\$# read-only#" "$work/neo4j.run" >"$work/neo4j_read_only.run"
+    export SHAKEDOWN_LIVE_READ_ONLY_NEO4J="bolt://127.0.0.1:$1"
+}
 
 certificates || { tail -5 "$log"; exit 1; }
-for store in postgres redis minio minio_tls neo4j; do
+for store in postgres redis minio minio_tls neo4j neo4j_read_only; do
     began=$SECONDS
     if ! "have_$store"; then
         skipped+=("$store (it cannot be installed here)")
@@ -164,6 +182,10 @@ for store in postgres redis minio minio_tls neo4j; do
         tail -5 "$log" || true
     fi
 done
+if [ -n "${SHAKEDOWN_LIVE_MINIO:-}" ] && ! minio_reader >>"$log" 2>&1; then
+    failed+=("minio's reader")
+    tail -5 "$log"
+fi
 if [ -n "${SHAKEDOWN_LIVE_QDRANT:-}" ]; then ran+=(qdrant); else skipped+=("qdrant (name a server by SHAKEDOWN_LIVE_QDRANT)"); fi
 summary() {
     list() { local IFS=,; echo "${*:-none}"; }

@@ -8,9 +8,12 @@ mod drill_of;
 #[path = "../support/identity.rs"]
 mod identity;
 mod network;
+mod read_only;
 #[path = "../support/records.rs"]
 mod records;
 mod refusals;
+#[path = "../support/refused.rs"]
+mod refused;
 mod secured;
 #[path = "../support/mod.rs"]
 mod support;
@@ -20,13 +23,14 @@ use bystanders::{assert_same, fingerprint, plant};
 use death::{dies, falls_silent};
 use drill_of::{Drill, difference, live, skip, without_definitions};
 use network::network_cut;
+use read_only::may_only_read;
 use refusals::{another_drill, no_marker};
 use secured::encrypted;
 use shakedown::backup::archive::ArchiveWriter;
 use shakedown::backup::record::Record;
 use shakedown::backup::stores::RecordSink;
 use shakedown::config::StoreKind;
-use whole::dies_under_the_drill;
+use whole::{dies_under_the_drill, is_cut_off_under_the_drill};
 
 struct Collected(Vec<Record>);
 
@@ -133,8 +137,10 @@ for_each_store!(no_marker);
 for_each_store!(dies);
 for_each_store!(falls_silent);
 for_each_store!(network_cut);
+for_each_store!(may_only_read);
 for_each_store!(encrypted);
 for_each_store!(dies_under_the_drill);
+for_each_store!(is_cut_off_under_the_drill);
 
 /// Seed, backup and restore are identity for random records of every type that a store has.
 async fn random_records(kind: StoreKind) {

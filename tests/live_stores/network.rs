@@ -19,14 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What lies between a drill and its store: it can be cut, and mended.
 #[derive(Default)]
-struct Network {
+pub struct Network {
     is_cut: AtomicBool,
     cut: Notify,
 }
 
 impl Network {
     /// A way to a store through this network.
-    async fn before(self: &Arc<Self>, store: &Store) -> Store {
+    pub async fn before(self: &Arc<Self>, store: &Store) -> Store {
         let (scheme, rest) = store.url.split_once("://").expect("a scheme");
         let (there, path) = rest.split_once('/').unwrap_or((rest, ""));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -52,12 +52,12 @@ impl Network {
         }
     }
 
-    fn cut(&self) {
+    pub fn cut(&self) {
         self.is_cut.store(true, Ordering::Release);
         self.cut.notify_waiters();
     }
 
-    fn mend(&self) {
+    pub fn mend(&self) {
         self.is_cut.store(false, Ordering::Release);
     }
 }

@@ -4,7 +4,7 @@ use neo4rs::query;
 use redis::cmd;
 use s3::{Bucket, BucketConfiguration};
 use shakedown::backup::stores::{DrillError, Namespace};
-use shakedown::config::{SecretSource, Store, StoreKind};
+use shakedown::config::{Store, StoreKind};
 use shakedown::platform::store::{minio, neo4j, postgres, redis as redis_client};
 
 use super::drill_of::{Drill, TIMEOUT, live, names, open, skip};
@@ -155,47 +155,4 @@ async fn a_redis_that_may_evict_is_not_filled() {
     }
     assert!(room < 1 << 30, "free is what the limit leaves: {room}");
     ours.identify().await.expect("nothing is evicted now");
-}
-
-/// A store whose user may read but not write.
-async fn without_rights(kind: StoreKind, store: &Store) {
-    let ours = open(kind, store, &names()).await;
-    ours.identify().await.expect("it may ask");
-    let error = ours.prepare().await.expect_err("it may not write").to_string();
-    eprintln!("{kind}: {error}");
-    let error = error.to_lowercase();
-    assert!(error.contains("permission") || error.contains("denied"), "{kind}: {error}");
-    assert_eq!(ours.residue().await.expect("residue"), Vec::<String>::new());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs real stores: .ci/live/stores.sh"]
-async fn a_user_that_may_only_read_is_told_so() {
-    let secret = tempfile::NamedTempFile::new().expect("file");
-    std::fs::write(secret.path(), "reader-secret").expect("written");
-    let reader = |mut store: Store, user: &str| {
-        let file = secret.path().with_extension(user);
-        std::fs::write(&file, user).expect("written");
-        store.user = Some(SecretSource::File(file));
-        store.password = Some(SecretSource::File(secret.path().to_owned()));
-        store
-    };
-    if let Some(store) = live(StoreKind::Postgres) {
-        let client = postgres::connect(&store, TIMEOUT).await.expect("connected");
-        let make =
-            "DROP ROLE IF EXISTS sd_reader; CREATE ROLE sd_reader LOGIN PASSWORD 'reader-secret'";
-        client.batch_execute(make).await.expect("made");
-        without_rights(StoreKind::Postgres, &reader(store, "sd_reader")).await;
-        client.batch_execute("DROP ROLE sd_reader").await.expect("removed");
-    }
-    if let Some(store) = live(StoreKind::Redis) {
-        let mut server = redis_client::connect(&store, TIMEOUT).await.expect("connected");
-        let mut make = cmd("ACL");
-        make.arg("SETUSER").arg("sd_reader").arg("on").arg(">reader-secret").arg("~*");
-        make.arg("+@read").arg("+@connection").arg("+info");
-        make.query_async::<()>(&mut server).await.expect("made");
-        without_rights(StoreKind::Redis, &reader(store, "sd_reader")).await;
-        let remove = cmd("ACL").arg("DELUSER").arg("sd_reader").to_owned();
-        remove.query_async::<()>(&mut server).await.expect("removed");
-    }
 }

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use shakedown::config::{SecretSource, StoreKind, Stores};
+use shakedown::config::{SecretSource, Store, StoreKind, Stores};
 use shakedown::run::event::DrillStep;
 use shakedown::run::folder::RunFolder;
 use shakedown::run::state::StoreState;
@@ -16,6 +17,7 @@ use shakedown::run::state::StoreState;
 use super::bystanders::{assert_same, fingerprint, plant};
 use super::death::Server;
 use super::drill_of::live;
+use super::network::Network;
 use super::support::{Workplace, ended, engine_pid, report, signal, text, wait_for};
 
 /// Kills in the suite; more by the environment variable of that name.
@@ -30,10 +32,14 @@ struct Place {
 impl Place {
     /// A configuration with all stores that run; none when none does.
     async fn new() -> Option<Self> {
+        Self::of(StoreKind::ALL.into_iter().filter_map(|kind| Some((kind, live(kind)?)))).await
+    }
+
+    /// One with these stores.
+    async fn of(all: impl Iterator<Item = (StoreKind, Store)>) -> Option<Self> {
         let workplace = Workplace::new();
         let mut stores = Stores::default();
-        for kind in StoreKind::ALL {
-            let Some(mut store) = live(kind) else { continue };
+        for (kind, mut store) in all {
             // Variables of the suite are no configuration: the program is not given them.
             if let Some(user) = &store.user {
                 let file = workplace.path().join(format!("{kind}.user"));
@@ -169,13 +175,35 @@ fn of_store(run: &RunFolder, kind: StoreKind) -> Value {
     stores.iter().find(|store| store["store"] == kind.name()).expect("it").clone()
 }
 
-/// The server is killed in the middle of a drill: a verdict that says so, nothing called clean that is
-/// not, and a clean store once it is back.
+/// The server is killed in the middle of a drill.
 pub async fn dies_under_the_drill(kind: StoreKind) {
     let (Some(_), Some(server)) = (live(kind), Server::of(kind)) else {
         return super::skip(kind);
     };
     let Some(place) = Place::new().await else { return };
+    breaks_under_the_drill(&place, kind, || server.control("kill"), || server.control("start"))
+        .await;
+}
+
+/// The network is cut in the middle of a drill.
+pub async fn is_cut_off_under_the_drill(kind: StoreKind) {
+    let Some(store) = live(kind).filter(|_| kind != StoreKind::Qdrant) else {
+        return super::skip(kind);
+    };
+    let network = Arc::new(Network::default());
+    let far = network.before(&store).await;
+    let Some(place) = Place::of([(kind, far)].into_iter()).await else { return };
+    breaks_under_the_drill(&place, kind, || network.cut(), || network.mend()).await;
+}
+
+/// Something breaks in the middle of a drill: a verdict that says so, nothing called clean that is not,
+/// and a clean store once it is mended.
+async fn breaks_under_the_drill(
+    place: &Place,
+    kind: StoreKind,
+    breaks: impl Fn(),
+    mend: impl Fn(),
+) {
     let before = place.everything().await;
     let mut known = Vec::new();
     for step in [DrillStep::Backup, DrillStep::Restore] {
@@ -184,10 +212,10 @@ pub async fn dies_under_the_drill(kind: StoreKind) {
         let run = place.other_run(&known);
         known.push(run.id());
         wait_for("the step", || has_begun(&run, kind, step).then_some(()));
-        server.control("kill");
+        breaks();
         let (code, out, err) = ended(child);
         let store = of_store(&run, kind);
-        eprintln!("{kind}: killed in {step:?}: exit {code:?}: {}", store["reason"]);
+        eprintln!("{kind}: broken in {step:?}: exit {code:?}: {}", store["reason"]);
         assert_eq!(code, Some(1), "{out}{err}");
         assert_eq!(store["verdict"], "fail", "{store}");
         let lost = store["reason"].as_str().is_some_and(|reason| !reason.is_empty());
@@ -196,11 +224,50 @@ pub async fn dies_under_the_drill(kind: StoreKind) {
             "{store}"
         );
         assert!(place.undo_entries() > 0, "it stays on record");
-        server.control("start");
+        mend();
         let words = place.clean_up();
         for (kind, pieces) in place.everything().await {
             assert_same(&before[&kind], &pieces, &words);
         }
         assert_eq!(place.undo_entries(), 0, "{words}");
     }
+}
+
+/// The disk fills up while the backup is written.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs root, for a small file system, and real stores: .ci/live/stores.sh"]
+async fn a_full_disk_under_the_drill_is_a_verdict_and_the_store_is_clean() {
+    let kind = StoreKind::Redis;
+    let Some(store) = live(kind) else { return super::skip(kind) };
+    let Some(place) = Place::of([(kind, store)].into_iter()).await else { return };
+    let before = place.everything().await;
+    let child = place.drill(&["--documents", "4000"]);
+    let run = place.other_run(&[]);
+    let folder = wait_for("the drill's folder", || {
+        let ways = std::fs::read_dir(run.path().join("drill")).ok()?.flatten();
+        ways.map(|way| way.path().join(kind.name())).find(|folder| folder.is_dir())
+    });
+    let backup = folder.join("backup");
+    std::fs::create_dir(&backup).expect("made before the drill makes it");
+    let mount = |arguments: &[&str]| {
+        let done = Command::new(arguments[0]).args(&arguments[1..]).arg(&backup).status();
+        done.is_ok_and(|status| status.success())
+    };
+    let mounted = mount(&["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs"]);
+    let (code, out, err) = ended(child);
+    if !mounted {
+        return eprintln!("full disk: not run, no file system can be mounted here");
+    }
+    assert!(mount(&["umount"]), "{out}{err}");
+    let store = of_store(&run, kind);
+    assert_eq!((code, &store["verdict"]), (Some(1), &"fail".into()), "{store}");
+    let reason = store["reason"].as_str().expect("a reason");
+    assert!(reason.contains("backup") && reason.contains("No space left"), "{reason}");
+    for (kind, pieces) in place.everything().await {
+        assert_same(&before[&kind], &pieces, reason);
+    }
+    // The folder could not be removed while something was mounted in it: that stayed on record.
+    place.clean_up();
+    assert_eq!(place.undo_entries(), 0);
+    assert!(!run.path().join("drill").exists());
 }

@@ -12,6 +12,8 @@ mod read_only;
 #[path = "../support/records.rs"]
 mod records;
 mod redis;
+#[path = "../support/refused.rs"]
+mod refused;
 #[path = "../support/mod.rs"]
 mod support;
 
