@@ -72,9 +72,7 @@ impl Cgroup {
     /// CPUs' worth of time that the group may use; none without a limit.
     pub fn cpu_quota(&self) -> Option<f64> {
         if self.version == 2 {
-            let text = fs::read_to_string(self.cpu.join("cpu.max")).ok()?;
-            let (quota, period) = text.trim().split_once(' ')?;
-            return Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?);
+            return share_in(&fs::read_to_string(self.cpu.join("cpu.max")).ok()?);
         }
         let quota: i64 =
             fs::read_to_string(self.cpu.join("cpu.cfs_quota_us")).ok()?.trim().parse().ok()?;
@@ -111,8 +109,19 @@ fn number(path: &Path) -> Option<u64> {
 }
 
 fn field(path: &Path, key: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
+    field_in(&fs::read_to_string(path).ok()?, key)
+}
+
+/// The number of a line such as `oom_kill 3`.
+pub(super) fn field_in(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// CPUs' worth of time of a line such as `50000 100000`; none for `max`.
+pub(super) fn share_in(cpu_max: &str) -> Option<f64> {
+    let (quota, period) = cpu_max.trim().split_once(' ')?;
+    let (quota, period): (u64, u64) = (quota.parse().ok()?, period.parse().ok()?);
+    (period > 0).then(|| quota as f64 / period as f64)
 }
 
 #[cfg(test)]

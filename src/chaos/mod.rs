@@ -8,6 +8,8 @@ mod course;
 mod dry_run;
 mod faults;
 mod firewall;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guard;
 pub mod helper;
 mod lease;

@@ -55,34 +55,22 @@ impl Process {
         let mut sums = (Duration::ZERO, Duration::ZERO);
         for thread in self.threads() {
             let path = format!("/proc/{}/task/{thread}/schedstat", self.pid);
-            let text = fs::read_to_string(path).unwrap_or_default();
-            let mut fields = text.split(' ').map(|field| field.trim().parse().unwrap_or(0));
-            sums.0 += Duration::from_nanos(fields.next().unwrap_or(0));
-            sums.1 += Duration::from_nanos(fields.next().unwrap_or(0));
+            let (ran, waited) = scheduled(&fs::read_to_string(path).unwrap_or_default());
+            sums.0 += ran;
+            sums.1 += waited;
         }
         sums
     }
 
     /// Resident memory in bytes.
     pub fn resident_bytes(self) -> Option<u64> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-        Some(kibibytes << 10)
+        bytes_of(&fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?, "VmRSS:")
     }
 
     /// Where a control group controller sees it; `None` as controller asks for version 2.
     pub fn cgroup(self, controller: Option<&str>) -> Option<PathBuf> {
         let text = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).ok()?;
-        text.lines().find_map(|line| {
-            let mut fields = line.splitn(3, ':');
-            let (hierarchy, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-            let found = match controller {
-                Some(name) => controllers.split(',').any(|of| of == name),
-                None => hierarchy == "0" && controllers.is_empty(),
-            };
-            found.then(|| PathBuf::from(path))
-        })
+        cgroup_in(&text, controller).map(PathBuf::from)
     }
 
     /// Whether its control group is that of a container (or below it).
@@ -124,23 +112,50 @@ pub fn enough_memory(bytes: u64) -> Result<(), String> {
 
 /// Memory that can be had without swapping, in bytes.
 fn available_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kibibytes << 10)
+    bytes_of(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
+fn start_ticks(pid: u32) -> Option<u64> {
+    started_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Field 22 of `stat`, counted after the command's closing bracket: the command itself may hold
 /// anything. A zombie has ended.
-fn start_ticks(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after) = text.rsplit_once(')')?;
+pub(super) fn started_in(stat: &str) -> Option<u64> {
+    let (_, after) = stat.rsplit_once(')')?;
     let mut fields = after.split_whitespace();
     let state = fields.next()?;
     if matches!(state, "Z" | "X") {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+/// Time on a CPU, and time ready to run but waiting for one, of `schedstat`.
+pub(super) fn scheduled(schedstat: &str) -> (Duration, Duration) {
+    let mut fields = schedstat.split(' ').map(|field| field.trim().parse().unwrap_or(0));
+    let mut next = || Duration::from_nanos(fields.next().unwrap_or(0));
+    (next(), next())
+}
+
+/// The bytes that a line such as `VmRSS:  123 kB` names.
+pub(super) fn bytes_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// The path that a controller's line names; `None` as controller asks for version 2.
+pub(super) fn cgroup_in<'a>(text: &'a str, controller: Option<&str>) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        let (hierarchy, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        let found = match controller {
+            Some(name) => controllers.split(',').any(|of| of == name),
+            None => hierarchy == "0" && controllers.is_empty(),
+        };
+        found.then_some(path)
+    })
 }
 
 #[cfg(test)]

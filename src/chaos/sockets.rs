@@ -18,7 +18,12 @@ pub fn opened() -> u64 {
 pub fn peers(peers: &[IpAddr]) -> Vec<SocketAddr> {
     let read = |file| fs::read_to_string(format!("/proc/thread-self/net/{file}"));
     let tables: Vec<String> = ["tcp", "tcp6"].into_iter().filter_map(|f| read(f).ok()).collect();
-    let rows: Vec<Row> = tables.iter().flat_map(|table| table.lines().filter_map(row)).collect();
+    peers_in(&tables.concat(), peers)
+}
+
+/// As [`peers`], by what the tables say.
+pub(super) fn peers_in(tables: &str, peers: &[IpAddr]) -> Vec<SocketAddr> {
+    let rows: Vec<Row> = tables.lines().filter_map(row).collect();
     listening_peers(&rows, peers)
 }
 
@@ -59,7 +64,7 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
 }
 
-fn active_opens(text: &str) -> Option<u64> {
+pub(super) fn active_opens(text: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp:"));
     let (names, values) = (lines.next()?, lines.next()?);
     let at = names.split_whitespace().position(|name| name == "ActiveOpens")?;
@@ -78,10 +83,9 @@ mod tests {
              2: 0B4D1FAC:C001 0A4D1FAC:1F90 01 00000000:00000000\n\
              3: 0B4D1FAC:C002 0C4D1FAC:1F90 06 00000000:00000000\n\
              4: 0000000000000000FFFF00000B4D1FAC:C003 0000000000000000FFFF00000A4D1FAC:2328 01\n";
-        let rows: Vec<Row> = table.lines().filter_map(row).collect();
-        assert_eq!(rows.len(), 5);
+        assert_eq!(table.lines().filter_map(row).count(), 5);
         let chat: IpAddr = "172.31.77.10".parse().expect("address");
-        let found = listening_peers(&rows, &[chat]);
+        let found = peers_in(table, &[chat]);
         assert_eq!(found, [SocketAddr::new(chat, 8080), SocketAddr::new(chat, 9000)]);
     }
 

@@ -104,9 +104,13 @@ impl Content {
 
 async fn plain(body: Incoming) -> Result<(String, Brought), Failure> {
     let bytes = read_all(body).await?;
+    read_completion(&bytes)
+}
+
+fn read_completion(bytes: &[u8]) -> Result<(String, Brought), Failure> {
     let check = |detail: &str| Failure::new(ErrorKind::Check, detail);
-    let answer: Answer = serde_json::from_slice(&bytes)
-        .map_err(|error| check(&format!("no completion: {error}")))?;
+    let answer: Answer =
+        serde_json::from_slice(bytes).map_err(|error| check(&format!("no completion: {error}")))?;
     let message = answer.choices.into_iter().next().and_then(|choice| choice.message);
     let message = message.filter(Content::says_something);
     let message = message.ok_or_else(|| check("a completion without content"))?;
@@ -220,6 +224,14 @@ async fn streamed(mut body: Incoming) -> Result<(String, Brought), Failure> {
     };
     let tokens = stream.usage.unwrap_or(stream.chunks);
     Ok((stream.text, Brought { tokens, stream: Some(streamed), ..Brought::bytes(bytes) }))
+}
+
+/// Takes a body for events of a streamed answer, whoever wrote it.
+#[cfg(any(test, fuzzing))]
+pub fn take_anything(body: &[u8]) {
+    let (mut parser, mut stream) = (SseParser::default(), Stream::default());
+    let _ = parser.feed(body, |data| stream.take_event(data, Instant::now()));
+    let _ = read_completion(body);
 }
 
 #[cfg(test)]

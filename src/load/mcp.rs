@@ -167,13 +167,13 @@ async fn post(
     Ok((headers, answer, body.len() as u64))
 }
 
-fn from_json(body: &[u8]) -> Result<Value, Failure> {
+pub(super) fn from_json(body: &[u8]) -> Result<Value, Failure> {
     serde_json::from_slice(body)
         .map_err(|error| Failure::new(ErrorKind::Protocol, format!("no JSON-RPC: {error}")))
 }
 
 /// The answer among the messages of an event stream.
-fn from_stream(body: &[u8], id: &Value) -> Result<Value, Failure> {
+pub(super) fn from_stream(body: &[u8], id: &Value) -> Result<Value, Failure> {
     let mut answer = None;
     let mut parser = SseParser::default();
     let fed = parser.feed(body, |data| {

@@ -13,6 +13,8 @@ mod documents;
 mod exchange;
 mod external;
 mod feeder;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod generator;
 mod guard;
 mod limit;
@@ -29,9 +31,6 @@ mod replay;
 mod request;
 mod running;
 mod schedule;
-#[cfg(fuzzing)]
-pub mod sse;
-#[cfg(not(fuzzing))]
 mod sse;
 mod template;
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl Pieces {
 
 /// What that amounts to.
 #[derive(Debug, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Whole(Answer),
     Part,
     /// Whether it is an answer at all is not to be judged here.
@@ -165,7 +165,7 @@ enum Length {
 }
 
 /// What the bytes that have come amount to. Only what nobody could read in another way is whole.
-fn understand(bytes: &[u8]) -> Piece {
+pub(super) fn understand(bytes: &[u8]) -> Piece {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();

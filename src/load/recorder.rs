@@ -170,8 +170,9 @@ impl Recorder {
         series.checks.add(checks);
         match outcome {
             Ok(Brought { bytes, tokens, stream }) => {
-                series.bytes += bytes;
-                series.tokens += tokens;
+                series.bytes = series.bytes.saturating_add(bytes);
+                // As many as the target says.
+                series.tokens = series.tokens.saturating_add(tokens);
                 if let Some(stream) = stream {
                     series.record_stream(&stream, tokens, clocks.began);
                 }

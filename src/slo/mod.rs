@@ -19,6 +19,8 @@ pub use explain::explain;
 pub use lint::{Finding, Weight, lint};
 pub use phase::{SloJudge, SloPhase};
 pub use prometheus::MonitoredBudget;
+#[cfg(fuzzing)]
+pub use prometheus::histogram_in;
 pub use stores::{StoreWatch, gone_with_their_stores, remove_leftovers};
 
 use crate::config::{Criteria, SloDefinitions};

@@ -179,11 +179,23 @@ impl Prometheus {
             }
             body.extend_from_slice(&chunk);
         }
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
-            PrometheusError(format!("status {}, and no JSON of its API", status.as_u16()))
-        })?;
-        values(answer)
+        read(&body).unwrap_or_else(|| {
+            let status = status.as_u16();
+            Err(PrometheusError(format!("status {status}, and no JSON of its API")))
+        })
     }
+}
+
+/// What an answer says; none when it is none of the API.
+fn read(body: &[u8]) -> Option<Result<Vec<Value>, PrometheusError>> {
+    serde_json::from_slice(body).ok().map(values)
+}
+
+/// Takes a body for a histogram, whoever wrote it.
+#[cfg(any(test, fuzzing))]
+pub fn histogram_in(body: &[u8], limit: f64) -> Option<(f64, f64)> {
+    let buckets = read(body)?.ok()?;
+    Some(bracket(&buckets, limit)?.1)
 }
 
 #[derive(Deserialize)]
@@ -381,5 +393,24 @@ mod tests {
         );
         let error = values(error.expect("JSON")).err().expect("refused").to_string();
         assert!(!error.contains('\u{1b}'), "{error:?}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_answered_shares_stay_shares(
+            text in proptest::prelude::any::<String>(),
+            values in proptest::collection::vec((proptest::prelude::any::<f64>(), proptest::prelude::any::<f64>()), 0..5),
+        ) {
+            let series = |(le, value): &(f64, f64)| {
+                serde_json::json!({ "metric": { "le": le.to_string() }, "value": [0, value.to_string()] })
+            };
+            let all = serde_json::json!({ "metric": { "le": "+Inf" }, "value": [0, "7"] });
+            let all: Vec<_> = values.iter().map(series).chain([all]).collect();
+            let answer = serde_json::json!({ "status": "success", "data": { "result": all } });
+            for body in [text, answer.to_string()] {
+                let shares = histogram_in(body.as_bytes(), 0.3);
+                assert!(shares.is_none_or(|(least, most)| 0.0 <= least && least <= most && most <= 1.0));
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 mod iptables;
 mod namespace;
-mod nft;
+pub(super) mod nft;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! The real k6 and the real Locust, where they are installed: run as processes of their own, with a
 //! script that plays the workload, and read line by line into the same series.
 
-mod parse;
+pub(super) mod parse;
 mod plan;
 mod process;
 

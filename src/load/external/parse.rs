@@ -70,8 +70,10 @@ impl Said {
                 let error = k6_error(status, tag("error_code"));
                 self.request(&scenario, tag("name"), line.data.value, error, 0);
             }
-            "iterations" => iterations(self, &|i| i.finished += line.data.value as u64),
-            "dropped_iterations" => iterations(self, &|i| i.dropped += line.data.value as u64),
+            "iterations" => iterations(self, &|i| add(&mut i.finished, line.data.value as u64)),
+            "dropped_iterations" => {
+                iterations(self, &|i| add(&mut i.dropped, line.data.value as u64));
+            }
             "iteration_duration" => {
                 iterations(self, &|i| i.duration.record_us((line.data.value * 1e3) as u64, 1));
             }
@@ -117,7 +119,7 @@ impl Said {
         // These tools measure from the send; when a request should have begun they do not say.
         measured.response.record_us(micros, 1);
         measured.service_time.record_us(micros, 1);
-        measured.bytes += bytes;
+        add(&mut measured.bytes, bytes);
         if let Some(kind) = error {
             *measured.errors.entry(kind).or_default() += 1;
         }
@@ -138,6 +140,11 @@ impl Said {
             generator: Default::default(),
         })
     }
+}
+
+/// Figures are what the tool says: absurd ones end at the largest number.
+const fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
 }
 
 const fn of_status(status: u16) -> Option<ErrorKind> {
@@ -205,6 +212,23 @@ mod tests {
         assert!(longest >= Duration::from_millis(459) && longest < Duration::from_millis(461));
         assert_eq!((report.iterations["chat"].dropped, report.users["all"]), (2, 7));
         assert!(said.take(Duration::from_secs(1)).is_none());
+    }
+
+    #[test]
+    fn absurd_figures_end_at_the_largest_number() {
+        let mut said = said();
+        let request = format!(
+            r#"{{"scenario":"chat","step":"q","ms":1e300,"bytes":{},"status":200,"error":""}}"#,
+            u64::MAX
+        );
+        let iterations = r#"{"metric":"iterations","type":"Point","data":{"value":1e30,"tags":{"scenario":"chat"}}}"#;
+        for _ in 0..2 {
+            said.locust(&request);
+            said.k6(iterations);
+        }
+        let report = said.take(Duration::from_secs(1)).expect("something");
+        assert_eq!(report.series[0].measured.bytes, u64::MAX);
+        assert_eq!(report.iterations["chat"].finished, u64::MAX);
     }
 
     #[test]

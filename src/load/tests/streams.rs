@@ -100,6 +100,13 @@ fn without_usage_the_events_are_the_tokens_and_that_is_counted() {
 }
 
 #[test]
+fn absurd_numbers_of_tokens_end_at_the_largest_number() {
+    let usage = format!("data: {{\"usage\":{{\"completion_tokens\":{}}}}}\n\n", u64::MAX);
+    let seen = play_script(vec![(10, bytes(&(word("x") + &usage + DONE)))]);
+    assert_eq!((seen.all.requests(), seen.all.failed(), seen.all.tokens), (10, 0, u64::MAX));
+}
+
+#[test]
 fn what_goes_wrong_in_a_stream_is_a_failure_of_its_own_kind_and_no_first_token() {
     let error = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
     for (script, kind) in [

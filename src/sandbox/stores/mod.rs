@@ -16,7 +16,7 @@ pub mod neo4j;
 #[cfg(feature = "embedded-postgres")]
 mod postgres;
 #[cfg(feature = "sandbox-stores")]
-mod qdrant;
+pub mod qdrant;
 #[cfg(feature = "sandbox-stores")]
 pub mod redis;
 

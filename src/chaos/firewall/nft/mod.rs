@@ -103,7 +103,7 @@ pub fn stopped(table: &str) -> io::Result<u64> {
     let named = Attributes::default().name(TABLE_NAME, table);
     let rules = Socket::open()?.list(Kind::GetRule, &named)?;
     let of_ours = rules.iter().filter(|rule| is_named(rule, table));
-    Ok(of_ours.map(|rule| packets(rule)).sum())
+    Ok(of_ours.map(|rule| packets(rule)).fold(0, u64::saturating_add))
 }
 
 fn is_named(item: &[u8], table: &str) -> bool {
@@ -117,7 +117,17 @@ fn packets(rule: &[u8]) -> u64 {
         let data = find(expression, EXPRESSION_DATA).filter(|_| is_counter)?;
         Some(u64::from_be_bytes(find(data, COUNTER_PACKETS)?.try_into().ok()?))
     });
-    counted.sum()
+    counted.fold(0, u64::saturating_add)
+}
+
+/// The packets that a listing tells of, whoever wrote it.
+#[cfg(any(test, fuzzing))]
+pub fn packets_in(listing: &[u8]) -> u64 {
+    let items = message::answers(listing).into_iter().filter_map(|answer| match answer {
+        message::Answer::Item(rule) => Some(packets(&rule)),
+        message::Answer::Acknowledged(_) | message::Answer::Done => None,
+    });
+    items.fold(0, u64::saturating_add)
 }
 
 fn changes(

@@ -10,7 +10,7 @@ mod effects;
 mod engine;
 mod happenings;
 mod image;
-mod inspected;
+pub(in crate::chaos) mod inspected;
 mod tunnel;
 mod undoing;
 

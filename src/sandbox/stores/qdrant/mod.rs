@@ -5,6 +5,8 @@
 mod collection;
 mod collections;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod multipart;
 mod payload;
 mod points;

@@ -101,7 +101,7 @@ pub fn restore(bytes: &[u8], name: &str) -> Result<Collection, String> {
 }
 
 /// A tar archive with one file.
-fn archive(content: &[u8]) -> Vec<u8> {
+pub(super) fn archive(content: &[u8]) -> Vec<u8> {
     let mut header = [0_u8; BLOCK];
     let mut put =
         |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());

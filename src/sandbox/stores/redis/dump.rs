@@ -44,11 +44,13 @@ pub fn write(value: &Value) -> Bytes {
         }
         Value::Stream(stream) => body.stream(stream),
     }
-    let mut bytes = body.0;
-    bytes.extend_from_slice(&VERSION);
-    let checksum = checksum(&bytes);
-    bytes.extend_from_slice(&checksum);
-    bytes
+    sealed(&body.0)
+}
+
+/// A body with its version and checksum.
+pub fn sealed(body: &[u8]) -> Bytes {
+    let signed = [body, &VERSION].concat();
+    [signed.as_slice(), &checksum(&signed)].concat()
 }
 
 struct Body(Bytes);

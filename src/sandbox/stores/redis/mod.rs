@@ -5,6 +5,8 @@
 mod command;
 mod db;
 mod dump;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod groups;
 mod hashes;
 mod hyperloglog;
