@@ -144,7 +144,7 @@ async fn an_engine_of_another_version_is_left_alone() {
             attempts += 1;
             let mut hello = [0; 1024];
             tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await.expect("a greeting");
-            let snapshot = b"{\"from_engine\":\"snapshot\",\"state\":{\"from\":\"the future\"}}\n";
+            let snapshot = b"{\"snapshot\":{\"state\":{\"from\":\"the future\"}}}\n";
             tokio::io::AsyncWriteExt::write_all(&mut stream, snapshot).await.expect("written");
         }
     });

@@ -99,9 +99,10 @@ pub enum Request {
     },
 }
 
-/// One line from the engine to a client.
+/// One line from the engine to a client. Its name stands around it, not in it: what serde has to hold back
+/// until it has found the name, it cannot read numbers as keys from, which a state has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "from_engine", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// First line: the state up to now.
     Snapshot {

@@ -240,7 +240,24 @@ fn keep(frontier: &mut BTreeMap<u64, FullWindow>, window: FullWindow) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::control::Reply;
+    use crate::run::state::RunState;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_client_understands_the_snapshot_of_a_run_that_is_longer_than_its_windows() {
+        let window = FullWindow { at_us: 1, counts: Counts { n: 9, bad: 3 } };
+        let windows = Windows {
+            full: vec![BTreeMap::from([(3, window)])],
+            guarded: BTreeMap::from([(0, Guarded::default())]),
+            ..Windows::default()
+        };
+        let state = Box::new(RunState { windows, ..RunState::default() });
+        let said = Reply::Snapshot { state };
+        let line = serde_json::to_string(&said).expect("JSON");
+        let heard: Reply = serde_json::from_str(&line).expect("understood");
+        assert_eq!(heard, said);
+    }
 
     proptest! {
         #[test]
