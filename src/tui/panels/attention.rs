@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::fixed;
+use super::lines;
 use crate::config::PhaseKind;
 use crate::run::state::{RunState, RunStatus};
 use crate::tui::app::{App, Link};
@@ -13,8 +13,7 @@ use crate::tui::app::{App, Link};
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let (text, style) = what(app);
-    let text = fixed(&app.glyphs.text(&format!(" {text}")), usize::from(area.width));
-    frame.render_widget(Line::styled(text, style), area);
+    lines(frame, area, app, vec![Line::styled(app.glyphs.text(&format!(" {text}")), style)]);
 }
 
 fn what(app: &App) -> (String, Style) {

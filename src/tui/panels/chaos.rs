@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{fixed, lines, page, wrapped};
+use super::{fitted, fixed, lines, page, wrapped};
 use crate::config::ServiceKind;
 use crate::run::event::{
     ExperimentResult, MomentKind, ProbeSecond, Stage, SteadyFigures, Timeline, Verdict,
@@ -235,7 +235,7 @@ fn row<'a>(result: &ExperimentResult, app: &App) -> Line<'a> {
         result.recovery_us.map_or_else(|| "-".into(), |us| format!("{:.1} s", us as f64 / 1e6));
     let points = result.points.map_or_else(|| "-".into(), |points| format!("{points:.0}"));
     Line::from(vec![
-        Span::styled(format!(" {}", fixed(&result.title, 44)), app.theme.text),
+        Span::styled(format!(" {}", fitted(&result.title, 44, app)), app.theme.text),
         Span::styled(format!("{:<14}", result.verdict), app.theme.verdict(result.verdict)),
         Span::styled(format!("{recovery:>9}{points:>8}"), app.theme.text),
     ])

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
+use super::wrapped;
 use crate::config::PhaseKind;
 use crate::run::state::RunStatus;
 use crate::tui::app::{App, Link, Prompt};
@@ -13,29 +14,43 @@ use crate::tui::keymap::{Action, BINDINGS, Binding, When};
 /// Rows that it needs: a question is never cut.
 pub fn height(app: &App, width: u16) -> u16 {
     let Some((prompt, _)) = &app.prompt else { return 1 };
-    let columns = question(prompt, app).width().max(1);
-    columns.div_ceil(usize::from(width.max(1))).min(3) as u16
+    wrapped(&question(prompt, app).to_string(), usize::from(width)).len() as u16
 }
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    draw(frame, area, app, keys(app, usize::from(area.width), |_| true));
+}
+
+/// Draws what is left of it where nothing but the run's state is shown.
+pub fn render_minimum(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let needed = |action: Action| {
+        matches!(
+            action,
+            Action::Start | Action::TogglePause | Action::AbortRun | Action::Heal | Action::Quit
+        )
+    };
+    draw(frame, area, app, keys(app, usize::from(area.width), needed));
+}
+
+fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, keys: Line<'_>) {
     let line = match &app.prompt {
         Some((prompt, _)) => question(prompt, app),
-        None => keys(app, usize::from(area.width)),
+        None => keys,
     };
     frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: false }), area);
 }
 
 /// The keys that do something now; where they do not all fit, those that can be found in help go
 /// first.
-fn keys<'a>(app: &App, width: usize) -> Line<'a> {
+fn keys<'a>(app: &App, width: usize, wanted: impl Fn(Action) -> bool) -> Line<'a> {
     let status = &app.state.status;
     let mut shown: Vec<(&str, &str, Action)> = Vec::new();
     let gone = !matches!(app.link, Link::Live | Link::Connecting(_));
     let only_looks = gone || app.client.read_only;
     let works = |b: &&Binding| {
         let looks = b.when == When::Always || (b.action == Action::Detach && !gone);
-        b.when.holds(&app.state) && (looks || !only_looks)
+        b.when.holds(&app.state) && (looks || !only_looks) && wanted(b.action)
     };
     for binding in BINDINGS.iter().filter(|b| !b.label.is_empty()).filter(works) {
         let label = match (binding.action, status) {

@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::fixed;
+use super::{fitted, fixed};
 use crate::run::state::RunStatus;
 use crate::tui::app::{App, Link};
 use crate::tui::format::clock;
@@ -49,7 +49,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let left_width = width.saturating_sub(taken.iter().sum::<usize>() + 1);
     // What is cut keeps its distance from the clock.
     let left =
-        fixed(&app.glyphs.text(&format!(" shakedown  {what}")), left_width.saturating_sub(1));
+        fitted(&app.glyphs.text(&format!(" shakedown  {what}")), left_width.saturating_sub(1), app);
     let left = fixed(&left, left_width);
     let line = Line::from(vec![
         Span::styled(unchecked, app.theme.bad),

@@ -26,7 +26,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let room = usize::from(run.height.saturating_sub(1));
     let rows = wrapped_rows(app, usize::from(area.width), room);
     if rows.is_empty() {
-        text.push(Line::styled("   nothing yet: what the run does comes here", app.theme.dim));
+        let nothing = match app.warnings_only {
+            true => "   none so far: l shows everything",
+            false => "   nothing yet: what the run does comes here",
+        };
+        text.push(Line::styled(nothing, app.theme.dim));
     }
     text.extend(rows);
     lines(frame, run, app, text);

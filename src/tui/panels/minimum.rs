@@ -1,11 +1,11 @@
-//! What is left on a very small terminal: state, verdict, the way out.
+//! What is left on a very small terminal: state, verdict, the keys or a question.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::header::standing;
-use super::lines;
+use super::{footer, lines, split_top};
 use crate::tui::app::App;
 
 /// Draws it.
@@ -19,9 +19,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         let now = &app.load().all_now;
         text.push(Line::raw(format!("{}: n {} failed {}", phase.kind, now.n, now.failed)));
     }
-    if app.prompt.is_some() {
-        text.push(Line::styled("y/n?", app.theme.warning));
-    }
-    text.push(Line::styled("p pause A abort q quit", app.theme.dim));
-    lines(frame, area, app, text);
+    let (top, rest) = split_top(area, text.len() as u16);
+    lines(frame, top, app, text);
+    footer::render_minimum(frame, rest, app);
 }

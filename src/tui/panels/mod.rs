@@ -164,6 +164,14 @@ fn split_top(area: Rect, rows: u16) -> (Rect, Rect) {
     (top, rest)
 }
 
+/// A text in a column of a table: cut with a mark, or padded.
+fn fitted(text: &str, width: usize, app: &App) -> String {
+    if text.width() <= width || width == 0 {
+        return fixed(text, width);
+    }
+    fixed(text, width - 1) + app.glyphs.more()
+}
+
 /// A text cut or padded to a width, in columns.
 fn fixed(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(width);

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{fixed, lines};
+use super::{fitted, lines};
 use crate::run::event::{Objective, Verdict};
 use crate::tui::app::App;
 use crate::tui::format::count;
@@ -57,7 +57,7 @@ fn text<'a>(app: &'a App, room: Rect) -> Vec<Line<'a>> {
 fn row<'a>(objective: &'a Objective, app: &'a App) -> Line<'a> {
     let figures = format!(
         " {}{:>10}{:>12}{:>9}   ",
-        fixed(&objective.id, 18),
+        fitted(&objective.id, 18, app),
         app.glyphs.text(&objective.objective),
         objective.measured,
         count(objective.n)

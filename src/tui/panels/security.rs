@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{fixed, lines, security_detail};
+use super::{fitted, fixed, lines, security_detail};
 use crate::run::event::{CheckReport, CheckStatus, Finding, ImageReport, ImageStatus, Severity};
 use crate::run::state::SecurityState;
 use crate::tui::app::App;
@@ -138,7 +138,7 @@ fn end_of(name: &str, width: usize) -> String {
 fn state_row<'a>(name: &str, word: &str, style: Style, told: &str, app: &App) -> Line<'a> {
     let name = app.glyphs.text(name);
     Line::from(vec![
-        Span::styled(format!("   {} ", fixed(&name, NAME)), app.theme.text),
+        Span::styled(format!("   {} ", fitted(&name, NAME, app)), app.theme.text),
         Span::styled(fixed(word, 15), style),
         Span::styled(app.glyphs.text(told), app.theme.dim),
     ])

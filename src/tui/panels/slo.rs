@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::{fixed, lines, wrapped};
+use super::{fitted, lines, wrapped};
 use crate::run::event::{Budget, BurnRate, ControlStatus, Objective, Verdict};
 use crate::tui::app::App;
 use crate::tui::format::count;
@@ -86,7 +86,7 @@ fn row<'a>(objective: &Objective, selected: bool, width: usize, app: &App) -> Li
     let mark = if objective.gate { "*" } else { " " };
     let figures = format!(
         "{mark}{} {:>10}{:>11}{:>8}{:>6}  ",
-        fixed(&objective.id, 22),
+        fitted(&objective.id, 22, app),
         objective.objective,
         objective.measured,
         count(objective.n),
@@ -146,7 +146,7 @@ fn of_budget<'a>(
     // In 80 columns the end of the line matters more than that of the name.
     let name = if has_reasons(usize::from(area.width)) { NAME } else { NAME - 4 };
     let mut rows = vec![Line::from(vec![
-        Span::styled(format!(" {} ", fixed(&objective.id, name)), app.theme.title),
+        Span::styled(format!(" {} ", fitted(&objective.id, name, app)), app.theme.title),
         Span::styled(app.glyphs.done().repeat(filled), style),
         Span::styled(app.glyphs.to_do().repeat(BAR - filled), app.theme.dim),
         Span::styled(format!(" {percent:.2} % {of}  burn {burn:.2}x  {ends}"), app.theme.text),

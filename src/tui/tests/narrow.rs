@@ -3,6 +3,7 @@
 use super::{KeyCode, Panel, Story, app_with, screen};
 use crate::config::PhaseKind;
 use crate::run::event::{EventBody, LogLevel};
+use crate::tui::app::App;
 use crate::tui::operate::press;
 use crossterm::event::{KeyEvent, KeyModifiers};
 
@@ -61,4 +62,51 @@ async fn what_does_not_fit_is_marked_wrapped_or_on_another_page() {
     assert!(second.contains("wrong content (check)"), "{second}");
     press(&mut app, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
     assert!(!app.explain);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_is_said_and_nothing_is_cut_without_a_mark() {
+    let mut story = Story::new().running(3).judged();
+    let mut objectives = story.state.objectives.clone();
+    objectives[0].id = "postgres_availability".into();
+    story.tell(None, EventBody::ObjectivesEvaluated { objectives });
+    let (mut app, _peer) = app_with(story.state, false);
+    assert!(screen(&app, 80, 24).contains("postgres_availabi… "), "{}", screen(&app, 80, 24));
+    app.notify(&format!("{} for 5 s", "a long notice ".repeat(8)));
+    let notice = screen(&app, 80, 24).lines().nth(3).map(str::to_owned);
+    assert!(notice.as_ref().is_some_and(|line| line.ends_with("…\"")), "{notice:?}");
+    app.toggle_freeze();
+    let header = screen(&app, 62, 24).lines().next().map(str::to_owned);
+    assert!(header.as_ref().is_some_and(|line| line.contains('…')), "{header:?}");
+
+    app.panel = Panel::Load;
+    let whole = screen(&app, 80, 40);
+    assert!(whole.contains("completion") && !whole.contains("more rows"), "{whole}");
+    let load = screen(&app, 80, 14);
+    assert!(load.contains("more rows need a taller terminal"), "{load}");
+
+    app.panel = Panel::Log;
+    app.warnings_only = true;
+    let log = screen(&app, 80, 24);
+    assert!(log.contains("none so far: l shows everything"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_smallest_screen_has_the_question_and_the_keys_that_do_something() {
+    let (mut app, _peer) = app_with(Story::new().running(3).state, false);
+    let tap = |app: &mut App, c| press(app, KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+    assert!(screen(&app, 40, 8).contains("p pause  A abort  q quit"), "{}", screen(&app, 40, 8));
+    let tiny = screen(&app, 20, 5);
+    assert!(tiny.contains("q quit") && tiny.contains("A abort"), "{tiny}");
+    tap(&mut app, 'q');
+    let asked = screen(&app, 40, 8);
+    assert!(asked.contains("d detach") && asked.contains("n stay"), "{asked}");
+    tap(&mut app, 'n');
+    tap(&mut app, 'n');
+    tap(&mut app, 'x');
+    assert!(screen(&app, 40, 8).contains("remark: x_"), "{}", screen(&app, 40, 8));
+    let (ready, _peer) = app_with(Story::new().ready().state, false);
+    assert!(screen(&ready, 40, 8).contains("Enter start"), "{}", screen(&ready, 40, 8));
+    let (over, _peer) = app_with(Story::new().running(3).judged().finished().state, false);
+    assert!(!screen(&over, 40, 8).contains("abort  "), "{}", screen(&over, 40, 8));
 }

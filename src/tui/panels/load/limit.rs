@@ -6,17 +6,16 @@ use ratatui::text::Line;
 
 use crate::tui::app::App;
 use crate::tui::format::{count, latency};
-use crate::tui::panels::fixed;
 
 /// Steps that are shown.
 const ROWS: usize = 6;
 
-pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
+pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
     let load = app.load_phase().and_then(|phase| phase.load.as_ref());
     let Some(limit) = load.and_then(|load| load.limit.as_ref()) else { return Vec::new() };
     let now =
         if limit.complete { String::new() } else { format!("; trying {:.1} flows/s", limit.rate) };
-    let title = fixed(&format!(" limit: {}{now}", limit.words()), usize::from(width));
+    let title = format!(" limit: {}{now}", limit.words());
     let mut text = vec![Line::styled(title, app.theme.title)];
     let skipped = limit.steps.len().saturating_sub(ROWS);
     for step in &limit.steps[skipped..] {
@@ -33,7 +32,7 @@ pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
             count(step.failed),
             step.why_not.as_deref().unwrap_or("")
         );
-        text.push(Line::styled(app.glyphs.text(&fixed(&row, usize::from(width))), style));
+        text.push(Line::styled(app.glyphs.text(&row), style));
     }
     text
 }

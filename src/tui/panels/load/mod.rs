@@ -44,15 +44,15 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let parts = [
         selected(app, &title, area.width),
         generator(app, area.width),
-        limit::block(app, area.width),
-        thresholds::block(app, area.width),
-        scenarios::block(app, area.width),
+        limit::block(app),
+        thresholds::block(app),
+        scenarios::block(app),
         streams::block(app, area.width),
         steps::block(app, area.width),
     ];
     for part in parts {
         let (top, below) = split_top(rest, part.len() as u16);
-        lines(frame, top, app, part);
+        lines(frame, top, app, marked(part, top.height, app));
         rest = below;
     }
     if let Some(service) = app.selected_service()
@@ -60,6 +60,18 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     {
         history::render(frame, rest, app, service);
     }
+}
+
+/// A part that does not fit says how many rows of it are missing.
+fn marked<'a>(mut part: Vec<Line<'a>>, height: u16, app: &App) -> Vec<Line<'a>> {
+    let room = usize::from(height);
+    if part.len() > room && room > 1 {
+        let missing = part.len() - (room - 1);
+        part.truncate(room - 1);
+        let text = format!(" {} {missing} more rows need a taller terminal", app.glyphs.more());
+        part.push(Line::styled(text, app.theme.dim));
+    }
+    part
 }
 
 fn selected<'a>(app: &App, title: &str, width: u16) -> Vec<Line<'a>> {

@@ -4,7 +4,7 @@ use ratatui::text::Line;
 
 use crate::tui::app::App;
 use crate::tui::format::{count, latency};
-use crate::tui::panels::fixed;
+use crate::tui::panels::fitted;
 use crate::tui::view::{Figures, SeriesView};
 
 /// Terminals of this width show every column.
@@ -13,7 +13,8 @@ const WIDE: u16 = 100;
 pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     let wide = width >= WIDE;
     let clock = if app.service_time { "service" } else { "response" };
-    let title = format!(" {:<8} {:<18} {:>6}{:>7}", "scenario", "step", "n", "failed");
+    let name = name_columns(wide);
+    let title = format!(" {:<8} {:<name$} {:>6}{:>7}", "scenario", "step", "n", "failed");
     let rest = format!("{:>9}{:>9}{:>9}", "P50", "P95", "P99");
     let more = if wide {
         format!("{:>9}{:>8}  errors   {clock} time (c)", "max", "req/s")
@@ -25,13 +26,18 @@ pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     text
 }
 
+/// Columns of a step's name: those of the built-in workloads fit where there is room.
+const fn name_columns(wide: bool) -> usize {
+    if wide { 22 } else { 18 }
+}
+
 fn step<'a>(series: &SeriesView, wide: bool, app: &App) -> Line<'a> {
     let figures = if app.service_time { &series.service_time } else { &series.response };
     let style = if figures.failed > 0 { app.theme.warning } else { app.theme.text };
     let mut row = format!(
         " {} {} {:>6}{:>7}{:>9}{:>9}{:>9}",
-        fixed(&series.key.scenario, 8),
-        fixed(&series.key.step, 18),
+        fitted(&series.key.scenario, 8, app),
+        fitted(&series.key.step, name_columns(wide), app),
         count(figures.n),
         count(figures.failed),
         latency(figures.p50),

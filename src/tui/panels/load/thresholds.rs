@@ -5,12 +5,11 @@ use ratatui::text::{Line, Span};
 use crate::run::event::ThresholdRow;
 use crate::tui::app::App;
 use crate::tui::format::count;
-use crate::tui::panels::fixed;
 
 /// Most rows; those that are broken come first.
 const ROWS: usize = 6;
 
-pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
+pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
     let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
         return Vec::new();
     };
@@ -22,7 +21,7 @@ pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     let broken = rows.iter().filter(|row| row.holds == Some(false)).count();
     let title = format!(" thresholds: {} of {} broken", broken, rows.len());
     let mut text = vec![Line::styled(title, app.theme.title)];
-    text.extend(rows.iter().take(ROWS).map(|row| line(row, width, app)));
+    text.extend(rows.iter().take(ROWS).map(|row| line(row, app)));
     if rows.len() > ROWS {
         let more = format!("   {} more: all of them stand in the report", rows.len() - ROWS);
         text.push(Line::styled(more, app.theme.dim));
@@ -30,7 +29,7 @@ pub fn block<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     text
 }
 
-fn line<'a>(row: &ThresholdRow, width: u16, app: &App) -> Line<'a> {
+fn line<'a>(row: &ThresholdRow, app: &App) -> Line<'a> {
     let (word, style) = match (row.holds, row.skipped) {
         (Some(true), _) => ("holds ", app.theme.ok),
         (Some(false), _) => ("BROKEN", app.theme.bad),
@@ -52,7 +51,6 @@ fn line<'a>(row: &ThresholdRow, width: u16, app: &App) -> Line<'a> {
     if !row.why_open.is_empty() {
         rest += &format!(": {}", row.why_open);
     }
-    let rest = fixed(&rest, usize::from(width).saturating_sub(word.len() + 1));
     Line::from(vec![
         Span::styled(format!(" {word}"), style),
         Span::styled(app.glyphs.text(&rest), app.theme.text),
