@@ -41,16 +41,18 @@ pub fn run(
     })
 }
 
-/// A run by name, else one that goes on here, else one that goes on anywhere, else the last one.
+/// A run by name, else the latest that goes on here, else the latest that goes on anywhere, else the
+/// last one here.
 fn find(config: &ConfigArgs, id: Option<&str>) -> Result<RunFolder, CliError> {
-    let runs = runs::folder(config)?;
-    if id.is_none() {
-        let here = RunFolder::list(&runs).into_iter().rev().find(RunFolder::has_live_engine);
-        if let Some(folder) = here.or_else(runs::live_elsewhere) {
-            return Ok(folder);
-        }
+    if id.is_some() {
+        return runs::find(config, id);
     }
-    RunFolder::find(&runs, id).map_err(CliError::usage)
+    let runs = runs::folder(config)?;
+    let here = RunFolder::list(&runs).into_iter().rev().find(RunFolder::has_live_engine);
+    match here.or_else(|| runs::live().pop()) {
+        Some(run) => Ok(run),
+        None => RunFolder::find(&runs, None).map_err(CliError::usage),
+    }
 }
 
 /// A client that hears the recorded end of a run.

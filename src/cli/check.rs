@@ -7,7 +7,7 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_folded};
 use super::runtime;
 use super::tools::TOOLS;
-use crate::config::{self, Config, LoadOptions, Loaded, ServiceKind, StoreKind};
+use crate::config::{self, Config, Loaded, ServiceKind, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
 use crate::sandbox;
@@ -28,7 +28,7 @@ pub struct CheckArgs {
 
 /// Runs the command.
 pub fn run(args: &ConfigArgs, check: &CheckArgs) -> Result<Exit, CliError> {
-    let options = LoadOptions::from_process(args.config.clone(), args.set.clone());
+    let options = args.load_options();
     let Some(loaded) = config::load(&options).map_err(CliError::usage)? else {
         say(format_args!(
             "no {}: runs use the embedded sandbox (`shakedown init` writes a configuration)",

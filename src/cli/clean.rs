@@ -3,6 +3,7 @@
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
 use super::retention::{due_runs, put_away};
+use super::run::resolve_config;
 use super::runs;
 use crate::config::Keep;
 
@@ -19,6 +20,10 @@ pub struct CleanArgs {
 
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &CleanArgs) -> Result<Exit, CliError> {
+    if config.config.is_some() {
+        // What a named file says goes nowhere else: nothing is removed by a guess.
+        resolve_config(config, false)?;
+    }
     let runs = runs::folder(config)?;
     let due = due_runs(&runs, &Keep { count: Some(args.keep), ..Keep::default() })?;
     let (kept, gone): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, why)| why.is_some());

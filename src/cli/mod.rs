@@ -35,6 +35,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
+use crate::config::LoadOptions;
+
 pub use exit::{CliError, Exit};
 
 /// Takes a production AI platform on a shakedown run, live in the terminal.
@@ -60,6 +62,13 @@ pub struct ConfigArgs {
     /// Overrides one value, such as `--set phases.cooldown=10s` (may be repeated)
     #[arg(long, global = true, value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// With the variables of this process.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions::from_process(self.config.clone(), self.set.clone())
+    }
 }
 
 /// How the dashboard looks.

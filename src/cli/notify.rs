@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::exit::{CliError, Exit, say, say_error};
 use super::{ConfigArgs, runtime};
-use crate::config::{self, Channel, LoadOptions, LoadedSlos};
+use crate::config::{self, Channel, LoadedSlos};
 use crate::notify::{Alert, Message, deliver, notifier};
 use crate::platform::tls;
 use crate::run::event::NotifyAction;
@@ -40,7 +40,7 @@ struct TestArgs {
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
     let NotifyCommand::Test(args) = &args.command;
-    let options = LoadOptions::from_process(config.config.clone(), config.set.clone());
+    let options = config.load_options();
     let loaded = config::load(&options).map_err(CliError::usage)?.map(|loaded| loaded.config);
     let named = loaded.as_ref().and_then(|config| config.slo_definitions.clone());
     let definitions = LoadedSlos::load(args.definitions.as_ref().or(named.as_ref()))

@@ -82,8 +82,7 @@ fn written(format: Format, folder: &RunFolder, state: &RunState) -> Result<Strin
 
 /// Writes the report of a run anew from its journal, and prints it.
 pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
-    let folder = RunFolder::find(&runs::folder(config)?, args.id.as_deref());
-    let folder = folder.map_err(CliError::usage)?;
+    let folder = runs::find(config, args.id.as_deref())?;
     let recorded = recovery::open(&folder, &SloJudge).map_err(CliError::usage)?;
     if recorded.alive {
         say_error(&"the run goes on: this is a partial report");

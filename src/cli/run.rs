@@ -1,6 +1,5 @@
 //! `shakedown`, `shakedown run` and its short forms: an order, an engine, and somebody who watches.
 
-use std::io::IsTerminal;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -10,10 +9,11 @@ use super::dashboard;
 use super::exit::{CliError, Exit, say, say_error};
 use super::headless;
 use super::order::{EngineOrder, start_engine};
-use super::{ConfigArgs, DisplayArgs, compare, has_terminal, retention, runtime, session};
+use super::session::{self, AtLogout};
+use super::{ConfigArgs, DisplayArgs, compare, has_terminal, retention, runtime};
 use crate::config::{
-    self, BackupWay, Config, Environment, InconclusiveExit, LoadOptions, LoadedSlos, OnDetach,
-    PhaseKind, SloDefinitions,
+    self, BackupWay, Config, Environment, InconclusiveExit, LoadedSlos, OnDetach, PhaseKind,
+    SloDefinitions,
 };
 use crate::run::connection::was_refused;
 use crate::run::folder::RunFolder;
@@ -214,7 +214,7 @@ pub fn resolve_config(
     if sandbox_only && args.config.is_some() {
         return Err(CliError::usage("the demo runs on the embedded sandbox: leave --config out"));
     }
-    let options = LoadOptions::from_process(args.config.clone(), args.set.clone());
+    let options = args.load_options();
     if !sandbox_only && let Some(loaded) = config::load(&options).map_err(CliError::usage)? {
         return Ok((loaded.config, loaded.source, false));
     }
@@ -304,22 +304,43 @@ fn leave(folder: &RunFolder, mut engine: Child, owned: bool) {
     }
 }
 
-/// Whether the engine gets a scope of its own, where it would die with the login session. Where it
-/// cannot get one, the run itself warns of it: what is said here goes as soon as the screen is taken.
+/// Whether the engine gets a scope of its own, where it would die with the login session. That it may
+/// end all the same is a warning of the run itself: what is said here goes as soon as the screen is taken.
 fn outlive_session(warnings: &mut Vec<String>) -> Result<bool, CliError> {
-    if !session::kills_user_processes() {
-        return Ok(false);
-    }
-    if !session::can_start_scope() {
-        let warning = "this login session kills its processes when it ends (KillUserProcesses=yes), and \
-                       no `systemd-run --user` is at hand: the run will end with the session";
+    let mut warn = |warning: &str| {
         say_error(&warning);
         warnings.push(warning.to_owned());
+    };
+    match AtLogout::look() {
+        AtLogout::GoesOn => return Ok(false),
+        AtLogout::EndsWithLastSession => {
+            warn(WITH_LAST_SESSION);
+            return Ok(false);
+        }
+        AtLogout::EndsWithSession => {}
+    }
+    if !session::can_start_scope() {
+        warn(
+            "this login session kills its processes when it ends (KillUserProcesses=yes), and no \
+             `systemd-run --user` is at hand: the run will end with the session",
+        );
         return Ok(false);
     }
-    if !std::io::stdin().is_terminal() {
-        return Ok(true);
+    if has_terminal() && !offer_scope()? {
+        warn("the run will end with this login session (KillUserProcesses=yes)");
+        return Ok(false);
     }
+    if !session::lingers() {
+        warn(WITH_LAST_SESSION);
+    }
+    Ok(true)
+}
+
+/// What is below a user's service manager ends with it.
+const WITH_LAST_SESSION: &str = "the run ends with your last login session, as all of your user services: \
+                                 `loginctl enable-linger` keeps them";
+
+fn offer_scope() -> Result<bool, CliError> {
     say("This login session kills its processes when it ends (KillUserProcesses=yes).");
     say("Start the engine in a scope of its own with `systemd-run --user --scope`? [Y/n]");
     let mut answer = String::new();

@@ -6,12 +6,12 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_error};
 use super::retention;
 use super::run::resolve_config;
-use crate::config::ReportSettings;
+use crate::config::runs_folder;
 use crate::report::trend;
 use crate::run::folder::RunFolder;
+use crate::run::live_runs::live_runs;
 use crate::run::state_dir::StateDir;
 use crate::run::summary::RunSummary;
-use crate::run::target_lock::live_holders;
 
 /// Options of `runs`.
 #[derive(clap::Args)]
@@ -29,41 +29,46 @@ pub fn run(config: &ConfigArgs, args: &RunsArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Pass);
     }
     let here = RunFolder::list(&runs);
-    let elsewhere = live_elsewhere().filter(|run| !here.contains(run));
-    if here.is_empty() && elsewhere.is_none() {
+    let mut elsewhere = live();
+    elsewhere.retain(|run| !here.contains(run));
+    if here.is_empty() && elsewhere.is_empty() {
         say(format_args!("no runs in {}", runs.display()));
         return Ok(Exit::Pass);
     }
     say(format_args!("{:<24} {:<16} {:<10} {:>9}  state", "run", "target", "plan", "length"));
-    for run in here.iter().chain(elsewhere.iter()) {
-        say(row(run));
+    here.iter().for_each(|run| say(row(run)));
+    for run in elsewhere {
+        let folder = run.path().parent().unwrap_or(run.path());
+        say(format_args!("{} in {}", row(&run), folder.display()));
     }
     Ok(Exit::Pass)
 }
 
-/// The folder that holds the runs.
+/// The folder that holds the runs. A run that goes on must be reached, and what one left be removed,
+/// whatever has been done to the configuration since: what else is wrong with it is no reason to refuse.
 pub fn folder(config: &ConfigArgs) -> Result<PathBuf, CliError> {
-    let settings = match resolve_config(config, false) {
-        Ok((config, ..)) => config.report,
-        // A run that goes on must be reached, and what one left be removed, whatever has been done to
-        // the configuration since.
-        Err(error) if config.config.is_none() => {
-            let settings = ReportSettings::default();
-            let runs = settings.runs.display();
+    let runs = match resolve_config(config, false) {
+        Ok((config, ..)) => config.report.runs,
+        Err(error) => {
+            let runs = runs_folder(&config.load_options());
             say_error(&format_args!(
-                "{error}\nlooking for runs in {runs}, as without configuration"
+                "{error}\nlooking for runs in {} all the same",
+                runs.display()
             ));
-            settings
+            runs
         }
-        Err(error) => return Err(error),
     };
-    std::path::absolute(settings.runs).map_err(CliError::usage)
+    std::path::absolute(runs).map_err(CliError::usage)
 }
 
-/// A run that goes on, started from whatever working directory.
-pub fn live_elsewhere() -> Option<RunFolder> {
-    let holders = live_holders(&StateDir::open().ok()?);
-    holders.into_iter().map(|holder| RunFolder::at(holder.run_dir)).find(RunFolder::has_live_engine)
+/// A run by name, of those here and those that go on anywhere; without a name, the latest one here.
+pub fn find(config: &ConfigArgs, name: Option<&str>) -> Result<RunFolder, CliError> {
+    RunFolder::find_also_among(&folder(config)?, &live(), name).map_err(CliError::usage)
+}
+
+/// The runs that go on, started from whatever working directory, oldest first.
+pub fn live() -> Vec<RunFolder> {
+    StateDir::open().map(|state| live_runs(&state)).unwrap_or_default()
 }
 
 fn row(run: &RunFolder) -> String {

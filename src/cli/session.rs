@@ -1,19 +1,35 @@
-//! Whether the login session takes its processes with it when it ends.
+//! Whether the end of a login session ends what was started in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-/// Whether logind would kill a process of this session when the session ends.
-pub fn kills_user_processes() -> bool {
-    let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    if !in_session_scope(&cgroup) {
-        return false;
+/// What becomes of a process of this terminal when its user logs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtLogout {
+    /// It goes on.
+    GoesOn,
+    /// It ends with this session: logind kills what the session leaves (`KillUserProcesses`).
+    EndsWithSession,
+    /// It ends with the last session of the user, whose service manager it belongs to.
+    EndsWithLastSession,
+}
+
+impl AtLogout {
+    /// Looks where this process is, and what logind is going to do.
+    pub fn look() -> Self {
+        let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        match Place::of(&cgroup) {
+            Place::Session if login_settings().kills(&user()) => Self::EndsWithSession,
+            Place::UserManager if !lingers() => Self::EndsWithLastSession,
+            _ => Self::GoesOn,
+        }
     }
-    let texts =
-        config_files(Path::new("/")).into_iter().filter_map(|file| fs::read_to_string(file).ok());
-    let user = rustix::process::getuid();
-    let name = user_name(user.as_raw()).unwrap_or_default();
-    LoginSettings::read(texts).kills(&name)
+}
+
+/// Whether the user's service manager, and what runs below it, outlives the user's last session.
+pub fn lingers() -> bool {
+    Path::new("/var/lib/systemd/linger").join(user()).is_file()
 }
 
 /// Whether a scope of its own can be asked for.
@@ -24,11 +40,45 @@ pub fn can_start_scope() -> bool {
     manager && std::env::split_paths(&path).any(|dir| dir.join("systemd-run").is_file())
 }
 
-fn in_session_scope(cgroup: &str) -> bool {
-    cgroup
-        .lines()
-        .filter_map(|line| line.rsplit('/').next())
-        .any(|unit| unit.starts_with("session-") && unit.ends_with(".scope"))
+/// Where a process stands among the units of systemd.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Session,
+    UserManager,
+    Elsewhere,
+}
+
+impl Place {
+    fn of(cgroup: &str) -> Self {
+        let mut units = cgroup.lines().flat_map(|line| line.split('/').skip(1));
+        let named =
+            |unit: &str, start: &str, end: &str| unit.starts_with(start) && unit.ends_with(end);
+        // The outer unit decides: a scope below a user's manager may have any name.
+        let of_unit = |unit: &str| match unit {
+            _ if named(unit, "user@", ".service") => Some(Self::UserManager),
+            _ if named(unit, "session-", ".scope") => Some(Self::Session),
+            _ => None,
+        };
+        units.find_map(of_unit).unwrap_or(Self::Elsewhere)
+    }
+}
+
+/// What logind says that it does, else what it is told by its files.
+fn login_settings() -> LoginSettings {
+    ask_logind().unwrap_or_else(|| {
+        let files = config_files(Path::new("/")).into_iter();
+        LoginSettings::read(files.filter_map(|file| fs::read_to_string(file).ok()))
+    })
+}
+
+fn ask_logind() -> Option<LoginSettings> {
+    let mut ask = Command::new("busctl");
+    ask.args(["--system", "--timeout=2", "get-property", "org.freedesktop.login1"]);
+    ask.args(["/org/freedesktop/login1", "org.freedesktop.login1.Manager"]);
+    ask.args(["KillUserProcesses", "KillOnlyUsers", "KillExcludeUsers"]);
+    let answered = ask.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(answered.stdout).ok().filter(|_| answered.status.success())?;
+    LoginSettings::answered(&text)
 }
 
 /// `logind.conf` and its drop-ins in the order in which they override each other.
@@ -43,13 +93,16 @@ fn config_files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn user_name(uid: u32) -> Option<String> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
+/// The user's name; one that a directory service knows stands only in the environment.
+fn user() -> String {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let known = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
-    })
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    known.or_else(|| std::env::var("USER").ok()).unwrap_or_default()
 }
 
 /// The settings of logind that matter here.
@@ -61,6 +114,7 @@ struct LoginSettings {
 }
 
 impl LoginSettings {
+    /// From the files, of which a later one overrides.
     fn read(texts: impl Iterator<Item = String>) -> Self {
         let mut settings = Self { kill: false, only: vec![], exclude: vec!["root".into()] };
         for text in texts {
@@ -77,6 +131,22 @@ impl LoginSettings {
             }
         }
         settings
+    }
+
+    /// From the three properties as `busctl` prints them: `b true`, `as 1 "anna"`.
+    fn answered(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let kill = lines.next()? == "b true";
+        let mut users = || {
+            let names = lines.next()?.strip_prefix("as ")?.split(' ').skip(1);
+            Some(names.map(|name| name.trim_matches('"').to_owned()).collect::<Vec<_>>())
+        };
+        let (only, mut exclude) = (users()?, users()?);
+        if exclude.is_empty() {
+            // Said of a list that nobody has set, too, and root is excluded then.
+            exclude.push("root".into());
+        }
+        Some(Self { kill, only, exclude })
     }
 
     fn kills(&self, user: &str) -> bool {
@@ -107,8 +177,26 @@ mod tests {
     }
 
     #[test]
-    fn a_session_scope_is_told_from_a_service() {
-        assert!(in_session_scope("0::/user.slice/user-1000.slice/session-3.scope\n"));
-        assert!(!in_session_scope("0::/user.slice/user-1000.slice/user@1000.service/app.scope\n"));
+    fn what_logind_answers_is_understood_and_anything_else_is_no_answer() {
+        let said = |text| LoginSettings::answered(text);
+        let on = said("b true\nas 0\nas 0\n").expect("an answer");
+        assert!(on.kills("anna") && !on.kills("root"));
+        let some = said("b true\nas 2 \"anna\" \"bert\"\nas 1 \"bert\"\n").expect("an answer");
+        assert!(some.kills("anna") && !some.kills("bert") && !some.kills("carl"));
+        assert!(!said("b false\nas 0\nas 0\n").expect("an answer").kills("anna"));
+        assert_eq!(said("b true\n"), None);
+        assert_eq!(said("Failed to connect\n"), None);
+    }
+
+    #[test]
+    fn a_session_a_users_manager_and_a_service_are_told_apart() {
+        let slice = "0::/user.slice/user-1000.slice";
+        let place = |unit: &str| Place::of(&format!("1:cpu:/\n{slice}/{unit}\n"));
+        assert_eq!(place("session-3.scope"), Place::Session);
+        assert_eq!(place("session-c1.scope/below"), Place::Session);
+        assert_eq!(place("user@1000.service/app.slice/run-r1.scope"), Place::UserManager);
+        assert_eq!(place("user@1000.service/session-3.scope"), Place::UserManager);
+        assert_eq!(Place::of("0::/system.slice/ci.service\n"), Place::Elsewhere);
+        assert_eq!(Place::of("0::/\n"), Place::Elsewhere);
     }
 }

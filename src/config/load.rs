@@ -11,7 +11,7 @@ use super::overrides::{self, Override};
 use super::position::Positions;
 use super::problem::{ConfigError, Place, Problem, in_our_words, nearest_key, without_credentials};
 use super::validate::contradictions;
-use super::{Config, Workloads, k6_options};
+use super::{Config, ReportSettings, Workloads, k6_options};
 
 /// The file that is used when none is named.
 pub const DEFAULT_FILE: &str = "shakedown.yaml";
@@ -76,6 +76,27 @@ pub fn load(options: &LoadOptions) -> Result<Option<Loaded>, ConfigError> {
     };
     let name = file.display().to_string();
     parse(&name, &read_text(&file)?, options).map(Some)
+}
+
+/// The folder of the runs, whatever else is wrong with a configuration: what has run is found all the same.
+pub fn runs_folder(options: &LoadOptions) -> PathBuf {
+    #[derive(Default, Deserialize)]
+    struct OnlyReport {
+        #[serde(default)]
+        report: OnlyRuns,
+    }
+    #[derive(Default, Deserialize)]
+    struct OnlyRuns {
+        runs: Option<PathBuf>,
+    }
+    let overrides = options.overrides().unwrap_or_default();
+    if let Some(last) = overrides.iter().rfind(|change| change.path == "report.runs") {
+        return PathBuf::from(&last.value);
+    }
+    let file = options.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let text = read_text(&file).unwrap_or_default();
+    let read: OnlyReport = serde_yaml::from_str(&text).unwrap_or_default();
+    read.report.runs.unwrap_or_else(|| ReportSettings::default().runs)
 }
 
 /// Reads one of our documents, which are written by hand: what is larger is something else.

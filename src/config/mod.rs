@@ -48,6 +48,7 @@ pub use feeder::{Feeder, FeederOrder};
 pub use limit::FindLimit;
 pub use load::{
     DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse, read_text, read_yaml,
+    runs_folder,
 };
 pub use metric::{LongThreshold, ThresholdEntry, ThresholdMap};
 pub use monitoring::{Grafana, Monitoring};

@@ -79,8 +79,19 @@ impl RunFolder {
     /// # Errors
     /// When there is none.
     pub fn find(runs: &Path, name: Option<&str>) -> Result<Self, FolderError> {
-        let all = Self::list(runs);
-        let not_found = |name: &str| FolderError::NotFound { name: name.into(), runs: runs.into() };
+        Self::find_also_among(runs, &[], name)
+    }
+
+    /// As [`Self::find`]; a name may also be that of one of these, which are elsewhere.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find_also_among(
+        runs: &Path,
+        elsewhere: &[Self],
+        name: Option<&str>,
+    ) -> Result<Self, FolderError> {
+        let mut all = Self::list(runs);
         let Some(name) = name else {
             return all.into_iter().next_back().ok_or_else(|| FolderError::NoRuns(runs.into()));
         };
@@ -88,11 +99,14 @@ impl RunFolder {
         if direct.journal().is_file() {
             return Ok(Self(std::path::absolute(name).map_err(io_error("find", &direct.0))?));
         }
+        let others: Vec<Self> =
+            elsewhere.iter().filter(|run| !all.contains(run)).cloned().collect();
+        all.extend(others);
         let matches = |run: &&Self| run.id().starts_with(name) || run.id().ends_with(name);
         let found: Vec<&Self> = all.iter().filter(matches).collect();
         match found.as_slice() {
             [one] => Ok((*one).clone()),
-            [] => Err(not_found(name)),
+            [] => Err(FolderError::NotFound { name: name.into(), runs: runs.into() }),
             several => Err(FolderError::Ambiguous {
                 name: name.into(),
                 found: several.iter().map(|run| run.id()).collect(),

@@ -14,6 +14,7 @@ pub mod folder;
 pub mod histogram;
 pub mod journal;
 mod lines;
+pub mod live_runs;
 mod logger;
 pub mod orchestrator;
 pub mod phase;

@@ -21,13 +21,15 @@ use super::socket::ControlSocket;
 const MAX_REQUEST_BYTES: u64 = 64 * 1024;
 /// A client that is not through with its greeting, or takes no byte for so long, is dropped.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is seen to that clients find the socket.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long clients get to read the last events of a run.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves clients until the run is over, then lets them read to the end. `operators` follows the
 /// number of attached clients that may send commands.
 pub async fn serve(
-    socket: ControlSocket,
+    mut socket: ControlSocket,
     events: EventSink,
     inbox: mpsc::Sender<Inbound>,
     operators: watch::Sender<u32>,
@@ -35,10 +37,12 @@ pub async fn serve(
 ) {
     let operators = Arc::new(operators);
     let mut clients = JoinSet::new();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut lost = false;
     loop {
         tokio::select! {
-            accepted = socket.listener.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = socket.accept() => match accepted {
+                Ok(stream) => {
                     let client = Client {
                         events: events.clone(),
                         inbox: inbox.clone(),
@@ -50,12 +54,24 @@ pub async fn serve(
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             },
             Some(_) = clients.join_next() => {}
+            _ = looks.tick() => lost = stays_lost(&mut socket, lost),
             _ = over.changed() => break,
         }
     }
     events.close_subscriptions();
     let farewell = async { while clients.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}
+
+/// Sees to it that clients find the socket; tells whether they cannot.
+fn stays_lost(socket: &mut ControlSocket, lost: bool) -> bool {
+    let found = socket.stay_findable();
+    match &found {
+        Ok(true) => log::info!("the control socket had been removed; it is there again"),
+        Err(error) if !lost => log::warn!("operators cannot reach this run any more: {error}"),
+        _ => {}
+    }
+    found.is_err()
 }
 
 struct Client {

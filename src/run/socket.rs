@@ -22,8 +22,11 @@ const SOCKET_NAME: &str = "control.sock";
 
 /// A listening control socket; its files go when it is dropped.
 pub struct ControlSocket {
-    /// The listener.
-    pub listener: UnixListener,
+    listener: UnixListener,
+    run_dir: PathBuf,
+    run_id: String,
+    /// Device and inode of the socket.
+    bound: (u64, u64),
     files: Vec<PathBuf>,
 }
 
@@ -47,8 +50,37 @@ impl ControlSocket {
             std::os::unix::fs::symlink(&path, &in_run)?;
             files.push(in_run);
         }
-        Ok(Self { listener, files })
+        let bound = identity(&path)?;
+        Ok(Self { listener, run_dir: run_dir.to_owned(), run_id: run_id.to_owned(), bound, files })
     }
+
+    /// The next client.
+    ///
+    /// # Errors
+    /// When it cannot be let in.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
+    }
+
+    /// Listens anew when clients do not find it any more, and tells whether it had to: the end of a
+    /// user's last login session takes `XDG_RUNTIME_DIR` along, and the run goes on.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn stay_findable(&mut self) -> io::Result<bool> {
+        if identity(&self.run_dir.join(SOCKET_NAME)).is_ok_and(|found| found == self.bound) {
+            return Ok(false);
+        }
+        let anew = Self::bind(&self.run_dir, &self.run_id)?;
+        // They may have the names of the new ones.
+        self.files.clear();
+        *self = anew;
+        Ok(true)
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Drop for ControlSocket {
@@ -99,7 +131,9 @@ fn choose_path(in_run: &Path, run_id: &str) -> io::Result<PathBuf> {
     if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
         let folder = runtime.join("shakedown");
         let path = folder.join(format!("{run_id}.sock"));
-        if runtime.is_absolute() && fits(&path) && private_dir(&folder).is_ok() {
+        // One that is not there is not ours to make: the next login would hide it.
+        let usable = runtime.is_absolute() && runtime.is_dir() && fits(&path);
+        if usable && private_dir(&folder).is_ok() {
             return Ok(path);
         }
     }
@@ -161,6 +195,23 @@ mod tests {
             .collect();
         left.sort();
         assert_eq!(left, ["fresh.sock", "live.sock", "other.txt"]);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_somebody_removed_is_listened_on_anew() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let mut socket = ControlSocket::bind(temp.path(), "run").expect("bound");
+        assert!(!socket.stay_findable().expect("found"));
+        for file in socket.files.clone() {
+            fs::remove_file(file).expect("there");
+        }
+        connect(temp.path()).await.expect_err("nobody finds it");
+        assert!(socket.stay_findable().expect("bound anew"));
+        let client = connect(temp.path()).await.expect("found again");
+        socket.accept().await.expect("let in");
+        drop((client, socket));
+        let left = fs::read_dir(temp.path()).expect("readable").count();
+        assert_eq!(left, 0, "what was bound first and then goes");
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Workplace {
         self.path().join("runs")
     }
 
+    /// A runtime folder, for tests that make one; without it the program has none.
+    pub fn runtime_dir(&self) -> Option<PathBuf> {
+        Some(self.path().join("runtime")).filter(|folder| folder.is_dir())
+    }
+
     /// The program with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_shakedown")), arguments)
@@ -45,6 +50,9 @@ impl Workplace {
             .env_remove("XDG_RUNTIME_DIR")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());
+        if let Some(folder) = self.runtime_dir() {
+            command.env("XDG_RUNTIME_DIR", folder);
+        }
         command
     }
 

@@ -27,14 +27,27 @@ impl Screen {
     }
 
     pub fn of_size(place: &Workplace, arguments: &[&str], rows: u16, cols: u16) -> Self {
-        let size = PtySize { rows, cols, ..PtySize::default() };
-        let pty = native_pty_system().openpty(size).expect("a terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_shakedown"));
         command.args(arguments);
+        Self::of_command(place, command, rows, cols)
+    }
+
+    /// A command that becomes the program.
+    pub fn of_command(
+        place: &Workplace,
+        mut command: CommandBuilder,
+        rows: u16,
+        cols: u16,
+    ) -> Self {
+        let size = PtySize { rows, cols, ..PtySize::default() };
+        let pty = native_pty_system().openpty(size).expect("a terminal");
         command.cwd(place.path());
         command.env("XDG_STATE_HOME", place.path().join("state"));
         command.env("TERM", "xterm-256color");
-        command.env_remove("XDG_RUNTIME_DIR");
+        match place.runtime_dir() {
+            Some(folder) => command.env("XDG_RUNTIME_DIR", folder),
+            None => command.env_remove("XDG_RUNTIME_DIR"),
+        }
         let child = pty.slave.spawn_command(command).expect("started");
         drop(pty.slave);
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 0)));
