@@ -449,3 +449,41 @@ async fn a_channel_that_fails_is_reported_and_its_message_kept_for_the_next_run(
     let (left, _) = Outbox::open(&state, "prod-eu").expect("opens").waiting(now).expect("readable");
     assert_eq!(left.len(), 1);
 }
+
+#[tokio::test]
+async fn channels_whose_secrets_have_no_value_are_not_configured_and_no_failure() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (receiver, url) = Receiver::start().await;
+    let mut definitions = definitions(&secret_file(&folder, "url", &url));
+    // The shipped examples, by names that are set nowhere.
+    let shipped = ["SLACK_WEBHOOK_URL", "PD_ROUTING_KEY", "SMTP_URL"]
+        .into_iter()
+        .fold(SHIPPED_SLOS.to_owned(), |text, name| text.replace(name, &format!("NOWHERE_{name}")));
+    let shipped = LoadedSlos::parse("shipped", &shipped).expect("valid").definitions;
+    definitions.channels.extend(shipped.channels);
+    definitions.escalation = shipped.escalation;
+    definitions.escalation[2].channels.push("hook".into());
+    let state = StateDir::at(folder.path().join("state")).expect("state");
+    // What an earlier run, which knew the secret, could not say any more.
+    let mut earlier = message(NotifyAction::Trigger);
+    earlier.at = jiff::Timestamp::now();
+    let mut outbox = Outbox::open(&state, "prod-eu").expect("opens");
+    outbox.put("slack", &earlier).expect("written");
+
+    let run = Run::begin(&definitions, &state, NotifyMode::OneShot);
+    run.p99(Verdict::Fail);
+    let events = run.end(Verdict::Fail).await;
+    events.with_state(|state| {
+        let notify = &state.notify;
+        assert!(notify.failed.is_empty(), "{notify:?}");
+        assert_eq!(notify.delivered["hook"], 1, "the others are told: {notify:?}");
+        let names: Vec<&str> = notify.not_configured.keys().map(String::as_str).collect();
+        assert_eq!(names, ["mail", "pager", "slack"]);
+        assert_eq!(notify.not_configured["slack"], "NOWHERE_SLACK_WEBHOOK_URL is not set");
+        let errors = state.log.iter().filter(|line| line.message.contains("not told"));
+        assert_eq!(errors.count(), 0, "{:?}", state.log);
+    });
+    assert_eq!(receiver.got().len(), 1);
+    let (waiting, _) = outbox.waiting(jiff::Timestamp::now()).expect("readable");
+    assert_eq!(waiting.len(), 1, "kept for a run that knows the secret");
+}

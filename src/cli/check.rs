@@ -7,7 +7,7 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_folded};
 use super::runtime;
 use super::tools::TOOLS;
-use crate::config::{self, Config, Loaded, ServiceKind, StoreKind};
+use crate::config::{self, Config, Loaded, LoadedSlos, ServiceKind, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
 use crate::sandbox;
@@ -48,6 +48,7 @@ pub fn run(args: &ConfigArgs, check: &CheckArgs) -> Result<Exit, CliError> {
     }
     let services = check_services(&loaded.config)?;
     let stores = check_stores(&loaded.config);
+    check_channels(&loaded.config)?;
     check_tools();
     Ok(if services && stores { Exit::Pass } else { Exit::Fail })
 }
@@ -129,6 +130,23 @@ fn reach(kind: StoreKind, url: &str) -> Result<(), String> {
         }
     }
     Err(failure)
+}
+
+/// Who would be told of alerts; channels that are not set up are no failure.
+fn check_channels(config: &Config) -> Result<(), CliError> {
+    let loaded = LoadedSlos::load(config.slo_definitions.as_ref()).map_err(CliError::usage)?;
+    for (name, channel) in &loaded.definitions.channels {
+        let kind = channel.kind();
+        match channel.not_configured() {
+            Some(missing) => {
+                say(format_args!(
+                    "{name:<14} not configured: {missing}: alerts do not go to {kind}"
+                ));
+            }
+            None => say(format_args!("{name:<14} set      alerts go to {kind}")),
+        }
+    }
+    Ok(())
 }
 
 fn check_tools() {

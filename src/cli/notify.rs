@@ -68,8 +68,16 @@ pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
         at: Timestamp::now(),
     };
     let mut exit = Exit::Pass;
+    // One that is not configured is no failure, but nobody at all is.
+    if channels.iter().all(|(_, channel)| channel.not_configured().is_some()) {
+        exit = Exit::Fail;
+    }
     for (name, channel) in channels {
         let kind = channel.kind();
+        if let Some(missing) = channel.not_configured() {
+            say(format_args!("{name} ({kind}): not configured: {missing}"));
+            continue;
+        }
         let notifier = match notifier(channel) {
             Ok(notifier) => notifier,
             Err(why) => {

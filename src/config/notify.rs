@@ -57,6 +57,12 @@ impl Channel {
             Self::Alertmanager(_) => None,
         }
     }
+
+    /// Why nobody is told this way, where that is as it should be: its secret has been given no value.
+    pub fn not_configured(&self) -> Option<String> {
+        let (_, source) = self.secret()?;
+        source?.unset().map(|name| format!("{name} is not set"))
+    }
 }
 
 /// A Slack incoming webhook. Its URL is a secret.

@@ -96,6 +96,17 @@ impl std::fmt::Debug for Secret {
 }
 
 impl SecretSource {
+    /// The variable that is named and holds nothing: CI systems set those of secrets that they do not
+    /// have to an empty text. A file that is named has to be there.
+    pub fn unset(&self) -> Option<&str> {
+        match self {
+            Self::Env(name) => {
+                std::env::var_os(name).is_none_or(|value| value.is_empty()).then_some(name)
+            }
+            Self::File(_) => None,
+        }
+    }
+
     /// Reads the secret.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The companion that tells others what goes wrong in a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -95,6 +95,7 @@ struct Teller {
     post: BTreeMap<String, mpsc::UnboundedSender<(Option<Letter>, Message)>>,
     carriers: JoinSet<()>,
     managers: Vec<String>,
+    unset: BTreeSet<String>,
     report_url: Option<String>,
     looked: Option<Instant>,
     reposted: Instant,
@@ -111,11 +112,17 @@ impl Teller {
         let outbox = Arc::new(Mutex::new(outbox));
         let mut carriers = JoinSet::new();
         let mut post = BTreeMap::new();
-        let mut dumb = Vec::new();
+        let (mut unset, mut broken) = (BTreeSet::new(), Vec::new());
         for (name, channel) in &definitions.channels {
+            if let Some(missing) = channel.not_configured() {
+                let event = NotifyEvent::NotConfigured { channel: name.clone(), missing };
+                events.emit(EventBody::Notify(event));
+                unset.insert(name.clone());
+                continue;
+            }
             let notifier = notifier(channel);
             if let Err(why) = &notifier {
-                dumb.push(format!("{name} ({why})"));
+                broken.push(format!("{name} ({why})"));
             }
             let (sender, letters) = mpsc::unbounded_channel();
             post.insert(name.clone(), sender);
@@ -127,14 +134,17 @@ impl Teller {
             };
             carriers.spawn(carrier.carry(letters));
         }
-        if !dumb.is_empty() {
-            log::info!("alerts cannot go to {}", dumb.join(", "));
+        if !broken.is_empty() {
+            log::warn!("alerts cannot go to {}", broken.join(", "));
         }
         let manager = |(name, channel): (&String, &Channel)| {
             matches!(channel, Channel::Alertmanager(_)).then(|| name.clone())
         };
+        let mut levels = definitions.escalation.clone();
+        levels.iter_mut().for_each(|level| level.channels.retain(|name| !unset.contains(name)));
         Self {
-            escalation: Escalation::new(definitions.escalation.clone(), mode, book),
+            escalation: Escalation::new(levels, mode, book),
+            unset,
             outbox,
             events: events.clone(),
             post,
@@ -222,6 +232,10 @@ impl Teller {
     }
 
     fn hand_over(&self, channel: &str, letter: Option<Letter>, message: Message) {
+        // Its letter stays in the outbox, for a run that can say it.
+        if self.unset.contains(channel) {
+            return;
+        }
         let Some(post) = self.post.get(channel) else {
             log::error!("an alert is for `{channel}`, which is not among the channels any more");
             if let Some(letter) = letter {

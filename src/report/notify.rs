@@ -14,6 +14,9 @@ use crate::run::state::NotifyState;
 pub struct NotifySection {
     /// Alerts that are not over at the end of the run.
     pub open: Vec<OpenAlert>,
+    /// Channels by which nobody is told, and what is not set for that.
+    #[serde(default)]
+    pub not_configured: BTreeMap<String, String>,
     /// Deliveries that worked, by channel.
     pub delivered: BTreeMap<String, u64>,
     /// Deliveries that did not, by channel.
@@ -101,6 +104,7 @@ pub fn section(notify: &NotifyState) -> NotifySection {
     });
     NotifySection {
         open: open.collect(),
+        not_configured: notify.not_configured.clone(),
         delivered: notify.delivered.clone(),
         failed: notify.failed.clone(),
         last: last.collect(),
@@ -112,6 +116,7 @@ pub fn section(notify: &NotifyState) -> NotifySection {
 /// The section for the HTML report.
 pub fn write_html(html: &mut String, notify: &NotifySection) -> std::fmt::Result {
     let nothing = notify.open.is_empty()
+        && notify.not_configured.is_empty()
         && notify.last.is_empty()
         && notify.platform.is_empty()
         && notify.silences.is_empty();
@@ -148,6 +153,11 @@ pub fn write_html(html: &mut String, notify: &NotifySection) -> std::fmt::Result
             )?;
         }
         html.write_str("</tbody></table>")?;
+    }
+    if !notify.not_configured.is_empty() {
+        let all = notify.not_configured.iter();
+        let all: Vec<String> = all.map(|(name, missing)| format!("{name} ({missing})")).collect();
+        write!(html, "<p><small>Not configured: {}</small></p>", escape(&all.join(", ")))?;
     }
     for alert in &notify.platform {
         let (class, seen) = match alert.after_seconds {

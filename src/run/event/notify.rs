@@ -19,6 +19,13 @@ pub enum NotifyEvent {
         /// Whether it is over.
         resolved: bool,
     },
+    /// Nobody is told by a channel: its secret has been given no value.
+    NotConfigured {
+        /// Name of the channel.
+        channel: String,
+        /// What is not set.
+        missing: String,
+    },
     /// A channel was told, or could not be.
     Sent(Sent),
     /// The platform's alerts are silenced while something is broken on purpose, or again not.

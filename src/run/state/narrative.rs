@@ -262,7 +262,8 @@ fn narrate_notify(notify: &NotifyEvent) -> Option<(LogLevel, String)> {
         NotifyEvent::PlatformAlert { alertname, evidence, .. } => {
             (LogLevel::Error, format!("the platform's alert {alertname} did not fire: {evidence}"))
         }
-        NotifyEvent::Unknown => return None,
+        // It is as it was set up: the SLO panel and the reports say so.
+        NotifyEvent::NotConfigured { .. } | NotifyEvent::Unknown => return None,
     };
     Some(line)
 }

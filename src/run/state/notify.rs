@@ -12,6 +12,9 @@ use crate::run::event::{NotifyEvent, Sent};
 pub struct NotifyState {
     /// Alerts that are not over, by key.
     pub alerts: BTreeMap<String, AlertState>,
+    /// Channels by which nobody is told, and what is not set for that.
+    #[serde(default)]
+    pub not_configured: BTreeMap<String, String>,
     /// Deliveries that worked, by channel.
     pub delivered: BTreeMap<String, u64>,
     /// Deliveries that did not, by channel.
@@ -43,6 +46,9 @@ impl NotifyState {
             NotifyEvent::Level { key, summary, level, .. } => {
                 let alert = AlertState { summary: summary.clone(), level: *level };
                 self.alerts.insert(key.clone(), alert);
+            }
+            NotifyEvent::NotConfigured { channel, missing } => {
+                self.not_configured.insert(channel.clone(), missing.clone());
             }
             NotifyEvent::Sent(sent) => {
                 let counts =

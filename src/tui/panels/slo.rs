@@ -250,6 +250,11 @@ fn alerts<'a>(app: &App) -> Vec<Line<'a>> {
         let words = format!(" told {told} times, {failed} failed{why}");
         rows.push(Line::styled(app.glyphs.text(&words), app.theme.dim));
     }
+    if !notify.alerts.is_empty() && !notify.not_configured.is_empty() {
+        let names: Vec<&str> = notify.not_configured.keys().map(String::as_str).collect();
+        let words = format!(" not configured, so not told: {}", names.join(", "));
+        rows.push(Line::styled(app.glyphs.text(&words), app.theme.dim));
+    }
     rows
 }
 
