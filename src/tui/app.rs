@@ -353,7 +353,9 @@ impl App {
         let passes = |finding: &&Finding| {
             let severity = finding.severity.word();
             let novelty = finding.novelty.map_or("", |novelty| novelty.word());
-            let texts = [severity, novelty, &finding.rule, &finding.title, &finding.place];
+            let accepted = if finding.suppressed.is_some() { "accepted" } else { "" };
+            let texts =
+                [severity, novelty, accepted, &finding.rule, &finding.title, &finding.place];
             let all = texts.join(" ").to_lowercase();
             wanted.split_whitespace().all(|word| all.contains(word))
         };

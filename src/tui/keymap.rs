@@ -183,7 +183,7 @@ bindings! {
     "b" &[c('b')] => Action::OtherLoad, "", "load panel: the load phase before, and back", Always;
     "c" &[c('c')] => Action::SwitchClock, "", "load panel: response time or service time", Always;
     "i" &[c('i')] => Action::Detail, "", "security panel: the selected finding in detail; again for the next page, Esc goes back", Always;
-    "/" &[c('/')] => Action::Filter, "", "security panel: show findings with these words only (severity, rule, place, new)", Always;
+    "/" &[c('/')] => Action::Filter, "", "security panel: show findings with these words only (severity, rule, place, new, accepted)", Always;
     "[" &[c('[')] => Action::ZoomIn, "", "shorter time range", Always;
     "]" &[c(']')] => Action::ZoomOut, "", "longer time range", Always;
     "f" &[c('f')] => Action::Freeze, "", "freeze the view; the run goes on", Always;

@@ -146,8 +146,12 @@ fn state_row<'a>(name: &str, word: &str, style: Style, told: &str, app: &App) ->
 
 fn list_title<'a>(security: &SecurityState, shown: usize, app: &App) -> Line<'a> {
     let all = security.findings.len();
+    let accepted = security.findings.iter().filter(|one| one.suppressed.is_some()).count();
     let words = match (all, app.finding_filter.as_str()) {
         (0, _) => " no findings so far".to_owned(),
+        (_, "") if accepted > 0 => format!(
+            " findings: {all} ({accepted} accepted: filter \"accepted\"), i shows one in detail, / filters"
+        ),
         (_, "") => format!(" findings: {all}, i shows one in detail, / filters"),
         (_, filter) => format!(" findings with \"{filter}\": {shown} of {all}, Esc shows all"),
     };
@@ -158,7 +162,11 @@ fn row<'a>(finding: &Finding, selected: bool, app: &App) -> Line<'a> {
     let mark = if selected { ">" } else { " " };
     let novelty = finding.novelty.map_or("", |novelty| novelty.word());
     let parameter = finding.parameter.as_deref().unwrap_or_default();
-    let words = format!("{} at {} {parameter}", finding.title, finding.place);
+    let mut words = format!("{} at {} {parameter}", finding.title, finding.place);
+    // Why, and until when, stands in the same text.
+    if let Some(reason) = &finding.suppressed {
+        words = format!("{}: {reason}", words.trim_end());
+    }
     let style = if selected { app.theme.accent } else { app.theme.text };
     let note = if finding.suppressed.is_some() { "accepted" } else { novelty };
     Line::from(vec![

@@ -142,6 +142,33 @@ async fn images_are_told_as_they_are_scanned() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn accepted_findings_are_counted_and_shown_with_their_reason_and_last_day() {
+    let mut story = Story::new().running(3).audit();
+    for n in [20, 21] {
+        let mut accepted = finding(n);
+        accepted.suppressed = Some("internal network only, ticket 4711 (until 2027-03-31)".into());
+        let found = EventBody::Security(SecurityEvent::Found(Box::new(accepted)));
+        story.tell(Some(PhaseKind::Security), found);
+    }
+    let (mut app, _peer) = app_with(story.state, false);
+    app.panel = Panel::Security;
+    for (width, height) in [(80, 24), (120, 40)] {
+        insta::assert_snapshot!(
+            format!("security_accepted_{width}x{height}"),
+            screen(&app, width, height)
+        );
+    }
+    for code in "/accepted".chars().map(KeyCode::Char).chain([KeyCode::Enter]) {
+        press(&mut app, KeyEvent::new(code, KeyModifiers::NONE));
+    }
+    assert_eq!(app.findings().len(), 2);
+    let drawn = screen(&app, 120, 24);
+    assert_eq!(drawn.matches("ticket 4711 (until 2027-03-31)").count(), 2, "{drawn}");
+    press(&mut app, KeyEvent::new(KeyCode::Char('i'), KeyModifiers::NONE));
+    insta::assert_snapshot!("security_accepted_detail_80x24", screen(&app, 80, 24));
+}
+
+#[tokio::test(start_paused = true)]
 async fn findings_are_listed_filtered_and_shown_in_detail() {
     let (mut app, _peer) = app_with(Story::new().running(3).audit().state, false);
     app.panel = Panel::Security;
