@@ -2,8 +2,8 @@
 # Monitoring on the real thing: installs Prometheus and Alertmanager from Debian's packages, starts them
 # on loopback ports of their own, and lets a run of the sandbox be watched by them: promtool accepts the
 # shipped rules and what is exported, Prometheus scrapes /metrics, alerts arrive at Alertmanager and are
-# resolved, silences are made and ended, an alert of the platform's own is seen to fire in chaos, and an
-# objective is judged over its whole window. Prints what ran and what was skipped; fails when a part that
+# resolved, every expression of the dashboards finds something, silences are made and ended, an alert of
+# the platform's own is seen to fire in chaos, and an objective is judged over its whole window. Prints what ran and what was skipped; fails when a part that
 # can be installed did not run. Leaves nothing running.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -30,6 +30,7 @@ ready() { # URL
 missing=()
 command -v prometheus >/dev/null || missing+=(prometheus)
 command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
+command -v prometheus-node-exporter >/dev/null || missing+=(prometheus-node-exporter)
 command -v curl >/dev/null || missing+=(curl)
 if [ "${#missing[@]}" -gt 0 ]; then
     if [ "$(id -u)" -ne 0 ]; then
@@ -59,11 +60,15 @@ promtool check rules docs/monitoring/prometheus-rules.yaml
 export LIVE_METRICS="127.0.0.1:$(free_port)"
 prometheus_port=$(free_port)
 alertmanager_port=$(free_port)
+exporter_port=$(free_port)
 export LIVE_PROMETHEUS="http://127.0.0.1:$prometheus_port"
 export LIVE_ALERTMANAGER="http://127.0.0.1:$alertmanager_port"
 # Where the practice platform is, which the tests start, and the alert that such a platform would have.
 export LIVE_TARGETS="$work/platform.json"
 echo '[]' >"$LIVE_TARGETS"
+# The last run, which is read from a file.
+export LIVE_TEXTFILES="$work/textfiles"
+mkdir "$LIVE_TEXTFILES"
 cat >"$work/platform-rules.yml" <<YAML
 groups:
   - name: platform
@@ -79,6 +84,8 @@ alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:$alertmana
 scrape_configs:
   - job_name: shakedown
     static_configs: [{ targets: ["$LIVE_METRICS"] }]
+  - job_name: node
+    static_configs: [{ targets: ["127.0.0.1:$exporter_port"] }]
   - job_name: platform
     file_sd_configs: [{ files: ["$LIVE_TARGETS"], refresh_interval: 1s }]
 YAML
@@ -92,10 +99,13 @@ pids+=($!)
 prometheus-alertmanager --config.file="$work/alertmanager.yml" --storage.path="$work/alerts" \
     --web.listen-address="127.0.0.1:$alertmanager_port" --cluster.listen-address= >"$work/alertmanager.log" 2>&1 &
 pids+=($!)
+prometheus-node-exporter --web.listen-address="127.0.0.1:$exporter_port" --collector.disable-defaults \
+    --collector.textfile --collector.textfile.directory="$LIVE_TEXTFILES" >"$work/exporter.log" 2>&1 &
+pids+=($!)
 if ! ready "$LIVE_PROMETHEUS/-/ready" || ! ready "$LIVE_ALERTMANAGER/-/ready"; then
     echo "live monitoring: FAILED: the servers do not come up"
     tail -5 "$work"/*.log
     exit 1
 fi
 timeout 900 cargo test --locked --test live_monitoring -- --ignored --test-threads 1
-echo "live monitoring: ran: promtool, prometheus, alertmanager; skipped: grafana (no package)"
+echo "live monitoring: ran: promtool, prometheus, alertmanager, node_exporter; skipped: grafana (no package)"

@@ -1,6 +1,8 @@
 //! A run watched by a real Prometheus and told to a real Alertmanager. `.ci/live/monitoring.sh` starts
 //! both and runs these tests, which are ignored elsewhere.
 
+mod dashboards;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::Write as _;
@@ -12,6 +14,13 @@ use serde_json::{Value, json};
 use shakedown::config::SHIPPED_SLOS;
 use shakedown::sandbox::{Options, Sandbox, config};
 use support::{Workplace, ended, report};
+
+/// The shipped definitions, but that a busy machine may be slow to ask its own Redis.
+fn shipped() -> String {
+    let strict = "store: redis, quantile: 0.99, below: 10ms";
+    assert!(SHIPPED_SLOS.contains(strict), "the objective of Redis is another");
+    SHIPPED_SLOS.replace(strict, "store: redis, quantile: 0.99, below: 2s")
+}
 
 fn given(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name}: run .ci/live/monitoring.sh"))
@@ -44,7 +53,7 @@ fn until(what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
 /// A run of the sandbox of a few seconds of load. `p99` is what its objective asks for.
 fn run(folder: &Path, p99: &str) -> std::process::Child {
     let manager = given("LIVE_ALERTMANAGER");
-    let definitions = SHIPPED_SLOS
+    let definitions = shipped()
         .replace("quantile: 0.99, below: 2s, window: 1h, gate: true", &format!("quantile: 0.99, below: {p99}, window: 1h, gate: true"))
         .replace("mode: auto", "mode: one_shot")
         .replace(
@@ -185,7 +194,7 @@ fn with_manager(settings: &str) -> String {
     let url = given("LIVE_ALERTMANAGER");
     let manager =
         format!("channels:\n  manager: {{ type: alertmanager, url: \"{url}\", {settings} }}");
-    SHIPPED_SLOS
+    shipped()
         .replace("mode: auto", "mode: one_shot")
         .replace("channels:\n  slack:", &format!("{manager}\n  slack:"))
 }
@@ -278,7 +287,7 @@ fn over_a_window(objective: f64) -> String {
     let url = given("LIVE_PROMETHEUS");
     let up = "up{job=\"platform\"}";
     let source = format!("prometheus: {{ url: \"{url}\", up: '{up}', scrape_interval: 1s }}");
-    SHIPPED_SLOS
+    shipped()
         .replace("# prometheus:\n#   url:", &format!("{source}\n#   url:"))
         .replace(
             "service: chat, objective_percent: 99.5, window: 30d }",
