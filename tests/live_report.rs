@@ -1,6 +1,6 @@
 //! The HTML report in a real browser: nothing is loaded, nothing is run, nothing is complained of, and
-//! it is light or dark as the reader wishes. `.ci/live/report.sh` finds Chromium and runs this; it is
-//! ignored elsewhere.
+//! it is light or dark as the reader wishes, and light on paper. The markup is read by the W3C's checker.
+//! `.ci/live/report.sh` finds both and runs this; it is ignored elsewhere.
 
 mod support;
 
@@ -10,6 +10,26 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::{Workplace, text};
+
+fn browser() -> String {
+    std::env::var("LIVE_CHROMIUM").expect("LIVE_CHROMIUM: run .ci/live/report.sh")
+}
+
+/// Where what was made is kept: the folder that is asked for, or one that is removed.
+fn kept(folder: &Path) -> PathBuf {
+    std::env::var_os("LIVE_PICTURES").map_or_else(|| folder.to_owned(), PathBuf::from)
+}
+
+/// A browser that asks nobody anything; the page is ours, and CI runs as root.
+fn headless(folder: &Path, dark: bool) -> Command {
+    let mut command = Command::new("timeout");
+    command
+        .args(["120", &browser(), "--headless=new", "--disable-gpu", "--no-first-run"])
+        .args(["--no-sandbox", "--disable-background-networking", "--disable-component-update"])
+        .arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }))
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()));
+    command
+}
 
 /// A page as the browser saw it.
 #[derive(Debug)]
@@ -23,27 +43,21 @@ struct Opened {
 }
 
 fn open(folder: &Path, page: &Path, dark: bool) -> Opened {
-    let browser = std::env::var("LIVE_CHROMIUM").expect("LIVE_CHROMIUM: run .ci/live/report.sh");
     let name = page.file_stem().expect("a name").to_string_lossy().into_owned();
     let name = format!("{name}_{}", if dark { "dark" } else { "light" });
-    let kept = std::env::var_os("LIVE_PICTURES").map_or_else(|| folder.to_owned(), PathBuf::from);
-    let (picture, net) = (kept.join(format!("{name}.png")), folder.join(format!("{name}.json")));
+    let (picture, net) =
+        (kept(folder).join(format!("{name}.png")), folder.join(format!("{name}.json")));
     let argument = |name: &str, path: &Path| format!("{name}={}", path.display());
-    let output = Command::new("timeout")
-        .args(["120", browser.as_str(), "--headless=new", "--disable-gpu", "--no-first-run"])
-        // The page is ours, and CI runs as root.
-        .args(["--no-sandbox", "--hide-scrollbars", "--window-size=1280,3200"])
-        .args(["--disable-background-networking", "--disable-component-update"])
+    let output = headless(folder, dark)
+        .args(["--hide-scrollbars", "--window-size=1280,3200"])
         .args(["--enable-logging=stderr", "--log-level=0"])
-        .arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }))
-        .arg(argument("--user-data-dir", &folder.join("profile")))
         .arg(argument("--log-net-log", &net))
         .arg(argument("--screenshot", &picture))
         .arg(format!("file://{}", page.display()))
         .output()
         .expect("timeout runs");
     let said = text(&output.stderr);
-    assert!(output.status.success(), "{browser} ends with {}: {said}", output.status);
+    assert!(output.status.success(), "the browser ends with {}: {said}", output.status);
     Opened {
         console: said.lines().filter(|line| line.contains(":CONSOLE")).map(Into::into).collect(),
         requests: requests(&net),
@@ -84,6 +98,67 @@ fn corner(png: &[u8]) -> [u8; 3] {
     [row[1], row[2], row[3]]
 }
 
+/// Printed by one who likes dark pages: paper stays white to its edge, and what is folded on a screen,
+/// where it can be unfolded, is there.
+fn on_paper(folder: &Path, page: &Path) {
+    let file = kept(folder).join("report.pdf");
+    let output = headless(folder, true)
+        .arg("--no-pdf-header-footer")
+        .arg(format!("--print-to-pdf={}", file.display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("timeout runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let file = file.to_string_lossy();
+    let tool = |name: &str, arguments: &[&str]| {
+        let output = Command::new(name).args(arguments).output();
+        output.unwrap_or_else(|_| panic!("{name}: run .ci/live/report.sh")).stdout
+    };
+    let printed = text(&tool("pdftotext", &[&file, "-"]));
+    assert!(printed.contains("Objectives") && printed.contains("CWE-"), "{printed}");
+    assert!(printed.contains("To do:"), "what a finding says is folded away: {printed}");
+    for number in ["1", "2"] {
+        let grey = tool("pdftoppm", &["-gray", "-r", "50", "-f", number, "-l", number, &file]);
+        let (width, height, pixels) = greymap(&grey);
+        let dark = |n: usize| pixels[n] < 255 && (n % width > width - 8 || n % width < 8);
+        let found = (0..width * height).find(|&n| dark(n));
+        assert_eq!(found, None, "page {number} is not white at its edges");
+    }
+}
+
+/// Width, height and pixels of a PGM.
+fn greymap(pgm: &[u8]) -> (usize, usize, &[u8]) {
+    let mut parts = pgm.splitn(4, u8::is_ascii_whitespace);
+    let mut word = || text(parts.next().expect("a header"));
+    assert_eq!(word(), "P5");
+    let (width, height) = (word().parse().expect("a width"), word().parse().expect("a height"));
+    let pixels = &pgm[pgm.len() - width * height..];
+    (width, height, pixels)
+}
+
+/// What the W3C's checker says of a page: errors by line.
+fn markup(jar: &str, page: &Path) -> String {
+    let output = Command::new("java")
+        .args(["-jar", jar, "--stdout", "--errors-only", "--asciiquotes"])
+        .arg(page)
+        .output()
+        .expect("java runs");
+    text(&output.stdout)
+}
+
+fn by_the_checker(page: &Path) {
+    let Ok(jar) = std::env::var("LIVE_VNU") else {
+        println!("the W3C's checker: NOT RUN, see .ci/live/report.sh");
+        return;
+    };
+    assert_eq!(markup(&jar, page), "", "the checker finds errors");
+    // What finds nothing above finds something here.
+    let broken = page.with_file_name("broken.html");
+    let html = std::fs::read_to_string(page).expect("there").replacen("<h2", "<h2 align=left", 1);
+    std::fs::write(&broken, html).expect("written");
+    assert!(markup(&jar, &broken).contains("align"), "the checker sees nothing");
+}
+
 /// A whole run of the sandbox, whose target has a name that would like to be markup.
 fn report(place: &Workplace) -> String {
     let name = "target.name=<img src=http://127.0.0.1:9/pixel onerror=alert(1)>";
@@ -112,6 +187,9 @@ fn the_report_is_clean_in_a_browser_and_its_policy_has_teeth() {
         assert!(seen.console.is_empty() && seen.requests.is_empty(), "{seen:?}");
         assert_eq!(seen.corner, corner, "dark: {dark}");
     }
+
+    on_paper(place.path(), &plain);
+    by_the_checker(&plain);
 
     // The same with what an attacker would like to add: the policy refuses all three.
     let planted = "<main><script>document.title='run'</script>\

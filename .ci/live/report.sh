@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The HTML report of a whole run, opened in a real browser: no console messages, no requests, a policy that
-# holds, light and dark. Installs Chromium where it can, and says what was skipped and why where it cannot.
+# holds, light and dark, white on paper; its markup by the W3C's checker (npm's vnu-jar) where there is
+# Java. Installs what it can, and says what was skipped and why where it cannot.
 # LIVE_PICTURES=FOLDER keeps the pictures that were taken.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -29,5 +30,19 @@ if ! LIVE_CHROMIUM=$(find_browser); then
     LIVE_CHROMIUM=$(find_browser) || skip "the package of Chromium brought no browser"
 fi
 export LIVE_CHROMIUM
+if ! command -v pdftoppm >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends poppler-utils >/dev/null 2>&1 ||
+        skip "the pages that are printed cannot be looked at, poppler-utils cannot be installed"
+fi
+left_out=none
+checker="$HOME/.cache/shakedown-ci/vnu"
+jar="$checker/node_modules/vnu-jar/build/dist/vnu.jar"
+if ! command -v java >/dev/null; then
+    left_out="NOT RUN: the W3C's checker (no Java here)"
+elif [ ! -e "$jar" ] && ! npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$checker" vnu-jar@26.9.27 >/dev/null 2>&1; then
+    left_out="NOT RUN: the W3C's checker (npm has no vnu-jar to give)"
+else
+    export LIVE_VNU="$jar"
+fi
 timeout 900 cargo test --locked --test live_report -- --ignored
-echo "live report: ran: the report in $("$LIVE_CHROMIUM" --version 2>/dev/null); skipped: none"
+echo "live report: ran: the report in $("$LIVE_CHROMIUM" --version 2>/dev/null); skipped: $left_out"
