@@ -111,6 +111,7 @@ if ! docker version >/dev/null 2>&1; then
 fi
 docker version --format 'Docker engine {{.Server.Version}}, API {{.Server.APIVersion}}'
 echo "cgroup v2 with the systemd driver: not run live"
+command -v trivy >/dev/null || echo "the real Trivy: not run live, it is not on the PATH (a stand-in of its name is)"
 echo "an engine on another machine, with another clock: not run live"
 # The names of some tests, to run these alone.
 timeout "${LIVE_SECONDS:-1200}" \

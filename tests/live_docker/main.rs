@@ -3,6 +3,7 @@
 
 mod death;
 mod experiments;
+mod images;
 mod platform;
 mod refusals;
 mod remote;

@@ -191,12 +191,32 @@ fn words(all: &[&str]) -> Vec<String> {
     all.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// The last line that says what went wrong.
+/// The last line that says what went wrong: Trivy's own, or that of the program that runs containers,
+/// which ends with advice.
 fn why(ran: &Ran) -> String {
     let lines: Vec<&str> = ran.errors.lines().filter(|line| !line.trim().is_empty()).collect();
-    let fatal = lines.iter().rev().find(|line| line.contains("FATAL") || line.contains("ERROR"));
+    let tells = |line: &&&str| ["FATAL", "ERROR", "Error"].iter().any(|word| line.contains(word));
+    let fatal = lines.iter().rev().find(tells);
     match fatal.or(lines.last()) {
         Some(line) => excerpt(line),
         None => "Trivy failed and does not say why".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_told_and_not_the_advice_after_it() {
+        let said =
+            |errors: &str| why(&Ran { success: false, output: vec![], errors: errors.into() });
+        // As Docker says it of an image that is nowhere.
+        let docker = "Unable to find image 'no-such:1' locally\n\
+            docker: Error response from daemon: pull access denied for no-such, repository does not \
+            exist\n\nRun 'docker run --help' for more information\n";
+        assert!(said(docker).contains("pull access denied for no-such"), "{}", said(docker));
+        assert_eq!(said("one\ntwo\n\n"), "two");
+        assert_eq!(said(""), "Trivy failed and does not say why");
     }
 }
