@@ -40,6 +40,7 @@ async fn scan(names: &[&str], more: Value) -> Scan {
     std::fs::create_dir(&folder).expect("created");
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("written");
     write("old.json", include_str!("../fixtures/trivy/old-alpine.json"));
+    write("alpine.json", include_str!("../fixtures/trivy/alpine-and-node.json"));
     write("static.json", include_str!("../fixtures/trivy/no-os.json"));
     write("clean.json", r#"{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs"}]}"#);
     write("next.json", r#"{"SchemaVersion":3,"Results":[]}"#);
@@ -71,6 +72,16 @@ async fn scan(names: &[&str], more: Value) -> Scan {
     let (code, section) = run(&place, &config, "no-token", &["--only", "images"]).await;
     let asked = std::fs::read_to_string(folder.join("asked")).unwrap_or_default();
     Scan { section, asked, code }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operating_system_and_language_packages_of_a_real_answer_are_both_taken() {
+    let Scan { section, code, .. } = scan(&["alpine"], json!({})).await;
+    let image = &section["images"][0];
+    assert_eq!((&image["status"], &image["end_of_life"]), (&json!("scanned"), &json!(true)));
+    assert_eq!(image["os"], "alpine 3.10.2", "{image:#}");
+    assert_eq!(image["fixable"], json!({ "critical": 1, "high": 2 }), "{image:#}");
+    assert_eq!(code, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

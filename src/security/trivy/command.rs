@@ -11,7 +11,7 @@ use super::database;
 use super::report::Report;
 use super::runner::{Ran, run};
 use crate::config::{Images, TrivyContainer};
-use crate::platform::text::excerpt;
+use crate::platform::text::{MAX_EXCERPT, excerpt};
 use crate::run::event::VulnerabilityDatabase;
 
 /// How long a question that needs no work may take.
@@ -195,12 +195,28 @@ fn words(all: &[&str]) -> Vec<String> {
 /// which ends with advice.
 fn why(ran: &Ran) -> String {
     let lines: Vec<&str> = ran.errors.lines().filter(|line| !line.trim().is_empty()).collect();
-    let tells = |line: &&&str| ["FATAL", "ERROR", "Error"].iter().any(|word| line.contains(word));
-    let fatal = lines.iter().rev().find(tells);
-    match fatal.or(lines.last()) {
-        Some(line) => excerpt(line),
-        None => "Trivy failed and does not say why".into(),
+    let tells = |line: &&str| ["FATAL", "ERROR", "Error"].iter().any(|word| line.contains(word));
+    let Some(at) = lines.iter().rposition(tells).or(lines.len().checked_sub(1)) else {
+        return "Trivy failed and does not say why".into();
+    };
+    let line = lines[at];
+    let told = line.rsplit_once("FATAL").map_or(line, |(_, told)| told.trim());
+    let told = told.strip_prefix("Fatal error").unwrap_or(told).trim();
+    // A single cause stands in the line below.
+    match (told.strip_suffix(" 1 error occurred:"), lines.get(at + 1)) {
+        (Some(told), Some(only)) => excerpt(end_of_chain(&format!("{told} {}", only.trim()))),
+        _ => excerpt(end_of_chain(told)),
     }
+}
+
+/// What does not fit is left out in front: each link says why of the one before.
+fn end_of_chain(mut told: &str) -> &str {
+    while told.chars().count() > MAX_EXCERPT
+        && let Some((_, why)) = told.split_once(": ")
+    {
+        told = why;
+    }
+    told
 }
 
 #[cfg(test)]
@@ -216,6 +232,25 @@ mod tests {
             docker: Error response from daemon: pull access denied for no-such, repository does not \
             exist\n\nRun 'docker run --help' for more information\n";
         assert!(said(docker).contains("pull access denied for no-such"), "{}", said(docker));
+        // As Trivy 0.74 says it.
+        let absent = "2026-11-29T00:39:08Z\tFATAL\tFatal error\trun error: image scan error: scan error: \
+            unable to initialize a scan service: unable to initialize artifact: unable to initialize \
+            container image: unable to find the specified image \"nosuch\" in [\"docker\" \"remote\"]: 4 \
+            errors occurred:\n\t* docker error: no daemon\n\t* remote error: no such host\n\n\n";
+        assert!(said(absent).contains("unable to find the specified image \"nosuch\""));
+        let download = "2026-11-29T00:39:08Z\tFATAL\tFatal error\trun error: init error: DB error: failed \
+            to download vulnerability DB: OCI artifact error: failed to download vulnerability DB: failed \
+            to download artifact from mirror.gcr.io/aquasec/trivy-db:2: OCI repository error: 1 error \
+            occurred:\n\t* Get \"https://mirror.gcr.io/v2/\": dial tcp: lookup mirror.gcr.io: no such \
+            host\n\n\n";
+        assert!(
+            said(download).ends_with("lookup mirror.gcr.io: no such host"),
+            "{}",
+            said(download)
+        );
+        let first = "2026-11-29T00:38:45Z\tFATAL\tFatal error\trun error: init error: DB error: database \
+            error: --skip-db-update cannot be specified on the first run\n";
+        assert!(said(first).starts_with("run error: init error"), "{}", said(first));
         assert_eq!(said("one\ntwo\n\n"), "two");
         assert_eq!(said(""), "Trivy failed and does not say why");
     }
