@@ -96,7 +96,7 @@ fn an_engine_is_reached_by_a_real_login() {
     let settings = [host.as_str(), made, "chaos.docker.helpers=containers"];
     let (code, phase) = platform.result(platform.spawn(command, &settings));
     assert_eq!(code, Some(0), "{phase:#}");
-    assert_eq!(phase["chaos"]["coverage"], "2/2");
+    assert_eq!(phase["chaos"]["coverage"], "3/3");
     assert_eq!(residue(), Vec::<String>::new());
     // A login that is refused is said as what it is, and asks nobody for a password.
     let (code, phase) = platform.chaos(&[&host, "chaos.experiments=[kill]"]);
