@@ -30,7 +30,23 @@ pub fn render_minimum(frame: &mut Frame<'_>, area: Rect, app: &App) {
             Action::Start | Action::TogglePause | Action::AbortRun | Action::Heal | Action::Quit
         )
     };
-    draw(frame, area, app, keys(app, usize::from(area.width), needed));
+    if app.prompt.is_some() {
+        return draw(frame, area, app, Line::default());
+    }
+    let width = usize::from(area.width);
+    let mut rows = vec![Line::raw(" ")];
+    // A key stays with its word.
+    for pair in keys(app, width, needed).spans[1..].chunks(2) {
+        let text: String = pair.iter().map(|span| span.content.as_ref()).collect();
+        let row = rows.last().map_or(0, Line::width);
+        if row > 1 && row + text.trim_end().len() > width {
+            rows.push(Line::raw(" "));
+        }
+        if let Some(row) = rows.last_mut() {
+            row.spans.extend_from_slice(pair);
+        }
+    }
+    frame.render_widget(Paragraph::new(rows), area);
 }
 
 fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, keys: Line<'_>) {
