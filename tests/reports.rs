@@ -241,7 +241,7 @@ fn what_became_worse_since_a_baseline_is_a_failure() {
     assert!(out.contains("WORSE"), "{out}");
 
     let trend = text(&place.output(&["runs", "--trend"]).stdout);
-    assert_eq!(trend.lines().filter(|line| line.contains(" pass ")).count(), 2, "{trend}");
+    assert_eq!(trend.lines().filter(|line| line.contains(" mixed ")).count(), 2, "{trend}");
     assert!(trend.contains("P99 ms"), "{trend}");
     let cleaned = place.output(&["clean", "--keep", "1", "--yes"]);
     assert_eq!(cleaned.status.code(), Some(0), "{}", text(&cleaned.stderr));
