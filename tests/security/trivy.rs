@@ -125,9 +125,13 @@ async fn what_takes_too_long_is_ended_and_options_go_through() {
     let Scan { section, asked, .. } = scan(&["clean", "slow"], more).await;
     assert_eq!(status(&section, "image scan"), "not tested");
     assert!(!asked.contains("--download-db-only"), "{asked}");
-    for option in
-        ["--offline-scan", "--skip-java-db-update", "--ignorefile ignored", "--vex a.vex.json"]
-    {
+    for option in [
+        "--offline-scan",
+        "--image-src docker,containerd,podman",
+        "--skip-java-db-update",
+        "--ignorefile ignored",
+        "--vex a.vex.json",
+    ] {
         assert!(asked.contains(option), "{option}: {asked}");
     }
     let server = json!({ "server": "http://127.0.0.1:4954" });

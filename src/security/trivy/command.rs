@@ -92,6 +92,8 @@ impl<'a> Trivy<'a> {
         }
         if self.images.offline {
             arguments.extend(words(&["--skip-java-db-update", "--offline-scan"]));
+            // Not from a registry.
+            arguments.extend(words(&["--image-src", "docker,containerd,podman"]));
         }
         let mut files: Vec<&Path> = Vec::new();
         if let Some(file) = &self.images.ignore_file {
