@@ -291,7 +291,7 @@ fn unreachable(error: ConnectError) -> Failure {
         ConnectError::Tcp(cause) => (ErrorKind::Connect, cause.to_string()),
         ConnectError::Proxy(_) => (ErrorKind::Connect, error.to_string()),
         ConnectError::Starved(_) => (ErrorKind::Generator, error.to_string()),
-        ConnectError::Tls(cause) => (ErrorKind::Tls, cause.to_string()),
+        ConnectError::Tls(cause) => (ErrorKind::Tls, with_causes(&cause)),
         ConnectError::Http(cause) => (ErrorKind::Protocol, cause.to_string()),
     };
     Failure::new(kind, cause)

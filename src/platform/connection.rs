@@ -39,7 +39,7 @@ pub enum ConnectError {
     Proxy(String),
     /// Certificate or handshake.
     #[error("tls: {0}")]
-    Tls(io::Error),
+    Tls(#[source] io::Error),
     /// The peer does not speak HTTP.
     #[error("http: {0}")]
     Http(hyper::Error),

@@ -140,7 +140,7 @@ impl Connector {
         };
         let secured = timeout_at(deadline, tls.connect(name.clone(), stream)).await;
         let secured = secured.unwrap_or_else(|_| Err(too_slow("handshake", patience)));
-        let secured = secured.map_err(|error| ConnectError::Tls(tls::with_advice(error)))?;
+        let secured = secured.map_err(ConnectError::Tls)?;
         let spoken = self.agreed(secured.get_ref().1.alpn_protocol())?;
         Ok((Reached::Secured(Box::new(secured)), spoken))
     }

@@ -1,6 +1,7 @@
 //! Everything from a target is hostile: bounded, and stripped of control characters and of our own
 //! secrets before it is kept, shown or logged.
 
+use super::tls;
 use crate::config::without_secrets;
 
 /// Longest piece of a target's text that is kept, in characters.
@@ -75,8 +76,9 @@ fn skip_sequence(begins: char, letters: &mut std::iter::Peekable<std::str::Chars
     }
 }
 
-/// An error and everything that caused it, in words: `error sending request` alone says nothing.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
+/// An error and everything that caused it, in words: `error sending request` alone says nothing. With
+/// advice where a certificate was refused.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -86,16 +88,23 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         }
         cause = inner.source();
     }
-    words
+    advised(words, error)
 }
 
-/// What caused an error at first, in words.
-pub fn innermost(error: &dyn std::error::Error) -> String {
-    let Some(mut reason) = error.source() else { return error.to_string() };
+/// What caused an error at first, in words. With advice where a certificate was refused.
+pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut reason = error;
     while let Some(cause) = reason.source() {
         reason = cause;
     }
-    reason.to_string()
+    advised(reason.to_string(), error)
+}
+
+fn advised(words: String, error: &(dyn std::error::Error + 'static)) -> String {
+    match tls::advice(error) {
+        Some(advice) => format!("{words}: {advice}"),
+        None => words,
+    }
 }
 
 const fn is_invisible(c: char) -> bool {

@@ -46,42 +46,34 @@ impl TlsError {
     }
 }
 
-/// What a handshake broke on, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}: {advice}")]
-struct Advised {
-    #[source]
-    error: rustls::Error,
-    advice: &'static str,
-}
-
-/// An error of a handshake, with advice where the library only names what is wrong.
-pub fn with_advice(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let Some(rustls::Error::InvalidCertificate(certificate)) = inner else { return error };
-    let advice = match certificate {
-        CertificateError::UnknownIssuer => "`tls.ca_file` names an authority to trust",
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "it is an authority's own (CA:TRUE): the server needs one that the authority signed"
-        }
-        _ => return error,
-    };
-    let cause = rustls::Error::InvalidCertificate(certificate.clone());
-    io::Error::new(error.kind(), Advised { error: cause, advice })
-}
-
 /// Whether it was TLS that broke a connection: an alert, a certificate, bytes that are no record.
 pub fn broke(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(at) = cause {
-        // What an input error carries stands beside its chain of causes, not in it.
-        let carried = at.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if at.is::<rustls::Error>() || carried.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        cause = at.source();
+    broken_by(error).is_some()
+}
+
+/// What to do about a certificate that was refused, where the library only names what is wrong.
+pub fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let Some(rustls::Error::InvalidCertificate(certificate)) = broken_by(error) else {
+        return None;
+    };
+    match certificate {
+        CertificateError::UnknownIssuer => Some("`tls.ca_file` names an authority to trust"),
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Some(
+            "it is an authority's own (CA:TRUE): the server needs one that the authority signed",
+        ),
+        _ => None,
     }
-    false
+}
+
+fn broken_by<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(broken_by) = error.downcast_ref() {
+        return Some(broken_by);
+    }
+    // What an input error carries stands beside its chain of causes, not in it.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(carried) => broken_by(carried),
+        None => broken_by(error.source()?),
+    }
 }
 
 /// A client configuration for a service, which offers these versions of HTTP (ALPN, RFC 7301).

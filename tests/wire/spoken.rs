@@ -41,7 +41,7 @@ async fn by_load(endpoint: &Endpoint, path: &str) -> Result<Bytes, String> {
     let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
     let authority = resolved.authority();
     let connector = Connector::new(Arc::new(resolved)).map_err(|error| error.to_string())?;
-    let mut connection = connector.connect_shared().await.map_err(|error| error.to_string())?;
+    let mut connection = connector.connect_shared().await.map_err(|error| with_causes(&error))?;
     let request = Request::get(path).header(HOST, authority).body(Full::default());
     match connection.send(request.expect("request")).await {
         Ok(answer) => Ok(answer.into_body().collect().await.expect("body").to_bytes()),
