@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|(body, kind): (&[u8], &str)| shakedown::sandbox::stores::qdrant::fuzzing::form(body, kind));
+fuzz_target!(|form: (&[u8], &str)| shakedown::sandbox::stores::qdrant::fuzzing::form(form.0, form.1));

@@ -3,9 +3,6 @@
 mod connect;
 mod socks;
 
-#[cfg(fuzzing)]
-pub use connect::status_of;
-
 use std::net::IpAddr;
 
 use base64::Engine;
