@@ -45,6 +45,8 @@ pub struct ThreadInterval {
     pub busy_percent: f32,
     /// Its requests in flight.
     pub in_flight: u32,
+    /// How long it measured.
+    pub length: Duration,
 }
 
 /// What is wanted of all threads together.
@@ -106,7 +108,8 @@ pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>) {
     });
     let crew = Crew::new(&parts, &shared, dial);
     let pulse = tokio::task::spawn_local(feel_pulse(Rc::clone(&shared)));
-    let mut generator = Generator { crew, cpu: CpuClock::start(), holding: false, parts, shared };
+    let (cpu, since) = (CpuClock::start(), Instant::now());
+    let mut generator = Generator { crew, cpu, since, holding: false, parts, shared };
     generator.work().await;
     stop(pulse).await;
 }
@@ -143,13 +146,15 @@ struct Generator {
     shared: Rc<ThreadShared>,
     crew: Crew,
     cpu: CpuClock,
+    /// Since when it measures what it has not handed out.
+    since: Instant,
     holding: bool,
 }
 
 impl Generator {
     async fn work(&mut self) {
         let mut ticks = interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
         let shared = Rc::clone(&self.shared);
         self.follow_targets();
@@ -186,7 +191,10 @@ impl Generator {
     async fn acknowledge_hold(&mut self, gate: Gate) {
         self.shared.idle_awaited.set(gate == Gate::Held);
         if gate != Gate::Held {
-            self.holding = false;
+            if std::mem::take(&mut self.holding) {
+                // The time of a pause is nobody's.
+                self.since = Instant::now();
+            }
         } else if !self.holding && self.shared.in_flight.get() == 0 {
             self.holding = true;
             let last = self.measure();
@@ -210,7 +218,9 @@ impl Generator {
     }
 
     fn measure(&mut self) -> ThreadInterval {
+        let now = Instant::now();
         ThreadInterval {
+            length: now - std::mem::replace(&mut self.since, now),
             thread: self.parts.thread,
             measured: self.shared.recorder.borrow_mut().take(&self.parts.common.course.series),
             users: self.crew.users(),

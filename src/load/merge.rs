@@ -1,8 +1,7 @@
 //! Intervals of several threads become one: histograms are added, percentiles never averaged.
 
 use std::collections::BTreeMap;
-
-use tokio::time::Instant;
+use std::time::Duration;
 
 use super::generator::ThreadInterval;
 use crate::run::event::{
@@ -11,7 +10,8 @@ use crate::run::event::{
 
 /// What the threads have reported since the last interval of the phase.
 pub struct Merge {
-    since: Instant,
+    /// How long each thread measured what stands here.
+    lengths: Vec<Duration>,
     series: BTreeMap<SeriesKey, Measurements>,
     /// By position of the scenario.
     iterations: Vec<Iterations>,
@@ -24,18 +24,13 @@ impl Merge {
     /// Nothing has been reported yet.
     pub fn new(threads: usize) -> Self {
         Self {
-            since: Instant::now(),
+            lengths: vec![Duration::ZERO; threads],
             series: BTreeMap::new(),
             iterations: Vec::new(),
             generator: GeneratorHealth::default(),
             users: vec![Vec::new(); threads],
             heard: false,
         }
-    }
-
-    /// Lets the next interval begin now: the time of a pause is nobody's.
-    pub fn restart(&mut self) {
-        self.since = Instant::now();
     }
 
     /// Adds what a thread reports.
@@ -50,6 +45,9 @@ impl Merge {
         if let Some(users) = self.users.get_mut(interval.thread as usize) {
             *users = interval.users;
         }
+        if let Some(length) = self.lengths.get_mut(interval.thread as usize) {
+            *length += interval.length;
+        }
         let scenarios = interval.measured.iterations.len().max(self.iterations.len());
         self.iterations.resize_with(scenarios, Iterations::default);
         for (sum, more) in self.iterations.iter_mut().zip(&interval.measured.iterations) {
@@ -60,13 +58,15 @@ impl Merge {
         }
     }
 
-    /// The interval that ends now; none when no thread has reported.
+    /// What was measured since the last call, in as long as the threads say that they took for it; none
+    /// when no thread has reported.
     pub fn take(&mut self, scenarios: &[&str]) -> Option<IntervalReport> {
         if !std::mem::take(&mut self.heard) {
             return None;
         }
-        let now = Instant::now();
-        let length = now - std::mem::replace(&mut self.since, now);
+        let measured = self.lengths.iter().filter(|length| !length.is_zero()).count() as u32;
+        let length = self.lengths.iter().sum::<Duration>() / measured.max(1);
+        self.lengths.fill(Duration::ZERO);
         let users = scenarios.iter().enumerate().map(|(at, name)| {
             let sum = self.users.iter().filter_map(|users| users.get(at)).sum();
             ((*name).to_owned(), sum)
@@ -89,9 +89,8 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::config::ServiceKind;
@@ -126,6 +125,7 @@ mod tests {
                 users: vec![1],
                 busy_percent: 1.0,
                 in_flight: 0,
+                length: Duration::from_secs(1),
             });
         }
         let mut report = merge.take(&["s"]).expect("a report");
@@ -145,6 +145,29 @@ mod tests {
             let (apart, together) = (reported(&[&one, &two]), reported(&[&union]));
             prop_assert_eq!(apart, together);
         }
+    }
+
+    /// Whoever reports late has measured for longer.
+    #[test]
+    fn an_interval_is_as_long_as_its_threads_measured() {
+        let mut merge = Merge::new(2);
+        let mut length = |threads: &[(u32, u64)]| {
+            for (thread, seconds) in threads {
+                merge.add(ThreadInterval {
+                    thread: *thread,
+                    measured: Recorder::new(2, 1).expect("bounds").take(&keys()),
+                    users: vec![1],
+                    busy_percent: 1.0,
+                    in_flight: 0,
+                    length: Duration::from_secs(*seconds),
+                });
+            }
+            merge.take(&["s"]).map(|report| report.length_us)
+        };
+        assert_eq!(length(&[(0, 1), (1, 1)]), Some(1_000_000));
+        assert_eq!(length(&[]), None);
+        assert_eq!(length(&[(0, 1), (1, 2), (0, 1)]), Some(2_000_000));
+        assert_eq!(length(&[(1, 1)]), Some(1_000_000));
     }
 
     /// Nine fast requests on one thread, one slow one on another: the median is fast, whatever the

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::course::Course;
 use super::exchange::Dial;
@@ -167,9 +167,9 @@ impl<'a> Running<'a> {
     pub async fn finish(mut self) -> PhaseOutcome {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut intervals = interval(INTERVAL);
-        intervals.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        intervals.tick().await;
+        // In the middle between two reports of the threads, so that one that is late is not missed.
+        let mut intervals = interval_at(Instant::now() + INTERVAL * 3 / 2, INTERVAL);
+        intervals.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while self.ended < self.threads {
             tokio::select! {
                 biased;
@@ -263,7 +263,6 @@ impl<'a> Running<'a> {
             }
             ControlChange::Wish(Wish::Work) if self.drop_at.is_none() => {
                 self.clock.release();
-                self.merge.restart();
                 let origin = self.clock.instant_at(Duration::ZERO);
                 // Before the gate opens, so that no arrival of the pause is due.
                 self.targets.send_modify(|targets| targets.origin = origin);
