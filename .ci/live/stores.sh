@@ -156,15 +156,8 @@ plan_neo4j() {
     export SHAKEDOWN_LIVE_TLS_NEO4J="bolt+s://127.0.0.1:$1"
     export SHAKEDOWN_LIVE_NEO4J="bolt://127.0.0.1:$1"
 }
-# Its community edition has no roles, but databases that are read-only.
-have_neo4j_read_only() { have_neo4j; }
-plan_neo4j_read_only() {
-    sed "s#$work/neo4j [0-9]*#$work/neo4j_read_only $1#; s#\$# read-only#" "$work/neo4j.run" >"$work/neo4j_read_only.run"
-    export SHAKEDOWN_LIVE_READ_ONLY_NEO4J="bolt://127.0.0.1:$1"
-}
-
 certificates || { tail -5 "$log"; exit 1; }
-for store in postgres redis minio minio_tls neo4j neo4j_read_only; do
+for store in postgres redis minio minio_tls neo4j; do
     began=$SECONDS
     if ! "have_$store"; then
         skipped+=("$store (it cannot be installed here)")

@@ -1,5 +1,5 @@
 //! Users that may only read, as each server knows them: a role of PostgreSQL, an ACL of Redis, a policy of
-//! MinIO, and of Neo4j, whose roles are not in its community edition, a database that is read-only.
+//! MinIO.
 
 use std::path::Path;
 
@@ -60,11 +60,7 @@ pub async fn may_only_read(kind: StoreKind) {
         StoreKind::Redis => (as_reader(&store, folder.path()), "permission"),
         StoreKind::Minio => (as_reader(&store, folder.path()), "accessdenied"),
         StoreKind::Neo4j => {
-            // A server of its own, which has nothing else in it.
-            let url = std::env::var("SHAKEDOWN_LIVE_READ_ONLY_NEO4J").expect("the script's");
-            let reason = is_refused(kind, Store::at(url)).await;
-            assert!(reason.contains("read-only"), "{reason}");
-            return eprintln!("{kind}: {reason}");
+            return eprintln!("neo4j: not run: its community edition knows no roles");
         }
         StoreKind::Qdrant => {
             return eprintln!("qdrant: not run: its read-only key is set where it is started");
