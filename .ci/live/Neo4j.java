@@ -1,25 +1,15 @@
 import java.nio.file.Path;
-import org.neo4j.configuration.GraphDatabaseSettings;
 import org.neo4j.configuration.connectors.BoltConnector;
 import org.neo4j.configuration.helpers.SocketAddress;
 import org.neo4j.configuration.ssl.SslPolicyConfig;
 import org.neo4j.configuration.ssl.SslPolicyScope;
 import org.neo4j.dbms.api.DatabaseManagementServiceBuilder;
 
-/**
- * Neo4j Community with Bolt on a loopback port: arguments are its folder, its port and certificates, and
- * perhaps that it is read-only.
- */
+/** Neo4j Community with Bolt on a loopback port: arguments are its folder, its port and certificates. */
 public class Neo4j {
     public static void main(String[] args) throws Exception {
         var tls = SslPolicyConfig.forScope(SslPolicyScope.BOLT);
-        boolean readOnly = args.length > 3 && args[3].equals("read-only");
-        if (readOnly) {
-            // One that is not there yet could not be made.
-            new DatabaseManagementServiceBuilder(Path.of(args[0])).build().shutdown();
-        }
         var service = new DatabaseManagementServiceBuilder(Path.of(args[0]))
-            .setConfig(GraphDatabaseSettings.read_only_database_default, readOnly)
             .setConfig(BoltConnector.enabled, true)
             .setConfig(BoltConnector.listen_address, new SocketAddress("127.0.0.1", Integer.parseInt(args[1])))
             .setConfig(BoltConnector.encryption_level, BoltConnector.EncryptionLevel.OPTIONAL)
