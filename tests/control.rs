@@ -41,7 +41,7 @@ const fn is_over(code: Option<i32>) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn snapshot_and_tail_equal_the_full_fold_for_every_client() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let child = place.headless(6, &[]);
     let run = place.run();
     let mut early = connection::connect(&run, "early".into(), false);
@@ -67,7 +67,7 @@ async fn snapshot_and_tail_equal_the_full_fold_for_every_client() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_acknowledged_and_carried_out() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let child = place.headless(600, &[]);
     let run = place.run();
     let mut client = connection::connect(&run, "operator".into(), false);
@@ -112,7 +112,7 @@ async fn commands_are_acknowledged_and_carried_out() {
 
 #[test]
 fn a_client_that_never_reads_and_one_that_talks_rubbish_hold_nobody_up() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let child = place.headless(5, &[]);
     let run = place.run();
     wait_for_intervals(&run, 1);
@@ -164,7 +164,7 @@ async fn an_engine_of_another_version_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_is_told_to_who_asked_and_not_to_everybody() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let child = place.headless(600, &[]);
     let run = place.run();
     let (mut one, mut other) = (RunState::default(), RunState::default());
@@ -183,7 +183,7 @@ async fn a_refusal_is_told_to_who_asked_and_not_to_everybody() {
 #[test]
 fn what_a_run_writes_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let child = place.headless(3, &[]);
     let run = place.run();
     wait_for_intervals(&run, 1);

@@ -213,7 +213,7 @@ fn a_run_is_reported_in_every_format_and_compared() {
 
 #[test]
 fn what_became_worse_since_a_baseline_is_a_failure() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let (code, out, err) = ended(place.headless(4, &[]));
     assert_eq!(code, Some(0), "{out}\n{err}");
     // The same run, ten times as fast: a baseline that no run of the sandbox meets.
@@ -256,7 +256,7 @@ fn what_became_worse_since_a_baseline_is_a_failure() {
 
 #[test]
 fn runs_keep_is_applied_before_a_run() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     for expected in [1, 1] {
         let (code, out, err) = ended(place.headless(3, &["--set", "runs.keep.count=1"]));
         assert!(matches!(code, Some(0 | 3)), "{out}\n{err}");

@@ -8,7 +8,7 @@ use support::{Workplace, ended, engine_pid, report, signal, text, wait_for, wait
 
 #[test]
 fn a_headless_run_measures_cleans_up_and_reports() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let (code, out, err) = ended(place.headless(4, &[]));
     assert_eq!(code, Some(0), "{out}\n{err}");
     assert!(out.contains("pass (without ramping, chaos, security, backup)"), "{out}");
@@ -49,7 +49,7 @@ fn a_headless_run_measures_cleans_up_and_reports() {
 
 #[test]
 fn a_signal_aborts_in_good_order() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let child = place.headless(600, &[]);
     let run = place.run();
     wait_for_intervals(&run, 2);
@@ -68,7 +68,7 @@ fn a_signal_aborts_in_good_order() {
 
 #[test]
 fn a_threshold_that_says_so_stops_the_load_after_its_delay() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let threshold = "workloads.mixed.thresholds={response_time: [{threshold: p(50)<0.001, \
                      abortOnFail: true, delayAbortEval: 3s}]}";
     let (code, out, err) = ended(place.headless(600, &["--set", threshold]));
@@ -86,7 +86,7 @@ fn a_threshold_that_says_so_stops_the_load_after_its_delay() {
 
 #[test]
 fn a_headless_run_whose_owner_is_killed_ends_by_itself() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let mut child = place.headless(600, &[]);
     let run = place.run();
     wait_for_intervals(&run, 1);
@@ -100,7 +100,7 @@ fn a_headless_run_whose_owner_is_killed_ends_by_itself() {
 
 #[test]
 fn an_engine_killed_under_load_leaves_a_run_that_can_be_reported() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let child = place.headless(600, &[]);
     let run = place.run();
     wait_for_intervals(&run, 2);
@@ -130,7 +130,7 @@ fn an_engine_killed_under_load_leaves_a_run_that_can_be_reported() {
 
 #[test]
 fn one_run_at_a_time_per_target_whatever_the_working_directory() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let _practice = practice(&place);
     let started =
         place.output(&["locust", "--headless", "--detach", "--set", "phases.full.mixed=600s"]);
@@ -212,7 +212,7 @@ impl Drop for Practice {
 
 #[test]
 fn what_a_killed_engine_wrote_is_removed_by_recover() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let practice = practice(&place);
     let ingest = "workloads.mixed.scenarios.rag.flows.ingest.weight=500";
     let child = place.headless(600, &["--set", ingest]);
@@ -244,7 +244,7 @@ fn what_a_killed_engine_wrote_is_removed_by_recover() {
 
 #[test]
 fn a_platform_that_fails_stops_the_load_and_fails_the_run() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let practice = practice(&place);
     let answer = practice.ask("POST /sandbox/knobs", r#"{"error_rate":1.0}"#);
     assert!(answer.contains("200 OK"), "{answer}");
@@ -261,7 +261,7 @@ fn a_platform_that_fails_stops_the_load_and_fails_the_run() {
 
 #[test]
 fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let deep = place.path().join("d".repeat(90)).join("e".repeat(60));
     std::fs::create_dir_all(&deep).expect("created");
     let mut command = place.command(&["locust", "--headless", "--set", "phases.full.mixed=2s"]);
@@ -273,7 +273,7 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
 
 #[test]
 fn too_few_samples_and_wrong_usage_are_never_a_pass() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let (code, out) = {
         let output = place.output(&["locust", "--headless", "--set", "phases.full.mixed=1s"]);
         (output.status.code(), text(&output.stdout))
@@ -300,7 +300,7 @@ fn too_few_samples_and_wrong_usage_are_never_a_pass() {
 
 #[test]
 fn a_production_target_has_to_be_armed_by_name() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let more = ["--set", "target.environment=production", "--set", "guards.max_requests=40"];
     let more = [&more[..], &["--set", "guards.max_tokens=100000"]].concat();
     let (code, _, err) = ended(place.headless(5, &more));

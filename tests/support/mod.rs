@@ -5,6 +5,7 @@ pub mod screen;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use shakedown::run::folder::RunFolder;
@@ -12,14 +13,24 @@ use shakedown::run::folder::RunFolder;
 /// Longest wait for anything, on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A load that shares two cores with another one rightly calls its own figures invalid.
+static MEASURING: Mutex<()> = Mutex::new(());
+
 /// A working directory and a state directory for one test.
 pub struct Workplace {
     folder: tempfile::TempDir,
+    _measuring: Option<MutexGuard<'static, ()>>,
 }
 
 impl Workplace {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("temporary folder") }
+        Self { folder: tempfile::tempdir().expect("temporary folder"), _measuring: None }
+    }
+
+    /// As [`Self::new`], for a test of runs whose figures it looks at: one such test at a time.
+    pub fn for_measuring() -> Self {
+        let alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { _measuring: Some(alone), ..Self::new() }
     }
 
     pub fn path(&self) -> &Path {
@@ -64,7 +75,9 @@ impl Workplace {
     pub fn headless(&self, seconds: u64, more: &[&str]) -> Child {
         let length = format!("phases.full.mixed={seconds}s");
         let mut arguments = vec!["locust", "--headless", "--set", &length];
-        // So many samples that a few seconds can prove something.
+        // So many samples that a few seconds can prove something, so few users that a debug build on
+        // a small machine is not kept busy by them.
+        arguments.extend(["--set", "workloads.mixed.users=20"]);
         arguments.extend(["--set", "workloads.mixed.think_time.min=50ms"]);
         arguments.extend(["--set", "workloads.mixed.think_time.max=200ms", "--seed", "7"]);
         arguments.extend(["--set", "criteria.availability_percent=98"]);

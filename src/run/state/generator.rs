@@ -92,16 +92,16 @@ impl LoadState {
 fn too_late(start: &Histogram, wait: &Histogram, response: &Histogram) -> Option<String> {
     let measured = response.quantile(0.99)?;
     let limit = LATE.max(measured / 10);
-    let words = |what: &str, histogram: &Histogram| {
-        let late = histogram.quantile(0.99).unwrap_or_default();
+    if let Some(late) = start.quantile(0.99).filter(|late| *late > limit) {
         let (late, measured) = (late.as_millis(), measured.as_millis());
-        Some(format!("{what} (P99 {late} ms of {measured} ms measured)"))
-    };
-    if start.quantile(0.99).is_some_and(|late| late > limit) {
-        return words("the generator was late", start);
+        return Some(format!("the generator was late (P99 {late} ms of {measured} ms measured)"));
     }
-    if wait.at_or_above(limit) * 100 > response.count() {
-        return words("answers waited for the generator", wait);
+    let (waited, all) = (wait.at_or_above(limit), response.count());
+    if waited * 100 > all {
+        let limit = limit.as_millis();
+        return Some(format!(
+            "{waited} of {all} answers may have waited {limit} ms for the generator"
+        ));
     }
     None
 }
