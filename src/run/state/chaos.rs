@@ -28,6 +28,9 @@ pub struct ChaosState {
     pub disturbed: Vec<String>,
     /// The score, once the phase is over.
     pub score: Option<ChaosScore>,
+    /// The longest that undoing a fault took so far, microseconds; none before the first.
+    #[serde(default)]
+    pub longest_heal_us: Option<u64>,
 }
 
 /// An experiment that is under way.
@@ -101,6 +104,9 @@ impl ChaosState {
             }
             ChaosEvent::Scored(score) => self.score = Some(score.clone()),
             other => {
+                if let ChaosEvent::Healed { took_us, .. } = other {
+                    self.longest_heal_us = self.longest_heal_us.max(Some(*took_us));
+                }
                 if let Some(current) = &mut self.current {
                     current.apply(at_us, other);
                 }

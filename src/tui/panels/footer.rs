@@ -120,7 +120,11 @@ fn consequence(app: &App) -> String {
         return "nothing runs; the report is written at once".into();
     };
     if let Some(fault) = app.state.active_fault() {
-        return format!("heals first (some seconds): {}", fault.undo);
+        let longest = phase.chaos.as_ref().and_then(|chaos| chaos.longest_heal_us);
+        let time = longest.map_or("no fault of this run was healed before".into(), |took_us| {
+            format!("the longest so far took {:.1} s", took_us as f64 / 1e6)
+        });
+        return format!("heals first ({time}): {}", fault.undo);
     }
     let writes = phase.load.as_ref().is_some_and(|load| load.write_block.is_some());
     match (phase.kind, writes) {

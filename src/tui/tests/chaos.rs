@@ -109,13 +109,32 @@ async fn healing_says_for_how_long_and_an_abort_that_it_takes_its_time() {
     let (mut app, _peer) = app_with(story.state.clone(), false);
     press(&mut app, KeyEvent::new(KeyCode::Char('A'), KeyModifiers::NONE));
     let asked = screen(&app, 120, 40);
-    assert!(asked.contains("heals first (some seconds): remove table shakedown_1"), "{asked}");
+    assert!(asked.contains("heals first (no fault of this run was healed before): "), "{asked}");
+    assert!(asked.contains("remove table shakedown_1"), "{asked}");
     let healing = ChaosEvent::Healing { reason: "an operator asked for it".into() };
     story.tell(Some(PhaseKind::Chaos), EventBody::Chaos(healing));
     let (app, _peer) = app_with(story.state, false);
     tokio::time::advance(Duration::from_secs(2)).await;
     let drawn = screen(&app, 120, 40);
     assert!(drawn.contains("healing for 2 s (an operator asked for it): cut the"), "{drawn}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_says_how_long_healing_took_before() {
+    let mut story = Story::new().running(3).chaos();
+    let healed = ChaosEvent::Healed { took_us: 1_240_000, residue: Vec::new() };
+    story.tell(Some(PhaseKind::Chaos), EventBody::Chaos(healed));
+    let again = ChaosEvent::Injecting {
+        fault: "kill chat".into(),
+        undo: "start what stays down".into(),
+        lasts_us: 0,
+    };
+    story.tell(Some(PhaseKind::Chaos), EventBody::Chaos(again));
+    let (mut app, _peer) = app_with(story.state, false);
+    press(&mut app, KeyEvent::new(KeyCode::Char('A'), KeyModifiers::NONE));
+    let asked = screen(&app, 120, 40);
+    let words = "heals first (the longest so far took 1.2 s): start what stays down";
+    assert!(asked.contains(words), "{asked}");
 }
 
 fn killed() -> ExperimentResult {
