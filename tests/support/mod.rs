@@ -24,13 +24,16 @@ pub struct Workplace {
 
 impl Workplace {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("temporary folder"), _measuring: None }
+        Self::made(None)
     }
 
     /// As [`Self::new`], for a test of runs whose figures it looks at: one such test at a time.
     pub fn for_measuring() -> Self {
-        let alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { _measuring: Some(alone), ..Self::new() }
+        Self::made(Some(MEASURING.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn made(_measuring: Option<MutexGuard<'static, ()>>) -> Self {
+        Self { folder: tempfile::tempdir().expect("temporary folder"), _measuring }
     }
 
     pub fn path(&self) -> &Path {
