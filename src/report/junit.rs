@@ -22,22 +22,25 @@ fn write_suites(xml: &mut String, suites: &[Suite]) -> std::fmt::Result {
     writeln!(xml, "</testsuites>")
 }
 
-/// Counts and time of cases, as attributes.
+fn count<'a>(cases: impl Iterator<Item = &'a Case>, status: CaseStatus) -> usize {
+    cases.filter(|case| case.status() == status).count()
+}
+
+/// Counts and time of cases, as the attributes that suites have and a set of suites has too.
 fn totals<'a>(cases: impl Iterator<Item = &'a Case> + Clone) -> String {
-    let count = |status| cases.clone().filter(|case| case.status() == status).count();
     format!(
-        "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3}\"",
+        "tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{:.3}\"",
         cases.clone().count(),
-        count(CaseStatus::Failed),
-        count(CaseStatus::Broken),
-        count(CaseStatus::Skipped),
+        count(cases.clone(), CaseStatus::Failed),
+        count(cases.clone(), CaseStatus::Broken),
         cases.map(|case| case.seconds).sum::<f64>()
     )
 }
 
 fn write_suite(xml: &mut String, suite: &Suite) -> std::fmt::Result {
     let (name, totals) = (escape(&suite.name), totals(suite.cases.iter()));
-    writeln!(xml, "  <testsuite name=\"{name}\" {totals}>")?;
+    let skipped = count(suite.cases.iter(), CaseStatus::Skipped);
+    writeln!(xml, "  <testsuite name=\"{name}\" {totals} skipped=\"{skipped}\">")?;
     for case in &suite.cases {
         writeln!(
             xml,
