@@ -5,7 +5,7 @@ pub mod screen;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use shakedown::run::folder::RunFolder;
@@ -13,13 +13,32 @@ use shakedown::run::folder::RunFolder;
 /// Longest wait for anything, on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A load that shares two cores with another one rightly calls its own figures invalid.
-static MEASURING: Mutex<()> = Mutex::new(());
+/// Whether a test measures: a load that shares two cores with another one rightly calls its own
+/// figures invalid.
+static MEASURING: AtomicBool = AtomicBool::new(false);
+
+/// The right to measure, until it is dropped; on whatever thread that is.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        while MEASURING.swap(true, Ordering::AcqRel) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        MEASURING.store(false, Ordering::Release);
+    }
+}
 
 /// A working directory and a state directory for one test.
 pub struct Workplace {
     folder: tempfile::TempDir,
-    _measuring: Option<MutexGuard<'static, ()>>,
+    _measuring: Option<Turn>,
 }
 
 impl Workplace {
@@ -29,10 +48,10 @@ impl Workplace {
 
     /// As [`Self::new`], for a test of runs whose figures it looks at: one such test at a time.
     pub fn for_measuring() -> Self {
-        Self::made(Some(MEASURING.lock().unwrap_or_else(PoisonError::into_inner)))
+        Self::made(Some(Turn::wait()))
     }
 
-    fn made(_measuring: Option<MutexGuard<'static, ()>>) -> Self {
+    fn made(_measuring: Option<Turn>) -> Self {
         Self { folder: tempfile::tempdir().expect("temporary folder"), _measuring }
     }
 
