@@ -99,18 +99,13 @@ fn outcomes(xml: &str) -> std::collections::BTreeMap<(String, String), String> {
     };
     let root = elements(xml, "testsuites").remove(0);
     let with = |outcome: &str| found.values().filter(|one| *one == outcome).count();
-    for (key, counted) in [
-        ("tests", found.len()),
-        ("failures", with("failure")),
-        ("errors", with("error")),
-        ("skipped", with("skipped")),
-    ] {
-        assert_eq!(
-            (sum(key), root[key].as_str()),
-            (counted, counted.to_string().as_str()),
-            "{key}"
-        );
+    for (key, counted) in
+        [("tests", found.len()), ("failures", with("failure")), ("errors", with("error"))]
+    {
+        let whole = root[key].as_str();
+        assert_eq!((sum(key), whole), (counted, counted.to_string().as_str()), "{key}");
     }
+    assert_eq!(sum("skipped"), with("skipped"));
     found
 }
 
@@ -166,7 +161,8 @@ fn every_verdict_has_its_word_in_junit_and_ctrf_whatever_its_names_are() {
 
 #[test]
 fn a_run_is_reported_in_every_format_and_compared() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
+    Workplace::patient_objectives(place.path());
     let summary = place.path().join("summary.md");
     let outputs = place.path().join("outputs");
     let mut first = place.command(&[

@@ -264,6 +264,7 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
     let place = Workplace::for_measuring();
     let deep = place.path().join("d".repeat(90)).join("e".repeat(60));
     std::fs::create_dir_all(&deep).expect("created");
+    Workplace::patient_objectives(&deep);
     let mut command = place.command(&["locust", "--headless", "--set", "phases.full.mixed=2s"]);
     let output = command.current_dir(&deep).output().expect("program runs");
     // Two seconds prove nothing; that they were measured is what is asked here.
@@ -274,6 +275,7 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
 #[test]
 fn too_few_samples_and_wrong_usage_are_never_a_pass() {
     let place = Workplace::for_measuring();
+    Workplace::patient_objectives(place.path());
     let (code, out) = {
         let output = place.output(&["locust", "--headless", "--set", "phases.full.mixed=1s"]);
         (output.status.code(), text(&output.stdout))

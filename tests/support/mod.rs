@@ -93,6 +93,18 @@ impl Workplace {
         self.command(arguments).output().expect("program runs")
     }
 
+    /// The shipped objectives for runs that start in a folder and are about the program: how fast a debug
+    /// build's Redis is beside other tests is not.
+    pub fn patient_objectives(folder: &Path) {
+        let shipped = shakedown::config::SHIPPED_SLOS;
+        let patient = shipped.replace(
+            "store: redis, quantile: 0.99, below: 10ms",
+            "store: redis, quantile: 0.99, below: 1s",
+        );
+        assert_ne!(patient, shipped);
+        std::fs::write(folder.join("slo_definitions.yaml"), patient).expect("written");
+    }
+
     /// A headless run of mixed load on the embedded sandbox, of so many seconds.
     pub fn headless(&self, seconds: u64, more: &[&str]) -> Child {
         let length = format!("phases.full.mixed={seconds}s");
@@ -105,14 +117,7 @@ impl Workplace {
         arguments.extend(["--set", "criteria.availability_percent=98"]);
         arguments.extend(["--set", "criteria.error_rate_percent=2"]);
         arguments.extend(more);
-        // These runs are about the program: how fast a debug build's Redis is beside other tests is not.
-        let shipped = shakedown::config::SHIPPED_SLOS;
-        let patient = shipped.replace(
-            "store: redis, quantile: 0.99, below: 10ms",
-            "store: redis, quantile: 0.99, below: 1s",
-        );
-        assert_ne!(patient, shipped);
-        std::fs::write(self.path().join("slo_definitions.yaml"), patient).expect("written");
+        Self::patient_objectives(self.path());
         let mut command = self.command(&arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("program runs")
     }
