@@ -212,7 +212,7 @@ fn a_run_is_reported_in_every_format_and_compared() {
 #[test]
 fn what_became_worse_since_a_baseline_is_a_failure() {
     let place = Workplace::for_measuring();
-    let (code, out, err) = ended(place.headless(4, &[]));
+    let (code, out, err) = place.measured(4, &[]);
     assert_eq!(code, Some(0), "{out}\n{err}");
     // The same run, ten times as fast: a baseline that no run of the sandbox meets.
     let file = place.path().join("production_validation_report.json");
@@ -234,7 +234,7 @@ fn what_became_worse_since_a_baseline_is_a_failure() {
     let p50 = rows.iter().find(|row| row["figure"] == "mixed chat P50").expect("row");
     assert_eq!(p50["change"], "worse", "{p50}");
 
-    let (code, out, err) = ended(place.headless(4, &["--baseline", baseline]));
+    let (code, out, err) = place.measured(4, &["--baseline", baseline]);
     assert_eq!(code, Some(1), "{out}\n{err}");
     assert!(out.contains("WORSE"), "{out}");
 

@@ -9,7 +9,7 @@ use support::{Workplace, ended, engine_pid, report, signal, text, wait_for, wait
 #[test]
 fn a_headless_run_measures_cleans_up_and_reports() {
     let place = Workplace::for_measuring();
-    let (code, out, err) = ended(place.headless(4, &[]));
+    let (code, out, err) = place.measured(4, &[]);
     assert_eq!(code, Some(0), "{out}\n{err}");
     assert!(out.contains("pass (without ramping, chaos, security, backup)"), "{out}");
     place.wait_until_nothing_runs();
@@ -71,7 +71,7 @@ fn a_threshold_that_says_so_stops_the_load_after_its_delay() {
     let place = Workplace::for_measuring();
     let threshold = "workloads.mixed.thresholds={response_time: [{threshold: p(50)<0.001, \
                      abortOnFail: true, delayAbortEval: 3s}]}";
-    let (code, out, err) = ended(place.headless(600, &["--set", threshold]));
+    let (code, out, err) = place.measured(600, &["--set", threshold]);
     assert_eq!(code, Some(1), "{out}\n{err}");
     let report = report(&place.run());
     let phase = &report["phases"][0];
@@ -248,7 +248,7 @@ fn a_platform_that_fails_stops_the_load_and_fails_the_run() {
     let practice = practice(&place);
     let answer = practice.ask("POST /sandbox/knobs", r#"{"error_rate":1.0}"#);
     assert!(answer.contains("200 OK"), "{answer}");
-    let (code, out, err) = ended(place.headless(600, &["--set", "guards.error_window=3s"]));
+    let (code, out, err) = place.measured(600, &["--set", "guards.error_window=3s"]);
     assert_eq!(code, Some(1), "{out}\n{err}");
     let report = report(&place.run());
     let load = &report["phases"][0]["load"];
@@ -305,11 +305,11 @@ fn a_production_target_has_to_be_armed_by_name() {
     let place = Workplace::for_measuring();
     let more = ["--set", "target.environment=production", "--set", "guards.max_requests=40"];
     let more = [&more[..], &["--set", "guards.max_tokens=100000"]].concat();
-    let (code, _, err) = ended(place.headless(5, &more));
+    let (code, _, err) = place.measured(5, &more);
     assert_eq!(code, Some(2));
     assert!(err.contains("--arm sandbox"), "{err}");
     let armed = [&more[..], &["--arm", "sandbox"]].concat();
-    let (code, out, err) = ended(place.headless(5, &armed));
+    let (code, out, err) = place.measured(5, &armed);
     assert_eq!(code, Some(3), "{out}\n{err}");
     let report = report(&place.run());
     let n = report["phases"][0]["load"]["services"]["all"]["n"].as_u64();

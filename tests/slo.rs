@@ -14,7 +14,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use shakedown::config::SHIPPED_SLOS;
-use support::{Workplace, ended, report};
+use support::{Workplace, report};
 
 /// A short mixed load with these definitions: exit code, report, and the HTML report.
 fn run(
@@ -25,12 +25,13 @@ fn run(
 ) -> (Option<i32>, Value, String) {
     let file = place.path().join("slo.yaml");
     std::fs::write(&file, definitions).expect("written");
-    let mut command = place.command(&["run", "--headless", "--seed", "7"]);
-    command.args(["--set", &format!("slo_definitions={}", file.display())]);
-    command.args(["--set", &format!("phases.full.mixed={seconds}s")]);
-    command.args(["--set", "workloads.mixed.graceful_stop=1s"]).args(more);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
-    let (code, out, err) = ended(child);
+    let (code, out, err) = place.unspoilt(|| {
+        let mut command = place.command(&["run", "--headless", "--seed", "7"]);
+        command.args(["--set", &format!("slo_definitions={}", file.display())]);
+        command.args(["--set", &format!("phases.full.mixed={seconds}s")]);
+        command.args(["--set", "workloads.mixed.graceful_stop=1s"]).args(more);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs")
+    });
     assert_ne!(code, Some(2), "{out}\n{err}");
     let run = place.run();
     let html = std::fs::read_to_string(run.path().join("report.html")).expect("a report");
@@ -49,7 +50,7 @@ fn objective<'a>(report: &'a Value, id: &str) -> &'a Value {
 
 #[test]
 fn a_broken_threshold_ends_the_load_and_what_comes_after_it() {
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     // Nothing answers within a millisecond; the window has to be full first.
     let armed = "abort_when_broken: [\"p(99)[3s, n>=20]<1ms\"], id: chat_p99,";
     let definitions = SHIPPED_SLOS.replacen("id: chat_p99,", armed, 1);
@@ -117,7 +118,7 @@ async fn thirty_days_by_prometheus_decide_what_a_run_cannot() {
     let router = Router::new().route("/api/v1/query", post(answer)).with_state(server.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
 
-    let place = Workplace::new();
+    let place = Workplace::for_measuring();
     let token = place.path().join("token");
     std::fs::write(&token, "let-me-ask\n").expect("written");
     let source = format!(
