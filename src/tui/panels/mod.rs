@@ -13,6 +13,7 @@ mod attention;
 mod backup;
 mod chaos;
 mod explain;
+mod explain_load;
 mod explain_objective;
 mod footer;
 mod header;

@@ -3,6 +3,7 @@
 mod backup;
 mod chaos;
 mod ends;
+mod load;
 mod narrow;
 mod security;
 

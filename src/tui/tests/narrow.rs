@@ -20,7 +20,7 @@ async fn reasons_stand_below_verdicts_and_figures_in_rows_of_their_own() {
     assert!(screen(&app, 80, 16).contains("inconclusive"), "figures come before reasons");
     app.panel = Panel::Load;
     let load = screen(&app, 80, 24);
-    assert!(!load.contains('…') && load.contains("lost 0"), "{load}");
+    assert!(!load.contains('…') && load.contains("busiest thread 3 %"), "{load}");
     app.panel = Panel::Help;
     let help = screen(&app, 80, 24);
     assert!(!help.contains('…') && help.contains("page 1 of"), "{help}");

@@ -22,6 +22,9 @@ use crate::tui::view::Figures;
 /// A history in fewer rows says nothing.
 const HISTORY_ROWS: u16 = 8;
 
+/// A part in fewer rows says nothing: a heading, a row, and how many more there are.
+const LEAST_ROWS: usize = 3;
+
 /// What the keys do here.
 const KEYS: &str = " (v: next service, b: other phase, e: explains)";
 
@@ -50,9 +53,9 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         streams::block(app, area.width),
         steps::block(app, area.width),
     ];
-    for part in parts {
+    for part in shared_out(parts, usize::from(area.height), app) {
         let (top, below) = split_top(rest, part.len() as u16);
-        lines(frame, top, app, marked(part, top.height, app));
+        lines(frame, top, app, part);
         rest = below;
     }
     if let Some(service) = app.selected_service()
@@ -62,16 +65,58 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
 }
 
-/// A part that does not fit says how many rows of it are missing.
-fn marked<'a>(mut part: Vec<Line<'a>>, height: u16, app: &App) -> Vec<Line<'a>> {
-    let room = usize::from(height);
-    if part.len() > room && room > 1 {
-        let missing = part.len() - (room - 1);
-        part.truncate(room - 1);
-        let text = format!(" {} {missing} more rows need a taller terminal", app.glyphs.more());
-        part.push(Line::styled(text, app.theme.dim));
+/// The parts as far as there is room for them: each has its heading, a row and how many more there are,
+/// or is not there at all; what is left goes to the first ones first.
+fn shared_out<'a, const N: usize>(
+    parts: [Vec<Line<'a>>; N],
+    room: usize,
+    app: &App,
+) -> Vec<Vec<Line<'a>>> {
+    let wanted = parts.each_ref().map(Vec::len);
+    let mut shares = self::shares(wanted, room);
+    if shares.iter().zip(wanted).any(|(share, rows)| *share == 0 && rows > 0) {
+        // What is left out altogether is told in a row of its own.
+        shares = self::shares(wanted, room.saturating_sub(1));
     }
-    part
+    let mut left_out = 0;
+    let mut shown = Vec::with_capacity(N + 1);
+    for (mut part, share) in parts.into_iter().zip(shares) {
+        if share == 0 {
+            left_out += part.len();
+        } else if share < part.len() {
+            let missing = part.len() - (share - 1);
+            part.truncate(share - 1);
+            part.push(missing_rows(missing, app));
+            shown.push(part);
+        } else {
+            shown.push(part);
+        }
+    }
+    if left_out > 0 {
+        shown.push(vec![missing_rows(left_out, app)]);
+    }
+    shown
+}
+
+/// Rows of each part.
+fn shares<const N: usize>(wanted: [usize; N], room: usize) -> [usize; N] {
+    let mut left = room;
+    let mut shares = wanted.map(|rows| {
+        let least = Some(rows.min(LEAST_ROWS)).filter(|least| *least <= left).unwrap_or(0);
+        left -= least;
+        least
+    });
+    for (share, rows) in shares.iter_mut().zip(wanted).filter(|(share, _)| **share > 0) {
+        let more = (rows - *share).min(left);
+        *share += more;
+        left -= more;
+    }
+    shares
+}
+
+fn missing_rows<'a>(rows: usize, app: &App) -> Line<'a> {
+    let text = format!(" {} {rows} more rows need a taller terminal", app.glyphs.more());
+    Line::styled(text, app.theme.dim)
 }
 
 fn selected<'a>(app: &App, title: &str, width: u16) -> Vec<Line<'a>> {
@@ -156,7 +201,6 @@ fn generator<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
             above(load.lateness.quantile(0.99), floor)
         ),
         format!("busiest thread {:.0} %", load.generator.busiest_thread_percent),
-        format!("lost {}", load.dropped),
     ]);
     let mut rows = flowed(&figures, usize::from(width).saturating_sub(12)).into_iter();
     let first = rows.next().unwrap_or_default().split_off(word.len());
