@@ -1,7 +1,7 @@
 //! Bad configurations get a message that says where and what, and nothing makes the loader panic.
 
 use proptest::prelude::*;
-use shakedown::config::{Config, LoadOptions, parse};
+use shakedown::config::{Config, LoadOptions, PhaseKind, check_feeders, parse};
 
 fn sandbox_yaml() -> String {
     let endpoints = shakedown::sandbox::Endpoints::placeholder();
@@ -78,6 +78,89 @@ fn contradictions_are_listed_together_with_their_lines() {
     ] {
         assert!(message.contains(part), "{part} is missing in:\n{message}");
     }
+}
+
+/// A workload of one flow with this feeder and this path.
+fn feeding(feeder: &str, path: &str) -> String {
+    format!(
+        "target: {{ name: x, environment: staging }}
+workloads:
+  mixed:
+    think_time: {{ min: 0s, max: 0s }}
+    feeders:
+      people: {{ {feeder} }}
+    scenarios:
+      - name: shop
+        service: rag
+        executor: constant-vus
+        vus: 1
+        flows:
+          - name: buy
+            steps:
+              - request: {{ path: \"{path}\" }}
+          - name: look
+            steps: [{{ health: {{}} }}]
+"
+    )
+}
+
+fn feeders(text: &str) -> Result<(), String> {
+    let loaded = parse("shakedown.yaml", text, &LoadOptions::default()).expect("well-formed");
+    check_feeders(&loaded, &PhaseKind::ALL).map_err(|error| error.to_string())
+}
+
+#[test]
+fn feeders_that_are_not_there_and_columns_that_nobody_fills_are_named_with_their_lines() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("people.csv");
+    std::fs::write(&file, "id,name\n7,me\n").expect("written");
+    let csv = format!("csv: \"{}\"", file.display());
+    assert_eq!(feeders(&feeding(&csv, "/{people.id}/{+people.name}/{first}/{a b.c}")), Ok(()));
+    let gone = format!("jsonl: {}/gone.jsonl", folder.path().display());
+    for (feeder, path, parts) in [
+        (
+            &gone,
+            "/{people.id}",
+            [
+                "yaml:6:24: workloads.mixed.feeders.people.jsonl",
+                "No such file",
+                "working directory",
+            ],
+        ),
+        (&csv, "/{people.nme}", ["yaml:15:34", "no column `nme`", "its columns are id, name"]),
+        (&csv, "/{+people.nme}", ["yaml:15:34", "`{people.nme}`", "hint: "]),
+        (&csv, "/{poeple.id}", ["yaml:15:34", "no feeder `poeple`", "its feeders are people"]),
+    ] {
+        let message = feeders(&feeding(feeder, path)).expect_err("accepted");
+        for part in parts {
+            assert!(message.contains(part), "{part} is missing in:\n{message}");
+        }
+    }
+    let only_chaos = parse("x", &feeding(&gone, "/"), &LoadOptions::default()).expect("valid");
+    assert!(check_feeders(&only_chaos, &[PhaseKind::Chaos]).is_ok(), "a phase that is not run");
+}
+
+#[test]
+fn what_k6_would_execute_is_a_flow_or_refused() {
+    let with = |function: &str| {
+        let workload = feeding("rows: [{ id: 1 }]", "/");
+        let options = format!("    options: {{ scenarios: {{ shop: {{ exec: {function} }} }} }}\n");
+        parse("shakedown.yaml", &(workload + &options), &LoadOptions::default())
+    };
+    let flows = |function: &str| -> Vec<String> {
+        let config = with(function).expect("valid").config;
+        let flows = &config.workloads.mixed.as_ref().expect("there").scenarios[0].flows;
+        flows.iter().map(|flow| flow.name.clone()).collect()
+    };
+    assert_eq!(flows("look"), ["look"]);
+    for all in ["default", "shop", "null"] {
+        assert_eq!(flows(all), ["buy", "look"], "{all}");
+    }
+    let message = with("searchDocs").expect_err("accepted").to_string();
+    for part in ["yaml:18:43", "`searchDocs`", "one of its flows (buy, look)"] {
+        assert!(message.contains(part), "{part} is missing in:\n{message}");
+    }
+    assert!(with("7").is_err(), "a number is no name");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_folded};
 use super::runtime;
 use super::tools::TOOLS;
-use crate::config::{self, Config, Loaded, LoadedSlos, ServiceKind, StoreKind};
+use crate::config::{self, Config, Loaded, LoadedSlos, PhaseKind, ServiceKind, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
 use crate::sandbox;
@@ -41,6 +41,7 @@ pub fn run(args: &ConfigArgs, check: &CheckArgs) -> Result<Exit, CliError> {
         check_tools();
         return Ok(Exit::Pass);
     };
+    config::check_feeders(&loaded, &PhaseKind::ALL).map_err(CliError::usage)?;
     say(format_args!("configuration  ok       {}", loaded.source));
     print_origins(&loaded, check.origins);
     if !check.origins {

@@ -12,8 +12,8 @@ use super::order::{EngineOrder, start_engine};
 use super::session::{self, AtLogout};
 use super::{ConfigArgs, DisplayArgs, compare, has_terminal, retention, runtime};
 use crate::config::{
-    self, BackupWay, Config, Environment, InconclusiveExit, LoadedSlos, OnDetach, PhaseKind,
-    SloDefinitions,
+    self, BackupWay, Config, Environment, InconclusiveExit, Loaded, LoadedSlos, OnDetach,
+    PhaseKind, SloDefinitions,
 };
 use crate::run::connection::was_refused;
 use crate::run::folder::RunFolder;
@@ -158,7 +158,8 @@ fn order(
     autostart: bool,
 ) -> Result<EngineOrder, CliError> {
     let demo = *scope == Scope::Demo;
-    let (mut config, config_source, sandbox) = resolve_config(args, demo)?;
+    let (loaded, sandbox) = resolve(args, demo)?;
+    let mut config = loaded.config.clone();
     if let Some(word) = options.inconclusive {
         config.criteria.inconclusive = match word {
             InconclusiveWord::Pass => InconclusiveExit::Pass,
@@ -178,10 +179,13 @@ fn order(
     if plan.phases.iter().all(|phase| phase.skip || phase.kind == PhaseKind::Slo) {
         return Err(CliError::usage("every phase is left out: there is nothing to run"));
     }
+    let wanted = plan.phases.iter().filter(|phase| !phase.skip);
+    let wanted: Vec<PhaseKind> = wanted.map(|phase| phase.kind).collect();
+    config::check_feeders(&loaded, &wanted).map_err(CliError::usage)?;
     Ok(EngineOrder {
         on_detach: on_detach(&config, options),
         config,
-        config_source,
+        config_source: loaded.source,
         promises,
         plan,
         seed: options.seed(),
@@ -211,18 +215,25 @@ pub fn resolve_config(
     args: &ConfigArgs,
     sandbox_only: bool,
 ) -> Result<(Config, String, bool), CliError> {
+    let (loaded, sandbox) = resolve(args, sandbox_only)?;
+    Ok((loaded.config, loaded.source, sandbox))
+}
+
+/// As [`resolve_config`], with the places of its values.
+fn resolve(args: &ConfigArgs, sandbox_only: bool) -> Result<(Loaded, bool), CliError> {
     if sandbox_only && args.config.is_some() {
         return Err(CliError::usage("the demo runs on the embedded sandbox: leave --config out"));
     }
     let options = args.load_options();
     if !sandbox_only && let Some(loaded) = config::load(&options).map_err(CliError::usage)? {
-        return Ok((loaded.config, loaded.source, false));
+        return Ok((loaded, false));
     }
     let nowhere = sandbox::Endpoints::placeholder();
     let base =
         if sandbox_only { sandbox::demo_config(&nowhere) } else { sandbox::config(&nowhere) };
-    let loaded = config::apply_overrides(base, &options).map_err(CliError::usage)?;
-    Ok((loaded.config, "embedded sandbox".into(), true))
+    let mut loaded = config::apply_overrides(base, &options).map_err(CliError::usage)?;
+    loaded.source = "embedded sandbox".into();
+    Ok((loaded, true))
 }
 
 fn arm(config: &Config, option: &str, name: Option<&str>) -> Result<bool, CliError> {

@@ -55,7 +55,12 @@ fn scenarios(workload: &mut Workload, value: &Value, path: &str, wrong: &mut Vec
             wrong.push((path, why));
             continue;
         };
-        if let Err(why) = put(scenario, fields.as_object().cloned().unwrap_or_default()) {
+        let mut fields = fields.as_object().cloned().unwrap_or_default();
+        let function = fields.remove("exec").filter(|function| !function.is_null());
+        if let Some(why) = function.and_then(|function| execute(scenario, &function).err()) {
+            wrong.push((format!("{path}.exec"), why));
+        }
+        if let Err(why) = put(scenario, fields) {
             wrong.push((path, why));
         }
     }
@@ -104,12 +109,30 @@ fn short_form(
     }
 }
 
+/// The function of the script that k6 runs in a scenario. Here flows say what is done: all of them, or
+/// the one that has the function's name.
+fn execute(scenario: &mut Scenario, function: &Value) -> Result<(), String> {
+    let function = function.as_str().ok_or("expected the name of a flow")?;
+    if function == "default" || function == scenario.name {
+        return Ok(());
+    }
+    let flows: Vec<&str> = scenario.flows.iter().map(|flow| flow.name.as_str()).collect();
+    if !flows.contains(&function) {
+        return Err(format!(
+            "no flow of `{}` is called `{function}`, and no script is run: expected one of its flows \
+             ({}), or no `exec` for all of them",
+            scenario.name,
+            flows.join(", ")
+        ));
+    }
+    scenario.flows.retain(|flow| flow.name == function);
+    Ok(())
+}
+
 fn put(scenario: &mut Scenario, fields: Map<String, Value>) -> Result<(), String> {
     let mut whole = serde_json::to_value(&*scenario).map_err(|error| error.to_string())?;
     for (key, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
         match (key.as_str(), &value) {
-            // Which function runs is k6's affair; here the flows say what is done.
-            ("exec", _) => {}
             ("env", Value::Object(map)) if map.is_empty() => {}
             ("env", _) => return Err("`env` is not carried out: use feeders".into()),
             _ => whole[key] = value,

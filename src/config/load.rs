@@ -62,6 +62,17 @@ pub struct Loaded {
     pub source: String,
     /// Where each value came from that is not a default, by path.
     pub origins: BTreeMap<String, String>,
+    /// The text that it was read from, with the places of its values; none for a built-in one.
+    document: Option<(String, Positions)>,
+}
+
+impl Loaded {
+    /// What is wrong with a value, where it stands.
+    pub(super) fn problem(&self, path: &str, message: &str, hint: Option<String>) -> Problem {
+        let source = self.document.as_ref();
+        let source = source.map(|(text, positions)| Source { name: &self.source, text, positions });
+        Problem { hint, ..locate(path, message, &self.origins, source.as_ref()) }
+    }
 }
 
 /// Reads a configuration. None: there is no file, and none was named.
@@ -131,7 +142,8 @@ pub fn parse(name: &str, text: &str, options: &LoadOptions) -> Result<Loaded, Co
         .map(|(path, place)| (path.to_owned(), format!("{name}:{}", place.line)))
         .collect();
     let config = finish(config, options, &mut origins, Some(&source))?;
-    Ok(Loaded { config, source: name.to_owned(), origins })
+    let document = Some((text.to_owned(), positions));
+    Ok(Loaded { config, source: name.to_owned(), origins, document })
 }
 
 /// Puts the values of environment and command line on top of a configuration that came from elsewhere.
@@ -141,7 +153,7 @@ pub fn parse(name: &str, text: &str, options: &LoadOptions) -> Result<Loaded, Co
 pub fn apply_overrides(config: Config, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     let mut origins = BTreeMap::new();
     let config = finish(config, options, &mut origins, None)?;
-    Ok(Loaded { config, source: "built-in".into(), origins })
+    Ok(Loaded { config, source: "built-in".into(), origins, document: None })
 }
 
 /// Reads any of our YAML documents, with the places of its values; `name` stands in messages.

@@ -5,6 +5,7 @@ mod chaos;
 mod compliance;
 mod executor;
 mod feeder;
+mod feeds;
 mod k6_options;
 mod limit;
 mod load;
@@ -12,6 +13,7 @@ pub mod metric;
 mod monitoring;
 mod notify;
 mod overrides;
+mod placeholder;
 mod plan;
 mod position;
 mod problem;
@@ -44,7 +46,8 @@ pub use chaos::{
 };
 pub use compliance::{ComplianceRules, Control, Evidence, RecoveryRules, Required};
 pub use executor::{Arrivals, ExecutorKind, Stage};
-pub use feeder::{Feeder, FeederOrder};
+pub use feeder::{Feeder, FeederOrder, FeederRows};
+pub use feeds::check_feeders;
 pub use limit::FindLimit;
 pub use load::{
     DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse, read_text, read_yaml,
@@ -56,6 +59,7 @@ pub use notify::{
     AlertmanagerChannel, Channel, EmailChannel, EscalationLevel, ExpectedAlert, NotifyMode,
     NotifyRules, PagerDutyChannel, SlackChannel, WebhookChannel,
 };
+pub use placeholder::placeholders;
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
 pub use position::Positions;
 pub use problem::{ConfigError, Place, Problem};

@@ -1,12 +1,14 @@
 //! A workload made ready to be run against a configured platform: what can run, and what cannot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::feeder::{FeederError, Rows};
 use super::request::Constant;
 use super::schedule::{Model, Schedule};
-use crate::config::{Config, Scenario, ServiceKind, SessionLife, Step, ThinkTime, Workload};
+use crate::config::{
+    Config, Scenario, ServiceKind, SessionLife, Step, ThinkTime, Workload, placeholders,
+};
 use crate::run::event::{ScenarioModel, SeriesKey};
 
 /// A workload that is ready to run.
@@ -181,15 +183,17 @@ impl Course {
                 Step::Think(_) => 0,
                 step => self.series_of(scenario, &step.name(), tags),
             };
-            let text = serde_json::to_string(step).unwrap_or_default();
+            let texts = step.filled_texts();
+            let names: BTreeSet<&str> =
+                texts.iter().flat_map(|(_, text)| placeholders(text)).collect();
             flow.is_filled |= has_placeholders(step);
-            let fed = self.feeders.iter().enumerate().filter(|(_, rows)| rows.feeds(&text));
+            let fed = self.feeders.iter().enumerate().filter(|(_, rows)| rows.feeds(&names));
             for (at, _) in fed {
                 if !flow.feeders.contains(&at) {
                     flow.feeders.push(at);
                 }
             }
-            let needs = extracted.iter().filter(|name| text.contains(&format!("{{{name}}}")));
+            let needs = extracted.iter().filter(|name| names.contains(name.as_str()));
             let needs = needs.cloned().collect();
             extracted.extend(extract.into_iter().cloned());
             let constant = Constant::default();
