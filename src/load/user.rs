@@ -29,8 +29,9 @@ use crate::config::{Config, SessionLife, Step};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::run::event::{CheckCounts, ErrorKind};
 
-/// After a refused connection nobody knocks again at once.
-const AFTER_REFUSAL: Duration = Duration::from_millis(50);
+/// After a refused or broken connection nobody knocks again at once: a target that is down must not be
+/// stormed, nor the generator kept busy with failing.
+const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Whether users may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +121,9 @@ pub struct User {
     /// That it waits for an arrival, while it does.
     free: Option<Free>,
     flows: u64,
+    /// How long it held back in the flow that it flies: that is the generator's doing, no part of the
+    /// flow's duration.
+    held_back: Duration,
     patience: Patience,
     /// When it last looked at the clock: what was due then is due without another look.
     looked: Instant,
@@ -165,6 +169,7 @@ impl User {
             free: parts.counter.as_ref().map(Free::at),
             counter: parts.counter,
             flows: 0,
+            held_back: Duration::ZERO,
             patience: Patience::default(),
             looked: Instant::now(),
         }
@@ -186,7 +191,8 @@ impl User {
             let Some((ended, whole)) = self.fly(&common, scenario, intended).await else {
                 return underway.forget();
             };
-            let how = if whole { Ended::Finished(ended - intended) } else { Ended::Interrupted };
+            let took = (ended - intended).saturating_sub(self.held_back);
+            let how = if whole { Ended::Finished(took) } else { Ended::Interrupted };
             underway.ended(how);
             self.free = self.counter.as_ref().map(Free::at);
             due = ended + think::draw(&scenario.think_time, &mut self.random);
@@ -301,6 +307,7 @@ impl User {
             self.with.cookies.clear();
         }
         let mut due = intended;
+        self.held_back = Duration::ZERO;
         for ready in &flow.steps {
             if let Step::Think(pause) = ready.step {
                 due += pause.get();
@@ -352,13 +359,13 @@ impl User {
         let tokens = reserved_tokens(common, &ready.step);
         if !common.budget.take(tokens) {
             common.exhausted.store(true, Ordering::Relaxed);
-            return Instant::now() + AFTER_REFUSAL;
+            return self.hold_back(Instant::now());
         }
         let id = match ready.step {
             Step::Ingest { .. } => match common.documents.take() {
                 Some(id) => id,
                 // The next block of ids is on record in a moment.
-                None => return Instant::now() + AFTER_REFUSAL,
+                None => return self.hold_back(Instant::now()),
             },
             _ => String::new(),
         };
@@ -383,7 +390,7 @@ impl User {
         }
         let used = outcome.as_ref().map_or(0, |brought| brought.tokens);
         common.budget.give_back(tokens.saturating_sub(used));
-        let next = ended + pause_after(&outcome);
+        let next = self.next_after(&outcome, ended);
         let clocks = Clocks { intended, began, ended };
         self.shared.recorder.borrow_mut().record(ready.series, clocks, checks, outcome);
         next
@@ -401,7 +408,7 @@ impl User {
         };
         if !common.budget.take(0) {
             common.exhausted.store(true, Ordering::Relaxed);
-            return Err(Instant::now() + AFTER_REFUSAL);
+            return Err(self.hold_back(Instant::now()));
         }
         let path = common.endpoints[self.scenario].path(&mcp.path);
         let began = Instant::now();
@@ -413,7 +420,7 @@ impl User {
         let outcome = opened.unwrap_or_else(|_| {
             Err(Failure::new(ErrorKind::Timeout, "initialize: no whole answer in time"))
         });
-        let (next, failed) = (ended + pause_after(&outcome), outcome.is_err());
+        let (next, failed) = (self.next_after(&outcome, ended), outcome.is_err());
         if failed {
             self.with.line.hang_up();
         }
@@ -422,20 +429,21 @@ impl User {
         self.shared.recorder.borrow_mut().record(series, clocks, checks, outcome);
         if failed { Err(next) } else { Ok(ended) }
     }
-}
 
-fn pause_after(outcome: &Result<Brought, Failure>) -> Duration {
-    match outcome {
-        Err(Failure {
-            kind:
-                ErrorKind::Dns
-                | ErrorKind::Connect
-                | ErrorKind::Tls
-                | ErrorKind::Protocol
-                | ErrorKind::Generator,
-            ..
-        }) => AFTER_REFUSAL,
-        _ => Duration::ZERO,
+    /// When the next request may begin: at once, but after a connection that failed or broke.
+    fn next_after(&mut self, outcome: &Result<Brought, Failure>, ended: Instant) -> Instant {
+        use ErrorKind::{Connect, Dns, Generator, Protocol, Tls};
+        match outcome {
+            Err(Failure { kind: Dns | Connect | Tls | Protocol | Generator, .. }) => {
+                self.hold_back(ended)
+            }
+            _ => ended,
+        }
+    }
+
+    fn hold_back(&mut self, from: Instant) -> Instant {
+        self.held_back += BACK_OFF;
+        from + BACK_OFF
     }
 }
 

@@ -111,11 +111,14 @@ mod tests {
         assert!(rotated(&[], 1).is_empty());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_name_is_looked_up_again_only_after_its_time() {
         let kept = Addresses::of("localhost", 80, Duration::from_secs(60));
         let first = kept.look_up().await.expect("localhost");
+        tokio::time::advance(Duration::from_millis(59_900)).await;
         assert!(Arc::ptr_eq(&first, &kept.look_up().await.expect("kept")));
+        tokio::time::advance(Duration::from_millis(200)).await;
+        assert!(!Arc::ptr_eq(&first, &kept.look_up().await.expect("its time is over")));
         let fresh = Addresses::of("localhost", 80, Duration::ZERO);
         let first = fresh.look_up().await.expect("localhost");
         assert!(!Arc::ptr_eq(&first, &fresh.look_up().await.expect("again")));

@@ -37,6 +37,12 @@ fn a_server_that_vanished_is_not_stormed_and_found_again() {
     let answered = |from: u64, to: u64| {
         seen.arrived.iter().filter(|at| (millis(from)..millis(to)).contains(*at)).count() as u64
     };
+    let flows = &seen.iterations["ask"].duration;
+    let quickest = flows.quantile(0.0).unwrap_or_default();
+    assert!(
+        quickest < millis(2),
+        "who was refused held back after the flow, not in it: {quickest:?}"
+    );
     assert_eq!(answered(3050, 6050), 0);
     assert!(answered(6050, 6200) >= USERS, "every user is back at once");
     assert!(answered(6050, 10_000) >= USERS * 37, "{}", answered(6050, 10_000));
