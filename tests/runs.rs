@@ -48,6 +48,40 @@ fn a_headless_run_measures_cleans_up_and_reports() {
 }
 
 #[test]
+fn a_machine_that_knows_no_authority_speaks_plain_http_and_says_what_https_needs() {
+    let place = Workplace::new();
+    let told = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+            command.env(variable, place.path().join("nowhere"));
+        }
+        let output = command.output().expect("program runs");
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let mut arguments = vec!["locust", "--headless", "--set", "phases.full.mixed=3s"];
+    // Half of the users write documents, which have to be removed by another client again.
+    arguments.extend(["--set", "workloads.mixed.scenarios.rag.weight=70"]);
+    arguments.extend(["--set", "workloads.mixed.scenarios.rag.flows.ingest.weight=500"]);
+    let said = told(&arguments);
+    let report = report(&place.run());
+    let load = &report["phases"][0]["load"];
+    assert!(load["services"]["all"]["n"].as_u64() > Some(5), "{said}");
+    assert_eq!(load["services"]["all"]["failed"], 0, "{said}");
+    assert!(load["documents"]["written"].as_u64() > Some(0), "{said}");
+    assert_eq!(load["documents"]["remaining"], 0, "{said}");
+    for store in report["stores"]["queries"].as_array().expect("stores that were asked") {
+        assert_eq!(store["failed"], 0, "{store}");
+    }
+
+    let target = "target: { name: t, environment: staging }\nservices:\n  \
+                  chat: { model: m, endpoint: { base_url: \"https://localhost:1\" } }\n";
+    std::fs::write(place.path().join("shakedown.yaml"), target).expect("written");
+    let said = told(&["check"]);
+    assert!(said.contains("chat: no authority is known on this machine"), "{said}");
+    assert!(said.contains("install a CA bundle"), "{said}");
+}
+
+#[test]
 fn a_signal_aborts_in_good_order() {
     let place = Workplace::for_measuring();
     let child = place.headless(600, &[]);

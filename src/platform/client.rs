@@ -26,12 +26,8 @@ pub enum ClientError {
 /// # Errors
 /// When TLS cannot be spoken with these settings, or the proxy is refused.
 pub fn builder(endpoint: &ResolvedEndpoint) -> Result<ClientBuilder, ClientError> {
-    tls::install_provider();
     let settings = &endpoint.connection;
-    let mut builder = ClientBuilder::new()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout.get())
-        .no_proxy();
+    let mut builder = anywhere().connect_timeout(settings.connect_timeout.get()).no_proxy();
     if !settings.keep_alive {
         builder = builder.pool_max_idle_per_host(0);
     }
@@ -48,6 +44,15 @@ pub fn builder(endpoint: &ResolvedEndpoint) -> Result<ClientBuilder, ClientError
         builder = builder.proxy(through(proxy)?);
     }
     Ok(builder)
+}
+
+/// A client for whatever address; redirects are not followed. On a machine that knows no authority it
+/// speaks plain HTTP all the same, and trusts no server's certificate.
+pub fn anywhere() -> ClientBuilder {
+    tls::install_provider();
+    let builder = ClientBuilder::new().redirect(redirect::Policy::none());
+    // The library makes no client at all there.
+    if tls::system_roots().is_err() { builder.tls_certs_only([]) } else { builder }
 }
 
 fn through(proxy: &Proxy) -> Result<reqwest::Proxy, ClientError> {

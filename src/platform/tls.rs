@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -20,14 +20,19 @@ pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// What is wrong where no authority is known, and what to do.
+const NO_AUTHORITIES: &str = "no authority is known on this machine: install a CA bundle \
+    (ca-certificates), let SSL_CERT_FILE name one, or let the configuration name one (`ca_file`)";
+
 /// Why TLS cannot be spoken.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// No authority to trust.
-    #[error(
-        "no usable root certificates: expected a CA bundle such as ca-certificates, or a PEM file"
-    )]
+    /// The machine knows no authority.
+    #[error("{NO_AUTHORITIES}")]
     NoRoots,
+    /// What should name authorities names none.
+    #[error("expected certificates of authorities in PEM form, found none")]
+    NoneNamed,
     /// A configured file is not what it should be.
     #[error("{}: expected {expected} in PEM form, {reason}", file.display())]
     File {
@@ -57,6 +62,7 @@ pub fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str>
         return None;
     };
     match certificate {
+        CertificateError::UnknownIssuer if system_roots().is_err() => Some(NO_AUTHORITIES),
         CertificateError::UnknownIssuer => Some("`tls.ca_file` names an authority to trust"),
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Some(
             "it is an authority's own (CA:TRUE): the server needs one that the authority signed",
@@ -87,10 +93,10 @@ pub fn client_config(settings: &TlsSettings, http: HttpVersion) -> Result<Client
         _ if settings.insecure => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider())))
         }
-        Some(file) => builder.with_root_certificates(
-            roots(certificates(file)?)
-                .map_err(|_| TlsError::file(file, "certificates of authorities", "found none"))?,
-        ),
+        Some(file) => builder
+            .with_root_certificates(roots(certificates(file)?).ok_or_else(|| {
+                TlsError::file(file, "certificates of authorities", "found none")
+            })?),
         None => builder.with_root_certificates(system_roots()?),
     };
     let mut config = match (&settings.cert_file, &settings.key_file) {
@@ -120,10 +126,27 @@ pub fn client_config(settings: &TlsSettings, http: HttpVersion) -> Result<Client
 pub fn store_config(authorities: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
     install_provider();
     let roots = match authorities {
-        Some(pem) => roots(CertificateDer::pem_slice_iter(pem).flatten().collect()),
-        None => system_roots(),
+        Some(pem) => {
+            let named = roots(CertificateDer::pem_slice_iter(pem).flatten().collect());
+            Arc::new(named.ok_or(TlsError::NoneNamed)?)
+        }
+        None => system_roots()?,
     };
-    Ok(ClientConfig::builder().with_root_certificates(roots?).with_no_client_auth())
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A client configuration for where encryption is not asked for: a machine that knows no authority
+/// trusts nobody, which a server without TLS does not mind.
+///
+/// # Errors
+/// When authorities were named, and are none.
+pub fn optional_config(authorities: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
+    match store_config(authorities) {
+        Err(TlsError::NoRoots) => Ok(ClientConfig::builder()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth()),
+        configured => configured,
+    }
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -134,14 +157,20 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if all.is_empty() { Err(refused("found none".into())) } else { Ok(all) }
 }
 
-fn system_roots() -> Result<RootCertStore, TlsError> {
-    roots(rustls_native_certs::load_native_certs().certs)
+/// The authorities that this machine knows, read once.
+///
+/// # Errors
+/// When it knows none.
+pub fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
+    static KNOWN: OnceLock<Option<Arc<RootCertStore>>> = OnceLock::new();
+    let load = || roots(rustls_native_certs::load_native_certs().certs).map(Arc::new);
+    KNOWN.get_or_init(load).clone().ok_or(TlsError::NoRoots)
 }
 
-fn roots(authorities: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
+fn roots(authorities: Vec<CertificateDer<'static>>) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(authorities);
-    if added == 0 { Err(TlsError::NoRoots) } else { Ok(roots) }
+    (added > 0).then_some(roots)
 }
 
 fn provider() -> Arc<CryptoProvider> {

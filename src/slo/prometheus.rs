@@ -5,14 +5,14 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use serde::Deserialize;
 
 use crate::config::{
     PrometheusSli, PrometheusSource, Secret, Slo, SloDefinitions, SloKind, TimeSpan,
 };
+use crate::platform::client;
 use crate::platform::text::{excerpt, with_causes};
-use crate::platform::tls;
 use crate::run::error_budget::{BudgetLeft, ErrorBudget};
 use crate::run::event::{Verdict, WholeWindow};
 
@@ -90,8 +90,7 @@ impl Prometheus {
     /// When its token cannot be read.
     fn new(source: &PrometheusSource) -> Result<Self, PrometheusError> {
         let wrong = |error: &dyn std::fmt::Display| PrometheusError(error.to_string());
-        tls::install_provider();
-        let client = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).build();
+        let client = client::anywhere().timeout(PATIENCE).build();
         let bearer = source.bearer.as_ref().map(crate::config::SecretSource::read).transpose();
         Ok(Self {
             client: client.map_err(|error| wrong(&error))?,

@@ -17,7 +17,7 @@ use crate::chaos::lease::Lease;
 use crate::chaos::procfs::{Process, enough_memory};
 use crate::chaos::undo::Undo;
 use crate::config::ServiceKind;
-use crate::platform::tls;
+use crate::platform::client;
 
 /// How long the supervisor may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -315,8 +315,7 @@ fn instance(child: &Child) -> Instance {
 }
 
 fn client() -> Result<Client, RuntimeError> {
-    tls::install_provider();
-    let built = Client::builder().timeout(PATIENCE).build();
+    let built = client::anywhere().timeout(PATIENCE).build();
     built.map_err(|error| RuntimeError::new(error.to_string()))
 }
 

@@ -64,9 +64,12 @@ pub async fn connect(store: &Store, timeout: Duration) -> Result<Client, StoreEr
         tokio::spawn(connection);
         client
     } else {
-        let tls = tls::store_config(super::authorities(store)?.as_deref())
-            .map_err(StoreError::when("TLS"))?;
-        let tls = MakeRustlsConnect::new(tls);
+        let authorities = super::authorities(store)?;
+        let tls = match mode {
+            SslMode::Prefer => tls::optional_config(authorities.as_deref()),
+            _ => tls::store_config(authorities.as_deref()),
+        };
+        let tls = MakeRustlsConnect::new(tls.map_err(StoreError::when("TLS"))?);
         let opened = retried(transient, || config.connect(tls.clone()));
         let opened = answered(timeout, "connect", opened).await;
         let (client, connection) = opened.map_err(|mut error| {

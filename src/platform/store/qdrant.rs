@@ -6,7 +6,7 @@ use qdrant_client::Qdrant;
 
 use super::{Address, Credentials, StoreError};
 use crate::config::{Store, StoreKind};
-use crate::platform::tls;
+use crate::platform::{client, tls};
 
 /// Port of gRPC where the configuration names none.
 const GRPC_PORT: u16 = 6334;
@@ -49,11 +49,8 @@ pub fn connect(store: &Store, timeout: Duration) -> Result<Connection, StoreErro
         value.set_sensitive(true);
         headers.insert("api-key", value);
     }
-    let mut rest = reqwest::Client::builder()
-        .default_headers(headers)
-        .timeout(timeout)
-        .connect_timeout(timeout)
-        .redirect(reqwest::redirect::Policy::none());
+    let mut rest =
+        client::anywhere().default_headers(headers).timeout(timeout).connect_timeout(timeout);
     if let Some(pem) = super::authorities(store)? {
         let authority =
             reqwest::Certificate::from_pem(&pem).map_err(StoreError::when("ca_file"))?;
