@@ -89,6 +89,12 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
     } else if recorded.interrupted {
         say_error(&"the engine ended without finishing the run: its journal tells what happened");
     }
+    if recorded.garbage_bytes > 0 {
+        say_error(&format_args!(
+            "{} bytes at the end of its journal were torn or are no events, and count for nothing",
+            recorded.garbage_bytes
+        ));
+    }
     if !recorded.alive && left_documents(&folder, &recorded.state) {
         let id = folder.id();
         say_error(&format_args!(

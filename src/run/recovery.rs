@@ -32,6 +32,8 @@ pub struct RecordedRun {
     pub alive: bool,
     /// Whether it was found without an end just now.
     pub interrupted: bool,
+    /// Bytes at the end of its journal that are no events, and count for nothing.
+    pub garbage_bytes: u64,
 }
 
 /// Reads a run from its journal. One whose engine is gone without an end is given one.
@@ -40,20 +42,23 @@ pub struct RecordedRun {
 /// When the journal cannot be read, or its end not be written.
 pub fn open(folder: &RunFolder, judge: &dyn Judge) -> Result<RecordedRun, RecoveryError> {
     let recorded = journal::read(folder.path())?;
-    if recorded.state.verdict.is_some() {
-        return Ok(RecordedRun { state: recorded.state, alive: false, interrupted: false });
+    let garbage_bytes = recorded.garbage_bytes;
+    let (state, interrupted) = (recorded.state, false);
+    if state.verdict.is_some() {
+        return Ok(RecordedRun { state, alive: false, interrupted, garbage_bytes });
     }
     // Held while the end is written, so that only one reader does it, and none beside an engine.
     let guard = match folder.claim() {
         Ok(guard) => guard,
         Err(FolderError::Busy(_)) => {
-            return Ok(RecordedRun { state: recorded.state, alive: true, interrupted: false });
+            // What looks torn is an event that is being written.
+            return Ok(RecordedRun { state, alive: true, interrupted, garbage_bytes: 0 });
         }
         Err(error) => return Err(error.into()),
     };
     let state = close(folder, judge)?;
     drop(guard);
-    Ok(RecordedRun { state, alive: false, interrupted: true })
+    Ok(RecordedRun { state, alive: false, interrupted: true, garbage_bytes })
 }
 
 fn close(folder: &RunFolder, judge: &dyn Judge) -> Result<RunState, JournalError> {
@@ -184,10 +189,16 @@ mod tests {
         let garbage = b"\0\xff not json\n{\"seq\":9}\n";
         bytes.extend_from_slice(garbage);
         std::fs::write(&file, bytes).expect("written");
-        assert_eq!(
-            open(&folder, &NoJudge).expect("readable").state.journal_cut_bytes,
-            garbage.len() as u64
-        );
+        let length = garbage.len() as u64;
+        let run = open(&folder, &NoJudge).expect("readable");
+        assert_eq!((run.state.journal_cut_bytes, run.garbage_bytes), (length, length));
+
+        let mut bytes = std::fs::read(&file).expect("readable");
+        bytes.extend_from_slice(garbage);
+        std::fs::write(&file, bytes).expect("written");
+        let again = open(&folder, &NoJudge).expect("readable");
+        assert_eq!((again.interrupted, again.garbage_bytes), (false, length), "after its end, too");
+        assert_eq!(again.state, run.state);
     }
 
     #[tokio::test]
