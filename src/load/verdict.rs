@@ -39,7 +39,9 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
     }
     let totals = load.totals(None).measured;
     if totals.requests() + load.starved == 0 {
-        return PhaseOutcome::new(Verdict::Inconclusive, "no request was finished");
+        let why = early.map_or_else(String::new, |early| format!("{}: ", early.reason()));
+        let reason = format!("{why}no request was finished");
+        return PhaseOutcome::new(Verdict::Inconclusive, reason);
     }
     let standing = load.standing();
     if let Standing::Invalid(reason) = standing {
@@ -182,6 +184,8 @@ mod tests {
         assert_eq!(verdict(&load(300, 1, 0), None), Verdict::Pass);
         assert_eq!(verdict(&load(2100, 1, 0), None), Verdict::Fail);
         assert_eq!(verdict(&LoadState::default(), None), Verdict::Inconclusive);
+        let capped = outcome(&LoadState::default(), Some(EarlyEnd::Cap("the cap".into())));
+        assert_eq!(capped.reason, "the cap: no request was finished");
         let mut open = load(300, 1, 0);
         open.thresholds.push(row(None));
         assert_eq!(verdict(&open, None), Verdict::Inconclusive);
