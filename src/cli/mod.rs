@@ -155,7 +155,11 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+        Ok(mut cli) => {
+            let arguments = std::env::args_os();
+            cli.config.set = overrides(arguments.map(|one| one.to_string_lossy().into_owned()));
+            cli
+        }
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage } else { Exit::Pass }.into();
@@ -168,6 +172,21 @@ pub fn main() -> ExitCode {
             error.exit.into()
         }
     }
+}
+
+/// The values of every `--set`, in the order in which they stand. The parser keeps only those after a
+/// command where there are some before it, too.
+fn overrides(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut arguments = arguments.into_iter().take_while(|argument| argument != "--");
+    let mut values = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match argument.strip_prefix("--set") {
+            Some("") => values.extend(arguments.next()),
+            Some(rest) => values.extend(rest.strip_prefix('=').map(str::to_owned)),
+            None => {}
+        }
+    }
+    values
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, CliError> {
@@ -220,4 +239,29 @@ fn runtime(workers: usize) -> Result<Runtime, CliError> {
     };
     let built = builder.worker_threads(workers).enable_all().build();
     built.map_err(|error| CliError::usage(format!("cannot start: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_count_on_both_sides_of_the_command() {
+        let told = [
+            "shakedown",
+            "--set",
+            "a=1",
+            "run",
+            "--only",
+            "mixed",
+            "--set=b=--set",
+            "--set",
+            "c=3",
+        ];
+        let values = overrides(told.map(str::to_owned));
+        assert_eq!(values, ["a=1", "b=--set", "c=3"]);
+        let parsed =
+            Cli::try_parse_from(told).map_err(|error| error.to_string()).expect("understood");
+        assert!(parsed.config.set.iter().all(|value| values.contains(value)));
+    }
 }
