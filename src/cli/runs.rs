@@ -7,6 +7,7 @@ use super::exit::{CliError, Exit, say, say_error};
 use super::retention;
 use super::run::resolve_config;
 use crate::config::runs_folder;
+use crate::report::text::widest;
 use crate::report::trend;
 use crate::run::folder::RunFolder;
 use crate::run::live_runs::live_runs;
@@ -35,11 +36,23 @@ pub fn run(config: &ConfigArgs, args: &RunsArgs) -> Result<Exit, CliError> {
         say(format_args!("no runs in {}", runs.display()));
         return Ok(Exit::Pass);
     }
-    say(format_args!("{:<24} {:<16} {:<10} {:>9}  state", "run", "target", "plan", "length"));
-    here.iter().for_each(|run| say(row(run)));
-    for run in elsewhere {
+    let mut rows: Vec<Row> = here.iter().map(row).collect();
+    rows.extend(elsewhere.iter().map(|run| {
         let folder = run.path().parent().unwrap_or(run.path());
-        say(format_args!("{} in {}", row(&run), folder.display()));
+        let row = row(run);
+        Row { standing: format!("{} in {}", row.standing, folder.display()), ..row }
+    }));
+    let target = widest(16, rows.iter().map(|row| &row.target));
+    let plan = widest(10, rows.iter().map(|row| &row.plan));
+    say(format_args!(
+        "{:<24} {:<target$} {:<plan$} {:>9}  state",
+        "run", "target", "plan", "length"
+    ));
+    for row in rows {
+        say(format_args!(
+            "{:<24} {:<target$} {:<plan$} {:>9}  {}",
+            row.id, row.target, row.plan, row.length, row.standing
+        ));
     }
     Ok(Exit::Pass)
 }
@@ -71,18 +84,33 @@ pub fn live() -> Vec<RunFolder> {
     StateDir::open().map(|state| live_runs(&state)).unwrap_or_default()
 }
 
-fn row(run: &RunFolder) -> String {
+/// What the list says of a run.
+struct Row {
+    id: String,
+    target: String,
+    plan: String,
+    length: String,
+    standing: String,
+}
+
+fn row(run: &RunFolder) -> Row {
     let summary = RunSummary::of(run);
-    let (target, plan, seconds) =
-        summary.as_ref().map_or(("?", "?", 0), |s| (s.target.as_str(), s.plan.as_str(), s.seconds));
-    let length = format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let seconds = summary.as_ref().map_or(0, |summary| summary.seconds);
     let standing = match (summary.as_ref().and_then(|s| s.verdict.as_ref()), run.has_live_engine())
     {
         (Some(verdict), _) => verdict.to_string(),
-        (None, true) => "running".into(),
+        (None, true) => RunSummary::standing(run).to_string(),
         (None, false) => {
             "aborted: its engine is gone (`shakedown report` builds the report)".into()
         }
     };
-    format!("{:<24} {target:<16} {plan:<10} {length:>9}  {standing}", run.id())
+    let (target, plan) =
+        summary.map_or_else(|| ("?".into(), "?".into()), |summary| (summary.target, summary.plan));
+    Row {
+        id: run.id(),
+        target,
+        plan,
+        length: format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
+        standing,
+    }
 }

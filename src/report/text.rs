@@ -46,6 +46,11 @@ fn break_of(line: &str, width: usize, indent: usize) -> Option<usize> {
     Some(found)
 }
 
+/// Columns that a table needs for these cells, and `least` at least.
+pub fn widest<'a>(least: usize, cells: impl IntoIterator<Item = &'a String>) -> usize {
+    cells.into_iter().map(|cell| cell.width()).fold(least, usize::max)
+}
+
 fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "verdict   {}", report.verdict)?;
     for reason in &report.reasons {
@@ -62,19 +67,28 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
             writeln!(text, "WARNING   {unchecked}")?;
         }
     }
-    for row in report.slo_compliance.iter().filter(|row| row.verdict != "skipped") {
-        let why = if row.reason.is_empty() { "" } else { ": " };
-        writeln!(
-            text,
-            "slo       {:<18} {:>10} {:>12}  n {:<8} {}{why}{}",
-            row.id, row.objective, row.measured, row.n, row.verdict, row.reason
-        )?;
-    }
+    write_objectives(text, report)?;
     for phase in &report.phases {
         writeln!(text, "phase     {:<13} {:<12} {}", phase.phase, phase.status, phase.reason)?;
         write_load(text, phase)?;
         write_chaos(text, phase)?;
         write_backup(text, phase)?;
+    }
+    Ok(())
+}
+
+fn write_objectives(text: &mut String, report: &Report) -> std::fmt::Result {
+    let rows = || report.slo_compliance.iter().filter(|row| row.verdict != "skipped");
+    let id = widest(18, rows().map(|row| &row.id));
+    let asked = widest(10, rows().map(|row| &row.objective));
+    let measured = widest(12, rows().map(|row| &row.measured));
+    for row in rows() {
+        let why = if row.reason.is_empty() { "" } else { ": " };
+        writeln!(
+            text,
+            "slo       {:<id$} {:>asked$} {:>measured$}  n {:<8} {}{why}{}",
+            row.id, row.objective, row.measured, row.n, row.verdict, row.reason
+        )?;
     }
     Ok(())
 }
@@ -115,11 +129,12 @@ fn write_backup(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
 
 fn write_load(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
     let Some(load) = &phase.load else { return Ok(()) };
+    let width = widest(6, load.services.keys());
     for (name, figures) in &load.services {
         let Figures { n, failed, response, .. } = figures;
         writeln!(
             text,
-            "          {name:<6} n {n:<8} failed {failed:<5} P50 {:>7}  P95 {:>7}  P99 {:>7}",
+            "          {name:<width$} n {n:<8} failed {failed:<5} P50 {:>7}  P95 {:>7}  P99 {:>7}",
             millis(response.p50_ms),
             millis(response.p95_ms),
             millis(response.p99_ms)
@@ -145,6 +160,26 @@ fn millis(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::slo::row;
+    use crate::run::event::{Objective, Verdict};
+    use crate::run::state::RunState;
+
+    fn objective(id: &str) -> Objective {
+        Objective {
+            id: id.into(),
+            objective: "< 2000 ms".into(),
+            measured: "574 ms".into(),
+            n: 4242,
+            bad: 0,
+            verdict: Verdict::Pass,
+            reason: String::new(),
+            bound: String::new(),
+            method: String::new(),
+            gate: true,
+            budget: None,
+            whole_window: None,
+        }
+    }
 
     #[test]
     fn lines_are_broken_between_words_and_go_on_below_their_text() {
@@ -157,5 +192,17 @@ mod tests {
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
             assert_eq!(words(&folded(line, width, 10)), words(line), "{width} columns");
         }
+    }
+
+    #[test]
+    fn a_long_name_leaves_the_columns_in_line() {
+        let long = "checkout_service_first_token_p99_eu_central_1";
+        let mut report = super::super::json::report(&RunState::default());
+        report.slo_compliance = ["p99", long].map(|id| row(&objective(id))).to_vec();
+        let text = summary(&report);
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("slo ")).collect();
+        assert!(rows[1].contains(&format!("{long} ")), "{text}");
+        let at = |row: &str| row.find("  n ").expect("a count");
+        assert_eq!(at(rows[0]), at(rows[1]), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::json::{Figures, Report};
+use super::text::widest;
 
 /// Levels of a sparkline.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -25,7 +26,9 @@ pub fn text(reports: &[Report]) -> String {
 }
 
 fn write(text: &mut String, points: &[Point]) -> std::fmt::Result {
-    write!(text, "{:<24} {:<10} {:<14}", "run", "plan", "verdict")?;
+    let runs = points.iter().filter_map(|point| point.report.run.as_ref());
+    let width = widest(10, runs.map(|run| &run.plan));
+    write!(text, "{:<24} {:<width$} {:<14}", "run", "plan", "verdict")?;
     for head in HEADS {
         write!(text, " {head:>10}")?;
     }
@@ -33,7 +36,7 @@ fn write(text: &mut String, points: &[Point]) -> std::fmt::Result {
     for Point { report, values } in points {
         let (id, plan) =
             report.run.as_ref().map_or(("?", "?"), |run| (run.id.as_str(), run.plan.as_str()));
-        write!(text, "{id:<24} {plan:<10} {:<14}", report.overall_status)?;
+        write!(text, "{id:<24} {plan:<width$} {:<14}", report.overall_status)?;
         for value in values {
             write!(text, " {:>10}", value.map_or_else(|| "-".into(), |of| format!("{of:.2}")))?;
         }

@@ -1,7 +1,7 @@
 //! The journal: every event of a run, one JSON line each, appended as it happens.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read as _, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -156,6 +156,20 @@ pub fn first_event(run_dir: &Path) -> Option<Event> {
     let mut line = Vec::new();
     BufReader::new(file).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()?;
     parse_line(&line)
+}
+
+/// The whole events in the last bytes of a run's journal, at most so many.
+pub fn last_events(run_dir: &Path, bytes: u64) -> Vec<Event> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(run_dir.join(JOURNAL_FILE))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
+        let mut tail = Vec::new();
+        file.take(bytes).read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = read().unwrap_or_default();
+    tail.split_inclusive(|byte| *byte == b'\n').filter_map(parse_line).collect()
 }
 
 fn parse_line(line: &[u8]) -> Option<Event> {

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, EventBody, RunVerdict};
 use super::folder::{RunFolder, write_atomically};
 use super::journal::{self, JOURNAL_FILE};
-use super::state::RunState;
+use super::state::{RunState, RunStatus};
 
+/// So much of a journal is read for the state that a run is in: the events of minutes.
+const TAIL_BYTES: u64 = 256 * 1024;
 const SUMMARY_FILE: &str = "summary.json";
 
 /// What a list says of a run.
@@ -61,6 +63,14 @@ impl RunSummary {
         if let Ok(text) = serde_json::to_vec_pretty(&kept) {
             let _ = write_atomically(&run.path().join(SUMMARY_FILE), &text);
         }
+    }
+
+    /// In which state a run is that goes on, by the end of its journal. What says nothing of it is
+    /// written by a run at work.
+    pub fn standing(run: &RunFolder) -> RunStatus {
+        let mut state = RunState { status: RunStatus::Running, ..RunState::default() };
+        journal::last_events(run.path(), TAIL_BYTES).iter().for_each(|event| state.apply(event));
+        state.status
     }
 
     fn of_state(state: &RunState) -> Self {
@@ -136,6 +146,17 @@ mod tests {
         let summary = RunSummary::of(&run).expect("there");
         assert_eq!((summary.target.as_str(), summary.plan.as_str()), ("staging", "quick"));
         assert_eq!(summary.verdict, None);
+        assert_eq!(RunSummary::standing(&run), RunStatus::Running);
+        events.emit(EventBody::Ready {});
+        assert_eq!(RunSummary::standing(&run), RunStatus::Ready);
+        events.emit(EventBody::Held { reason: "nobody watches".into() });
+        assert_eq!(RunSummary::standing(&run).to_string(), "held: nobody watches");
+        let message = "much is told".repeat(400);
+        for _ in 0..=TAIL_BYTES / message.len() as u64 {
+            let message = message.clone();
+            events.emit(EventBody::Log { level: LogLevel::Info, target: "t".into(), message });
+        }
+        assert_eq!(RunSummary::standing(&run), RunStatus::Running);
         let verdict = RunVerdict { verdict: Verdict::Pass, reasons: vec![], without: vec![] };
         events.emit(EventBody::RunFinished { verdict: verdict.clone() });
         drop(engine);

@@ -68,6 +68,29 @@ impl RunStatus {
     pub const fn is_pause(&self) -> bool {
         matches!(self, Self::Pausing | Self::Paused | Self::Resuming)
     }
+
+    /// In a word.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Pausing => "pausing",
+            Self::Paused => "paused",
+            Self::Resuming => "resuming",
+            Self::Held(_) => "held",
+            Self::Aborting(_) => "aborting",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+impl std::fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Held(reason) | Self::Aborting(reason) => write!(f, "{}: {reason}", self.name()),
+            _ => f.write_str(self.name()),
+        }
+    }
 }
 
 /// A line of the log.
