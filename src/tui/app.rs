@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use super::glyphs::Glyphs;
+use super::keymap::{Action, Binding, When};
 use super::theme::Theme;
 use super::view::LoadView;
 use crate::config::{PhaseKind, ServiceKind};
@@ -290,6 +291,13 @@ impl App {
     /// The load phase that is looked at.
     pub fn load_phase(&self) -> Option<&PhaseState> {
         load_phase(self.shown(), self.earlier_load)
+    }
+
+    /// Whether a key does something now: who only watches, or has lost the engine, may look around.
+    pub fn works(&self, binding: &Binding) -> bool {
+        let gone = !matches!(self.link, Link::Live | Link::Connecting(_));
+        let looks = binding.when == When::Always || (binding.action == Action::Detach && !gone);
+        binding.when.holds(&self.state) && (looks || !(gone || self.client.read_only))
     }
 
     /// Sends a command, or says why it cannot be sent.

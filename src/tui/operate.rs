@@ -87,6 +87,10 @@ fn act(app: &mut App, action: Action) -> After {
         Action::Redraw => return After::Redraw,
         Action::Suspend if has_shell() => return After::Suspend,
         Action::Suspend => app.notify("no shell to go back to: d detaches"),
+        Action::SelectUp if app.panel == Panel::Help => {
+            app.help_page = app.help_page.saturating_sub(1);
+        }
+        Action::SelectDown if app.panel == Panel::Help => app.help_page += 1,
         Action::SelectUp | Action::SelectDown if app.panel == Panel::Slo => {
             app.objective = moved(app.objective, app.shown().objectives.len(), action);
         }

@@ -1,4 +1,5 @@
-//! One line that is never scrolled away: what needs the operator now.
+//! One line that is never scrolled away: what needs the operator now. While something is broken on
+//! purpose nothing takes its place: a notice stands below it.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -10,27 +11,37 @@ use crate::config::PhaseKind;
 use crate::run::state::{RunState, RunStatus};
 use crate::tui::app::{App, Link};
 
+/// Rows that it needs.
+pub fn height(app: &App) -> u16 {
+    if fault(app).is_some() && app.notice().is_some() { 2 } else { 1 }
+}
+
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let (text, style) = what(app);
-    lines(frame, area, app, vec![Line::styled(app.glyphs.text(&format!(" {text}")), style)]);
+    let notice = app.notice().map(|notice| (format!("! {notice}"), app.theme.warning));
+    let mut rows: Vec<(String, Style)> = fault(app).into_iter().chain(notice).collect();
+    if rows.is_empty() {
+        rows.push(what(app));
+    }
+    let rows = rows.into_iter();
+    let rows = rows.map(|(text, style)| Line::styled(app.glyphs.text(&format!(" {text}")), style));
+    lines(frame, area, app, rows.collect());
+}
+
+/// What is broken on purpose now, as far as the engine can be heard.
+fn fault(app: &App) -> Option<(String, Style)> {
+    let heard = matches!(app.link, Link::Live | Link::Over);
+    let fault = app.shown().active_fault().filter(|_| heard)?;
+    let words = super::chaos::in_words(fault, app);
+    Some((format!("! FAULT (H heals now) {words}"), app.theme.bad))
 }
 
 fn what(app: &App) -> (String, Style) {
     let (theme, state) = (&app.theme, app.shown());
-    if let Some(notice) = app.notice() {
-        return (format!("! {notice}"), theme.warning);
-    }
     match &app.link {
         Link::Connecting(what) => return (format!("{what} ..."), theme.dim),
         Link::Lost(reason) => return (format!("! {reason}"), theme.bad),
         Link::Live | Link::Over => {}
-    }
-    if let Some(fault) = state.active_fault() {
-        return (
-            format!("! FAULT (H heals now) {}", super::chaos::in_words(fault, app)),
-            theme.bad,
-        );
     }
     match &state.status {
         RunStatus::Held(reason) => {

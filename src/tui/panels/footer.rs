@@ -8,8 +8,8 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::wrapped;
 use crate::config::PhaseKind;
 use crate::run::state::RunStatus;
-use crate::tui::app::{App, Link, Prompt};
-use crate::tui::keymap::{Action, BINDINGS, Binding, When};
+use crate::tui::app::{App, Prompt};
+use crate::tui::keymap::{Action, BINDINGS, Binding};
 
 /// Rows that it needs: a question is never cut.
 pub fn height(app: &App, width: u16) -> u16 {
@@ -62,13 +62,8 @@ fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, keys: Line<'_>) {
 fn keys<'a>(app: &App, width: usize, wanted: impl Fn(Action) -> bool) -> Line<'a> {
     let status = &app.state.status;
     let mut shown: Vec<(&str, &str, Action)> = Vec::new();
-    let gone = !matches!(app.link, Link::Live | Link::Connecting(_));
-    let only_looks = gone || app.client.read_only;
-    let works = |b: &&Binding| {
-        let looks = b.when == When::Always || (b.action == Action::Detach && !gone);
-        b.when.holds(&app.state) && (looks || !only_looks) && wanted(b.action)
-    };
-    for binding in BINDINGS.iter().filter(|b| !b.label.is_empty()).filter(works) {
+    let works = |b: &&Binding| !b.label.is_empty() && app.works(b) && wanted(b.action);
+    for binding in BINDINGS.iter().filter(works) {
         let label = match (binding.action, status) {
             (Action::TogglePause, RunStatus::Paused | RunStatus::Pausing | RunStatus::Held(_)) => {
                 "resume"

@@ -13,17 +13,12 @@ use crate::run::state::RunStatus;
 use crate::tui::app::{App, Link};
 use crate::tui::format::clock;
 
+/// Fewer columns of a plan's name say nothing.
+const SHORTEST_PLAN: usize = 5;
+
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let state = app.shown();
-    let dot = app.glyphs.dot();
-    let what = match (&state.identity, &state.plan) {
-        (Some(identity), Some(plan)) => {
-            let id = identity.id.rsplit('-').next().unwrap_or_default();
-            format!("{} {dot} {} {dot} {id}", identity.target, plan.name)
-        }
-        _ => String::new(),
-    };
     let since = state.started_us.map_or(0, |started| app.now_us().saturating_sub(started));
     let mut time = clock(Duration::from_micros(since));
     if state.status != RunStatus::Finished {
@@ -48,9 +43,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let taken = [&right, &unchecked].map(|text| UnicodeWidthStr::width(text.as_str()));
     let left_width = width.saturating_sub(taken.iter().sum::<usize>() + 1);
     // What is cut keeps its distance from the clock.
-    let left =
-        fitted(&app.glyphs.text(&format!(" shakedown  {what}")), left_width.saturating_sub(1), app);
-    let left = fixed(&left, left_width);
+    let left = fixed(&subject(app, left_width.saturating_sub(1)), left_width);
     let line = Line::from(vec![
         Span::styled(unchecked, app.theme.bad),
         Span::styled(left, app.theme.title),
@@ -58,6 +51,24 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         Span::styled(format!("{glyph} {word} "), style),
     ]);
     frame.render_widget(line, area);
+}
+
+/// What is validated, by which plan, in which run. The run's id is what `attach` is given: in little
+/// room the plan's name is cut, then left out.
+fn subject(app: &App, width: usize) -> String {
+    let (state, dot) = (app.shown(), app.glyphs.dot());
+    let (Some(identity), Some(plan)) = (&state.identity, &state.plan) else {
+        return fitted(" shakedown", width, app);
+    };
+    let begin = app.glyphs.text(&format!(" shakedown  {} {dot} ", identity.target));
+    let id = identity.id.rsplit('-').next().unwrap_or_default();
+    let end = format!("{dot} {id}");
+    let plan = app.glyphs.text(&plan.name);
+    let room = width.saturating_sub(begin.width() + end.width() + 1).min(plan.width());
+    if room < SHORTEST_PLAN.min(plan.width()) {
+        return fitted(&format!("{begin}{id}"), width, app);
+    }
+    format!("{begin}{} {end}", fitted(&plan, room, app))
 }
 
 /// Whose certificates nobody checks, loudly; nothing when all are checked.
@@ -78,14 +89,11 @@ pub fn standing(app: &App) -> (&'static str, Style) {
         Link::Lost(_) => return ("engine gone", theme.bad),
         Link::Live | Link::Over => {}
     }
-    match &app.state.status {
-        RunStatus::Ready => ("ready", theme.accent),
-        RunStatus::Running => ("running", theme.ok),
-        RunStatus::Pausing => ("pausing", theme.warning),
-        RunStatus::Paused => ("paused", theme.warning),
-        RunStatus::Resuming => ("resuming", theme.warning),
-        RunStatus::Held(_) => ("held", theme.warning),
-        RunStatus::Aborting(_) => ("aborting", theme.bad),
-        RunStatus::Finished => ("finished", theme.accent),
-    }
+    let style = match &app.state.status {
+        RunStatus::Ready | RunStatus::Finished => theme.accent,
+        RunStatus::Running => theme.ok,
+        RunStatus::Aborting(_) => theme.bad,
+        _ => theme.warning,
+    };
+    (app.state.status.name(), style)
 }

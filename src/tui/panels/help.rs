@@ -11,7 +11,7 @@ use crate::tui::keymap::{Action, BINDINGS, Binding};
 /// Draws it, a page at a time; the key for help turns the page.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let (now, later): (Vec<&Binding>, Vec<&Binding>) =
-        BINDINGS.iter().partition(|binding| binding.when.holds(&app.state));
+        BINDINGS.iter().partition(|binding| app.works(binding));
     let mut rows = vec![Line::styled(" keys that do something now", app.theme.title)];
     let width = usize::from(area.width);
     rows.extend(now.iter().filter(|b| !is_panel_digit(b)).flat_map(|b| key(b, true, width, app)));

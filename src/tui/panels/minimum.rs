@@ -17,7 +17,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         text.push(Line::styled(verdict.to_string(), app.theme.verdict(verdict.verdict)));
     } else if let Some(phase) = state.running_phase() {
         let now = &app.load().all_now;
-        text.push(Line::raw(format!("{}: n {} failed {}", phase.kind, now.n, now.failed)));
+        text.push(Line::raw(format!(
+            "{}, last 10 s: n {} failed {}",
+            phase.kind, now.n, now.failed
+        )));
     }
     let (top, rest) = split_top(area, text.len() as u16);
     lines(frame, top, app, text);

@@ -110,3 +110,49 @@ async fn the_smallest_screen_has_the_question_and_the_keys_that_do_something() {
     let (over, _peer) = app_with(Story::new().running(3).judged().finished().state, false);
     assert!(!screen(&over, 40, 8).contains("abort  "), "{}", screen(&over, 40, 8));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_id_that_attach_takes_is_whole_and_the_name_of_the_plan_gives_way() {
+    let mut story = Story::new().running(3);
+    let mut plan = story.state.plan.clone().expect("a plan");
+    plan.name = "mixed + ramping + security".into();
+    story.tell(None, EventBody::PlanChanged { plan });
+    let (app, _peer) = app_with(story.state, false);
+    let head = |width| screen(&app, width, 24).lines().next().map(str::to_owned).expect("a line");
+    assert!(
+        head(120).contains("staging-eu · mixed + ramping + security · 7f3a91"),
+        "{}",
+        head(120)
+    );
+    assert!(head(80).contains("staging-eu · mixed + ra… · 7f3a91 "), "{}", head(80));
+    assert!(head(66).contains("staging-eu · 7f3a91 "), "{}", head(66));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_notice_hides_what_is_broken() {
+    let (mut app, _peer) = app_with(Story::new().running(3).chaos().state, false);
+    app.notify("refused: its users are not driven by a rate");
+    let drawn = screen(&app, 80, 24);
+    assert!(drawn.contains("! FAULT") && drawn.contains("! refused"), "{drawn}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn help_of_who_only_watches_tells_no_key_that_is_refused() {
+    let (mut app, _peer) = app_with(Story::new().running(3).state, false);
+    app.panel = Panel::Help;
+    let works = |app: &App, key: &str| {
+        let drawn = screen(app, 120, 60);
+        let (now, later) = drawn.split_once("keys for another time").expect("both lists");
+        assert!(now.contains(key) != later.contains(key), "{drawn}");
+        now.contains(key)
+    };
+    assert!(works(&app, "pause (heals first"), "an operator pauses");
+    app.client.read_only = true;
+    assert!(!works(&app, "pause (heals first") && works(&app, "freeze the view"));
+
+    press(&mut app, KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
+    assert!(screen(&app, 80, 24).contains("page 2 of"), "{}", screen(&app, 80, 24));
+    assert_eq!(app.selected_phase, 0, "nothing is selected that cannot be seen");
+    press(&mut app, KeyEvent::new(KeyCode::Up, KeyModifiers::NONE));
+    assert!(screen(&app, 80, 24).contains("page 1 of"), "{}", screen(&app, 80, 24));
+}
