@@ -177,7 +177,9 @@ fn order(
     let plan = Plan::new(&config.phases, scope, &options.skip)
         .with_room_for(config.backup.documents, times);
     if plan.phases.iter().all(|phase| phase.skip || phase.kind == PhaseKind::Slo) {
-        return Err(CliError::usage("every phase is left out: there is nothing to run"));
+        return Err(CliError::usage(
+            "every phase that does something is left out: there is nothing to run",
+        ));
     }
     let wanted = plan.phases.iter().filter(|phase| !phase.skip);
     let wanted: Vec<PhaseKind> = wanted.map(|phase| phase.kind).collect();
