@@ -350,3 +350,21 @@ fn a_production_target_has_to_be_armed_by_name() {
     assert!(n <= Some(40) && n > Some(0), "{n:?} requests under a cap of 40");
     assert!(report["reasons"][0].as_str().is_some_and(|reason| reason.contains("cap")), "{report}");
 }
+
+#[test]
+fn a_configuration_that_is_named_is_written_and_read_by_every_command() {
+    let place = Workplace::new();
+    let written = place.output(&["init", "--config", "own.yaml"]);
+    assert!(text(&written.stdout).contains("wrote own.yaml"), "{}", text(&written.stdout));
+    let again = place.output(&["init", "--config", "own.yaml"]);
+    assert!(text(&again.stderr).contains("own.yaml is there already"), "{}", text(&again.stderr));
+    assert!(!place.path().join("shakedown.yaml").exists());
+
+    let promises =
+        shakedown::config::SHIPPED_SLOS.replacen("id: chat_p99,", "id: chat_is_quick,", 1);
+    std::fs::write(place.path().join("promises.yaml"), promises).expect("written");
+    let named =
+        ["--config", "own.yaml", "slo", "explain", "--set", "slo_definitions=promises.yaml"];
+    let told = place.output(&named);
+    assert!(text(&told.stdout).contains("chat_is_quick"), "{}", text(&told.stderr));
+}

@@ -2,8 +2,9 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
 use super::tools::TOOLS;
 use crate::config::{DEFAULT_FILE, SHIPPED};
@@ -14,16 +15,16 @@ pub const TEMPLATE: &str = include_str!("template.yaml");
 /// Options of `init`.
 #[derive(clap::Args)]
 pub struct InitArgs {
-    /// Where to write
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
-    output: PathBuf,
+    /// Where to write [default: what --config names, else shakedown.yaml]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Overwrites a file that is there
     #[arg(long)]
     force: bool,
 }
 
 /// Runs the command.
-pub fn run(args: &InitArgs) -> Result<Exit, CliError> {
+pub fn run(config: &ConfigArgs, args: &InitArgs) -> Result<Exit, CliError> {
     say("Optional tools (every phase says so when one that it needs is missing):");
     for tool in TOOLS {
         match tool.version() {
@@ -38,9 +39,10 @@ pub fn run(args: &InitArgs) -> Result<Exit, CliError> {
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(!args.force).create(args.force).truncate(args.force);
-    let path = args.output.display();
-    let written =
-        options.open(&args.output).and_then(|mut file| file.write_all(content().as_bytes()));
+    let output = args.output.as_ref().or(config.config.as_ref());
+    let output = output.map_or(Path::new(DEFAULT_FILE), PathBuf::as_path);
+    let path = output.display();
+    let written = options.open(output).and_then(|mut file| file.write_all(content().as_bytes()));
     match written {
         Ok(()) => {
             say(format_args!("\nwrote {path}: fill in your services, then `shakedown check`"));

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
+use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
-use crate::config::LoadedSlos;
+use crate::config::{self, LoadedSlos};
 use crate::slo::export::{Format, export};
 use crate::slo::{Weight, explain, lint};
 
 /// Options of `slo`.
 #[derive(clap::Args)]
 pub struct SloArgs {
-    /// The definitions; without one slo_definitions.yaml where it exists, else the built-in ones
+    /// The definitions; without it those that the configuration names, else slo_definitions.yaml where
+    /// it exists, else the built-in ones
     #[arg(long, value_name = "FILE", global = true)]
     definitions: Option<PathBuf>,
     #[command(subcommand)]
@@ -41,8 +43,8 @@ fn parse_format(word: &str) -> Result<Format, String> {
 }
 
 /// Runs the command.
-pub fn run(args: &SloArgs) -> Result<Exit, CliError> {
-    let loaded = LoadedSlos::load(args.definitions.as_ref()).map_err(CliError::usage)?;
+pub fn run(config: &ConfigArgs, args: &SloArgs) -> Result<Exit, CliError> {
+    let loaded = definitions(config, args)?;
     match &args.command {
         SloCommand::Lint => Ok(tell_findings(&loaded)),
         SloCommand::Explain { id } => explain_some(&loaded, id.as_deref()),
@@ -51,6 +53,16 @@ pub fn run(args: &SloArgs) -> Result<Exit, CliError> {
             Ok(Exit::Pass)
         }
     }
+}
+
+/// The definitions that a run with this configuration would be held to.
+fn definitions(config: &ConfigArgs, args: &SloArgs) -> Result<LoadedSlos, CliError> {
+    let mut named = args.definitions.clone();
+    if named.is_none() {
+        let loaded = config::load(&config.load_options()).map_err(CliError::usage)?;
+        named = loaded.and_then(|loaded| loaded.config.slo_definitions);
+    }
+    LoadedSlos::load(named.as_ref()).map_err(CliError::usage)
 }
 
 fn tell_findings(loaded: &LoadedSlos) -> Exit {
