@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 use support::{Workplace, ended, text};
@@ -246,6 +247,18 @@ fn what_became_worse_since_a_baseline_is_a_failure() {
     assert_eq!(shakedown::run::folder::RunFolder::list(&place.runs()).len(), 1);
     assert_eq!(text(&place.output(&["runs", "--trend"]).stdout), trend, "archived reports count");
 
+    // Archived runs are compared by their reports, and it is said where those are.
+    let archive = place.runs().join("archive").join(n.id());
+    for earlier in [n.id(), archive.display().to_string()] {
+        let compared = place.output(&["compare", &earlier, &earlier]);
+        assert_eq!(compared.status.code(), Some(0), "{}", text(&compared.stderr));
+        assert!(text(&compared.stdout).contains("mixed chat P50"), "{}", text(&compared.stdout));
+        let gone = place.output(&["report", &earlier]);
+        assert_eq!(gone.status.code(), Some(2));
+        let said = text(&gone.stderr);
+        assert!(said.contains(&format!("archive/{}", n.id())), "{said}");
+    }
+
     // A baseline that is not there is said before anything is started.
     let missing = place.output(&["locust", "--headless", "--baseline", "nonesuch"]);
     assert_eq!(missing.status.code(), Some(2));
@@ -268,4 +281,33 @@ fn runs_keep_is_applied_before_a_run() {
     let archived = fs::read_dir(&archive).expect("an archive").flatten().next().expect("a run");
     assert!(archived.path().join("report.html").is_file());
     assert!(!archived.path().join("events.jsonl").exists());
+}
+
+#[test]
+fn the_shipped_workflow_writes_every_format_of_a_run_that_failed() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ci/github-actions.yml");
+    let text = fs::read_to_string(shipped).expect("shipped");
+    let workflow: Value = serde_yaml::from_str(&text).expect("YAML");
+    let steps = workflow["jobs"]["validate"]["steps"].as_array().expect("steps");
+    let mut scripts = steps.iter().filter_map(|step| step["run"].as_str());
+    let script = scripts.find(|run| run.contains("report")).expect("a step for reports");
+
+    // Stands for the program on a run that failed: it writes, and exits with the verdict.
+    let place = tempfile::tempdir().expect("folder");
+    let program = place.path().join("shakedown");
+    fs::write(&program, "#!/bin/sh\necho \"$@\"\nexit 1\n").expect("written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("allowed");
+    let path = format!("{}:/usr/bin:/bin", place.path().display());
+    // GitHub runs a step in this shell.
+    let ended = std::process::Command::new("bash")
+        .args(["-e", "-c", script])
+        .envs([("PATH", path.as_str()), ("RUN", "20261129-024241-8dfeff")])
+        .current_dir(place.path())
+        .output()
+        .expect("a shell");
+    assert!(ended.status.success(), "{ended:?}");
+    for (file, format) in [("junit.xml", "junit"), ("ctrf.json", "ctrf"), ("report.html", "html")] {
+        let written = fs::read_to_string(place.path().join(file)).expect(file);
+        assert_eq!(written, format!("report 20261129-024241-8dfeff --format {format}\n"));
+    }
 }

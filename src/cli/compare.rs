@@ -1,14 +1,15 @@
 //! `shakedown compare` and `--baseline`: what became worse since another run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
 use super::runs;
 use crate::report::compare::{Comparison, compare};
-use crate::report::json::{self, Report};
+use crate::report::json::{self, REPORT_FILE, Report};
 use crate::run::folder::RunFolder;
 use crate::run::recovery;
+use crate::run::retention::archived;
 use crate::slo::SloJudge;
 
 /// Options of `compare`.
@@ -58,15 +59,27 @@ pub fn with_baseline(baseline: &Report, run: &RunFolder) -> Result<Exit, CliErro
     Ok(exit_of(&comparison))
 }
 
-/// The report of a run, or one in a file.
+/// The report of a run, of an archived one too, or one in a file.
 pub fn load(runs: &Path, name: Option<&str>) -> Result<Report, CliError> {
-    if let Some(file) = name.filter(|name| Path::new(name).is_file()) {
-        let read = std::fs::read(file).map_err(|error| error.to_string());
-        return read
-            .and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
-            .map_err(|error| CliError::usage(format!("{file}: not a report: {error}")));
+    if let Some(file) = name.map(Path::new).and_then(written) {
+        return read(&file);
     }
-    of_run(&RunFolder::find(runs, name).map_err(CliError::usage)?)
+    let found = RunFolder::find_also_among(runs, &archived(runs), name).map_err(CliError::usage)?;
+    written(found.path()).map_or_else(|| of_run(&found), |file| read(&file))
+}
+
+/// The report that a path stands for: that file itself, or the one in a folder from which the journal
+/// is gone.
+fn written(path: &Path) -> Option<PathBuf> {
+    let within = path.join(REPORT_FILE);
+    let alone = || within.is_file() && !RunFolder::at(path.to_owned()).has_journal();
+    if path.is_file() { Some(path.to_owned()) } else { alone().then_some(within) }
+}
+
+fn read(file: &Path) -> Result<Report, CliError> {
+    let text = std::fs::read(file).map_err(|error| error.to_string());
+    text.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
+        .map_err(|error| CliError::usage(format!("{}: not a report: {error}", file.display())))
 }
 
 fn of_run(folder: &RunFolder) -> Result<Report, CliError> {

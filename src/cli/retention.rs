@@ -67,9 +67,8 @@ pub fn apply(runs: &Path, keep: &Keep) {
 
 /// The reports of all runs in a folder, archived ones too, the oldest first.
 pub fn reports(runs: &Path) -> Vec<Report> {
-    let here = RunFolder::list(runs).into_iter().map(|run| run.path().to_owned());
-    let mut folders: Vec<_> = here.chain(archived(runs)).collect();
-    folders.sort_by_key(|folder| folder.file_name().map(ToOwned::to_owned));
-    let read = |folder: &std::path::PathBuf| std::fs::read(folder.join(REPORT_FILE)).ok();
-    folders.iter().filter_map(read).filter_map(|text| serde_json::from_slice(&text).ok()).collect()
+    let mut all: Vec<_> = RunFolder::list(runs).into_iter().chain(archived(runs)).collect();
+    all.sort_by_key(RunFolder::id);
+    let read = |run: &RunFolder| std::fs::read(run.path().join(REPORT_FILE)).ok();
+    all.iter().filter_map(read).filter_map(|text| serde_json::from_slice(&text).ok()).collect()
 }

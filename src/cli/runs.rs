@@ -1,8 +1,9 @@
 //! `shakedown runs`: what has been run, and what is running.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ConfigArgs;
+use super::dashboard::as_seen_from_here;
 use super::exit::{CliError, Exit, say, say_error};
 use super::retention;
 use super::run::resolve_config;
@@ -11,6 +12,7 @@ use crate::report::text::widest;
 use crate::report::trend;
 use crate::run::folder::RunFolder;
 use crate::run::live_runs::live_runs;
+use crate::run::retention::archived;
 use crate::run::state_dir::StateDir;
 use crate::run::summary::RunSummary;
 
@@ -76,7 +78,18 @@ pub fn folder(config: &ConfigArgs) -> Result<PathBuf, CliError> {
 
 /// A run by name, of those here and those that go on anywhere; without a name, the latest one here.
 pub fn find(config: &ConfigArgs, name: Option<&str>) -> Result<RunFolder, CliError> {
-    RunFolder::find_also_among(&folder(config)?, &live(), name).map_err(CliError::usage)
+    let runs = folder(config)?;
+    RunFolder::find_also_among(&runs, &live(), name).map_err(|error| {
+        let id = name.and_then(|name| Path::new(name).file_name()?.to_str());
+        match id.map(|id| RunFolder::find_also_among(&runs, &archived(&runs), Some(id))) {
+            Some(Ok(run)) => CliError::usage(format!(
+                "run {} is archived: its journal is gone, its reports are in {}",
+                run.id(),
+                as_seen_from_here(run.path()).display()
+            )),
+            _ => CliError::usage(error),
+        }
+    })
 }
 
 /// The runs that go on, started from whatever working directory, oldest first.

@@ -138,6 +138,11 @@ impl RunFolder {
         self.0.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
+    /// Whether it has its journal, which goes when a run is archived.
+    pub fn has_journal(&self) -> bool {
+        self.journal().is_file()
+    }
+
     fn journal(&self) -> PathBuf {
         self.0.join(JOURNAL_FILE)
     }

@@ -85,12 +85,12 @@ pub fn archive(run: &RunFolder) -> io::Result<PathBuf> {
     Ok(into)
 }
 
-/// Folders of archived runs, the oldest first.
-pub fn archived(runs: &Path) -> Vec<PathBuf> {
+/// Archived runs, the oldest first: their reports, without a journal.
+pub fn archived(runs: &Path) -> Vec<RunFolder> {
     let entries = fs::read_dir(runs.join(ARCHIVE)).into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     folders.sort();
-    folders
+    folders.into_iter().map(RunFolder::at).collect()
 }
 
 #[cfg(test)]
@@ -133,7 +133,8 @@ mod tests {
         }
         let into = archive(&RunFolder::at(run.clone())).expect("archived");
         assert!(!run.exists());
-        assert_eq!(archived(temp.path()), std::slice::from_ref(&into));
+        let archived = archived(temp.path());
+        assert_eq!(archived.iter().map(RunFolder::path).collect::<Vec<_>>(), [into.as_path()]);
         let mut left: Vec<_> =
             fs::read_dir(&into).expect("there").flatten().map(|e| e.file_name()).collect();
         left.sort();
