@@ -1,6 +1,7 @@
 //! The checks of a run as test cases, for formats that know only suites of those (JUnit, CTRF).
 
 use super::json::{PhaseSection, Report};
+use super::slo::ObjectiveRow;
 
 /// What a check means to a reader that knows only tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +64,19 @@ pub fn suites(report: &Report) -> Vec<Suite> {
         class: "shakedown.slo".into(),
         name: format!("{} {}", row.id, row.objective),
         verdict: row.verdict.clone(),
-        why: format!("measured {} (n {}): {}{}", row.measured, row.n, row.reason, row.bound),
+        why: found(row),
         seconds: 0.0,
     });
     suites.push(Suite { name: "objectives".into(), cases: objectives.collect() });
     suites
+}
+
+/// What was measured, then why it does not decide, then between which bounds it lies.
+fn found(row: &ObjectiveRow) -> String {
+    let said =
+        [row.reason.as_str(), row.bound.as_str()].into_iter().filter(|part| !part.is_empty());
+    let said = said.collect::<Vec<_>>().join("; ");
+    format!("measured {} (n {}): {said}", row.measured, row.n)
 }
 
 fn of_phase(phase: &PhaseSection) -> Vec<Case> {
@@ -109,4 +118,38 @@ fn of_phase(phase: &PhaseSection) -> Vec<Case> {
         }));
     }
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_and_the_bounds_of_an_objective_are_told_apart() {
+        let row = |reason: &str, bound: &str| ObjectiveRow {
+            id: "p99".into(),
+            objective: "< 2000 ms".into(),
+            measured: "-".into(),
+            n: 0,
+            bad: 0,
+            bad_ratio: None,
+            verdict: "inconclusive".into(),
+            reason: reason.into(),
+            bound: bound.into(),
+            method: String::new(),
+            gate: true,
+            budget: None,
+            whole_window: None,
+        };
+        let said = [("nothing was measured", "0 to 100 %"), ("", "0 to 1 %"), ("left out", "")]
+            .map(|(reason, bound)| found(&row(reason, bound)));
+        assert_eq!(
+            said,
+            [
+                "measured - (n 0): nothing was measured; 0 to 100 %",
+                "measured - (n 0): 0 to 1 %",
+                "measured - (n 0): left out"
+            ]
+        );
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::chart;
 use super::json::{LoadSection, PhaseSection, Report, RunSection};
+use super::text::length;
 use crate::run::state::RunState;
 
 /// Name of the report in the run's folder.
@@ -58,12 +59,12 @@ fn head(html: &mut String, report: &Report) -> std::fmt::Result {
         class = escape(&report.overall_status),
         verdict = escape(&report.verdict),
         run = escape(&run.map_or_else(String::new, |run| format!(
-            "{} ({}) · {} · {} · {:.0} min",
+            "{} ({}) · {} · {} · {}",
             run.target,
             run.environment,
             run.plan,
             run.id,
-            (run.seconds / 60.0).ceil()
+            length(run.seconds)
         )))
     )?;
     if let Some(unchecked) = run.and_then(RunSection::unchecked) {

@@ -23,6 +23,9 @@ pub fn document(report: &Report) -> String {
 fn write_document(text: &mut String, report: &Report) -> std::fmt::Result {
     let run = report.run.as_ref();
     writeln!(text, "## shakedown: {}\n", cell(&report.verdict))?;
+    if !report.complete {
+        writeln!(text, "**Partial: the run did not end**\n")?;
+    }
     if let Some(run) = run {
         writeln!(
             text,
@@ -91,6 +94,16 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::json;
+    use crate::run::state::RunState;
+
+    #[test]
+    fn a_run_that_did_not_end_is_marked_as_partial() {
+        let marked = |complete| {
+            document(&Report { complete, ..json::report(&RunState::default()) }).contains("Partial")
+        };
+        assert_eq!([marked(false), marked(true)], [true, false]);
+    }
 
     #[test]
     fn a_hostile_text_stays_in_its_cell() {

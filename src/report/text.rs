@@ -14,6 +14,12 @@ pub fn summary(report: &Report) -> String {
     text
 }
 
+/// How long a run took, in words.
+pub fn length(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    format!("{} min {} s", seconds / 60, seconds % 60)
+}
+
 /// A text whose lines are broken between words, so that none is wider than `width` columns but for a
 /// word that is; what goes on begins in column `indent`.
 pub fn folded(text: &str, width: usize, indent: usize) -> String {
@@ -57,11 +63,14 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(text, "          {reason}")?;
     }
     if let Some(run) = &report.run {
-        let (minutes, seconds) = (run.seconds as u64 / 60, run.seconds as u64 % 60);
         writeln!(
             text,
-            "run       {} · {} ({}) · {} · {minutes} min {seconds} s",
-            run.id, run.target, run.environment, run.plan
+            "run       {} · {} ({}) · {} · {}",
+            run.id,
+            run.target,
+            run.environment,
+            run.plan,
+            length(run.seconds)
         )?;
         if let Some(unchecked) = run.unchecked() {
             writeln!(text, "WARNING   {unchecked}")?;
@@ -179,6 +188,11 @@ mod tests {
             budget: None,
             whole_window: None,
         }
+    }
+
+    #[test]
+    fn a_length_is_told_to_the_second() {
+        assert_eq!(["0 min 25 s", "61 min 1 s"], [length(25.06), length(3661.9)]);
     }
 
     #[test]
