@@ -75,6 +75,9 @@ pub struct AlertRow {
     pub burn: [Option<f64>; 2],
     /// Whether it fires.
     pub fires: bool,
+    /// Whether what was measured says that it does not; neither of both where too little was.
+    #[serde(default)]
+    pub quiet: bool,
 }
 
 /// An objective as the report has it.
@@ -96,14 +99,18 @@ pub fn row(objective: &Objective) -> ObjectiveRow {
     }
 }
 
-fn budget_row(budget: &Budget) -> BudgetRow {
-    let alert = |alert: &BurnRate| AlertRow {
+fn alert_row(alert: &BurnRate) -> AlertRow {
+    AlertRow {
         severity: if alert.page { "page" } else { "ticket" }.to_owned(),
         windows: [alert.long.clone(), alert.short.clone()],
         factor: alert.factor,
         burn: [alert.long_burn, alert.short_burn],
         fires: alert.fires,
-    };
+        quiet: alert.is_quiet(),
+    }
+}
+
+fn budget_row(budget: &Budget) -> BudgetRow {
     BudgetRow {
         allowed_seconds: budget.allowed_seconds,
         burn_rate: budget.burn_rate,
@@ -111,7 +118,7 @@ fn budget_row(budget: &Budget) -> BudgetRow {
         chaos_cost_percent: budget.chaos_cost_percent,
         rest_cost_percent: budget.rest_cost_percent,
         exhausted_after_seconds: budget.exhausted_after_seconds,
-        alerts: budget.alerts.iter().map(alert).collect(),
+        alerts: budget.alerts.iter().map(alert_row).collect(),
     }
 }
 
@@ -149,8 +156,8 @@ fn write_budgets(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
     }
     html.write_str(
         "<section><h2 id=budgets>Error budgets</h2><table><thead><tr><th>objective<th class=n>allowed\
-         <th>what this run cost of it<th class=n>load<th class=n>chaos<th class=n>burn rate\
-         <th class=n>a full one lasts<th>burn alerts</tr></thead><tbody>",
+         <th>what this run cost of it<th class=n>load<th class=n>chaos<th class=n>rest\
+         <th class=n>burn rate<th class=n>a full one lasts<th>burn alerts</tr></thead><tbody>",
     )?;
     for row in rows {
         if let Some(budget) = &row.budget {
@@ -167,27 +174,38 @@ fn write_budgets(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
 }
 
 fn write_budget(html: &mut String, id: &str, budget: &BudgetRow) -> std::fmt::Result {
-    let chaos = budget.chaos_cost_percent;
-    let rest = budget.rest_cost_percent.unwrap_or_default();
-    let cost = budget.run_cost_percent + chaos.unwrap_or_default() + rest;
+    let (chaos, rest) = (budget.chaos_cost_percent, budget.rest_cost_percent);
+    let cost = budget.run_cost_percent + chaos.unwrap_or_default() + rest.unwrap_or_default();
+    let percent =
+        |cost: Option<f64>| cost.map_or_else(|| "-".into(), |cost| format!("{cost:.3} %"));
     let lasts = budget.exhausted_after_seconds.map_or_else(|| "nothing burns".into(), span);
-    let firing: Vec<String> = budget.alerts.iter().filter(|alert| alert.fires).map(words).collect();
-    let alerts = if firing.is_empty() {
-        "<span class=\"v pass\">none fires</span>".into()
-    } else {
-        format!("<span class=\"v fail\">{}</span>", escape(&firing.join("; ")))
-    };
     write!(
         html,
-        "<tr><td>{}<td class=n>{}<td>{}<td class=n>{:.3} %<td class=n>{}<td class=n>{:.2}x\
-         <td class=n>{lasts}<td>{alerts}</tr>",
+        "<tr><td>{}<td class=n>{}<td>{}<td class=n>{:.3} %<td class=n>{}<td class=n>{}<td class=n>{:.2}x\
+         <td class=n>{lasts}<td>{}</tr>",
         escape(id),
         span(budget.allowed_seconds),
         bar(cost, if cost > 100.0 { "bad" } else { "warn" }),
         budget.run_cost_percent,
-        chaos.map_or_else(|| "-".into(), |percent| format!("{percent:.3} %")),
-        budget.burn_rate
+        percent(chaos),
+        percent(rest),
+        budget.burn_rate,
+        burn_alerts(&budget.alerts)
     )
+}
+
+/// Those that fire, else whether none does.
+fn burn_alerts(alerts: &[AlertRow]) -> String {
+    let firing: Vec<String> = alerts.iter().filter(|alert| alert.fires).map(words).collect();
+    let open = alerts.iter().filter(|alert| !alert.fires && !alert.quiet).count();
+    if !firing.is_empty() {
+        format!("<span class=\"v fail\">{}</span>", escape(&firing.join("; ")))
+    } else if open > 0 {
+        let all = alerts.len();
+        format!("<span class=v>{open} of {all} not decided</span> <small>too short a run</small>")
+    } else {
+        "<span class=\"v pass\">none fires</span>".into()
+    }
 }
 
 fn words(alert: &AlertRow) -> String {
@@ -263,5 +281,33 @@ fn span(seconds: f64) -> String {
         s if s >= 3600.0 => format!("{:.1} h", s / 3600.0),
         s if s >= 60.0 => format!("{:.1} min", s / 60.0),
         s => format!("{s:.1} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_whose_windows_were_not_measured_is_not_said_to_be_quiet() {
+        let alert = |long_burn, short_burn, fires| BurnRate {
+            page: true,
+            long: "1h".into(),
+            short: "5m".into(),
+            factor: 14.4,
+            long_burn,
+            short_burn,
+            fires,
+        };
+        for (long, short, fires, said) in [
+            (None, None, false, "1 of 1 not decided"),
+            (None, Some(20.0), false, "1 of 1 not decided"),
+            (None, Some(1.0), false, "none fires"),
+            (Some(20.0), Some(20.0), false, "none fires"),
+            (Some(20.0), Some(20.0), true, "page above 14.4x over 1h and 5m"),
+        ] {
+            let row = alert_row(&alert(long, short, fires));
+            assert!(burn_alerts(&[row]).contains(said), "{long:?} {short:?} {fires}: {said}");
+        }
     }
 }

@@ -188,6 +188,16 @@ pub struct BurnRate {
     pub fires: bool,
 }
 
+impl BurnRate {
+    /// Whether what was measured says that it does not fire: both windows were measured, or one of them
+    /// is not above the rate. Neither this nor [`Self::fires`]: not decided.
+    pub fn is_quiet(&self) -> bool {
+        let burns = [self.long_burn, self.short_burn];
+        let below = burns.iter().flatten().any(|burn| *burn <= self.factor);
+        !self.fires && (below || burns.iter().all(Option::is_some))
+    }
+}
+
 /// How the run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunVerdict {

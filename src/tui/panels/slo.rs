@@ -52,7 +52,8 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 
 fn title<'a>(all: usize, room: usize, width: usize, app: &App) -> Line<'a> {
     let why = if has_reasons(width) { "why" } else { "" };
-    let more = if all > room { format!("  {}/{all}", app.objective + 1) } else { String::new() };
+    let at = || format!("{}/{all}", app.objective + 1);
+    let more = if all > room { format!("{:>6}", at()) } else { String::new() };
     let title = format!(
         " {:<22}{:>11}{:>11}{:>8}{:>6}  {:<13}{why}{more}",
         "objective (* gate)", "asked", "measured", "n", "bad", "verdict"
@@ -176,9 +177,11 @@ fn burn_alerts<'a>(budget: &Budget, area: Rect, app: &App) -> Vec<Line<'a>> {
     let roomy = area.height >= ROOMY;
     let own = budget.alerts.iter().filter(|alert| roomy || alert.fires);
     let mut rows: Vec<Line<'a>> = own.map(|alert| of_alert(alert, app)).collect();
-    let quiet = budget.alerts.len() - rows.len();
-    if quiet > 0 {
-        let words = format!("   burn alerts: {quiet} of {} quiet", budget.alerts.len());
+    if rows.len() < budget.alerts.len() {
+        let quiet = budget.alerts.iter().filter(|alert| alert.is_quiet()).count();
+        let open = budget.alerts.len() - rows.len() - quiet;
+        let open = if open > 0 { format!(", {open} not decided yet") } else { String::new() };
+        let words = format!("   burn alerts: {quiet} of {} quiet{open}", budget.alerts.len());
         rows.push(Line::styled(words, app.theme.dim));
     }
     rows
@@ -191,8 +194,10 @@ fn of_alert<'a>(alert: &BurnRate, app: &App) -> Line<'a> {
     let severity = if alert.page { "page" } else { "ticket" };
     let (word, style) = if alert.fires {
         ("FIRES", app.theme.verdict(Verdict::Fail))
-    } else {
+    } else if alert.is_quiet() {
         ("quiet", app.theme.dim)
+    } else {
+        ("not decided", app.theme.dim)
     };
     Line::from(vec![
         Span::styled(
