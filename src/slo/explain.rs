@@ -7,11 +7,13 @@ use crate::config::{Slo, SloDefinitions, SloKind, TimeSpan};
 
 /// Everything that can be said of an objective before anything is measured, in lines.
 pub fn explain(slo: &Slo, definitions: &SloDefinitions) -> Vec<String> {
-    let of = match (&slo.store, &slo.service, &slo.step) {
-        (Some(store), ..) => format!("light queries of {store}"),
-        (None, Some(service), Some(step)) => format!("{step} requests to {service}"),
-        (None, Some(service), None) => format!("requests to {service}"),
-        (None, None, _) => "all requests of the load phases".into(),
+    let of = match (slo.kind, &slo.store, &slo.service, &slo.step) {
+        (SloKind::DataLoss, ..) => "records acknowledged before the backup".into(),
+        (_, Some(store), _, Some(step)) => format!("{step} queries of {store}"),
+        (_, Some(store), ..) => format!("light queries of {store}"),
+        (_, None, Some(service), Some(step)) => format!("{step} requests to {service}"),
+        (_, None, Some(service), None) => format!("requests to {service}"),
+        (_, None, None, _) => "all requests of the load phases".into(),
     };
     let mut lines = vec![
         format!("{}: {} {} over {}, of {of}", slo.id, kind(slo), asked(slo), slo.window),
@@ -33,8 +35,19 @@ pub fn explain(slo: &Slo, definitions: &SloDefinitions) -> Vec<String> {
             ));
         }
     }
-    if slo.kind == SloKind::Availability {
-        lines.extend(budget(slo, definitions));
+    match slo.kind {
+        SloKind::Availability => lines.extend(budget(slo, definitions)),
+        SloKind::Longest => {
+            lines.push("  a single request that takes longer breaks it: no share is allowed".into());
+        }
+        SloKind::Throughput => lines.push(
+            "  judged by the best stretch of that length; where less was offered, it decides nothing"
+                .into(),
+        ),
+        SloKind::DataLoss => {
+            lines.push("  a single record breaks it: no share is allowed, and no budget".into());
+        }
+        SloKind::ErrorRate | SloKind::Latency => {}
     }
     lines
 }
@@ -47,7 +60,10 @@ fn kind(slo: &Slo) -> String {
             format!("P{} of response time", slo.quantile.unwrap_or_default() * 100.0)
         }
         SloKind::Longest => "longest response time".into(),
-        SloKind::Throughput => "sustained good answers".into(),
+        SloKind::Throughput => {
+            let sustain = slo.sustain.map_or_else(String::new, |sustain| format!(" for {sustain}"));
+            format!("good answers kept up{sustain}")
+        }
         SloKind::DataLoss => "records lost in the backup drill".into(),
     }
 }

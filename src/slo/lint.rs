@@ -40,6 +40,14 @@ pub fn lint(loaded: &LoadedSlos) -> Vec<Finding> {
     if !(0.5..1.0).contains(&definitions.confidence) {
         lint.error("confidence", "expected a number from 0.5 to below 1, such as 0.95".into());
     }
+    if definitions.slos.is_empty() {
+        lint.error("slos", "nothing is promised: expected an objective at least".into());
+    }
+    let collection = &definitions.collection;
+    if collection.health_check_timeout > collection.health_check_interval {
+        let message = format!("longer than the interval of {}", collection.health_check_interval);
+        lint.warn("collection.health_check_timeout", message);
+    }
     let mut ids = BTreeSet::new();
     for (at, slo) in definitions.slos.iter().enumerate() {
         if !ids.insert(&slo.id) {
@@ -47,6 +55,7 @@ pub fn lint(loaded: &LoadedSlos) -> Vec<Finding> {
         }
         objective(at, slo, &mut lint);
     }
+    burn_alerts(&mut lint);
     channels(&mut lint);
     contradictions(&mut lint);
     lint.found
@@ -197,9 +206,32 @@ fn monitored(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
     if !ratio && !buckets {
         lint.error(&path, "expected `good` and `total`, or for a latency `buckets`".into());
     }
+    if sli.buckets.as_ref().is_some_and(|buckets| buckets.contains(['(', '['])) {
+        lint.error(
+            &format!("{path}.buckets"),
+            "expected a selector alone, such as x_seconds_bucket{job=\"api\"}".into(),
+        );
+    }
     for (name, query) in [("good", &sli.good), ("total", &sli.total)] {
         if query.as_ref().is_some_and(|query| !query.contains("{{window}}")) {
             lint.error(&format!("{path}.{name}"), "expected `[{{window}}]` in the query".into());
+        }
+    }
+}
+
+fn burn_alerts(lint: &mut Lint<'_>) {
+    for (at, alert) in lint.loaded.definitions.burn_alerts.iter().enumerate() {
+        if alert.short >= alert.long {
+            lint.error(
+                &format!("burn_alerts.{at}.short"),
+                format!("expected a shorter window than {}, such as its twelfth", alert.long),
+            );
+        }
+        if !(alert.budget_percent > 0.0 && alert.budget_percent <= 100.0) {
+            lint.error(
+                &format!("burn_alerts.{at}.budget_percent"),
+                "expected a share of the budget, above 0 and up to 100".into(),
+            );
         }
     }
 }
@@ -306,6 +338,22 @@ mod tests {
     }
 
     #[test]
+    fn definitions_that_promise_nothing_are_no_definitions() {
+        let nothing = |text: String| {
+            let (before, after) = text.split_once("slos:\n").expect("objectives");
+            let (_, after) = after.split_once("# Alerts on how fast").expect("alerts");
+            format!("{before}slos: []\n# {after}")
+        };
+        let found = of(nothing);
+        assert!(
+            found
+                .iter()
+                .any(|f| f.weight == Weight::Error && f.message.contains("nothing is promised")),
+            "{found:#?}"
+        );
+    }
+
+    #[test]
     fn mistakes_are_found_where_they_stand() {
         for (from, to, part) in [
             ("objective_percent: 99.5", "objective_percent: 0.995", "did you mean 99.5"),
@@ -327,6 +375,14 @@ mod tests {
                 "server's url at the top",
             ),
             ("below: 1500ms,", "below: 1500ms, prometheus: { good: a, total: b },", "{{window}}"),
+            (
+                "below: 1500ms,",
+                "below: 1500ms, prometheus: { buckets: \"rate(x_bucket[5m])\" },",
+                "a selector alone",
+            ),
+            ("long: 1h, short: 5m", "long: 5m, short: 1h", "a shorter window than 5m"),
+            ("budget_percent: 2 ", "budget_percent: 0 ", "above 0"),
+            ("health_check_timeout: 5s", "health_check_timeout: 45s", "the interval of 30s"),
         ] {
             let found = of(|text| text.replacen(from, to, 1));
             let one = found.iter().find(|finding| finding.message.contains(part));
