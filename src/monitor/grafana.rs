@@ -3,14 +3,14 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, redirect};
 use serde_json::{Value, json};
 
 use crate::config::{Grafana, PhaseKind, Secret};
 use crate::run::companion::{Companion, CompanionContext, Notice, Stage};
 use crate::run::event::{ChaosEvent, Event, EventBody};
-use crate::run::state::RunState;
+use crate::run::state::{PhaseStatus, RunState};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ impl Marks {
     fn new(state: &RunState, tags: &[String]) -> Self {
         let target = state.identity.as_ref().map(|identity| identity.target.clone());
         let (target, tags) = (target.unwrap_or_default(), tags.to_vec());
-        Self { target, tags, phase: None, fault: None }
+        Self { target, tags, phase: at_work(state), fault: None }
     }
 
     fn hear(&mut self, event: &Event) -> Vec<Value> {
@@ -129,6 +129,13 @@ impl Marks {
     }
 }
 
+/// The phase that had begun before the run was followed, and when: the first one does not wait.
+fn at_work(state: &RunState) -> Option<(PhaseKind, Timestamp)> {
+    let phase = state.phases.iter().find(|phase| phase.status == PhaseStatus::Running)?;
+    let since = SignedDuration::from_micros(i64::try_from(phase.started_us?).ok()?);
+    Some((phase.kind, state.created?.checked_add(since).ok()?))
+}
+
 struct Server {
     client: Client,
     url: String,
@@ -179,6 +186,19 @@ impl Server {
 mod tests {
     use super::*;
     use crate::run::event::{EVENT_VERSION, PhaseOutcome, Verdict};
+    use crate::run::state::PhaseState;
+
+    #[test]
+    fn a_phase_that_had_begun_before_the_run_was_followed_is_marked_from_its_beginning() {
+        let mut phase = PhaseState::new(PhaseKind::Mixed);
+        (phase.status, phase.started_us) = (PhaseStatus::Running, Some(2_000_000));
+        let created = Timestamp::from_second(10).ok();
+        let state = RunState { created, phases: vec![phase], ..RunState::default() };
+        let outcome = PhaseOutcome::new(Verdict::Pass, "fine");
+        let finished = event(30, Some(PhaseKind::Mixed), EventBody::PhaseFinished { outcome });
+        let mark = Marks::new(&state, &[]).hear(&finished).remove(0);
+        assert_eq!((&mark["time"], &mark["timeEnd"]), (&json!(12_000), &json!(30_000)));
+    }
 
     fn event(second: i64, phase: Option<PhaseKind>, body: EventBody) -> Event {
         let wall = Timestamp::from_second(second).expect("in range");
