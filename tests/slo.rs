@@ -189,3 +189,19 @@ async fn thirty_days_by_prometheus_decide_what_a_run_cannot() {
     );
     assert!(!report.to_string().contains("let-me-ask") && !html.contains("let-me-ask"));
 }
+
+#[test]
+fn what_a_channel_would_be_sent_has_the_link_to_the_report() {
+    let place = Workplace::new();
+    let link = "https://ci.example.com/report.html";
+    let with = format!("notify: {{ report_url: \"{link}\", mode: auto }}");
+    let definitions = SHIPPED_SLOS.replace("notify: { mode: auto }", &with);
+    let file = place.path().join("slo.yaml");
+    std::fs::write(&file, definitions).expect("written");
+    let mut command = place.command(&["notify", "test", "--dry-run", "--definitions"]);
+    command.arg(&file).env("SLACK_WEBHOOK_URL", "https://hooks.example.com/secret");
+    let told = command.output().expect("program runs");
+    let payloads = String::from_utf8_lossy(&told.stdout);
+    assert!(payloads.contains(&format!("\"url\": \"{link}\"")), "{payloads}");
+    assert!(!payloads.contains("hooks.example.com"), "{payloads}");
+}

@@ -61,7 +61,10 @@ pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
     );
     let now = Timestamp::now();
     let message = |action| Message {
-        alert: Alert::rehearsal(&target, environment),
+        alert: Alert {
+            report_url: definitions.notify.report_url.clone(),
+            ..Alert::rehearsal(&target, environment)
+        },
         action,
         level: 1,
         since: now,
@@ -100,7 +103,10 @@ pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
                 Ok(()) => say(format_args!("{name} ({kind}): {action} delivered")),
                 Err(failure) => {
                     let (tries, reason) = (attempt.tries, failure.reason);
-                    say_error(&format_args!("{name} ({kind}): {action}: {tries} tries: {reason}"));
+                    let tries = if tries == 1 { "once".into() } else { format!("{tries} times") };
+                    say_error(&format_args!(
+                        "{name} ({kind}): {action} not delivered, tried {tries}: {reason}"
+                    ));
                     exit = Exit::Fail;
                 }
             }

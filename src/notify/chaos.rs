@@ -82,6 +82,8 @@ impl Companion for ChaosAlerts {
                 }
             }
             course.end_silence().await;
+            // What fires by now counts, however short the last pause was.
+            course.look().await;
             course.give_up();
         })
     }
