@@ -60,6 +60,7 @@ digest=86c0d0b93306b961d58d62a4db4879f27fe25513d4b969df351abdddb3c30e01
 if [ ! -e "$schema" ] && curl -sSfL -m 60 -o "$work/sources.tar.gz" "$sources" 2>/dev/null; then
     sha256sum --quiet --check <<<"$digest  $work/sources.tar.gz" || refused "PyPI gives other sources than it did"
     tar -xzf "$work/sources.tar.gz" -C "$work" --strip-components=3 pytest-8.4.2/testing/example_scripts/junit-10.xsd
+    mkdir -p "$(dirname "$schema")"
     mv "$work/junit-10.xsd" "$schema"
 fi
 if ! command -v xmllint >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then

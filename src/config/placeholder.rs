@@ -29,7 +29,8 @@ impl Step {
 }
 
 impl RequestStep {
-    fn filled_texts(&self) -> Texts<'_> {
+    /// As [`Step::filled_texts`].
+    pub(super) fn filled_texts(&self) -> Texts<'_> {
         let mut texts: Texts<'_> = vec![("request.path".into(), &self.path)];
         of_map(&self.headers, "request.headers", &mut texts);
         if let Some(body) = &self.body {
@@ -83,6 +84,26 @@ mod tests {
     fn names_stand_in_closed_braces() {
         let names: Vec<&str> = placeholders("/a/{id}{+at}?q={people.name}&{open{in}{").collect();
         assert_eq!(names, ["id", "at", "people.name", "in"]);
+    }
+
+    #[test]
+    fn a_request_is_the_same_every_time_where_nothing_is_filled() {
+        for (fields, constant) in [
+            (
+                "path: /, body: { k: [\"a \\\"quoted\\\" word\", 1] }, checks: [{ status: 200 }]",
+                true,
+            ),
+            ("path: /, body: { \"{key}\": 1 }", true),
+            ("path: /, body: { k: \"a \\\" {b}\" }", false),
+            ("path: \"/{a}\"", false),
+            ("path: /, headers: { x: \"{a}\" }", false),
+            ("path: /, checks: [{ contains: x }]", false),
+        ] {
+            let step: Step =
+                serde_yaml::from_str(&format!("request: {{ {fields} }}")).expect(fields);
+            let Step::Request(request) = step else { panic!("{fields}") };
+            assert_eq!(request.is_constant(), constant, "{fields}");
+        }
     }
 
     #[test]

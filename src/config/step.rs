@@ -121,14 +121,9 @@ impl RequestStep {
     /// Whether it is the same every time: no placeholder stands in it, and it takes nothing from its
     /// answer.
     pub fn is_constant(&self) -> bool {
-        let texts = [&self.path].into_iter().chain(self.headers.values());
-        let texts = texts.chain(self.text.as_ref().map(|text| &text.content));
-        let body = self.body.as_ref().map(Value::to_string).unwrap_or_default();
-        // The braces of an object are no placeholder, but a brace within a string may be one.
-        let in_strings = body.split('"').skip(1).step_by(2).any(|string| string.contains('{'));
         let checks = self.checks.iter().any(|check| !matches!(check, AnswerCheck::Status(_)));
-        let varies = in_strings || checks || !self.extract.is_empty() || !self.multipart.is_empty();
-        !varies && texts.into_iter().all(|text| !text.contains('{'))
+        let varies = checks || !self.extract.is_empty() || !self.multipart.is_empty();
+        !varies && self.filled_texts().iter().all(|(_, text)| !text.contains('{'))
     }
 
     fn series_name(&self) -> String {
