@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::config::{Grafana, PhaseKind, Secret};
+use crate::platform::client;
 use crate::run::companion::{Companion, CompanionContext, Notice, Stage};
 use crate::run::event::{ChaosEvent, Event, EventBody};
 use crate::run::state::{PhaseStatus, RunState};
@@ -144,9 +145,7 @@ struct Server {
 
 impl Server {
     fn new(settings: &Grafana) -> Result<Self, String> {
-        let made = || Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE);
-        // Where the machine knows no authority no client is made at all, and plain HTTP needs none.
-        let client = made().build().or_else(|_| made().tls_certs_only([]).build());
+        let client = client::anywhere().timeout(PATIENCE).build();
         Ok(Self {
             client: client.map_err(|error| error.to_string())?,
             url: format!("{}/api/annotations", settings.url.trim_end_matches('/')),

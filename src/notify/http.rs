@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 
 use super::delivery::Failure;
 use crate::config::without_secrets;
+use crate::platform::client;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,15 +19,11 @@ const MAX_WORDS: usize = 160;
 
 /// A client for the channels: no redirects, so that a secret goes nowhere else.
 pub fn client() -> Result<Client, String> {
-    let made = || {
-        Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(PATIENCE)
-            .pool_max_idle_per_host(1)
-            .user_agent(concat!("shakedown/", env!("CARGO_PKG_VERSION")))
-    };
-    // Where the machine knows no authority no client is made at all, and plain HTTP needs none.
-    let built = made().build().or_else(|_| made().tls_certs_only([]).build());
+    let built = client::anywhere()
+        .timeout(PATIENCE)
+        .pool_max_idle_per_host(1)
+        .user_agent(concat!("shakedown/", env!("CARGO_PKG_VERSION")))
+        .build();
     built.map_err(|error| format!("cannot make an HTTP client: {error}"))
 }
 
