@@ -1,5 +1,7 @@
 //! The bottom line: the keys that do something now, or a question.
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -9,6 +11,7 @@ use super::wrapped;
 use crate::config::PhaseKind;
 use crate::run::state::RunStatus;
 use crate::tui::app::{App, Prompt};
+use crate::tui::format::latency;
 use crate::tui::keymap::{Action, BINDINGS, Binding};
 
 /// Rows that it needs: a question is never cut.
@@ -117,7 +120,8 @@ fn consequence(app: &App) -> String {
     if let Some(fault) = app.state.active_fault() {
         let longest = phase.chaos.as_ref().and_then(|chaos| chaos.longest_heal_us);
         let time = longest.map_or("no fault of this run was healed before".into(), |took_us| {
-            format!("the longest so far took {:.1} s", took_us as f64 / 1e6)
+            let took = latency(Some(Duration::from_micros(took_us)));
+            format!("the longest so far took {took}")
         });
         return format!("heals first ({time}): {}", fault.undo);
     }

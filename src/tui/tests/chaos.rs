@@ -133,7 +133,7 @@ async fn an_abort_says_how_long_healing_took_before() {
     let (mut app, _peer) = app_with(story.state, false);
     press(&mut app, KeyEvent::new(KeyCode::Char('A'), KeyModifiers::NONE));
     let asked = screen(&app, 120, 40);
-    let words = "heals first (the longest so far took 1.2 s): start what stays down";
+    let words = "heals first (the longest so far took 1.24 s): start what stays down";
     assert!(asked.contains(words), "{asked}");
 }
 
