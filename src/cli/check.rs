@@ -3,16 +3,14 @@
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_folded};
 use super::runtime;
+use super::security;
 use super::tools::TOOLS;
 use crate::config::{self, Config, Loaded, LoadedSlos, PhaseKind, ServiceKind, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
-use crate::platform::text::innermost;
 use crate::sandbox;
 
 /// Longest wait for a store's port.
@@ -50,6 +48,7 @@ pub fn run(args: &ConfigArgs, check: &CheckArgs) -> Result<Exit, CliError> {
     if !check.origins {
         say("  (--origins shows where every value came from; what is not listed is a default)");
     }
+    security::tell_accepted(&loaded)?;
     let services = check_services(&loaded.config)?;
     let stores = check_stores(&loaded.config);
     check_channels(&loaded.config)?;
@@ -71,24 +70,22 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
         say("services       missing  none is configured: load phases will be skipped");
     }
     let mut all = true;
-    let mut probes = Vec::new();
+    let mut usable = Vec::new();
     for (service, endpoint) in config.services.endpoints() {
-        // One by one: a service that cannot be asked keeps no other from being asked.
-        let probe = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string());
-        let probe = probe.and_then(|resolved| {
-            tell_way(service, &resolved);
-            HealthProbe::of([(service, endpoint)]).map_err(|error| innermost(&error))
-        });
-        match probe {
-            Ok(probe) => probes.push(probe),
+        match ResolvedEndpoint::resolve(endpoint) {
+            Ok(resolved) => {
+                tell_way(service, &resolved);
+                usable.push((service, endpoint));
+            }
             Err(error) => {
                 say(format_args!("{service:<14} failed   {error}"));
                 all = false;
             }
         }
     }
-    let answers = runtime(1)?.block_on(join_all(probes.iter().map(HealthProbe::ask_all)));
-    for (service, answer) in answers.into_iter().flatten() {
+    let probe = HealthProbe::of(usable).map_err(CliError::usage)?;
+    let answers = runtime(1)?.block_on(probe.ask_all());
+    for (service, answer) in answers {
         let word = if answer.healthy { "ok" } else { "failed" };
         let millis = answer.latency.as_millis();
         say(format_args!("{service:<14} {word:<8} {} in {millis} ms", answer.detail));

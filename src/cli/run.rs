@@ -10,7 +10,7 @@ use super::exit::{CliError, Exit, say, say_error};
 use super::headless;
 use super::order::{EngineOrder, start_engine};
 use super::session::{self, AtLogout};
-use super::{ConfigArgs, DisplayArgs, compare, has_terminal, retention, runtime};
+use super::{ConfigArgs, DisplayArgs, compare, has_terminal, retention, runtime, security};
 use crate::config::{
     self, BackupWay, Config, Environment, InconclusiveExit, Loaded, LoadedSlos, OnDetach,
     PhaseKind, SloDefinitions,
@@ -184,6 +184,9 @@ fn order(
     let wanted = plan.phases.iter().filter(|phase| !phase.skip);
     let wanted: Vec<PhaseKind> = wanted.map(|phase| phase.kind).collect();
     config::check_feeders(&loaded, &wanted).map_err(CliError::usage)?;
+    if wanted.contains(&PhaseKind::Security) {
+        security::accepted(&loaded)?;
+    }
     Ok(EngineOrder {
         on_detach: on_detach(&config, options),
         config,
@@ -204,8 +207,7 @@ fn order(
 /// What the platform promises; definitions with errors are refused.
 pub fn promises(config: &Config) -> Result<SloDefinitions, CliError> {
     let loaded = LoadedSlos::load(config.slo_definitions.as_ref()).map_err(CliError::usage)?;
-    let found = slo::lint(&loaded, &config.workloads);
-    let errors = found.into_iter().filter(|f| f.weight == slo::Weight::Error);
+    let errors = slo::lint(&loaded).into_iter().filter(|f| f.weight == slo::Weight::Error);
     let errors: Vec<String> = errors.map(|f| format!("{}: {}", loaded.source, f.message)).collect();
     if !errors.is_empty() {
         return Err(CliError::usage(errors.join("\n")));

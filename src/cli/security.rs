@@ -1,10 +1,11 @@
 //! `shakedown security`: the security phase alone, or a choice of its checks.
 
-use super::exit::{CliError, Exit};
+use super::exit::{CliError, Exit, say};
 use super::run::{self, RunOptions};
 use super::{ConfigArgs, DisplayArgs};
-use crate::config::{CheckKind, PhaseKind};
+use crate::config::{CheckKind, ConfigError, Loaded, PhaseKind};
 use crate::run::plan::Scope;
+use crate::security::Suppressions;
 
 /// Options of `security`.
 #[derive(clap::Args, Clone, Debug)]
@@ -34,4 +35,25 @@ pub fn run(
         config.set.push(format!("security.checks=[{}]", names.join(", ")));
     }
     run::start(&config, display, Scope::Only(vec![PhaseKind::Security]), &args.options)
+}
+
+/// The file of accepted findings, where one is named: what is wrong with it is told before anything
+/// is asked, and not when the phase begins.
+pub fn accepted(loaded: &Loaded) -> Result<Option<Suppressions>, CliError> {
+    let Some(file) = &loaded.config.security.suppressions else { return Ok(None) };
+    Suppressions::load(file).map(Some).map_err(|why| {
+        let hint = "each entry needs `reason`, `expires`, and `fingerprint` or `rule` and `place`";
+        let problem = loaded.problem("security.suppressions", &why, Some(hint.into()));
+        CliError::usage(ConfigError::Problems(vec![problem]))
+    })
+}
+
+/// Tells of the accepted findings for `check`.
+pub fn tell_accepted(loaded: &Loaded) -> Result<(), CliError> {
+    let Some(accepted) = accepted(loaded)? else { return Ok(()) };
+    say(format_args!("accepted       ok       {} findings", accepted.count()));
+    for reason in accepted.over(jiff::Zoned::now().date()) {
+        say(format_args!("accepted       over     {reason}"));
+    }
+    Ok(())
 }

@@ -68,7 +68,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// What is wrong with a value, where it stands.
-    pub(super) fn problem(&self, path: &str, message: &str, hint: Option<String>) -> Problem {
+    pub fn problem(&self, path: &str, message: &str, hint: Option<String>) -> Problem {
         let source = self.document.as_ref();
         let source = source.map(|(text, positions)| Source { name: &self.source, text, positions });
         Problem { hint, ..locate(path, message, &self.origins, source.as_ref()) }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::security::endings_of;
 use super::{
     BackupWay, Call, Config, Environment, MAX_DOCUMENTS, PhaseKind, validate_workload, wire,
 };
@@ -25,6 +26,7 @@ pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     criteria(config, &mut found);
     guards(config, &mut found);
     backup(config, &mut found);
+    security(config, &mut found);
     chaos(config, &mut found);
     found.0
 }
@@ -180,6 +182,18 @@ fn backup(config: &Config, found: &mut Found) {
             &format!("backup.platform.artefacts.{at}.path"),
             expected,
         );
+    }
+}
+
+fn security(config: &Config, found: &mut Found) {
+    for (at, upload) in config.security.uploads.iter().enumerate() {
+        for (n, entry) in upload.allowed.iter().enumerate() {
+            found.check(
+                endings_of(entry).is_some(),
+                &format!("security.uploads.{at}.allowed.{n}"),
+                "expected the ending of a file name, such as .png, or a media type, such as image/png",
+            );
+        }
     }
 }
 

@@ -88,7 +88,7 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
         }
         cause = inner.source();
     }
-    tls::advised(words, error)
+    advised(words, error)
 }
 
 /// What caused an error at first, in words. With advice where a certificate was refused.
@@ -97,7 +97,14 @@ pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(cause) = reason.source() {
         reason = cause;
     }
-    tls::advised(reason.to_string(), error)
+    advised(reason.to_string(), error)
+}
+
+fn advised(words: String, error: &(dyn std::error::Error + 'static)) -> String {
+    match tls::advice(error) {
+        Some(advice) => format!("{words}: {advice}"),
+        None => words,
+    }
 }
 
 const fn is_invisible(c: char) -> bool {

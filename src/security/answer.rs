@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
+use super::request::segment;
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -63,13 +65,20 @@ impl Answer {
 
     /// The same answer without a text that was sent and may have come back, in any of its spellings.
     pub fn without(&self, sent: &str) -> String {
+        self.with(sent, " ")
+    }
+
+    /// The same answer as if another text had been sent and come back.
+    pub fn with(&self, sent: &str, other: &str) -> String {
         let json = serde_json::Value::from(sent).to_string();
         let html = sent.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         let quoted = html.replace('"', "&quot;").replace('\'', "&#39;");
         let hex = html.replace('"', "&#34;").replace('\'', "&#x27;");
-        let spellings = [json.trim_matches('"'), sent, &quoted, &hex, &html];
+        let query = segment(sent);
+        let form = query.replace("%20", "+");
+        let spellings = [json.trim_matches('"'), sent, &quoted, &hex, &html, &query, &form];
         let long = spellings.iter().filter(|text| text.len() > 2);
-        long.fold(self.body.clone(), |body, spelling| body.replace(spelling, " "))
+        long.fold(self.body.clone(), |body, spelling| body.replace(spelling, other))
     }
 }
 
@@ -122,7 +131,13 @@ pub(crate) mod tests {
     #[test]
     fn what_was_sent_is_cut_out_however_it_was_spelled() {
         let sent = "v' AND \"1";
-        for body in ["a v' AND \"1 b", r#"a v' AND \"1 b"#, "a v&#39; AND &quot;1 b"] {
+        for body in [
+            "a v' AND \"1 b",
+            r#"a v' AND \"1 b"#,
+            "a v&#39; AND &quot;1 b",
+            "a v%27%20AND%20%221 b",
+            "a v%27+AND+%221 b",
+        ] {
             assert_eq!(answer(200, &[], body).without(sent), "a   b", "{body}");
         }
     }

@@ -38,7 +38,7 @@ pub struct Audit {
 struct Known {
     findings: Vec<Finding>,
     checks: Vec<CheckReport>,
-    before: Option<Before>,
+    before: Before,
     session: Option<Session>,
 }
 
@@ -95,7 +95,7 @@ impl Audit {
         let (runs, target) = (self.config.report.runs.clone(), self.config.target.name.clone());
         let own = self.run_id.clone();
         let before = tokio::task::spawn_blocking(move || Before::find(&runs, &target, &own)).await;
-        self.known().before = before.ok().flatten();
+        self.known().before = before.unwrap_or_default();
         let mark = format!("shakedown-{}", self.run_id);
         let needs_surface = self.wanted().iter().any(|kind| *kind != CheckKind::Images);
         let (calibration, surface) = if needs_surface {
@@ -167,7 +167,7 @@ impl Audit {
             // A title may tell what the platform said.
             finding.title = crate::platform::text::excerpt(&finding.title);
             self.suppressions.apply(&mut finding, today);
-            finding.novelty = known.before.as_ref().map(|before| before.novelty(&finding));
+            finding.novelty = known.before.novelty(&finding);
             // The same weakness in the same place is one finding.
             if known.findings.iter().any(|other| other.fingerprint == finding.fingerprint) {
                 continue;
@@ -192,6 +192,7 @@ impl Audit {
             coverage: outcome.coverage,
             requests,
             operations: outcome.tested.map(|tested| Operations { found, tested }),
+            partial: vulnerable && outcome.status.is_some_and(CheckStatus::is_open),
         };
         self.emit(SecurityEvent::CheckFinished(report.clone()));
         known.checks.push(report);
@@ -220,8 +221,8 @@ impl Audit {
     /// Scores what is known, and decides.
     pub fn conclude(&self) -> PhaseOutcome {
         let known = self.known();
-        if let Some(before) = &known.before {
-            self.emit(SecurityEvent::Compared(before.compared(&known.findings, &known.checks)));
+        if let Some(compared) = known.before.compared(&known.findings, &known.checks) {
+            self.emit(SecurityEvent::Compared(compared));
         }
         let score = score::score(&known.findings, &known.checks);
         self.emit(SecurityEvent::Scored(score.clone()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::answer::{Answer, resemblance};
 use super::prober::{ProbeError, Prober};
 use super::request::Request;
+use super::steady::Steady;
 
 /// Times that an operation is asked for its baseline.
 const ROUNDS: usize = 3;
@@ -19,6 +20,17 @@ pub struct Baseline {
     answers: Vec<Answer>,
     /// How alike its own answers are, 0-1.
     alike: f64,
+    /// What stays the same in them; none where that cannot be said.
+    steady: Option<Steady>,
+}
+
+/// What two answers are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The words that they have in common, numbers aside.
+    Words,
+    /// Every word and number in its place, but for what varies by itself.
+    Exact,
 }
 
 impl Baseline {
@@ -44,7 +56,8 @@ impl Baseline {
                 }
             }
         }
-        Self { answers, alike }
+        let steady = Steady::of(&answers);
+        Self { answers, alike, steady }
     }
 
     /// The first answer.
@@ -57,9 +70,10 @@ impl Baseline {
         self.answers.iter().all(Answer::is_success)
     }
 
-    /// Whether its answers are alike enough for a difference to mean something.
-    pub fn is_stable(&self) -> bool {
-        self.alike >= LEAST_STABLE
+    /// The measures by which a difference means something; none where its answers vary too much.
+    pub fn measures(&self) -> Vec<Measure> {
+        let words = (self.alike >= LEAST_STABLE).then_some(Measure::Words);
+        words.into_iter().chain(self.steady.is_some().then_some(Measure::Exact)).collect()
     }
 
     /// The slowest answer.
@@ -68,13 +82,30 @@ impl Baseline {
     }
 
     /// Whether an answer to `sent` in the place of the original says the same.
-    pub fn is_like(&self, answer: &Answer, sent: &str, original: &str) -> bool {
-        self.nearest(answer, sent, original).is_some_and(|near| near >= self.alike - TOLERANCE)
+    pub fn is_like(&self, by: Measure, answer: &Answer, sent: &str, original: &str) -> bool {
+        match by {
+            Measure::Words => {
+                let near = self.nearest(answer, sent, original);
+                near.is_some_and(|near| near >= self.alike - TOLERANCE)
+            }
+            Measure::Exact => self.is_steady(answer, sent, original),
+        }
     }
 
-    /// Whether it clearly says something else: twice as far away as would still be the same.
-    pub fn is_unlike(&self, answer: &Answer, sent: &str, original: &str) -> bool {
-        self.nearest(answer, sent, original).is_none_or(|near| near < self.alike - 2.0 * TOLERANCE)
+    /// Whether it clearly says something else: by words, twice as far away as would still be the same.
+    pub fn is_unlike(&self, by: Measure, answer: &Answer, sent: &str, original: &str) -> bool {
+        match by {
+            Measure::Words => {
+                let near = self.nearest(answer, sent, original);
+                near.is_none_or(|near| near < self.alike - 2.0 * TOLERANCE)
+            }
+            Measure::Exact => !self.is_steady(answer, sent, original),
+        }
+    }
+
+    fn is_steady(&self, answer: &Answer, sent: &str, original: &str) -> bool {
+        let same = |steady: &Steady| steady.is_in(answer.status, &answer.with(sent, original));
+        self.steady.as_ref().is_some_and(same)
     }
 
     /// How near it comes to any of the answers; none with another status. What was sent may come back
@@ -103,11 +134,17 @@ mod tests {
             Baseline::from_answers(texts.iter().map(|text| answer(200, &[], text)).collect())
         };
         let baseline = of(&[rows[0], rows[1], rows[0]]);
-        assert!(baseline.is_stable());
-        assert!(baseline.is_like(&answer(200, &[], "one two three four five six C"), "", ""));
-        assert!(baseline.is_unlike(&answer(200, &[], "none"), "", ""));
-        assert!(baseline.is_unlike(&answer(404, &[], rows[0]), "", ""));
-        assert!(!of(&["a b c", "d e f", "g h i"]).is_stable());
+        for by in baseline.measures() {
+            assert!(baseline.is_like(
+                by,
+                &answer(200, &[], "one two three four five six C"),
+                "",
+                ""
+            ));
+            assert!(baseline.is_unlike(by, &answer(200, &[], "none"), "", ""));
+            assert!(baseline.is_unlike(by, &answer(404, &[], rows[0]), "", ""));
+        }
+        assert_eq!(of(&["a b c", "d e f g", "h i j"]).measures(), []);
     }
 
     #[test]
@@ -115,6 +152,19 @@ mod tests {
         let baseline = Baseline::from_answers(vec![answer(200, &[], "one two three for value")]);
         let sent = "value' AND 1=1 AND 'a'='a";
         let reflected = answer(200, &[], &format!("one two three for {sent}"));
-        assert!(baseline.is_like(&reflected, sent, "value"));
+        assert_eq!(baseline.measures().len(), 2);
+        for by in baseline.measures() {
+            assert!(baseline.is_like(by, &reflected, sent, "value"), "{by:?}");
+        }
+    }
+
+    #[test]
+    fn a_count_or_an_order_differs_only_exactly() {
+        let of = |text: &str| answer(200, &[], text);
+        let baseline = Baseline::from_answers(vec![of("total 3 of a b"); 3]);
+        for other in ["total 0 of a b", "total 3 of b a"] {
+            assert!(baseline.is_like(Measure::Words, &of(other), "", ""), "{other}");
+            assert!(baseline.is_unlike(Measure::Exact, &of(other), "", ""), "{other}");
+        }
     }
 }

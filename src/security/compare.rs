@@ -1,101 +1,194 @@
-//! The findings beside those of the run before on the same target.
+//! The findings beside those of the runs before on the same target: of each check those of the latest
+//! run that made it to its end, because a run may have made some of the checks only.
 
 use std::path::Path;
 
-use crate::run::event::{CheckReport, CheckStatus, Comparison, Finding, Gone, Novelty};
+use crate::config::CheckKind;
+use crate::run::event::{
+    CheckReport, CheckStatus, Comparison, EventBody, Finding, Gone, Novelty, SecurityEvent,
+};
 use crate::run::folder::RunFolder;
 use crate::run::journal;
+use crate::run::state::RunState;
 
 use super::check_of;
 
-/// Runs that are looked through for one with an audit.
+/// Runs that are looked through for audits.
 const LOOKED_THROUGH: usize = 20;
 
-/// The audit of a run before.
+/// What runs before had found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Before(Vec<Made>);
+
+/// One check of a run before.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Before {
+struct Made {
+    check: CheckKind,
     run: String,
     findings: Vec<Finding>,
 }
 
 impl Before {
-    /// The latest audit of a target that came to its end, other than this run's; reads journals.
-    pub fn find(runs: &Path, target: &str, own_run: &str) -> Option<Self> {
+    /// The latest audits of a target that were scored, other than this run's; reads journals.
+    pub fn find(runs: &Path, target: &str, own_run: &str) -> Self {
+        let mut before = Self::default();
         let earlier = RunFolder::list(runs).into_iter().rev().filter(|run| run.id() != own_run);
         for run in earlier.take(LOOKED_THROUGH) {
-            let Ok(recorded) = journal::read(run.path()) else { continue };
-            let same = recorded.state.identity.as_ref().is_some_and(|of| of.target == target);
-            let audits = recorded.state.phases.into_iter().filter_map(|phase| phase.security);
-            let finished = audits.into_iter().find(|audit| audit.score.is_some());
-            if let Some(audit) = finished.filter(|_| same) {
-                return Some(Self { run: run.id(), findings: audit.findings });
+            if before.0.len() == CheckKind::ALL.len() {
+                break;
+            }
+            let mut state = RunState::default();
+            // The state keeps the worst only, and what it left out would be new every time.
+            let mut findings = Vec::new();
+            let read = journal::for_each_event(run.path(), |event| {
+                if let EventBody::Security(SecurityEvent::Found(finding)) = &event.body {
+                    findings.push((**finding).clone());
+                }
+                state.apply(&event);
+            });
+            let same = state.identity.as_ref().is_some_and(|of| of.target == target);
+            if read.is_err() || !same {
+                continue;
+            }
+            let audits = state.phases.iter().filter_map(|phase| phase.security.as_ref());
+            for audit in audits.filter(|audit| audit.score.is_some()) {
+                before.take(&run.id(), &audit.checks, &findings);
             }
         }
-        None
+        before
     }
 
-    /// Whether it had a finding.
-    pub fn novelty(&self, finding: &Finding) -> Novelty {
-        let had = self.findings.iter().any(|other| other.fingerprint == finding.fingerprint);
-        if had { Novelty::Unchanged } else { Novelty::New }
-    }
-
-    /// The whole comparison. Gone is only what this run looked for: a check that was not made to its
-    /// end fixes nothing.
-    pub fn compared(&self, findings: &[Finding], checks: &[CheckReport]) -> Comparison {
-        let mut new = 0;
-        for finding in findings {
-            new += u32::from(self.novelty(finding) == Novelty::New);
+    /// Takes the checks of an audit that no later one made.
+    fn take(&mut self, run: &str, checks: &[CheckReport], findings: &[Finding]) {
+        for check in CheckKind::ALL {
+            let known = self.0.iter().any(|made| made.check == check);
+            if !known && was_made(check, checks) {
+                let of = findings.iter().filter(|one| check_of(&one.rule) == Some(check));
+                let (run, findings) = (run.to_owned(), of.cloned().collect());
+                self.0.push(Made { check, run, findings });
+            }
         }
-        let made = |finding: &Finding| {
-            checks.iter().any(|report| {
-                Some(report.check.as_str()) == check_of(&finding.rule).map(|kind| kind.title())
-                    && matches!(report.status, CheckStatus::Pass | CheckStatus::Vulnerable)
-            })
+    }
+
+    /// Whether there was a finding before; none where its check had not been made.
+    pub fn novelty(&self, finding: &Finding) -> Option<Novelty> {
+        let check = check_of(&finding.rule)?;
+        let made = self.0.iter().find(|made| made.check == check)?;
+        let had = made.findings.iter().any(|other| other.fingerprint == finding.fingerprint);
+        Some(if had { Novelty::Unchanged } else { Novelty::New })
+    }
+
+    /// The whole comparison; none where no check of this run had been made before. Gone is only what
+    /// this run looked for: a check that was not made to its end fixes nothing.
+    pub fn compared(&self, findings: &[Finding], checks: &[CheckReport]) -> Option<Comparison> {
+        let both = |made: &&Made| checks.iter().any(|one| one.check == made.check.title());
+        let beside: Vec<&Made> = self.0.iter().filter(both).collect();
+        let mut runs: Vec<&str> = beside.iter().map(|made| made.run.as_str()).collect();
+        runs.sort_unstable_by(|one, other| other.cmp(one));
+        runs.dedup();
+        if runs.is_empty() {
+            return None;
+        }
+        let count = |novelty| {
+            let of = findings.iter().filter(|finding| self.novelty(finding) == Some(novelty));
+            of.count() as u32
         };
-        let gone = self.findings.iter().filter(|finding| {
-            made(finding) && !findings.iter().any(|now| now.fingerprint == finding.fingerprint)
-        });
-        Comparison {
-            run: self.run.clone(),
-            new,
-            unchanged: findings.len() as u32 - new,
+        let again = beside.iter().filter(|made| was_made(made.check, checks));
+        let gone = again
+            .flat_map(|made| &made.findings)
+            .filter(|finding| !findings.iter().any(|now| now.fingerprint == finding.fingerprint));
+        Some(Comparison {
+            run: runs.join(", "),
+            new: count(Novelty::New),
+            unchanged: count(Novelty::Unchanged),
             fixed: gone
                 .map(|finding| Gone {
                     fingerprint: finding.fingerprint.clone(),
                     title: format!("{} at {}", finding.title, finding.place),
                 })
                 .collect(),
-        }
+        })
     }
+}
+
+/// Whether a check was made to its end.
+fn was_made(check: CheckKind, reports: &[CheckReport]) -> bool {
+    let report = reports.iter().find(|report| report.check == check.title());
+    report.is_some_and(|report| {
+        !report.partial && matches!(report.status, CheckStatus::Pass | CheckStatus::Vulnerable)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::CheckKind;
     use crate::run::event::Severity;
     use crate::security::rules::{ANY_ORIGIN, REFLECTED};
 
-    #[test]
-    fn only_what_was_looked_for_again_is_fixed() {
-        let of = |place: &str| ANY_ORIGIN.finding(Severity::High, place, None);
-        let script = REFLECTED.finding(Severity::High, "rag GET /c", None);
-        let before = Before { run: "r".into(), findings: vec![of("a"), of("b"), script] };
-        let check = |kind: CheckKind, status| CheckReport {
+    fn check(kind: CheckKind, status: CheckStatus) -> CheckReport {
+        CheckReport {
             check: kind.title().to_owned(),
             status,
             coverage: String::new(),
             requests: 1,
             operations: None,
-        };
-        let checks = [
+            partial: false,
+        }
+    }
+
+    fn origin(place: &str) -> Finding {
+        ANY_ORIGIN.finding(Severity::High, place, None)
+    }
+
+    fn script() -> Finding {
+        REFLECTED.finding(Severity::High, "rag GET /c", None)
+    }
+
+    #[test]
+    fn only_what_was_looked_for_again_is_fixed() {
+        let made = [CheckKind::Cors, CheckKind::Xss].map(|of| check(of, CheckStatus::Vulnerable));
+        let mut before = Before::default();
+        before.take("r", &made, &[origin("a"), origin("b"), script()]);
+        let mut checks = [
             check(CheckKind::Cors, CheckStatus::Vulnerable),
             check(CheckKind::Xss, CheckStatus::NotTested),
         ];
-        let compared = before.compared(&[of("b"), of("d")], &checks);
+        let findings = [origin("b"), origin("d")];
+        let compared = before.compared(&findings, &checks).expect("something to compare with");
         assert_eq!((compared.new, compared.unchanged), (1, 1));
         let fixed: Vec<&str> = compared.fixed.iter().map(|gone| gone.title.as_str()).collect();
         assert_eq!(fixed, [" at a"], "XSS was not looked for to its end");
+        // What was found is found, but the rest was not looked for.
+        checks[0].partial = true;
+        let compared = before.compared(&findings, &checks).expect("something to compare with");
+        assert_eq!(compared.fixed, []);
+    }
+
+    #[test]
+    fn a_check_is_compared_with_the_latest_run_that_made_it() {
+        let both = [CheckKind::Cors, CheckKind::Xss].map(|of| check(of, CheckStatus::Vulnerable));
+        let only = [check(CheckKind::Cors, CheckStatus::Vulnerable)];
+        let mut before = Before::default();
+        // The latest comes first.
+        before.take("2-only-cors", &only, &[origin("b")]);
+        before.take("1-both", &both, &[origin("a"), script()]);
+        assert_eq!(before.novelty(&script()), Some(Novelty::Unchanged));
+        assert_eq!(before.novelty(&origin("a")), Some(Novelty::New), "it had gone meanwhile");
+        let compared = before.compared(&[origin("b"), script()], &both).expect("compared");
+        assert_eq!((compared.new, compared.unchanged, compared.fixed.len()), (0, 2, 0));
+        assert_eq!(compared.run, "2-only-cors, 1-both");
+        let compared = before.compared(&[origin("b")], &only).expect("compared");
+        assert_eq!((compared.run.as_str(), compared.fixed.len()), ("2-only-cors", 0));
+    }
+
+    #[test]
+    fn what_nobody_had_looked_for_is_neither_new_nor_known() {
+        let mut before = Before::default();
+        assert_eq!(before.compared(&[script()], &[]), None);
+        let mut cut = check(CheckKind::Xss, CheckStatus::Vulnerable);
+        cut.partial = true;
+        before.take("r", &[cut], &[]);
+        assert_eq!(before.novelty(&script()), None, "that one was cut short");
+        assert_eq!(before.compared(&[], &[check(CheckKind::Xss, CheckStatus::Pass)]), None);
     }
 }

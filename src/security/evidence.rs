@@ -2,8 +2,8 @@
 
 use super::answer::Answer;
 use super::keys;
-use super::prober::Prober;
 use super::request::{Body, Identity, Request};
+use crate::config::without_secrets;
 use crate::platform::text::clean;
 use crate::run::event::Exchange;
 
@@ -13,33 +13,24 @@ const MAX_CHARS: usize = 600;
 const BEFORE: usize = 120;
 
 /// A request and its answer as evidence; of the answer, what stands around a text.
-pub fn exchange(
-    prober: &Prober,
-    role: &str,
-    request: &Request,
-    answer: &Answer,
-    around: &str,
-) -> Exchange {
+pub fn exchange(role: &str, request: &Request, answer: &Answer, around: &str) -> Exchange {
     let body = excerpt_around(&answer.body, around);
     let kind = answer.header("content-type");
     Exchange {
         role: role.to_owned(),
-        request: fit(prober, &asked(request)),
-        response: fit(
-            prober,
-            &format!(
-                "{} {kind} ({} bytes, {} ms) {body}",
-                answer.status,
-                answer.body.len(),
-                answer.latency.as_millis()
-            ),
-        ),
+        request: fit(&asked(request)),
+        response: fit(&format!(
+            "{} {kind} ({} bytes, {} ms) {body}",
+            answer.status,
+            answer.body.len(),
+            answer.latency.as_millis()
+        )),
     }
 }
 
 /// Bounded, cleaned, credentials and keys cut out.
-pub fn fit(prober: &Prober, text: &str) -> String {
-    clean(&keys::redacted(&prober.redacted(text)), MAX_CHARS)
+pub fn fit(text: &str) -> String {
+    clean(&keys::redacted(&without_secrets(text)), MAX_CHARS)
 }
 
 fn asked(request: &Request) -> String {
@@ -57,6 +48,7 @@ fn asked(request: &Request) -> String {
     };
     match &request.body {
         Body::Empty => {}
+        Body::Raw(kind, bytes) => text += &format!(" | {} bytes of {kind}", bytes.len()),
         Body::Multipart(parts) => {
             for part in parts {
                 let name = part.file_name.as_deref().unwrap_or_default();

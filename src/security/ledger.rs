@@ -63,6 +63,13 @@ impl Ledger {
         }
     }
 
+    /// How it is found there.
+    pub fn found(&self, name: &str, undo: Undo) {
+        if let Some(entry) = self.entries().iter_mut().find(|entry| entry.name == name) {
+            entry.undo = Some(undo);
+        }
+    }
+
     /// Something was found in another place than the platform said: there it is on record by itself.
     pub fn moved(&self, name: &str) {
         if let Some(entry) = self.entries().iter_mut().find(|entry| entry.name == name) {

@@ -21,12 +21,15 @@ pub async fn remove_leftovers(
     let prober = Prober::new(config, open).map_err(|error| error.to_string())?;
     let mut left = Vec::new();
     for one in written {
-        let undo: Option<Undo> =
-            stored::undo_of(config, one).or_else(|| upload::undo_of(config, one));
-        let outcome = match undo {
-            Some(undo) => remove(&prober, &undo).await,
-            None => upload::remove_by_name(config, &prober, one).await,
-        };
+        let mut undos: Vec<Undo> = stored::undo_of(config, one).into_iter().collect();
+        undos.extend(upload::undos_of(config, one));
+        let mut outcome = Ok(());
+        for undo in &undos {
+            outcome = outcome.and(remove(&prober, undo).await);
+        }
+        if undos.is_empty() {
+            outcome = upload::remove_by_name(config, &prober, one).await;
+        }
         if let Err(reason) = outcome {
             left.push((one.name.clone(), reason));
         }

@@ -21,12 +21,14 @@ mod probes;
 mod request;
 mod rules;
 mod score;
+mod steady;
 mod suppress;
 mod surface;
 mod trivy;
 
 pub use leftovers::remove_leftovers;
 pub use phase::SecurityPhase;
+pub use suppress::Suppressions;
 
 use crate::config::CheckKind;
 

@@ -30,8 +30,6 @@ const MAX_RETRIES: u32 = 3;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Connections kept for the next request, per service.
 const MAX_IDLE: usize = 4;
-/// Shortest credential that is looked for in texts.
-const MIN_SECRET_CHARS: usize = 6;
 
 /// Why an answer could not be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +45,6 @@ pub enum ProbeError {
 /// Sends the audit's requests.
 pub struct Prober {
     doors: Vec<Door>,
-    secrets: Vec<String>,
     max_requests: u64,
     sent: AtomicU64,
     refused: AtomicU64,
@@ -74,7 +71,6 @@ impl Prober {
         tls::install_provider();
         let failed = |error: String| ProbeError::Failed(error);
         let mut doors = Vec::new();
-        let mut secrets = Vec::new();
         for (service, endpoint) in config.services.endpoints() {
             let mut first =
                 ResolvedEndpoint::resolve(endpoint).map_err(|error| failed(error.to_string()))?;
@@ -91,15 +87,12 @@ impl Prober {
                     Some(other.map_err(|error| failed(error.to_string()))?.headers)
                 }
             };
-            secrets.extend(secrets_in(&first.headers));
-            secrets.extend(second.iter().flat_map(secrets_in));
             let connector = Connector::new(Arc::new(first));
             let connector = connector.map_err(|error| failed(error.to_string()))?;
             doors.push(Door { service, connector, second, idle: Mutex::default() });
         }
         Ok(Self {
             doors,
-            secrets,
             max_requests: config.security.max_requests,
             sent: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -160,11 +153,6 @@ impl Prober {
     /// Whether there is a second user of a service.
     pub fn has_second_user(&self, service: ServiceKind) -> bool {
         self.door(service).is_some_and(|door| door.second.is_some())
-    }
-
-    /// A text without the audit's credentials.
-    pub fn redacted(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 
     /// Asks, at the audit's pace.
@@ -365,13 +353,4 @@ async fn read(mut body: Incoming, began: Instant) -> (Vec<u8>, bool) {
             Ok(Some(Err(_))) | Err(_) => return (bytes, false),
         }
     }
-}
-
-/// What must not be told of credentials: the value, and the token in `Bearer TOKEN`.
-fn secrets_in(headers: &HeaderMap) -> Vec<String> {
-    let secret = headers.values().filter(|value| value.is_sensitive());
-    let texts = secret.filter_map(|value| value.to_str().ok());
-    let parts = texts
-        .flat_map(|text| [text.to_owned(), text.rsplit(' ').next().unwrap_or_default().to_owned()]);
-    parts.filter(|text| text.chars().count() >= MIN_SECRET_CHARS).collect()
 }

@@ -125,6 +125,8 @@ rules! {
     WRONG_TYPE = "SDK-UPLOAD-004", 434, UPLOADS, "check the ending against a list and the content against the ending";
     /// Archives that are unpacked without care.
     ARCHIVE = "SDK-UPLOAD-005", 409, UPLOADS, "check names and sizes of entries before an archive is unpacked";
+    /// Names of uploads that become part of a page.
+    LISTED_NAME = "SDK-UPLOAD-006", 79, UPLOADS, "escape the names of files where they are shown, or name stored files yourself";
     /// A key in an answer.
     KEY = "SDK-KEYS-001", 200, SECRETS, "replace the key at its issuer, then keep it out of answers";
     /// A file that should not be served.

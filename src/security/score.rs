@@ -87,6 +87,7 @@ mod tests {
             coverage: String::new(),
             requests: 0,
             operations: None,
+            partial: false,
         }
     }
 

@@ -44,6 +44,17 @@ impl Suppressions {
         Self::parse(&text).map_err(refuse)
     }
 
+    /// How many there are.
+    pub const fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those whose last day is over, in words.
+    pub fn over(&self, today: Date) -> Vec<String> {
+        let over = self.0.iter().filter(|one| one.expires < today);
+        over.map(|one| format!("{} (until {})", one.reason, one.expires)).collect()
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -112,6 +123,12 @@ mod tests {
         list.apply(&mut finding, jiff::civil::date(2026, 12, 31));
         assert!(!finding.counts());
         list.apply(&mut late, jiff::civil::date(2027, 1, 1));
+        assert_eq!(list.over(jiff::civil::date(2026, 12, 31)), [""; 0]);
+        let over = list.over(jiff::civil::date(2027, 1, 1));
+        assert_eq!(
+            (over.as_slice(), list.count()),
+            (["internal only (until 2026-12-31)".to_owned()].as_slice(), 1)
+        );
         assert!(late.counts() && late.evidence.contains("accepted until 2026-12-31"));
         let other = "- rule: SDK-CORS-001\n  place: rag GET /b\n  reason: x\n  expires: 2030-01-01";
         let mut elsewhere = late.clone();

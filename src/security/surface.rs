@@ -4,6 +4,8 @@
 use crate::config::ServiceKind;
 use crate::run::event::{Discovered, Skipped};
 
+use reqwest::Method;
+
 use super::request::{Point, Request};
 
 /// Skipped operations that are told of one by one.
@@ -104,18 +106,26 @@ pub struct Surface {
 }
 
 impl Surface {
-    /// Adds an operation. One that is there already only learns whether it needs credentials; a
-    /// configured one with values in other places is another request to the same.
-    pub fn add(&mut self, operation: Operation) {
+    /// Adds an operation. One that is there already only learns whether it needs credentials; with
+    /// values in places that the known one does not have it is another request to the same, and so is
+    /// a configured one with other values.
+    pub fn add(&mut self, mut operation: Operation) {
         let configured = operation.source == Source::Configured;
-        let same = self.operations.iter_mut().find(|other| {
-            other.key() == operation.key()
-                && !(configured
-                    && operation.points.iter().any(|point| !other.points.contains(point)))
-        });
-        match same {
-            Some(known) => known.secured = known.secured.or(operation.secured),
-            None => self.operations.push(operation),
+        let same = |other: &Operation| other.key() == operation.key();
+        let mut secured = None;
+        let mut known = false;
+        for other in self.operations.iter_mut().filter(|other| same(other)) {
+            other.secured = other.secured.or(operation.secured);
+            secured = secured.or(other.secured);
+            known |= operation.points.iter().all(|point| {
+                other.points.iter().any(|of| {
+                    of.words() == point.words() && (!configured || of.original == point.original)
+                })
+            });
+        }
+        if !known {
+            operation.secured = operation.secured.or(secured);
+            self.operations.push(operation);
         }
     }
 
@@ -140,6 +150,14 @@ impl Surface {
                 && request.method.as_str().eq_ignore_ascii_case(method)
                 && (operation.route == route || fits(route, &request.path))
         })
+    }
+
+    /// The known route that a path belongs to.
+    pub fn route_of(&self, service: ServiceKind, method: &Method, path: &str) -> Option<String> {
+        let same =
+            |one: &&Operation| one.request.service == service && one.request.method == *method;
+        let mut known = self.operations.iter().filter(same);
+        known.find(|one| fits(&one.route, path)).map(|one| one.route.clone())
     }
 
     /// Operations found, attackable or not.
@@ -191,6 +209,14 @@ mod tests {
             surface.add(Operation::new(request, "/items".into(), Source::Configured));
         }
         assert_eq!(surface.operations.len(), 2);
+        // What a link adds to an operation that is known is a place more, and what it repeats is not.
+        for path in ["/items?a=7", "/items?a=2&sort=name", "/items?sort=age"] {
+            let request = Request::get(ServiceKind::Rag, path);
+            surface.add(Operation::new(request, "/items".into(), Source::Link));
+        }
+        let last = surface.operations.last().expect("added").points.iter();
+        assert_eq!(last.map(|point| point.words()).collect::<Vec<_>>(), ["query a", "query sort"]);
+        assert_eq!(surface.operations.len(), 3);
     }
 
     #[test]

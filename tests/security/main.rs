@@ -2,13 +2,16 @@
 //! it finds what is there, and nothing that is not.
 
 mod choice;
+mod containers;
 mod hostile;
 mod interrupted;
 mod mcp;
+mod python;
 mod second;
 mod statement;
 #[path = "../support/mod.rs"]
 mod support;
+mod third;
 mod trivy;
 mod twin;
 
@@ -260,6 +263,53 @@ async fn what_is_known_is_accepted_compared_and_not_hidden() {
     assert_eq!(cors["novelty"], "unchanged", "{cors:#}");
     let compared = &second["comparison"];
     assert_eq!((&compared["new"], &compared["fixed"]), (&json!(0), &json!([])), "{compared:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_some_checks_makes_nothing_new_and_nothing_fixed_of_the_others() {
+    let (base_url, _twin) = serve(true, WEAK_TOKEN).await;
+    let place = Workplace::new();
+    let config = config(&base_url);
+    let compared = async |only: &str| {
+        let (_, section) = run(&place, &config, WEAK_TOKEN, &["--only", only]).await;
+        section["comparison"].clone()
+    };
+    assert_eq!(compared("cors,keys").await, Value::Null, "there was none before");
+    assert_eq!(compared("headers").await, Value::Null, "nobody had looked at those");
+    // The latest run made others of its checks only.
+    let again = compared("cors,keys,headers").await;
+    assert_eq!((&again["new"], &again["fixed"]), (&json!(0), &json!([])), "{again:#}");
+    assert!(again["unchanged"].as_u64() > Some(3), "{again:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accepted_finding_without_a_reason_is_refused_before_anything_is_asked() {
+    let (base_url, _twin) = serve(true, WEAK_TOKEN).await;
+    let place = Workplace::new();
+    let mut config = config(&base_url);
+    config["security"]["suppressions"] = json!("accepted.yaml");
+    std::fs::write(place.path().join("shakedown.yaml"), config.to_string()).expect("written");
+    let told = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("TWIN_TOKEN", WEAK_TOKEN).env("SECOND_TOKEN", SECOND);
+        let output = tokio::task::block_in_place(|| command.output().expect("runs"));
+        (output.status.code(), support::text(&output.stdout) + &support::text(&output.stderr))
+    };
+    let write = |list: &str| {
+        std::fs::write(place.path().join("accepted.yaml"), list).expect("written");
+    };
+    write("- fingerprint: 3f5a0c9d1b2e\n  expires: 2999-01-01\n");
+    for arguments in [&["check"][..], &["security", "--headless"]] {
+        let (code, said) = told(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("security.suppressions") && said.contains("reason"), "{said}");
+    }
+    let runs = shakedown::run::folder::RunFolder::list(&place.runs());
+    assert_eq!(runs.len(), 0, "no run was begun");
+    write("- fingerprint: 3f5a0c9d1b2e\n  reason: internal\n  expires: 2026-01-01\n");
+    let (code, said) = told(&["check"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("over     internal (until 2026-01-01)"), "{said}");
 }
 
 /// What the standard's schema asks for, and what code scanning does beside it.

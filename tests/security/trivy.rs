@@ -17,6 +17,7 @@ esac
 for image; do :; done
 case "$image" in
     absent) echo '2026-11-24T10:00:00Z FATAL Fatal error run error: image scan error: unable to find the specified image' >&2; exit 1 ;;
+    twice-*) printf '2026-11-24T10:00:00Z\tINFO\tDetected OS\tfamily=alpine\n' >&2; cat "$(dirname "$0")/twice.json" ;;
     noisy) yes 'WARN something' | head -c 20000000 >&2; cat "$(dirname "$0")/clean.json" ;;
     garbage) head -c 100000 /dev/urandom ;;
     torn) printf '{"SchemaVersion":2,"Results":[{"Target' ;;
@@ -29,6 +30,7 @@ esac
 
 struct Scan {
     section: Value,
+    journal: String,
     asked: String,
     code: Option<i32>,
 }
@@ -54,6 +56,11 @@ async fn scan(names: &[&str], more: Value) -> Scan {
             "Title": "AWS Access Key ID", "StartLine": 1, "EndLine": 1, "Match": "KEY=****" }] },
     ] });
     write("lang.json", &lang.to_string());
+    let twice = json!({ "SchemaVersion": 2, "Metadata": { "ImageID": "sha256:5a1d" }, "Results": [
+        { "Target": "go.mod", "Class": "lang-pkgs", "Vulnerabilities": [
+            { "VulnerabilityID": "CVE-2026-2", "PkgName": "x/net", "Severity": "HIGH" }] },
+    ] });
+    write("twice.json", &twice.to_string());
     let now = jiff::Timestamp::now();
     let version = json!({ "Version": "0.66.0", "VulnerabilityDB": { "UpdatedAt": now } });
     write("version.json", &version.to_string());
@@ -71,7 +78,8 @@ async fn scan(names: &[&str], more: Value) -> Scan {
     });
     let (code, section) = run(&place, &config, "no-token", &["--only", "images"]).await;
     let asked = std::fs::read_to_string(folder.join("asked")).unwrap_or_default();
-    Scan { section, asked, code }
+    let journal = std::fs::read_to_string(place.run().path().join("events.jsonl"));
+    Scan { section, journal: journal.expect("readable"), asked, code }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,7 +94,8 @@ async fn operating_system_and_language_packages_of_a_real_answer_are_both_taken(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn images_are_scanned_with_one_download_and_weigh_by_what_can_be_fixed() {
-    let Scan { section, asked, code } = scan(&["old", "clean", "lang", "noisy"], json!({})).await;
+    let Scan { section, asked, code, .. } =
+        scan(&["old", "clean", "lang", "noisy"], json!({})).await;
     assert_eq!(status(&section, "image scan"), "vulnerable", "{section:#}");
     assert_eq!(asked.matches("--download-db-only").count(), 1);
     let scans = asked.lines().filter(|line| line.contains("--format json --severity"));
@@ -105,6 +114,22 @@ async fn images_are_scanned_with_one_download_and_weigh_by_what_can_be_fixed() {
     assert_eq!(image("clean")["fixable"]["critical"], 0);
     assert_eq!(section["database"]["age_hours"], 0);
     assert_eq!(code, Some(1), "a critical one that can be fixed fails");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_names_of_one_image_are_one_image_without_an_engine_that_says_so() {
+    let Scan { section, journal, .. } = scan(&["twice-a", "clean", "twice-b"], json!({})).await;
+    let images = section["images"].as_array().expect("images");
+    let names: Vec<_> = images.iter().map(|image| &image["image"]).collect();
+    assert_eq!(names, ["twice-a, twice-b", "clean"], "{section:#}");
+    assert_eq!(images[0]["unfixed"]["high"], 1);
+    assert_eq!(section["findings"].as_array().map(Vec::len), Some(1), "{section:#}");
+    assert_eq!(section["findings"][0]["place"], "twice-a");
+    assert!(section["checks"][0]["coverage"].to_string().contains("2 of 2 images"), "{section:#}");
+    // What is going on is told while it does.
+    assert!(journal.contains(r#""images":["twice-a","clean","twice-b"]"#), "{journal}");
+    let step = r#""image":"twice-a","step":"Detected OS family=alpine""#;
+    assert!(journal.contains(step), "{journal}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use check::CheckKind;
 pub use discovery::{Discovery, OpenApi};
 pub use images::{Images, TrivyContainer};
+pub(super) use writes::endings_of;
 pub use writes::{Login, PrivateOperation, PrivateReason, Upload};
 
 use super::service::{Auth, Operation, ServiceKind};

@@ -41,6 +41,13 @@ pub fn write_html(html: &mut String, security: &SecuritySection) -> std::fmt::Re
     checks(html, security)?;
     images(html, security)?;
     security.findings.iter().try_for_each(|row| finding(html, row))?;
+    if let Some(compared) = security.comparison.as_ref().filter(|of| !of.fixed.is_empty()) {
+        html.write_str("<details><summary>Fixed since</summary><ul>")?;
+        for title in &compared.fixed {
+            write!(html, "<li>{}</li>", escape(title))?;
+        }
+        html.write_str("</ul></details>")?;
+    }
     if let Some(found) = security.discovered.as_ref().filter(|found| !found.skipped.is_empty()) {
         html.write_str("<details><summary>Operations left alone</summary><table><tbody>")?;
         for row in &found.skipped {

@@ -1,7 +1,7 @@
 //! What happened, in words: one line an event, for the log, line mode and screen readers.
 
 use crate::run::event::{
-    BackupEvent, ChaosEvent, EventBody, ImageStatus, LoadEvent, LogLevel, NotifyEvent,
+    BackupEvent, ChaosEvent, Confidence, EventBody, ImageStatus, LoadEvent, LogLevel, NotifyEvent,
     SecurityEvent, Severity, StoreEvent, Verdict,
 };
 
@@ -120,13 +120,19 @@ fn narrate_security(security: &SecurityEvent) -> Option<(LogLevel, String)> {
             Some((LogLevel::Info, words))
         }
         SecurityEvent::Found(finding) => {
-            let level = match (&finding.suppressed, finding.severity >= Severity::High) {
-                (Some(_), _) => LogLevel::Info,
-                (None, true) => LogLevel::Error,
-                (None, false) => LogLevel::Warn,
+            let grave = finding.severity >= Severity::High;
+            let level = match (finding.counts(), grave) {
+                (true, true) => LogLevel::Error,
+                (true, false) => LogLevel::Warn,
+                // What is accepted, and what only looks like one, counts for nothing.
+                (false, true) if finding.suppressed.is_none() => LogLevel::Warn,
+                (false, _) => LogLevel::Info,
             };
+            let tentative = finding.confidence == Confidence::Tentative;
+            let sure = if tentative { " (tentative)" } else { "" };
             let (severity, title) = (finding.severity.word(), &finding.title);
-            Some((level, format!("{severity}: {title} at {}: {}", finding.place, finding.evidence)))
+            let words = format!("{title} at {}: {}", finding.place, finding.evidence);
+            Some((level, format!("{severity}{sure}: {words}")))
         }
         SecurityEvent::ImageFinished(report) => {
             let level =
@@ -160,6 +166,8 @@ fn narrate_security(security: &SecurityEvent) -> Option<(LogLevel, String)> {
         | SecurityEvent::Progress { .. }
         | SecurityEvent::Database(_)
         | SecurityEvent::Stored { .. }
+        | SecurityEvent::ImagesFound { .. }
+        | SecurityEvent::ImageStep { .. }
         | SecurityEvent::ImageStarted { .. }
         | SecurityEvent::Scored(_)
         | SecurityEvent::Unknown => None,
@@ -304,5 +312,44 @@ fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {
         LoadEvent::Interval(_) | LoadEvent::WriteBlock { .. } | LoadEvent::Thresholds { .. } => {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::event::Finding;
+
+    #[test]
+    fn only_a_finding_that_counts_is_an_error() {
+        let level = |severity, confidence, suppressed: Option<&str>| {
+            let finding = Finding {
+                rule: "SDK-SQLI-001".into(),
+                title: "SQL injection".into(),
+                severity,
+                confidence,
+                cwe: 89,
+                place: "rag GET /a".into(),
+                evidence: String::new(),
+                remedy: String::new(),
+                fingerprint: String::new(),
+                parameter: None,
+                references: Vec::new(),
+                exchanges: Vec::new(),
+                fixable: None,
+                suppressed: suppressed.map(str::to_owned),
+                novelty: None,
+            };
+            let body = EventBody::Security(SecurityEvent::Found(Box::new(finding)));
+            narrate(&body).expect("a line")
+        };
+        let firm = Confidence::Firm;
+        assert_eq!(level(Severity::Critical, firm, None).0, LogLevel::Error);
+        assert_eq!(level(Severity::Low, firm, None).0, LogLevel::Warn);
+        let (grave, line) = level(Severity::Critical, Confidence::Tentative, None);
+        assert_eq!(grave, LogLevel::Warn);
+        assert!(line.starts_with("critical (tentative): SQL injection"), "{line}");
+        assert_eq!(level(Severity::Low, Confidence::Tentative, None).0, LogLevel::Info);
+        assert_eq!(level(Severity::Critical, firm, Some("known")).0, LogLevel::Info);
     }
 }

@@ -29,6 +29,12 @@ pub struct SecurityState {
     /// The image that is being scanned.
     #[serde(default)]
     pub current_image: Option<String>,
+    /// What Trivy is doing with it, in its words.
+    #[serde(default)]
+    pub current_step: Option<String>,
+    /// Images that are still to be scanned.
+    #[serde(default)]
+    pub waiting_images: Vec<String>,
     /// Images that have been scanned.
     #[serde(default)]
     pub images: Vec<ImageReport>,
@@ -73,10 +79,22 @@ impl SecurityState {
                 self.progress = Some(Progress { done: *done, of: *of, at: at.clone() });
             }
             SecurityEvent::Database(database) => self.database = Some(database.clone()),
-            SecurityEvent::ImageStarted { image } => self.current_image = Some(image.clone()),
+            SecurityEvent::ImagesFound { images } => self.waiting_images.clone_from(images),
+            SecurityEvent::ImageStarted { image } => {
+                self.waiting_images.retain(|waiting| waiting != image);
+                self.current_image = Some(image.clone());
+                self.current_step = None;
+            }
+            SecurityEvent::ImageStep { step, .. } => self.current_step = Some(step.clone()),
             SecurityEvent::ImageFinished(report) => {
                 self.current_image = None;
-                self.images.push(report.clone());
+                self.current_step = None;
+                // Another name of an image that has been scanned.
+                let same = |one: &&mut ImageReport| one.id.is_some() && one.id == report.id;
+                match self.images.iter_mut().find(same) {
+                    Some(known) => *known = report.clone(),
+                    None => self.images.push(report.clone()),
+                }
             }
             SecurityEvent::Writing(written) => {
                 self.written += 1;

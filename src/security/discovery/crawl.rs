@@ -1,12 +1,13 @@
 //! A bounded crawl from `/` and from the pages that are known already: pages of the same service, never
 //! what looks as if it ended a session or removed something.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use reqwest::Method;
 
 use super::links::{Form, Links, links};
 use crate::config::{Config, ServiceKind};
+use crate::security::answer::Answer;
 use crate::security::calibration::Calibration;
 use crate::security::prober::{ProbeError, Prober};
 use crate::security::request::Request;
@@ -17,6 +18,8 @@ const UNTOUCHED: [&str; 8] =
     ["logout", "signout", "sign-out", "delete", "remove", "destroy", "revoke", "unsubscribe"];
 /// Links to pages with the same parameters of which a few tell enough.
 const SAME_ROUTE: usize = 3;
+/// Known operations that are searched for links.
+const MAX_KNOWN: usize = 60;
 /// Scripts that are looked at.
 const MAX_SCRIPTS: usize = 30;
 
@@ -33,29 +36,18 @@ pub async fn crawl(
 ) -> Result<(), ProbeError> {
     let limits = &config.security.discovery;
     let home = Home::of(prober, service);
-    let mut queue = beginnings(service, surface);
-    let mut seen: HashSet<String> = queue.iter().map(|(path, _)| path.clone()).collect();
-    let mut routes: Vec<String> = Vec::new();
-    let mut asked = 0;
-    while let Some((path, depth)) = queue.pop_front() {
-        if asked == limits.crawl_pages {
-            surface.notes.push(format!("{service}: {asked} pages followed, more were linked"));
-            break;
-        }
-        asked += 1;
+    let mut walk = Walk::of(service, surface, limits.crawl_pages);
+    while let Some((path, depth)) = walk.pop() {
         let request = Request::get(service, &path);
         let answer = match prober.ask(&request).await {
             Ok(answer) => answer,
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(_) => continue,
         };
-        let route = request.path.clone();
         if answer.is_success() && !calibration.is_missing(service, &answer) {
-            let known = routes.iter().filter(|other| **other == shape(&request)).count();
-            if known < SAME_ROUTE && surface.of(service, "GET", &route).is_none() {
-                routes.push(shape(&request));
-                surface.add(Operation::new(request.clone(), route, Source::Link));
-            }
+            let route = surface.route_of(service, &request.method, &request.path);
+            let route = route.unwrap_or_else(|| named(&request.path));
+            surface.add(Operation::new(request.clone(), route, Source::Link));
         }
         let mut found = links(&answer.media_type(), &answer.body);
         if matches!(answer.status, 300..=399) {
@@ -67,32 +59,99 @@ pub async fn crawl(
             take_form(&home, service, &path, &form, surface);
         }
         for page in pages.iter().filter_map(|link| home.inside(link, &path)) {
-            let quiet = !UNTOUCHED.iter().any(|word| page.to_lowercase().contains(word));
-            if depth < limits.crawl_depth && quiet && seen.insert(page.clone()) {
-                queue.push_back((page, depth + 1));
+            if depth < limits.crawl_depth {
+                walk.note(page, depth + 1);
             }
         }
+    }
+    if walk.left > 0 {
+        let more = format!("{service}: {} pages followed, more were linked", walk.followed);
+        surface.notes.push(more);
     }
     Ok(())
 }
 
-/// Where it begins, all of depth 0. What no page links to has links and scripts of its own.
-fn beginnings(service: ServiceKind, surface: &Surface) -> VecDeque<(String, u32)> {
+/// What is still to be asked.
+struct Walk {
+    service: ServiceKind,
+    linked: VecDeque<(String, u32)>,
+    known: VecDeque<String>,
+    seen: HashSet<String>,
+    /// How many pages of a shape were linked.
+    shapes: HashMap<String, usize>,
+    followed: u32,
+    most: u32,
+    /// Linked pages that were too many.
+    left: usize,
+}
+
+impl Walk {
+    fn of(service: ServiceKind, surface: &Surface, most: u32) -> Self {
+        let known = beginnings(service, surface);
+        let seen = known.iter().cloned().chain(["/".to_owned()]).collect();
+        let linked = VecDeque::from([("/".to_owned(), 0)]);
+        Self { service, linked, known, seen, shapes: HashMap::new(), followed: 0, most, left: 0 }
+    }
+
+    /// The next page and its distance from where it began. What is known already takes nothing of what
+    /// may be followed.
+    fn pop(&mut self) -> Option<(String, u32)> {
+        if self.followed == self.most {
+            self.left += self.linked.len();
+            self.linked.clear();
+        }
+        if let Some(next) = self.linked.pop_front() {
+            self.followed += 1;
+            return Some(next);
+        }
+        self.known.pop_front().map(|path| (path, 0))
+    }
+
+    /// A page that was linked.
+    fn note(&mut self, page: String, depth: u32) {
+        let quiet = !UNTOUCHED.iter().any(|word| page.to_lowercase().contains(word));
+        let alike = self.shapes.entry(shape(&Request::get(self.service, &page))).or_insert(0);
+        if quiet && *alike < SAME_ROUTE && self.seen.insert(page.clone()) {
+            *alike += 1;
+            self.linked.push_back((page, depth));
+        }
+    }
+}
+
+/// Where it begins besides `/`: what no page links to has links and scripts of its own.
+fn beginnings(service: ServiceKind, surface: &Surface) -> VecDeque<String> {
     let known = surface.operations.iter().map(|operation| &operation.request);
     let known = known.filter(|request| request.service == service && request.method == Method::GET);
-    let mut queue = VecDeque::from([("/".to_owned(), 0)]);
-    for path in known.map(Request::target) {
-        if !queue.iter().any(|(other, _)| *other == path) {
-            queue.push_back((path, 0));
+    let mut queue = VecDeque::new();
+    for path in known.map(Request::target).filter(|path| path != "/") {
+        if !queue.contains(&path) && queue.len() < MAX_KNOWN {
+            queue.push_back(path);
         }
     }
     queue
 }
 
+/// Paths below the base URL that a page links to and that have a text in them.
+pub fn linked(prober: &Prober, page: &Request, answer: &Answer, with: &str) -> Vec<String> {
+    let home = Home::of(prober, page.service);
+    let pages = links(&answer.media_type(), &answer.body).pages;
+    let such = pages.iter().filter(|link| link.contains(with));
+    such.filter_map(|link| home.inside(link, &page.path)).collect()
+}
+
 /// A route with the names of its parameters.
 fn shape(request: &Request) -> String {
     let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
-    format!("{}?{}", request.path, names.join("&"))
+    format!("{}?{}", named(&request.path), names.join("&"))
+}
+
+/// A path with names in the place of what looks like an id: numbers and UUIDs.
+fn named(path: &str) -> String {
+    let uuid =
+        |text: &str| text.len() == 36 && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = |text| if number(text) || uuid(text) { "{id}" } else { text };
+    path.split('/').map(name).collect::<Vec<_>>().join("/")
 }
 
 fn take_scripts(
@@ -154,6 +213,10 @@ impl Home {
             return None;
         } else {
             let page = page.split('?').next().unwrap_or_default();
+            let link = link.strip_prefix("./").unwrap_or(link);
+            if link.starts_with('?') {
+                return Some(format!("{page}{link}"));
+            }
             let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
             format!("{}{folder}/{link}", self.prefix)
         };
@@ -173,11 +236,14 @@ mod tests {
         assert_eq!(inside("/api/a?b=1#c").as_deref(), Some("/a?b=1"));
         assert_eq!(inside("http://h:1/api/x").as_deref(), Some("/x"));
         assert_eq!(inside("page").as_deref(), Some("/docs/page"));
+        assert_eq!(inside("./page").as_deref(), Some("/docs/page"));
+        assert_eq!(inside("?sort=name").as_deref(), Some("/docs/index?sort=name"));
         for other in
             ["/other", "http://evil/", "//evil/", "mailto:a@b", "javascript:x", "", "../up"]
         {
             assert_eq!(inside(other), None, "{other}");
         }
+        assert_eq!(named("/v1/items/17/parts/a1"), "/v1/items/{id}/parts/a1");
         let bare = Home { origin: "http://h:1".into(), prefix: String::new() };
         assert_eq!(bare.inside("http://h:10/x", "/"), None, "another port is another service");
     }

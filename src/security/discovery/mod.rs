@@ -7,6 +7,7 @@ pub mod links;
 mod sample;
 mod tools;
 
+pub use crawl::linked;
 pub use description::Description;
 pub use tools::Session;
 

@@ -25,6 +25,23 @@ pub struct Found {
     pub shown: String,
 }
 
+/// Words in the names of settings that hold a secret.
+const NAMES: [&str; 9] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "api_key",
+    "apikey",
+    "private_key",
+];
+/// Lengths of what may be a secret by its name, bytes.
+const LEAST_SECRET: usize = 6;
+const MOST_SECRET: usize = 4096;
+/// Of a key that is shorter nothing is shown.
+const SHORT: usize = 16;
 /// Longest text that is searched.
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -97,9 +114,31 @@ fn is_run(key: &str) -> bool {
     ["0123456789", "abcdefghij", "1234567890"].iter().any(|run| key.contains(run))
 }
 
-/// The first four and last two characters, and the beginning of its SHA-256 to know it again.
+/// A setting, such as `NAME=value` of an environment, that is called a secret and holds one of whatever
+/// shape: not where it is to be found, and no example.
+pub fn secret_setting(setting: &str) -> Option<Found> {
+    let (name, value) = setting.split_once('=')?;
+    let lower = name.to_lowercase();
+    let called = NAMES.iter().any(|word| lower.contains(word)) && !lower.ends_with("_file");
+    let holds = (LEAST_SECRET..=MOST_SECRET).contains(&value.len())
+        && !value.starts_with('/')
+        && !value.contains("://")
+        && !value.contains(char::is_whitespace)
+        && !is_example(value);
+    (called && holds).then(|| Found {
+        kind: "secret by its name",
+        certain: false,
+        shown: format!("{}: {}", crate::platform::text::clean(name, 60), redact(value)),
+    })
+}
+
+/// The first four and last two characters, and the beginning of its SHA-256 to know it again; of a short
+/// one nothing, because that would be most of it.
 fn redact(key: &str) -> String {
     let letters: Vec<char> = key.chars().collect();
+    if letters.len() < SHORT {
+        return format!("*** ({} characters)", letters.len());
+    }
     let first: String = letters.iter().take(4).collect();
     let last: String = letters.iter().skip(letters.len().saturating_sub(2)).collect();
     let digest = hex(&Sha256::digest(key.as_bytes())[..4]);
@@ -157,6 +196,30 @@ mod tests {
             ("no tokens here", "no tokens here"),
         ] {
             assert_eq!(redacted(text), shown);
+        }
+    }
+
+    #[test]
+    fn of_a_short_password_nothing_is_shown() {
+        let found = find("DATABASE_URL=postgres://app:hunter2x@db/app");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(!found[0].shown.contains("hunt") && !found[0].shown.contains("sha256"));
+    }
+
+    #[test]
+    fn a_setting_is_a_secret_by_its_name_where_it_holds_one() {
+        let found = secret_setting("POSTGRES_PASSWORD=zR8!kq2LmV").expect("a secret");
+        assert!(!found.certain && found.shown.starts_with("POSTGRES_PASSWORD: ***"), "{found:?}");
+        for harmless in [
+            "POSTGRES_PASSWORD_FILE=/run/secrets/db",
+            "SECRET_PATH=/run/secrets/db",
+            "TOKEN_URL=https://auth.example.com/token",
+            "PASSWORD=",
+            "PASSWORD=changeme-now",
+            "PATH=abcdefgh",
+            "TOKEN",
+        ] {
+            assert_eq!(secret_setting(harmless), None, "{harmless}");
         }
     }
 

@@ -1,11 +1,14 @@
 //! Stored cross-site scripting, where documents may be written: one goes into the scratch collection of
-//! RAG, is looked at as a page would show it, and is removed again.
+//! RAG, is looked for on every page that is known, and is removed again.
 
-use super::xss::{Payload, breaks_out, lowered, token};
-use crate::config::{Config, Operation, Scratch, ServiceKind};
+use super::pages::{Page, look, pages};
+use super::xss::{Payload, lowered, token};
+use crate::config::{Config, Operation, RagService, Scratch, ServiceKind};
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding, Severity, Written};
+use crate::security::answer::Answer;
 use crate::security::context::AuditContext;
+use crate::security::discovery::linked;
 use crate::security::evidence::exchange;
 use crate::security::ledger::Undo;
 use crate::security::prober::ProbeError;
@@ -14,6 +17,8 @@ use crate::security::rules::STORED;
 
 /// What documents of the audit are called after the mark of the run.
 const DOCUMENT: &str = "-document";
+/// Pages of its own that a page may link to.
+const MAX_LINKED: usize = 10;
 
 /// Writes, looks and removes; returns what that covered, in words.
 ///
@@ -32,38 +37,80 @@ pub async fn probe(
     };
     let name = format!("{}{DOCUMENT}", context.mark);
     let payload = Payload::element(&token());
-    let text = format!("{} {}", name, payload.text);
+    // At the beginning: a list may show no more of it.
+    let text = format!("{} {}", payload.text, name);
     let undo = undo(scratch, &name);
-    let before = context.prober.ask(&undo.lookup).await?;
-    context.ledger.announce(written(scratch, &name), Some(undo.clone()));
+    let mut pages = places(context, rag, scratch, &undo, &name).await?;
+    context.ledger.announce(written(scratch, &name), Some(undo));
     let ingest = filled(&scratch.ingest, scratch, &name, &text);
     let asked = context.prober.ask(&ingest).await?;
     if !asked.is_success() {
         context.ledger.remove(context.prober, &name).await;
         return Ok(format!("not tested, writing a document is answered with {}", asked.status));
     }
-    let mut looks = vec![undo.lookup.clone()];
-    looks.push(query(&rag.query, &name));
-    for look in looks {
-        let first = context.prober.ask(&look).await?;
-        let again = context.prober.ask(&look).await?;
-        if breaks_out(&payload, &first) && breaks_out(&payload, &again) {
-            let severity = lowered(Severity::High, &first);
-            let mut finding = STORED.finding(severity, &place(&look, scratch), Some("document"));
-            finding.title = "a stored document comes back as part of the page".into();
-            finding.confidence = Confidence::Confirmed;
-            finding.evidence =
-                excerpt(&format!("{} stands as an element in the page", payload.text));
-            finding.exchanges = vec![
-                exchange(context.prober, "written", &ingest, &asked, ""),
-                exchange(context.prober, "attack", &look, &first, &payload.text),
-                exchange(context.prober, "control", &undo.lookup, &before, ""),
-            ];
-            findings.push(finding);
+    let known = pages.len();
+    let (mut at, mut silent) = (0, 0);
+    while at < pages.len() {
+        match look(context, &pages[at].request, &payload).await {
+            Ok((first, broke_out)) => {
+                if broke_out {
+                    let mut finding = finding(&pages[at], &payload, &first);
+                    finding.exchanges.insert(0, exchange("written", &ingest, &asked, ""));
+                    findings.push(finding);
+                }
+                if at < known {
+                    let more = own_pages(context, &pages[at].request, &first, &name);
+                    pages.extend(more);
+                }
+            }
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(ProbeError::Failed(_)) => silent += 1,
         }
+        at += 1;
     }
     context.ledger.remove(context.prober, &name).await;
-    Ok("one document of RAG".into())
+    Ok(format!("one document of RAG, looked for on {} pages", at - silent))
+}
+
+/// The document itself, the answer to a question for it, and every page that was found.
+async fn places(
+    context: &AuditContext<'_>,
+    rag: &RagService,
+    scratch: &Scratch,
+    undo: &Undo,
+    name: &str,
+) -> Result<Vec<Page>, ProbeError> {
+    let query = query(&rag.query, name);
+    let lookup = format!("rag {} {}", scratch.lookup.method, scratch.lookup.path);
+    let before = Some(context.prober.ask(&undo.lookup).await?);
+    let own = Page { request: undo.lookup.clone(), place: lookup, before };
+    let mut all = vec![own, Page { place: query.place(), request: query, before: None }];
+    all.extend(pages(context).await?);
+    Ok(all)
+}
+
+/// Pages of the document itself, which only a list that shows it links to.
+fn own_pages(context: &AuditContext<'_>, list: &Request, shown: &Answer, name: &str) -> Vec<Page> {
+    let of = list.service;
+    let paths = linked(context.prober, list, shown, name).into_iter().take(MAX_LINKED);
+    let page = |path: String| Page {
+        request: Request::get(of, &path),
+        place: format!("{of} GET {}", path.replace(name, "{document}")),
+        before: None,
+    };
+    paths.map(page).collect()
+}
+
+fn finding(page: &Page, payload: &Payload, shown: &Answer) -> Finding {
+    let severity = lowered(Severity::High, shown);
+    let mut finding = STORED.finding(severity, &page.place, Some("document"));
+    finding.title = "a stored document comes back as part of the page".into();
+    finding.confidence = Confidence::Confirmed;
+    finding.evidence = excerpt(&format!("{} stands as an element in the page", payload.text));
+    let before = page.before.as_ref();
+    finding.exchanges = vec![exchange("attack", &page.request, shown, &payload.text)];
+    finding.exchanges.extend(before.map(|was| exchange("control", &page.request, was, "")));
+    finding
 }
 
 /// How a document is removed that an audit left behind.
@@ -84,15 +131,6 @@ fn written(scratch: &Scratch, name: &str) -> Written {
         file: None,
         place: format!("rag, collection {}", scratch.collection),
         undo: format!("{} {}", scratch.delete.method, scratch.delete.path),
-    }
-}
-
-/// A place that stays the same from run to run: without the document's name.
-fn place(look: &Request, scratch: &Scratch) -> String {
-    if look.method == reqwest::Method::GET {
-        format!("rag {} {}", scratch.lookup.method, scratch.lookup.path)
-    } else {
-        look.place()
     }
 }
 

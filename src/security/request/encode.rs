@@ -39,6 +39,9 @@ impl Request {
                 bytes: form(fields).into_bytes(),
             },
             Body::Multipart(parts) => multipart(parts),
+            Body::Raw(kind, bytes) => {
+                Encoded { content_type: Some(kind.clone()), bytes: bytes.clone() }
+            }
         }
     }
 

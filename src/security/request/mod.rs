@@ -35,6 +35,8 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// multipart/form-data.
     Multipart(Vec<Part>),
+    /// Bytes of a media type, as they are.
+    Raw(String, Vec<u8>),
 }
 
 /// A part of multipart/form-data.

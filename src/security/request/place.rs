@@ -65,7 +65,7 @@ impl Request {
         named(&self.headers, Place::Header, &mut points);
         named(&self.cookies, Place::Cookie, &mut points);
         match &self.body {
-            Body::Empty => {}
+            Body::Empty | Body::Raw(..) => {}
             Body::Json(value) => walk(value, "", 0, &mut points),
             Body::Form(fields) => named(fields, Place::Field, &mut points),
             Body::Multipart(parts) => {

@@ -52,7 +52,7 @@ impl<'a> Trivy<'a> {
                 arguments.push("--db-repository".into());
                 arguments.push(self.images.db_repositories.join(","));
             }
-            let ran = self.run(arguments, self.images.patience.get(), &[]).await?;
+            let ran = self.run(arguments, self.images.patience.get(), &[], &mut |_| {}).await?;
             detail = if ran.success {
                 "up to date".into()
             } else {
@@ -60,7 +60,8 @@ impl<'a> Trivy<'a> {
                 format!("not downloaded: {}", why(&ran))
             };
         }
-        let ran = self.run(words(&["version", "--format", "json"]), SHORT, &[]).await?;
+        let ran =
+            self.run(words(&["version", "--format", "json"]), SHORT, &[], &mut |_| {}).await?;
         let mut database = database::parse(&ran.output);
         let missing = database.updated.is_none() && detail.starts_with("not downloaded:");
         if missing && !self.images.offline {
@@ -70,20 +71,17 @@ impl<'a> Trivy<'a> {
         Ok(database)
     }
 
-    /// Scans an image.
+    /// Scans an image; `told` is given each step that Trivy tells of.
     ///
     /// # Errors
     /// Why there is no report.
-    pub async fn image(&self, reference: &str) -> Result<Report, String> {
+    pub async fn image(
+        &self,
+        reference: &str,
+        told: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Report, String> {
         let mut arguments = words(&["image", "--format", "json", "--severity", "HIGH,CRITICAL"]);
-        arguments.extend(words(&[
-            "--scanners",
-            "vuln",
-            "--exit-code",
-            "0",
-            "--quiet",
-            "--no-progress",
-        ]));
+        arguments.extend(words(&["--scanners", "vuln", "--exit-code", "0", "--no-progress"]));
         let patience = self.images.patience.get();
         arguments.extend(["--timeout".into(), format!("{}s", patience.as_secs())]);
         match &self.images.server {
@@ -107,7 +105,9 @@ impl<'a> Trivy<'a> {
         // After the options nothing is taken for one any more, whatever an image is called.
         arguments.extend(["--".into(), reference.to_owned()]);
         // Trivy ends by itself before.
-        let ran = self.run(arguments, patience + Duration::from_secs(30), &files).await?;
+        let patience = patience + Duration::from_secs(30);
+        let mut steps = |line: &str| step(line).iter().for_each(|step| told(step));
+        let ran = self.run(arguments, patience, &files, &mut steps).await?;
         if !ran.success {
             return Err(why(&ran));
         }
@@ -119,6 +119,7 @@ impl<'a> Trivy<'a> {
         arguments: Vec<String>,
         patience: Duration,
         files: &[&Path],
+        told: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Ran, String> {
         match &self.images.container {
             None => {
@@ -129,12 +130,12 @@ impl<'a> Trivy<'a> {
                     command.env("TRIVY_CACHE_DIR", cache);
                 }
                 command.args(arguments);
-                run(command, patience, self.open.clone()).await
+                run(command, patience, self.open.clone(), told).await
             }
             Some(container) => {
                 let held = Held::new(container);
                 let command = held.command(self.images, arguments, files);
-                run(command, patience, self.open.clone()).await
+                run(command, patience, self.open.clone(), told).await
             }
         }
     }
@@ -191,6 +192,14 @@ impl Drop for Held<'_> {
 
 fn words(all: &[&str]) -> Vec<String> {
     all.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// What Trivy is doing, of a line of its log: time, level, and what it says with its details; none of
+/// what is no news.
+fn step(line: &str) -> Option<String> {
+    let (_, said) = line.split_once("INFO")?;
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!said.is_empty()).then(|| excerpt(&said))
 }
 
 /// The last line that says what went wrong: Trivy's own, or that of the program that runs containers,
@@ -255,5 +264,13 @@ mod tests {
         assert!(said(first).starts_with("run error: init error"), "{}", said(first));
         assert_eq!(said("one\ntwo\n\n"), "two");
         assert_eq!(said(""), "Trivy failed and does not say why");
+    }
+
+    #[test]
+    fn what_trivy_is_doing_is_read_from_its_log() {
+        let os = "2026-11-29T00:39:08Z\tINFO\tDetected OS\tfamily=\"alpine\" version=\"3.10.2\"";
+        assert_eq!(step(os).as_deref(), Some("Detected OS family=\"alpine\" version=\"3.10.2\""));
+        assert_eq!(step("2026-11-29T00:39:08Z\tWARN\tsomething"), None);
+        assert_eq!(step(""), None);
     }
 }

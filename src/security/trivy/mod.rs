@@ -24,6 +24,8 @@ use report::Report;
 
 /// Reasons that are told one by one.
 const TOLD: usize = 5;
+/// Most steps that are told of one image.
+const MAX_STEPS: usize = 30;
 
 /// Scans the images; what runs is stopped and continued with the audit.
 pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Outcome {
@@ -43,6 +45,7 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
     };
     let emit = |event| context.events.emit(EventBody::Security(event));
     let trivy = Trivy::new(wanted, open);
+    context.progress(CheckKind::Images, 0, found.len(), "the vulnerability database");
     let database = match trivy.prepare().await {
         Ok(database) => database,
         Err(why) => return Outcome::not_tested(excerpt(&why)),
@@ -52,21 +55,37 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
     let stale = database.age_hours.is_some_and(|age| age > database::STALE_HOURS);
     emit(SecurityEvent::Database(database));
     let mut outcome = Outcome::default();
+    let found_words = found.iter().map(|image| excerpt(&image.words()));
+    emit(SecurityEvent::ImagesFound { images: found_words.collect() });
+    let mut done: Vec<Done> = Vec::new();
+    let names = found.len();
+    for (at, image) in found.into_iter().enumerate() {
+        let words = excerpt(&image.words());
+        context.progress(CheckKind::Images, at, names, &words);
+        emit(SecurityEvent::ImageStarted { image: words.clone() });
+        let mut steps = 0;
+        let mut told = |step: &str| {
+            steps += 1;
+            if steps <= MAX_STEPS {
+                emit(SecurityEvent::ImageStep { image: words.clone(), step: step.to_owned() });
+            }
+        };
+        let scanned = trivy.image(&image.reference, &mut told).await;
+        let now = take(&mut done, image, scanned);
+        emit(SecurityEvent::ImageFinished(told_of(&now.image, &now.scanned)));
+    }
     let mut uncovered = Vec::new();
-    let of = found.len();
-    for (done, image) in found.iter().enumerate() {
-        context.progress(CheckKind::Images, done, of, &image.words());
-        emit(SecurityEvent::ImageStarted { image: excerpt(&image.words()) });
-        let scanned = trivy.image(&image.reference).await;
-        let report = told(image, &scanned);
+    for Done { image, scanned } in &done {
+        let report = told_of(image, scanned);
         if report.status != ImageStatus::Scanned {
             uncovered.push(format!("{}: {}", report.image, report.detail));
         }
-        emit(SecurityEvent::ImageFinished(report));
         if let Ok(scanned) = scanned {
-            outcome.findings.extend(scanned.findings(&image.words()));
+            // By the first of its names, so that another one makes no other findings.
+            outcome.findings.extend(scanned.findings(&image.reference));
         }
     }
+    let of = done.len();
     let mut coverage = vec![format!("{} of {of} images", of - uncovered.len())];
     coverage.append(&mut words);
     if stale {
@@ -87,8 +106,32 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
     outcome
 }
 
+/// An image whose scan is over.
+struct Done {
+    image: Image,
+    scanned: Result<Report, String>,
+}
+
+/// Keeps a scan. One of an image that was scanned by another name already, as Trivy tells by its id, only
+/// adds the name.
+fn take(done: &mut Vec<Done>, mut image: Image, scanned: Result<Report, String>) -> &Done {
+    image.id = image.id.or_else(|| scanned.as_ref().ok()?.image_id());
+    let same = done.iter().position(|one| image.id.is_some() && one.image.id == image.id);
+    let at = match same {
+        Some(at) => {
+            done[at].image.names.extend(image.names);
+            at
+        }
+        None => {
+            done.push(Done { image, scanned });
+            done.len() - 1
+        }
+    };
+    &done[at]
+}
+
 /// What is told of an image.
-fn told(image: &Image, scanned: &Result<Report, String>) -> ImageReport {
+fn told_of(image: &Image, scanned: &Result<Report, String>) -> ImageReport {
     let mut report = ImageReport {
         image: excerpt(&image.words()),
         id: image.id.clone(),

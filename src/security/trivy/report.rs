@@ -30,6 +30,8 @@ pub struct Report {
 struct Metadata {
     #[serde(rename = "OS")]
     os: Option<Os>,
+    #[serde(rename = "ImageID")]
+    image_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -106,6 +108,12 @@ impl Report {
                 || !result.vulnerabilities.is_empty()
         };
         self.results.iter().any(packages)
+    }
+
+    /// The id of the image, where Trivy tells it.
+    pub fn image_id(&self) -> Option<String> {
+        let id = self.metadata.image_id.as_deref();
+        id.filter(|id| !id.is_empty()).map(excerpt)
     }
 
     /// The operating system.

@@ -13,6 +13,8 @@ use crate::run::clock::PlanClock;
 
 /// More of an output is not read, and none of it believed.
 const MAX_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
+/// More of a line is not handed on.
+const MAX_LINE_BYTES: usize = 512;
 /// What is kept of errors: their end.
 const MAX_ERROR_BYTES: usize = 8 * 1024;
 
@@ -27,7 +29,7 @@ pub struct Ran {
     pub errors: String,
 }
 
-/// Runs a program to its end.
+/// Runs a program to its end; `told` is given what it says on the way, line by line.
 ///
 /// # Errors
 /// When it cannot be run, takes too long (pauses not counted) or says too much.
@@ -35,6 +37,7 @@ pub async fn run(
     mut command: Command,
     patience: Duration,
     mut open: watch::Receiver<bool>,
+    told: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Ran, String> {
     // An orchestrator that is gone ends the phase otherwise.
     let _ = open.wait_for(|open| *open).await;
@@ -46,7 +49,7 @@ pub async fn run(
     let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let work = async {
-        let (output, errors) = tokio::join!(all(output), end(errors));
+        let (output, errors) = tokio::join!(all(output), end(errors, told));
         (child.wait().await, output, errors)
     };
     let mut work = std::pin::pin!(work);
@@ -106,12 +109,21 @@ async fn all(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
     (bytes.len() <= MAX_OUTPUT_BYTES).then_some(bytes)
 }
 
-/// The end of what a program says.
-async fn end(pipe: Option<impl AsyncRead + Unpin>) -> String {
+/// The end of what a program says; each line is handed on as it comes, or the beginning of one that is too
+/// long.
+async fn end(pipe: Option<impl AsyncRead + Unpin>, told: &mut (dyn FnMut(&str) + Send)) -> String {
     let mut kept: Vec<u8> = Vec::new();
+    let mut line: Vec<u8> = Vec::new();
     let mut piece = [0; 4096];
     if let Some(mut pipe) = pipe {
         while let Ok(n @ 1..) = pipe.read(&mut piece).await {
+            for byte in &piece[..n] {
+                match byte {
+                    b'\n' => told(&String::from_utf8_lossy(&std::mem::take(&mut line))),
+                    _ if line.len() < MAX_LINE_BYTES => line.push(*byte),
+                    _ => {}
+                }
+            }
             kept.extend_from_slice(&piece[..n]);
             let over = kept.len().saturating_sub(MAX_ERROR_BYTES);
             kept.drain(..over);
@@ -138,19 +150,26 @@ mod tests {
     async fn what_is_said_is_bounded_and_what_takes_too_long_is_ended() {
         let (_gate, open) = gate(true);
         let minute = Duration::from_secs(60);
-        let ran = run(shell("echo out; echo err >&2; exit 3"), minute, open.clone()).await;
-        let ran = ran.expect("ran");
-        assert!(!ran.success && ran.output == b"out\n" && ran.errors == "err\n");
-        let endless = run(shell("yes"), minute, open.clone()).await;
+        let mut lines = Vec::new();
+        let mut told = |line: &str| lines.push(line.to_owned());
+        let script = "echo out; echo one >&2; echo err >&2; exit 3";
+        let ran = run(shell(script), minute, open.clone(), &mut told).await.expect("ran");
+        assert!(!ran.success && ran.output == b"out\n" && ran.errors == "one\nerr\n");
+        assert_eq!(lines, ["one", "err"]);
+        let endless = run(shell("yes"), minute, open.clone(), &mut |_| {}).await;
         assert!(endless.expect_err("too much").contains("more than"));
-        let slow = run(shell("sleep 50 & sleep 50"), Duration::from_millis(200), open).await;
+        let slow = shell("sleep 50 & sleep 50");
+        let slow = run(slow, Duration::from_millis(200), open, &mut |_| {}).await;
         assert!(slow.expect_err("too slow").contains("took longer"));
     }
 
     #[tokio::test]
     async fn a_pause_stops_the_program_and_its_time() {
         let (gate, open) = gate(true);
-        let work = tokio::spawn(run(shell("sleep 0.2; echo done"), Duration::from_secs(20), open));
+        let work = tokio::spawn(async {
+            let patience = Duration::from_secs(20);
+            run(shell("sleep 0.2; echo done"), patience, open, &mut |_| {}).await
+        });
         gate.send_replace(false);
         tokio::time::sleep(Duration::from_millis(600)).await;
         assert!(!work.is_finished(), "it is stopped");

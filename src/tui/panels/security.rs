@@ -7,7 +7,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{fitted, fixed, lines, security_detail};
-use crate::run::event::{CheckReport, CheckStatus, Finding, ImageReport, ImageStatus, Severity};
+use crate::config::PhaseKind;
+use crate::run::event::{
+    CheckReport, CheckStatus, Finding, ImageReport, ImageStatus, PhaseOutcome, Severity,
+};
 use crate::run::state::SecurityState;
 use crate::tui::app::App;
 
@@ -19,9 +22,14 @@ const NAME: usize = 22;
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let security = app.shown().phases.iter().find_map(|phase| phase.security.as_ref());
-    let Some(security) = security else {
-        let words = "   nothing audited yet: the security phase fills this panel";
+    let phase = app.shown().phases.iter().find(|phase| phase.kind == PhaseKind::Security);
+    let over = phase.and_then(|phase| phase.outcome.as_ref());
+    let Some(security) = phase.and_then(|phase| phase.security.as_ref()) else {
+        let words = over.map_or_else(
+            || "   nothing audited yet: the security phase fills this panel".to_owned(),
+            |over| format!("   nothing audited, {}: {}", over.verdict, over.reason),
+        );
+        let words = app.glyphs.text(&words);
         let text = vec![Line::raw(""), Line::styled(words, app.theme.dim)];
         return lines(frame, area, app, text);
     };
@@ -31,7 +39,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         return security_detail::render(frame, area, page, finding, app);
     }
     let height = usize::from(area.height);
-    let mut text = above(security, app);
+    let mut text = above(security, over, app);
     // The findings need room, however much there is to be told of the checks.
     let wanted = (findings.len() + 1).min(LEAST_ROWS + 1);
     text.truncate(height.saturating_sub(wanted).max(1));
@@ -44,25 +52,42 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 /// Score, checks and images.
-fn above<'a>(security: &SecurityState, app: &App) -> Vec<Line<'a>> {
-    let mut text = vec![Line::styled(summary(security), app.theme.title)];
+fn above<'a>(security: &SecurityState, over: Option<&PhaseOutcome>, app: &App) -> Vec<Line<'a>> {
+    let mut text = vec![Line::styled(summary(security, over), app.theme.title)];
     text.extend(security.checks.iter().map(|check| check_row(check, app)));
+    // An audit that was ended leaves what it was at.
+    let (word, style) = match over {
+        None => ("under way", app.theme.accent),
+        Some(_) => ("not finished", app.theme.warning),
+    };
     if let Some(current) = &security.current {
-        text.push(current_row(current, security, app));
+        let told = security.progress.as_ref().map_or_else(String::new, |progress| {
+            let so_far = format!("{}/{}", progress.done, progress.of);
+            format!("{so_far:>7}  {}", progress.at)
+        });
+        text.push(state_row(current, word, style, &told, app));
     }
     text.extend(security.images.iter().map(|image| image_row(image, app)));
     if let Some(image) = &security.current_image {
-        let words = format!("   image {image}: is being scanned");
-        text.push(Line::styled(app.glyphs.text(&words), app.theme.accent));
+        let step = security.current_step.as_deref().unwrap_or_default();
+        text.push(state_row(&end_of(image, NAME), word, style, step, app));
     }
+    let waits = if over.is_none() { "waiting" } else { "not scanned" };
+    text.extend(
+        security
+            .waiting_images
+            .iter()
+            .map(|image| state_row(&end_of(image, NAME), waits, app.theme.dim, "", app)),
+    );
     text
 }
 
-fn summary(security: &SecurityState) -> String {
-    let mut words = match &security.score {
-        None => " security audit under way".to_owned(),
-        Some(score) if score.covered == 0 => " security audit: nothing was tested".to_owned(),
-        Some(score) => format!(
+fn summary(security: &SecurityState, over: Option<&PhaseOutcome>) -> String {
+    let mut words = match (&security.score, over) {
+        (None, None) => " security audit under way".to_owned(),
+        (None, Some(over)) => format!(" security audit {}: no score", over.verdict),
+        (Some(score), _) if score.covered == 0 => " security audit: nothing was tested".to_owned(),
+        (Some(score), _) => format!(
             " security {:.0} of 100, {} of {} checks",
             score.score, score.covered, score.asked
         ),
@@ -95,14 +120,6 @@ fn check_row<'a>(check: &CheckReport, app: &App) -> Line<'a> {
         &format!("{tested:>7}  {}", check.coverage),
         app,
     )
-}
-
-fn current_row<'a>(current: &str, security: &SecurityState, app: &App) -> Line<'a> {
-    let told = security.progress.as_ref().map_or_else(String::new, |progress| {
-        let so_far = format!("{}/{}", progress.done, progress.of);
-        format!("{so_far:>7}  {}", progress.at)
-    });
-    state_row(current, "under way", app.theme.accent, &told, app)
 }
 
 fn image_row<'a>(image: &ImageReport, app: &App) -> Line<'a> {

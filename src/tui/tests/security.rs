@@ -36,6 +36,7 @@ impl Story {
                 coverage: "11 answers".into(),
                 requests: 20,
                 operations: Some(Operations { found: 14, tested: 11 }),
+                partial: false,
             }));
         }
         tell(SecurityEvent::CheckStarted { check: "SQL injection".into() });
@@ -95,6 +96,9 @@ fn scanning() -> Story {
         detail: "up to date".into(),
         ..VulnerabilityDatabase::default()
     }));
+    let names = ["chat:1.4", "tools:scratch", "rag:2", "gateway:7"];
+    let images = names.map(|name| format!("registry.local/{name}")).to_vec();
+    tell(SecurityEvent::ImagesFound { images });
     for (image, status, critical) in [
         ("registry.local/chat:1.4", ImageStatus::Scanned, 2),
         ("registry.local/tools:scratch", ImageStatus::NotCovered, 0),
@@ -120,11 +124,14 @@ fn scanning() -> Story {
     let progress = |done| SecurityEvent::Progress {
         check: "image scan".into(),
         done,
-        of: 3,
+        of: 4,
         at: "rag:2".into(),
     };
     tell(progress(2));
-    tell(SecurityEvent::ImageStarted { image: "registry.local/rag:2".into() });
+    let image = "registry.local/rag:2".to_owned();
+    tell(SecurityEvent::ImageStarted { image: image.clone() });
+    let step = "Detected OS family=\"alpine\"".into();
+    tell(SecurityEvent::ImageStep { image, step });
     story
 }
 
@@ -134,7 +141,13 @@ async fn images_are_told_as_they_are_scanned() {
     app.panel = Panel::Security;
     for (width, height) in [(80, 24), (200, 50)] {
         let drawn = screen(&app, width, height);
-        for part in ["local/chat:1.4", "local/tools:scratch", "registry.local/rag:2"] {
+        for part in [
+            "local/chat:1.4",
+            "local/tools:scratch",
+            "registry.local/rag:2",
+            "Detected OS",
+            "waiting",
+        ] {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         insta::assert_snapshot!(format!("security_images_{width}x{height}"), drawn);
@@ -196,4 +209,18 @@ async fn findings_are_listed_filtered_and_shown_in_detail() {
     assert!(screen(&app, 80, 24).contains("findings with \"critical\": 1 of 12"));
     type_in(&mut app, &[KeyCode::Esc]);
     assert_eq!(app.findings().len(), 12, "Esc shows all again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_that_was_aborted_is_no_longer_under_way() {
+    for mut story in [Story::new().running(3).audit(), scanning()] {
+        let outcome = PhaseOutcome::new(Verdict::Aborted, "ended before its time");
+        story.tell(Some(PhaseKind::Security), EventBody::PhaseFinished { outcome });
+        let (mut app, _peer) = app_with(story.state, false);
+        app.panel = Panel::Security;
+        let drawn = screen(&app, 120, 40);
+        assert!(drawn.contains("security audit aborted: no score"), "{drawn}");
+        assert!(drawn.contains("not finished") && !drawn.contains("under way"), "{drawn}");
+        assert!(!drawn.contains("waiting"), "{drawn}");
+    }
 }

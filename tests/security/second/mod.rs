@@ -1,50 +1,14 @@
 //! A second platform, by somebody who did not know the probes: from OWASP's descriptions, on Python's
 //! server with a real SQLite. The weak one has every weakness, the safe one none and every trap.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 
+use super::python::Platform;
 use super::support::Workplace;
 use super::{CHECKS, run_as, services, status};
-
-struct Second {
-    child: Child,
-    out: BufReader<std::process::ChildStdout>,
-    base_url: String,
-}
-
-impl Second {
-    fn start(safe: bool, key: &str) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/security/second");
-        let mut child = Command::new("python3")
-            .args(["-B", "serve.py"])
-            .current_dir(folder)
-            .env("SAFE", if safe { "1" } else { "0" })
-            .env("SIGNING_KEY", key)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3");
-        let mut out = BufReader::new(child.stdout.take().expect("piped"));
-        let mut port = String::new();
-        out.read_line(&mut port).expect("a port");
-        Self { child, out, base_url: format!("http://127.0.0.1:{}", port.trim()) }
-    }
-
-    /// Ends it; what was written into it and is still there.
-    fn left(mut self) -> Value {
-        drop(self.child.stdin.take());
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).expect("ended");
-        self.child.wait().expect("ended");
-        serde_json::from_str(&rest).expect("JSON")
-    }
-}
 
 /// An HS256 token of a user.
 fn token(user: &str, key: &str) -> String {
@@ -119,7 +83,7 @@ fn config(base_url: &str) -> Value {
 /// Audits one of the two; the section of the report and what is left in the platform.
 async fn audit(safe: bool) -> (Option<i32>, Value, Value) {
     let key = if safe { "q7!Lk2_mZ8rT4vW6yC1dF3hJ5kN9pXsB" } else { "your-256-bit-secret" };
-    let second = Second::start(safe, key);
+    let second = Platform::start("second", safe, &[("SIGNING_KEY", key)]);
     let place = Workplace::new();
     let users = [token("alice", key), token("bob", key)];
     let (code, section) =

@@ -53,6 +53,9 @@ pub struct CheckReport {
     /// Operations found and tested, where it is about operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<Operations>,
+    /// Whether something was left open, although what was found makes it vulnerable.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// Something that the audit writes into the platform.
@@ -75,7 +78,7 @@ pub struct Written {
 /// How the findings differ from those of the run before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Id of the run before.
+    /// Id of the run before; several, the latest first, where none made all the checks.
     pub run: String,
     /// Findings that it did not have.
     pub new: u32,

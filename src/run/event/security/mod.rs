@@ -36,6 +36,18 @@ pub enum SecurityEvent {
     },
     /// What Trivy knows.
     Database(VulnerabilityDatabase),
+    /// The images that are scanned, in order.
+    ImagesFound {
+        /// Their names.
+        images: Vec<String>,
+    },
+    /// The scan of an image has come so far.
+    ImageStep {
+        /// The image.
+        image: String,
+        /// What Trivy is doing, in its words.
+        step: String,
+    },
     /// The scan of an image begins.
     ImageStarted {
         /// The image.

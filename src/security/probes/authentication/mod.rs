@@ -4,6 +4,7 @@
 mod credentials;
 mod forged;
 pub mod jwt;
+mod owned;
 mod tricks;
 mod users;
 
@@ -150,10 +151,12 @@ impl Attack<'_> {
                 format!("status {status} twice; the description says that it needs credentials"),
             ),
         };
-        finding.exchanges = vec![exchange(self.context.prober, "attack", request, answer, "")];
-        finding.exchanges.extend(self.baseline.as_ref().map(|baseline| {
-            exchange(self.context.prober, "control", &self.operation.request, baseline, "")
-        }));
+        finding.exchanges = vec![exchange("attack", request, answer, "")];
+        finding.exchanges.extend(
+            self.baseline
+                .as_ref()
+                .map(|baseline| exchange("control", &self.operation.request, baseline, "")),
+        );
         finding
     }
 

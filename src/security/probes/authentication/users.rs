@@ -1,15 +1,16 @@
 //! Access between users: what belongs to the first, or only the first may do, asked by the second.
 
 use super::leave_open;
+use super::owned::{Shown, shown};
 use crate::config::{PrivateOperation, PrivateReason};
 use crate::run::event::{Confidence, Finding, Severity};
-use crate::security::answer::similar;
+use crate::security::answer::{Answer, similar};
 use crate::security::context::AuditContext;
 use crate::security::evidence::exchange;
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
 use crate::security::request::{Identity, Request};
-use crate::security::rules::{FUNCTION, OBJECT};
+use crate::security::rules::{FUNCTION, OBJECT, Rule};
 
 /// Asks as the second user; returns what that covered, in words.
 ///
@@ -48,29 +49,66 @@ async fn attack(
         let why = format!("{}: the service has no second user", request.place());
         return Err(ProbeError::Failed(why));
     }
-    let owner = context.prober.ask(&request).await?;
-    if !owner.is_success() {
-        let why = format!("{}: the first user gets {}", request.place(), owner.status);
+    let owner = [context.prober.ask(&request).await?, context.prober.ask(&request).await?];
+    if let Some(answer) = owner.iter().find(|answer| !answer.is_success()) {
+        let why = format!("{}: the first user gets {}", request.place(), answer.status);
         return Err(ProbeError::Failed(why));
     }
-    let other = request.clone().by(Identity::Second);
-    let (first, again) = (context.prober.ask(&other).await?, context.prober.ask(&other).await?);
-    if !similar(&first, &owner) || !similar(&again, &owner) {
-        return Ok(None);
-    }
-    let (rule, title) = match private.because {
-        PrivateReason::OwnObject => (&OBJECT, "another user sees what belongs to the first"),
-        PrivateReason::PrivilegedFunction => {
-            (&FUNCTION, "another user may do what only the first has the right to")
-        }
-    };
-    let mut finding = rule.finding(Severity::Critical, &request.place(), None);
-    finding.title = title.into();
-    finding.confidence = Confidence::Confirmed;
-    finding.evidence = "the second user gets the answer of the first, twice".into();
+    let second = request.clone().by(Identity::Second);
+    let other = [context.prober.ask(&second).await?, context.prober.ask(&second).await?];
+    let Some(sight) = sight(private.because, &request, &owner, &other)? else { return Ok(None) };
+    let mut finding = sight.rule.finding(Severity::Critical, &request.place(), None);
+    finding.title = sight.title.into();
+    finding.confidence = sight.confidence;
+    finding.evidence = sight.evidence.into();
     finding.exchanges = vec![
-        exchange(context.prober, "attack", &other, &first, ""),
-        exchange(context.prober, "control", &request, &owner, ""),
+        exchange("attack", &second, &other[0], ""),
+        exchange("control", &request, &owner[0], ""),
     ];
     Ok(Some(finding))
+}
+
+/// What the second user saw that he should not.
+struct Sight {
+    rule: &'static Rule,
+    title: &'static str,
+    confidence: Confidence,
+    evidence: &'static str,
+}
+
+fn sight(
+    because: PrivateReason,
+    request: &Request,
+    owner: &[Answer; 2],
+    other: &[Answer; 2],
+) -> Result<Option<Sight>, ProbeError> {
+    if because == PrivateReason::PrivilegedFunction {
+        let gets_it = other.iter().all(|answer| similar(answer, &owner[0]));
+        return Ok(gets_it.then_some(Sight {
+            rule: &FUNCTION,
+            title: "another user may do what only the first has the right to",
+            confidence: Confidence::Confirmed,
+            evidence: "the second user gets the answer of the first, twice",
+        }));
+    }
+    let (confidence, evidence) = match shown(owner, other) {
+        Shown::Same => (
+            Confidence::Confirmed,
+            "the second user is shown the ids, owners and data of the first, twice",
+        ),
+        Shown::Alike => (
+            Confidence::Tentative,
+            "the second user is shown nearly the same, twice; whether it is the same cannot be told",
+        ),
+        Shown::Other => return Ok(None),
+        Shown::Nothing => {
+            let why = format!(
+                "{}: what the first user is shown holds no data that could be told apart",
+                request.place()
+            );
+            return Err(ProbeError::Failed(why));
+        }
+    };
+    let title = "another user sees what belongs to the first";
+    Ok(Some(Sight { rule: &OBJECT, title, confidence, evidence }))
 }

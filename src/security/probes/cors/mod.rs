@@ -184,7 +184,7 @@ impl Attack<'_> {
         ));
         let attack = request.clone().with("origin", origin);
         for (role, request, answer) in [("attack", attack, first), ("control", control, &refused)] {
-            let mut shown = exchange(self.context.prober, role, &request, answer, "");
+            let mut shown = exchange(role, &request, answer, "");
             shown.response = excerpt(&format!(
                 "{} {}",
                 answer.status,

@@ -9,37 +9,58 @@ use crate::security::rules::{KEY_IN_CONTAINER, KEY_IN_IMAGE};
 use crate::security::trivy::docker::{Container, Docker};
 
 /// Searches them; returns what that covered, in words.
-pub async fn search(context: &AuditContext<'_>, findings: &mut Vec<Finding>) -> String {
+///
+/// # Errors
+/// When a Docker engine is configured that does not answer.
+pub async fn search(
+    context: &AuditContext<'_>,
+    findings: &mut Vec<Finding>,
+) -> Result<String, String> {
     let images = &context.config.security.images;
-    let Some(host) = &images.docker else { return String::new() };
-    let found = async {
-        let docker = Docker::connect(host).await?;
-        docker.containers(images.project.as_deref()).await.map(|containers| (docker, containers))
-    };
-    let (docker, containers) = match found.await {
-        Ok(both) => both,
-        Err(why) => return format!("; containers not searched: {why}"),
-    };
-    let mut searched = std::collections::BTreeSet::new();
-    for Container { name, image, image_id, environment } in &containers {
+    let Some(host) = &images.docker else { return Ok(String::new()) };
+    let docker = Docker::connect(host).await?;
+    let containers = docker.containers(images.project.as_deref()).await?;
+    for Container { name, environment, .. } in &containers {
+        let place = format!("container {name}");
         for variable in environment {
-            let found = keys::find(variable);
-            findings.extend(found.iter().map(|key| {
-                finding(&KEY_IN_CONTAINER, key, &format!("container {name}"), "in its environment")
-            }));
-        }
-        if searched.insert(image_id.clone()) {
-            for step in docker.history(image_id).await.unwrap_or_default() {
-                let found = keys::find(&step);
-                findings.extend(found.iter().map(|key| {
-                    finding(&KEY_IN_IMAGE, key, &format!("image {image}"), "in its history")
-                }));
+            let mut found = keys::find(variable);
+            if found.is_empty() {
+                found.extend(keys::secret_setting(variable));
             }
+            let of =
+                |key: &keys::Found| finding(&KEY_IN_CONTAINER, key, &place, "in its environment");
+            findings.extend(found.iter().map(of));
         }
     }
-    format!(
+    let mut searched = std::collections::BTreeSet::new();
+    let mut silent = 0;
+    let mut all: Vec<(&str, Option<String>)> =
+        containers.iter().map(|one| (one.image.as_str(), Some(one.image_id.clone()))).collect();
+    for name in &images.names {
+        all.push((name, docker.image_id(name).await));
+    }
+    for (image, id) in all {
+        let Some(id) = id.filter(|id| searched.insert(id.clone())) else { continue };
+        let Ok(steps) = docker.history(&id).await else {
+            silent += 1;
+            continue;
+        };
+        for key in steps.iter().flat_map(|step| keys::find(step)) {
+            findings.push(finding(
+                &KEY_IN_IMAGE,
+                &key,
+                &format!("image {image}"),
+                "in its history",
+            ));
+        }
+    }
+    let mut words = format!(
         ", the environment of {} containers, the history of {} images",
         containers.len(),
-        searched.len()
-    )
+        searched.len() - silent
+    );
+    if silent > 0 {
+        words += &format!(" ({silent} without an answer)");
+    }
+    Ok(words)
 }

@@ -5,7 +5,7 @@ mod containers;
 mod files;
 
 use super::cover;
-use crate::config::CheckKind;
+use crate::config::{CheckKind, without_secrets};
 use crate::platform::text::excerpt;
 use crate::run::event::{CheckStatus, Confidence, Finding, Severity};
 use crate::security::answer::Answer;
@@ -54,13 +54,13 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         {
             outcome.findings.push(exposed(context, &request, &answer, what));
         }
-        outcome.findings.extend(keys_in(context, &request, &answer));
+        outcome.findings.extend(keys_in(&request, &answer));
     }
     for service in context.prober.services() {
         let request = Request::get(service, ABSENT);
         for page in context.calibration.pages(service) {
             looked += 1;
-            outcome.findings.extend(keys_in(context, &request, page));
+            outcome.findings.extend(keys_in(&request, page));
         }
     }
     let mut words = format!("{looked} answers");
@@ -70,7 +70,13 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     if looked == 0 {
         outcome.status = Some(CheckStatus::NotTested);
     }
-    words += &containers::search(context, &mut outcome.findings).await;
+    match containers::search(context, &mut outcome.findings).await {
+        Ok(searched) => words += &searched,
+        Err(why) => {
+            outcome.status = Some(CheckStatus::NotTested);
+            words += &format!("; containers not searched: {why}");
+        }
+    }
     cover(outcome, words);
     Ok(())
 }
@@ -81,7 +87,7 @@ fn exposed(context: &AuditContext<'_>, request: &Request, answer: &Answer, what:
     finding.title = format!("{} is served", request.path);
     finding.confidence = Confidence::Confirmed;
     finding.evidence = format!("its content has the shape of the file: {what}");
-    let mut served = exchange(context.prober, "attack", request, answer, "");
+    let mut served = exchange("attack", request, answer, "");
     // What it holds is what should not get any further.
     served.response = format!(
         "{} {} ({} bytes, not shown: they hold secrets)",
@@ -92,23 +98,23 @@ fn exposed(context: &AuditContext<'_>, request: &Request, answer: &Answer, what:
     finding.exchanges = vec![served];
     let absent = Request::get(request.service, ABSENT);
     let control = context.calibration.pages(request.service).next();
-    let control = control.map(|page| exchange(context.prober, "control", &absent, page, ""));
+    let control = control.map(|page| exchange("control", &absent, page, ""));
     finding.exchanges.extend(control);
     finding
 }
 
-fn keys_in(context: &AuditContext<'_>, request: &Request, answer: &Answer) -> Vec<Finding> {
+fn keys_in(request: &Request, answer: &Answer) -> Vec<Finding> {
     // What the audit itself sent may come back; its credentials are no find.
-    let body = context.prober.redacted(&answer.body);
+    let body = without_secrets(&answer.body);
     let headers = answer.headers.iter().filter_map(|(name, value)| {
-        Some(format!("{name}: {}", context.prober.redacted(value.to_str().ok()?)))
+        Some(format!("{name}: {}", without_secrets(value.to_str().ok()?)))
     });
     let in_headers = headers.flat_map(|header| keys::find(&header));
     let found = in_headers.chain(keys::find(&body));
     found
         .map(|found| {
             let mut finding = finding(&KEY, &found, &request.place(), "in an answer");
-            finding.exchanges = vec![exchange(context.prober, "answer", request, answer, "")];
+            finding.exchanges = vec![exchange("answer", request, answer, "")];
             finding
         })
         .collect()

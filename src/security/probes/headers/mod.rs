@@ -72,7 +72,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
                 && answer.is_success()
                 && context.prober.credentials(service).is_some();
             let place = operation.place();
-            let evidence = shown(context, &operation.request, &answer);
+            let evidence = shown(&operation.request, &answer);
             let page = Page { answer: &answer, place, tls, private, evidence };
             looked += 1;
             judge(&page, &mut findings);
@@ -85,7 +85,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         // Error pages come from other code than answers.
         for answer in context.calibration.pages(service).take(2) {
             let absent = Request::get(service, ABSENT);
-            let evidence = shown(context, &absent, answer);
+            let evidence = shown(&absent, answer);
             judge(
                 &Page { answer, place: absent.place(), tls, private: false, evidence },
                 &mut findings,
@@ -115,12 +115,12 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
 }
 
 /// An answer as evidence: of headers, the headers.
-fn shown(context: &AuditContext<'_>, request: &Request, answer: &Answer) -> Exchange {
-    let mut shown = exchange(context.prober, "answer", request, answer, "");
+fn shown(request: &Request, answer: &Answer) -> Exchange {
+    let mut shown = exchange("answer", request, answer, "");
     let headers = answer.headers.iter();
     let headers = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or("?")));
     let headers = headers.collect::<Vec<_>>().join(" | ");
-    shown.response = fit(context.prober, &format!("{} {headers}", answer.status));
+    shown.response = fit(&format!("{} {headers}", answer.status));
     shown
 }
 

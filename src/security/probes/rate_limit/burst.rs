@@ -74,7 +74,7 @@ impl Burst {
                     burst.take(&answer);
                     let role = format!("request {}", burst.answers);
                     burst.shown.truncate(1);
-                    burst.shown.push(exchange(context.prober, &role, request, &answer, ""));
+                    burst.shown.push(exchange(&role, request, &answer, ""));
                 }
                 Err(ProbeError::Budget) => return Err(ProbeError::Budget),
                 Err(error) => {
@@ -154,8 +154,8 @@ impl Burst {
                     continue 'headers;
                 }
                 shown = vec![
-                    exchange(context.prober, "attack", &around, &with, ""),
-                    exchange(context.prober, "control", request, &control, ""),
+                    exchange("attack", &around, &with, ""),
+                    exchange("control", request, &control, ""),
                 ];
             }
             return Ok(Some(Bypass { header, shown }));

@@ -83,11 +83,11 @@ fn cost(operation: &Operation) -> u8 {
 
 /// A login with a wrong password; the throw-away user may be locked out by it.
 fn wrong_login(login: &Login) -> Result<Request, String> {
-    let user = login.user.read().map_err(|error| error.to_string())?;
+    let user = login.user.read_name().map_err(|error| error.to_string())?;
     let request = Request::of(login.service, &login.request).by(Identity::Nobody);
     let points = request.points();
     Ok(points.iter().fold(request, |request, point| {
-        let value = point.original.replace("{user}", user.expose());
+        let value = point.original.replace("{user}", &user);
         let value = value.replace("{password}", "shakedown-wrong-password");
         if value == point.original { request } else { request.put(point, &value) }
     }))

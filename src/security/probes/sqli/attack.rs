@@ -8,16 +8,25 @@ use super::errors::error_in;
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Exchange, Finding, Severity};
 use crate::security::answer::Answer;
-use crate::security::baseline::Baseline;
+use crate::security::baseline::{Baseline, Measure};
 use crate::security::context::{AuditContext, Tested};
 use crate::security::evidence::exchange;
 use crate::security::prober::ProbeError;
-use crate::security::request::{Point, Request};
+use crate::security::probes::xss::token;
+use crate::security::request::{Place, Point, Request};
 use crate::security::rules::{SQL_INJECTION, UNHANDLED};
 use crate::security::surface::Operation;
 
-/// Rounds in which true and false conditions have to differ, with other numbers each time.
-const ROUNDS: u32 = 3;
+impl Measure {
+    /// Rounds in which true and false conditions have to differ, with other numbers each time: more
+    /// where a single number tells, which may change by chance.
+    const fn rounds(self) -> u32 {
+        match self {
+            Self::Words => 3,
+            Self::Exact => 6,
+        }
+    }
+}
 
 /// One place under attack.
 pub struct Attack<'a> {
@@ -57,7 +66,7 @@ pub async fn attack(
             Shown::Nothing => {}
         }
     }
-    if !baseline.is_stable() {
+    if baseline.measures().is_empty() {
         tested.open = Some("its answers vary too much by themselves for conditions to show".into());
     }
     tested.blocked = refused > 0 && refused == operation.points.len();
@@ -82,6 +91,9 @@ impl Attack<'_> {
             return Ok(Shown::Found(Box::new(finding)));
         }
         if let Some(finding) = self.by_condition().await? {
+            return Ok(Shown::Found(Box::new(finding)));
+        }
+        if let Some(finding) = self.by_condition_on_everything().await? {
             return Ok(Shown::Found(Box::new(finding)));
         }
         if self.context.config.security.delays
@@ -137,12 +149,12 @@ impl Attack<'_> {
         Ok(None)
     }
 
-    /// A true condition is answered like the plain value and a false one is not, three times.
+    /// A true condition is answered like the plain value and a false one is not, again and again.
     async fn by_condition(&self) -> Result<Option<Finding>, ProbeError> {
-        if !self.baseline.is_stable() {
+        if self.baseline.measures().is_empty() {
             return Ok(None);
         }
-        for boundary in Boundary::of(self.point.is_numeric()) {
+        for boundary in Boundary::of(&self.point.original) {
             if let Some(finding) = self.by_condition_in(boundary).await? {
                 return Ok(Some(finding));
             }
@@ -150,46 +162,73 @@ impl Attack<'_> {
         Ok(None)
     }
 
-    async fn by_condition_in(&self, boundary: &Boundary) -> Result<Option<Finding>, ProbeError> {
+    async fn by_condition_in(&self, boundary: Boundary) -> Result<Option<Finding>, ProbeError> {
+        let original = &self.point.original;
         let mut shown = Vec::new();
-        for round in 0..ROUNDS {
+        // Those that tell the two apart so far, the one that asks for more first.
+        let mut measures = self.baseline.measures();
+        let mut rounds = 0;
+        while rounds < measures[0].rounds() {
             let number = rand::rng().random_range(1000..9999) & !1;
-            let attack = |holds| boundary.with(&self.point.original, &condition(number, holds));
+            let attack = |holds| boundary.with(original, &condition(number, holds));
             let (yes, no) = (attack(true), attack(false));
             let first = self.ask(&yes).await?;
-            if !self.baseline.is_like(&first, &yes, &self.point.original) {
+            measures.retain(|by| self.baseline.is_like(*by, &first, &yes, original));
+            if measures.is_empty() {
                 return Ok(None);
             }
             let other = self.ask(&no).await?;
+            measures.retain(|by| self.baseline.is_unlike(*by, &other, &no, original));
             // An error or a refusal of one of two like texts is no answer of a statement.
-            if other.status >= 500
-                || other.is_refusal()
-                || !self.baseline.is_unlike(&other, &no, &self.point.original)
-            {
+            if other.status >= 500 || other.is_refusal() || measures.is_empty() {
                 return Ok(None);
             }
-            if round == 0 {
-                shown = vec![
-                    self.shown("attack", &no, &other, ""),
-                    self.shown("control", &yes, &first, ""),
-                ];
-            }
+            rounds += 1;
+            shown = vec![
+                self.shown("attack", &no, &other, ""),
+                self.shown("control", &yes, &first, ""),
+            ];
         }
         // The control: letters that are no condition must not be taken like a true one, or something
         // else than a statement tells the two apart.
-        let nonsense = boundary.with(&self.point.original, "7390~~7390");
+        let nonsense = boundary.with(original, "7390~~7390");
         let control = self.ask(&nonsense).await?;
-        if self.baseline.is_like(&control, &nonsense, &self.point.original) {
+        if self.baseline.is_like(measures[0], &control, &nonsense, original) {
             return Ok(None);
         }
         let mut finding = self.finding(Confidence::Confirmed);
         finding.evidence = excerpt(&format!(
             "in {}: a true condition is answered like the plain value, a false one otherwise, \
-             {ROUNDS} times with other numbers; no condition at all is not taken for a true one",
+             {rounds} times with other numbers; no condition at all is not taken for a true one",
             boundary.words
         ));
         finding.exchanges = shown;
         Ok(Some(finding))
+    }
+
+    /// A value that finds nothing has nothing that a condition could take away. There the empty text is
+    /// tried, which most searches take for everything.
+    async fn by_condition_on_everything(&self) -> Result<Option<Finding>, ProbeError> {
+        let (value, measures) = (&self.point.original, self.baseline.measures());
+        let open = !value.is_empty() && !self.point.is_numeric() && !measures.is_empty();
+        if !open || matches!(self.point.place, Place::Path(_)) {
+            return Ok(None);
+        }
+        let differs = |answer: &Answer, sent: &str| {
+            measures.iter().any(|by| self.baseline.is_unlike(*by, answer, sent, value))
+        };
+        let nothing = token();
+        let everything = self.ask("").await?;
+        if !everything.is_success()
+            || !differs(&everything, "")
+            || differs(&self.ask(&nothing).await?, &nothing)
+        {
+            return Ok(None);
+        }
+        let baseline = Baseline::of(self.context.prober, &self.request("")).await?;
+        let point = Point { original: String::new(), ..self.point.clone() };
+        let attack = Attack { baseline: &baseline, point: &point, ..*self };
+        attack.by_condition().await
     }
 
     /// A quote breaks something that does not say what: no injection, but no answer either.
@@ -227,6 +266,6 @@ impl Attack<'_> {
 
     /// A request and its answer as evidence.
     pub fn shown(&self, role: &str, value: &str, answer: &Answer, around: &str) -> Exchange {
-        exchange(self.context.prober, role, &self.request(value), answer, around)
+        exchange(role, &self.request(value), answer, around)
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::attack::Attack;
+use super::boundary::column;
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding};
 use crate::security::prober::ProbeError;
@@ -36,10 +37,22 @@ const IN_NUMBER: [Wait; 2] = [
     Wait { database: "MySQL", attack: " AND (SELECT 1 FROM (SELECT SLEEP({})) AS w)=1" },
 ];
 
+/// Behind a name to sort by, or a direction.
+const IN_ORDER: [Wait; 2] = [
+    Wait { database: "PostgreSQL", attack: ", (SELECT 1 FROM pg_sleep({}))" },
+    Wait { database: "MySQL", attack: ", (SELECT 1 FROM (SELECT SLEEP({})) AS w)" },
+];
+
 /// Tries every way; all but the first request only where that one was slow.
 pub async fn attack(attack: &Attack<'_>) -> Result<Option<Finding>, ProbeError> {
-    let numeric = if attack.point.is_numeric() { IN_NUMBER.iter() } else { [].iter() };
-    for wait in numeric.chain(&IN_TEXT) {
+    let bare = if attack.point.is_numeric() {
+        IN_NUMBER.iter()
+    } else if column(&attack.point.original).is_some() {
+        IN_ORDER.iter()
+    } else {
+        [].iter()
+    };
+    for wait in bare.chain(&IN_TEXT) {
         if let Some(finding) = waits(attack, wait).await? {
             return Ok(Some(finding));
         }
@@ -112,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_wait_is_in_a_subquery_and_cuts_nothing_off() {
-        for wait in IN_TEXT.iter().chain(&IN_NUMBER) {
+        for wait in IN_TEXT.iter().chain(&IN_NUMBER).chain(&IN_ORDER) {
             assert!(wait.attack.contains("(SELECT 1 FROM "), "{}", wait.attack);
             assert!([";", "--", "#", " OR "].iter().all(|cut| !wait.attack.contains(cut)));
         }

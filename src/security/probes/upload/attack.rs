@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cases::{Case, cases, control};
-use super::{FILE, fill, needs_stored, place, undo};
+use super::{FILE, STORED, Spelling, lookup, needs_stored, place, spellings, undo};
 use crate::config::Upload;
 use crate::run::event::{Exchange, Severity, Written};
 use crate::security::answer::Answer;
@@ -11,8 +11,9 @@ use crate::security::context::AuditContext;
 use crate::security::evidence::exchange;
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
+use crate::security::probes::pages::Page;
 use crate::security::probes::xss::token;
-use crate::security::request::{Body, Part, Request};
+use crate::security::request::{Body, Part, Request, segment};
 use crate::security::rules::OVERSIZE;
 
 /// Larger files are not sent, whatever the bound is.
@@ -28,6 +29,10 @@ pub struct Attack<'a> {
     pub token: String,
     /// The folder in which a harmless file lies, as a path without a slash at its end.
     pub folder: String,
+    /// Pages on which names of files may be shown.
+    pub pages: &'a [Page],
+    /// Endings of what it is meant for.
+    endings: Vec<String>,
     /// How a harmless file was sent and came back.
     pub control: Vec<Exchange>,
 }
@@ -35,8 +40,8 @@ pub struct Attack<'a> {
 /// What became of a file.
 enum Sent {
     Refused(Answer),
-    /// Where it is, and what the platform said.
-    Stored(String, Answer),
+    /// Where it is as the platform says, how it is fetched back, and what the platform said.
+    Stored(String, Request, Answer),
     /// It was taken, and nothing says where it is.
     Lost,
 }
@@ -48,16 +53,24 @@ enum Sent {
 pub async fn attack(
     context: &AuditContext<'_>,
     upload: &Upload,
+    pages: &[Page],
     outcome: &mut Outcome,
 ) -> Result<String, ProbeError> {
-    let mut attack =
-        Attack { context, upload, token: token(), folder: String::new(), control: Vec::new() };
+    let mut attack = Attack {
+        context,
+        upload,
+        token: token(),
+        pages,
+        folder: String::new(),
+        endings: upload.endings(),
+        control: Vec::new(),
+    };
     // Uploads of one run keep apart.
     let of = context.config.security.uploads.iter().position(|one| one == upload).unwrap_or(0);
     let name = |n: usize| format!("{}{FILE}{}-{n}", context.mark, of + 1);
     let place = place(upload);
     attack.begin(&name(0)).await?;
-    let all = cases(name, &attack.token, &upload.allowed);
+    let all = cases(name, &attack.token, &attack.endings);
     let n = all.len();
     let mut refused = 0;
     for (at, case) in all.into_iter().enumerate() {
@@ -65,8 +78,8 @@ pub async fn attack(
         match attack.send(&name, &case).await? {
             Sent::Refused(_) => refused += 1,
             Sent::Lost => return Err(ProbeError::Failed(format!("{place}: a file is lost"))),
-            Sent::Stored(stored, answer) => {
-                let found = attack.shown(&name, &case, &stored, &answer).await?;
+            Sent::Stored(stored, lookup, answer) => {
+                let found = attack.shown(&name, &case, &stored, lookup, &answer).await?;
                 outcome.findings.extend(found);
                 context.ledger.remove(context.prober, &name).await;
             }
@@ -82,42 +95,47 @@ impl Attack<'_> {
         let (context, upload) = (self.context, self.upload);
         let failed = |why: String| Err(ProbeError::Failed(format!("{}: {why}", place(upload))));
         let harmless = control(name, self.ending());
-        let (stored, taken) = match self.send(name, &harmless).await? {
+        let (fetch, taken) = match self.send(name, &harmless).await? {
             Sent::Refused(answer) => {
                 return failed(format!("a harmless file gets {}", answer.status));
             }
             Sent::Lost => return failed(format!("the answer has nothing at {}", upload.stored)),
-            Sent::Stored(stored, taken) => (stored, taken),
+            Sent::Stored(_, fetch, taken) => (fetch, taken),
         };
-        let path = fill(&upload.fetch, &stored, &harmless.file_name);
-        let fetch = Request::get(upload.service, &path);
         let fetched = context.prober.ask(&fetch).await?;
         context.ledger.remove(context.prober, name).await;
         if !fetched.body.contains(name) {
             return failed(format!("a harmless file is not found at {}", upload.fetch));
         }
-        path.rsplit_once('/').unwrap_or_default().0.clone_into(&mut self.folder);
+        fetch.path.rsplit_once('/').unwrap_or_default().0.clone_into(&mut self.folder);
         self.control = vec![
-            exchange(context.prober, "control", &self.request(&harmless), &taken, ""),
-            exchange(context.prober, "control, fetched", &fetch, &fetched, ""),
+            exchange("control", &self.request(&harmless), &taken, ""),
+            exchange("control, fetched", &fetch, &fetched, ""),
         ];
         Ok(())
     }
 
     /// An ending that is meant.
     fn ending(&self) -> &str {
-        self.upload.allowed.first().map_or(".txt", String::as_str)
+        self.endings.first().map_or(".txt", String::as_str)
+    }
+
+    /// Whether a file's ending is not one that is meant.
+    pub fn is_unmeant(&self, file_name: &str) -> bool {
+        let mut meant = self.endings.iter();
+        !self.endings.is_empty() && !meant.any(|ending| file_name.ends_with(ending.as_str()))
     }
 
     /// Puts a file on record and sends it.
     async fn send(&self, name: &str, case: &Case) -> Result<Sent, ProbeError> {
         let (context, upload) = (self.context, self.upload);
-        let by_name = (!needs_stored(upload)).then(|| undo(upload, "", &case.file_name));
+        let file = &case.file_name;
+        let by_name = (!needs_stored(upload)).then(|| undo(upload, "", file, Spelling::Parts));
         context.ledger.announce(
             Written {
                 name: name.to_owned(),
                 stored: None,
-                file: Some(case.file_name.clone()),
+                file: Some(file.clone()),
                 place: place(upload),
                 undo: format!("{} {}", upload.delete.method, upload.delete.path),
             },
@@ -132,26 +150,48 @@ impl Attack<'_> {
         let stored = match body.pointer(&upload.stored) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
-            _ if !needs_stored(upload) => case.file_name.clone(),
+            _ if !needs_stored(upload) => file.clone(),
             _ => return Ok(Sent::Lost),
         };
-        context.ledger.stored(name, &stored, undo(upload, &stored, &case.file_name));
-        Ok(Sent::Stored(stored, answer))
+        context.ledger.stored(name, &stored, undo(upload, &stored, file, Spelling::Parts));
+        let spelling = self.spelling(name, &stored, file).await?;
+        let undo = undo(upload, &stored, file, spelling);
+        let lookup = undo.lookup.clone();
+        context.ledger.found(name, undo);
+        Ok(Sent::Stored(stored, lookup, answer))
+    }
+
+    /// How the path that the platform says has to be spelled, where that is open.
+    async fn spelling(&self, name: &str, stored: &str, file: &str) -> Result<Spelling, ProbeError> {
+        let (upload, mut ways) = (self.upload, spellings(stored).iter().rev());
+        let Some(Spelling::Whole) = ways.next().filter(|_| upload.fetch != STORED) else {
+            return Ok(Spelling::Parts);
+        };
+        let whole = self.context.prober.ask(&lookup(upload, stored, file, Spelling::Whole)).await?;
+        let there = whole.is_success() && whole.body.contains(name);
+        Ok(if there { Spelling::Whole } else { Spelling::Parts })
     }
 
     /// The request that sends a file.
     pub fn request(&self, case: &Case) -> Request {
+        let named = |text: &str| text.replace("{name}", &case.file_name);
+        let mut request = Request::get(self.upload.service, &self.upload.path);
+        request.method = reqwest::Method::POST;
+        request.path = request.path.replace("{name}", &segment(&case.file_name));
+        request.query.iter_mut().for_each(|(_, value)| *value = named(value));
+        if self.upload.raw {
+            request.body = Body::Raw(case.content_type.to_owned(), case.content.clone());
+            return request;
+        }
         let fields = self.upload.form.iter();
         let mut parts: Vec<Part> =
-            fields.map(|(name, value)| Part::field(name.clone(), value.clone())).collect();
+            fields.map(|(name, value)| Part::field(name.clone(), named(value))).collect();
         parts.push(Part {
             name: self.upload.field.clone(),
             file_name: Some(case.file_name.clone()),
             content_type: Some(case.content_type.to_owned()),
             content: case.content.clone(),
         });
-        let mut request = Request::get(self.upload.service, &self.upload.path);
-        request.method = reqwest::Method::POST;
         request.body = Body::Multipart(parts);
         request
     }
@@ -179,11 +219,11 @@ impl Attack<'_> {
         match sent {
             Sent::Refused(answer) => Ok(format!("{size} bytes get {}", answer.status)),
             Sent::Lost => Err(ProbeError::Failed("a large file is lost".into())),
-            Sent::Stored(_, taken) => {
+            Sent::Stored(_, _, taken) => {
                 let mut finding = OVERSIZE.finding(Severity::Medium, &place(upload), None);
                 finding.title = "more is taken than should be".into();
                 finding.evidence = format!("{size} bytes are stored, {bound} are meant");
-                let attack = exchange(context.prober, "attack", &self.request(&case), &taken, "");
+                let attack = exchange("attack", &self.request(&case), &taken, "");
                 finding.exchanges = vec![attack];
                 finding.exchanges.extend(self.control.iter().cloned());
                 outcome.findings.push(finding);

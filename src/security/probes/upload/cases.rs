@@ -1,7 +1,7 @@
 //! The files that are tried.
 
 use super::archive;
-use super::genuine::{genuine, gif, jpeg};
+use super::genuine::{ENTRY, genuine, gif, jpeg};
 
 /// How it shows that a file did harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Shows {
     Unpacked,
     /// Its entry lies beside it, a thousand times as large.
     Grown,
+    /// Its name becomes part of a page that lists it.
+    Listed,
     /// It was taken although its ending is not meant to be.
     Taken,
 }
@@ -64,6 +66,14 @@ pub fn cases(name: impl Fn(usize) -> String, token: &str, allowed: &[String]) ->
     let mut all = pages(token, meant);
     all.extend(programs(meant));
     all.extend(paths());
+    let (kind, content) = genuine(meant, NOTE);
+    all.push(file(
+        "a name with an element in it",
+        &format!("{{}}<{token}>{meant}"),
+        kind,
+        Shows::Listed,
+        move |name| [content.as_slice(), name.as_bytes()].concat(),
+    ));
     all.extend(archives());
     let mut named: Vec<Case> = Vec::new();
     for (at, file) in all.into_iter().enumerate() {
@@ -196,7 +206,9 @@ fn archives() -> Vec<File> {
     let entry = |words, entry: &'static str| File {
         lands: Some(UP),
         ..file(words, "{}.zip", "application/zip", Shows::Unpacked, move |name| {
-            archive::zip(&entry.replace("{}", name), format!("{name}: {NOTE}").as_bytes())
+            let text = format!("{name}: {NOTE}");
+            // Beside what is to be found where a harmless one is.
+            archive::zip(&[(ENTRY, text.as_str()), (&entry.replace("{}", name), &text)])
         })
     };
     vec![

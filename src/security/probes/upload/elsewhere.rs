@@ -2,7 +2,7 @@
 //! removed at once.
 
 use super::attack::Attack;
-use super::{AT, place, undo_elsewhere};
+use super::{AT, STORED, place, undo_elsewhere};
 use crate::run::event::Written;
 use crate::security::answer::Answer;
 use crate::security::prober::ProbeError;
@@ -43,6 +43,48 @@ impl Attack<'_> {
         Ok(None)
     }
 
+    /// A file that the platform itself finds by a path that climbs out of the uploads, and not by its
+    /// name alone. The path is another spelling than the one it was sent as: who keeps names as they
+    /// come, and follows none of them, does not know it.
+    pub async fn climbed(
+        &self,
+        name: &str,
+        file: &str,
+        lookup: &Request,
+    ) -> Result<Option<(Request, Answer)>, ProbeError> {
+        let climbing = self.ways(&format!("./../{file}"), lookup);
+        let inside = self.ways(file, lookup);
+        for (outside, inside) in climbing.into_iter().zip(inside) {
+            let (answer, by_name) =
+                (self.context.prober.ask(&outside).await?, self.context.prober.ask(&inside).await?);
+            if is_ours(&answer, name) && !is_ours(&by_name, name) {
+                self.claimed(name, file, &outside).await;
+                return Ok(Some((outside, answer)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The requests that may find a file by its path: as the upload is fetched, and beside where this one
+    /// lies; in one segment and in several.
+    fn ways(&self, path: &str, lookup: &Request) -> Vec<Request> {
+        let service = self.upload.service;
+        let template = &self.upload.fetch;
+        let folder = lookup.path.rsplit_once('/').unwrap_or_default().0;
+        let whole = segment(path);
+        let parts: Vec<String> = path.split('/').map(segment).collect();
+        let parts = parts.join("/");
+        let mut ways = Vec::new();
+        for spelled in [whole, parts] {
+            if template != STORED {
+                let filled = template.replace(STORED, &spelled).replace("{name}", &spelled);
+                ways.push(Request::get(service, &filled));
+            }
+            ways.push(Request::get(service, &format!("{folder}/{spelled}")));
+        }
+        ways
+    }
+
     /// A file of ours in a folder, removed again.
     async fn claim(
         &self,
@@ -53,21 +95,32 @@ impl Attack<'_> {
         let (context, upload) = (self.context, self.upload);
         let request = Request::get(upload.service, &format!("{folder}/{}", segment(file)));
         let answer = context.prober.ask(&request).await?;
-        // A page for everything may repeat the path, but not what stands in the file.
-        if !answer.is_success() || !answer.body.contains(&format!("{name}: a file of an audit")) {
+        if !is_ours(&answer, name) {
             return Ok(None);
         }
+        self.claimed(name, file, &request).await;
+        Ok(Some((request, answer)))
+    }
+
+    /// Puts a file that was found on record and removes it.
+    async fn claimed(&self, name: &str, file: &str, found: &Request) {
+        let (ledger, upload) = (self.context.ledger, self.upload);
         let written = Written {
-            name: format!("{name}{AT}{}", request.path),
-            stored: Some(request.path.clone()),
+            name: format!("{name}{AT}{}", found.target()),
+            stored: Some(found.target()),
             file: Some(file.to_owned()),
             place: place(upload),
             undo: "by its path, or as an upload of that name".into(),
         };
         let key = written.name.clone();
-        context.ledger.announce(written, Some(undo_elsewhere(upload, &request.path)));
-        context.ledger.remove(context.prober, &key).await;
-        context.ledger.moved(name);
-        Ok(Some((request, answer)))
+        ledger.announce(written, Some(undo_elsewhere(upload, &found.target(), file)));
+        ledger.remove(self.context.prober, &key).await;
+        ledger.moved(name);
     }
+}
+
+/// Whether an answer is a file of ours. A page for everything may repeat the path, but not what stands in
+/// the file.
+fn is_ours(answer: &Answer, name: &str) -> bool {
+    answer.is_success() && answer.body.contains(&format!("{name}: a file of an audit"))
 }

@@ -8,6 +8,9 @@ use flate2::write::ZlibEncoder;
 
 use super::archive;
 
+/// The entry of an archive by which it may be fetched back.
+pub const ENTRY: &str = "note.txt";
+
 /// A file of a type with a text in it, and its media type. Of endings that are not known, plain text.
 pub fn genuine(ending: &str, text: &str) -> (&'static str, Vec<u8>) {
     match ending.to_lowercase().as_str() {
@@ -15,7 +18,7 @@ pub fn genuine(ending: &str, text: &str) -> (&'static str, Vec<u8>) {
         ".png" => ("image/png", png(text)),
         ".jpg" | ".jpeg" => ("image/jpeg", jpeg(text)),
         ".pdf" => ("application/pdf", pdf(text)),
-        ".zip" => ("application/zip", archive::zip("note.txt", text.as_bytes())),
+        ".zip" => ("application/zip", archive::zip(&[(ENTRY, text)])),
         ".json" => ("application/json", serde_json::json!({ "note": text }).to_string().into()),
         ".csv" => ("text/csv", format!("note\n\"{text}\"\n").into()),
         ".xml" => ("application/xml", format!("<?xml version=\"1.0\"?><note>{text}</note>").into()),

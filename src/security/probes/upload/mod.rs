@@ -10,6 +10,7 @@ mod genuine;
 mod shown;
 
 use super::cover;
+use super::pages::pages;
 use crate::config::{CheckKind, Config, Upload};
 use crate::run::event::{CheckStatus, Written};
 use crate::security::context::AuditContext;
@@ -37,9 +38,10 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         return Ok(());
     }
     let mut words = Vec::new();
+    let pages = pages(context).await?;
     for (at, upload) in security.uploads.iter().enumerate() {
         context.progress(CheckKind::Upload, at, security.uploads.len(), &place(upload));
-        match attack::attack(context, upload, outcome).await {
+        match attack::attack(context, upload, &pages, outcome).await {
             Ok(covered) => words.push(covered),
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(ProbeError::Failed(why)) => {
@@ -71,16 +73,20 @@ fn nothing_to_try(context: &AuditContext<'_>) -> Outcome {
     Outcome::not_tested("not every service describes itself (OpenAPI): uploads are not known")
 }
 
-/// How a file is removed that an audit left behind; none where nothing says where it is.
-pub fn undo_of(config: &Config, written: &Written) -> Option<Undo> {
-    let (upload, file) = (upload_of(config, written)?, written.file.as_deref()?);
+/// How a file is removed that an audit left behind, however its path is spelled; nothing where nothing says
+/// where it is.
+pub fn undos_of(config: &Config, written: &Written) -> Vec<Undo> {
+    let Some(upload) = upload_of(config, written) else { return Vec::new() };
+    let Some(file) = written.file.as_deref() else { return Vec::new() };
     let stored = match &written.stored {
-        Some(path) if written.name.contains(AT) => return Some(undo_elsewhere(upload, path)),
+        Some(path) if written.name.contains(AT) => {
+            return vec![undo_elsewhere(upload, path, file)];
+        }
         Some(stored) => stored,
-        None if needs_stored(upload) => return None,
+        None if needs_stored(upload) => return Vec::new(),
         None => file,
     };
-    Some(undo(upload, stored, file))
+    spellings(stored).iter().map(|spelling| undo(upload, stored, file, *spelling)).collect()
 }
 
 /// Removes a file of which the platform had no time to say where it put it, if it lies where a platform
@@ -96,7 +102,7 @@ pub async fn remove_by_name(
     let unknown = || "the platform did not say where it put it, and not by its name".to_owned();
     let upload = upload_of(config, written).ok_or_else(unknown)?;
     let file = written.file.as_deref().ok_or_else(unknown)?;
-    let undo = undo(upload, file, file);
+    let undo = undo(upload, file, file, Spelling::Parts);
     let there = prober.ask_for_removal(&undo.lookup).await.map_err(|error| error.to_string())?;
     let ours = there.is_success() && there.body.contains(&written.name);
     if ours { remove(prober, &undo).await } else { Err(unknown()) }
@@ -117,38 +123,65 @@ fn needs_stored(upload: &Upload) -> bool {
     upload.fetch.contains("{stored}") || upload.delete.path.contains("{stored}")
 }
 
+/// How a path that the platform says goes into one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// In several segments.
+    Parts,
+    /// In one segment, slashes encoded.
+    Whole,
+}
+
+/// The ways in which something may have to be spelled.
+fn spellings(stored: &str) -> &'static [Spelling] {
+    if stored.contains('/') { &[Spelling::Parts, Spelling::Whole] } else { &[Spelling::Parts] }
+}
+
 /// How a file is removed and looked for. What the platform says of where it is may be a whole path.
-fn undo(upload: &Upload, stored: &str, name: &str) -> Undo {
-    let fill = |path: &str| fill(path, stored, name);
+fn undo(upload: &Upload, stored: &str, name: &str, spelling: Spelling) -> Undo {
     let mut remove = Request::of(upload.service, &upload.delete);
-    remove.path = fill(&upload.delete.path);
+    if upload.delete.path == STORED {
+        let at = Request::get(upload.service, stored);
+        (remove.path, remove.query) = (at.path, at.query);
+    } else {
+        remove.path = fill(&remove.path, stored, name, spelling);
+    }
     let points = remove.points();
     let remove = points.iter().fold(remove, |request, point| {
         let value = point.original.replace("{stored}", stored).replace("{name}", name);
         if value == point.original { request } else { request.put(point, &value) }
     });
-    let lookup = Request::get(upload.service, &fill(&upload.fetch));
-    Undo { removals: vec![remove], lookup }
+    Undo { removals: vec![remove], lookup: lookup(upload, stored, name, spelling) }
+}
+
+/// The request that fetches a file back.
+fn lookup(upload: &Upload, stored: &str, name: &str, spelling: Spelling) -> Request {
+    Request::get(upload.service, &fill(&upload.fetch, stored, name, spelling))
 }
 
 /// How a file is removed that lies at a path where no upload was meant to: as an upload of a name that
-/// goes there, or by the path itself.
-fn undo_elsewhere(upload: &Upload, path: &str) -> Undo {
-    let name = path.rsplit('/').next().unwrap_or_default();
+/// goes there, in several segments or in one, or by the path itself.
+fn undo_elsewhere(upload: &Upload, target: &str, file: &str) -> Undo {
+    let lookup = Request::get(upload.service, target);
     let mut direct = Request::of(upload.service, &upload.delete);
-    path.clone_into(&mut direct.path);
+    (direct.path, direct.query) = (lookup.path.clone(), lookup.query.clone());
     let mut removals = vec![direct];
     if upload.delete.path != STORED {
-        removals.extend(undo(upload, &format!("../{name}"), name).removals);
+        let climbing = format!("../{file}");
+        let spelled = spellings(&climbing).iter();
+        removals.extend(spelled.flat_map(|of| undo(upload, &climbing, &climbing, *of).removals));
     }
-    Undo { removals, lookup: Request::get(upload.service, path) }
+    Undo { removals, lookup }
 }
 
 /// A path with its placeholders filled. One that stands there alone is a path already.
-fn fill(path: &str, stored: &str, name: &str) -> String {
+fn fill(path: &str, stored: &str, name: &str, spelling: Spelling) -> String {
     if path == STORED {
         return stored.to_owned();
     }
-    let encoded: Vec<String> = stored.split('/').map(segment).collect();
-    path.replace(STORED, &encoded.join("/")).replace("{name}", &segment(name))
+    let stored = match spelling {
+        Spelling::Parts => stored.split('/').map(segment).collect::<Vec<_>>().join("/"),
+        Spelling::Whole => segment(stored),
+    };
+    path.replace(STORED, &stored).replace("{name}", &segment(name))
 }

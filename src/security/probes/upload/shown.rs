@@ -2,15 +2,16 @@
 
 use super::attack::Attack;
 use super::cases::{Case, FACTORS, Shows};
-use super::{fill, place};
+use super::place;
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding, Severity};
 use crate::security::answer::Answer;
 use crate::security::evidence::exchange;
 use crate::security::prober::ProbeError;
+use crate::security::probes::pages::look;
 use crate::security::probes::xss::Payload;
 use crate::security::request::Request;
-use crate::security::rules::{ACTIVE_UPLOAD, ARCHIVE, Rule, TRAVERSAL, WRONG_TYPE};
+use crate::security::rules::{ACTIVE_UPLOAD, ARCHIVE, LISTED_NAME, Rule, TRAVERSAL, WRONG_TYPE};
 
 /// What was seen, where, and how bad that is.
 struct Seen {
@@ -27,16 +28,16 @@ impl Attack<'_> {
         name: &str,
         case: &Case,
         stored: &str,
+        lookup: Request,
         taken: &Answer,
     ) -> Result<Option<Finding>, ProbeError> {
-        let lookup =
-            Request::get(self.upload.service, &fill(&self.upload.fetch, stored, &case.file_name));
         let seen = match case.shows {
             Shows::Page => self.page(lookup).await?,
             Shows::Run => self.run(lookup).await?,
-            Shows::Outside => self.outside(name, case, &TRAVERSAL).await?,
+            Shows::Listed => self.listed().await?,
+            Shows::Outside => self.outside(name, case, &lookup, &TRAVERSAL).await?,
             Shows::Unpacked => {
-                let seen = self.outside(name, case, &ARCHIVE).await?;
+                let seen = self.outside(name, case, &lookup, &ARCHIVE).await?;
                 // An entry whose name was mended lies beside it, and may outlive the archive.
                 if let (None, Some(file)) = (&seen, &case.lands) {
                     self.beside(name, file, &lookup).await?;
@@ -44,7 +45,7 @@ impl Attack<'_> {
                 seen
             }
             Shows::Grown => self.grown(name, case, &lookup).await?,
-            Shows::Taken if !self.upload.allowed.is_empty() => Some(Seen {
+            Shows::Taken if self.is_unmeant(&case.file_name) => Some(Seen {
                 rule: &WRONG_TYPE,
                 severity: Severity::Low,
                 what: "is taken, although its ending is not meant".into(),
@@ -62,11 +63,12 @@ impl Attack<'_> {
         finding.confidence = Confidence::Confirmed;
         finding.evidence =
             excerpt(&format!("{} was stored as {stored}; it {what}", case.file_name));
-        let prober = self.context.prober;
-        finding.exchanges = vec![exchange(prober, "attack", &self.request(case), taken, "")];
-        finding.exchanges.extend(fetched.map(|(request, answer)| {
-            exchange(prober, "attack, fetched", &request, &answer, &self.token)
-        }));
+        finding.exchanges = vec![exchange("attack", &self.request(case), taken, "")];
+        finding.exchanges.extend(
+            fetched.map(|(request, answer)| {
+                exchange("attack, fetched", &request, &answer, &self.token)
+            }),
+        );
         finding.exchanges.extend(self.control.iter().cloned());
         finding
     }
@@ -86,6 +88,25 @@ impl Attack<'_> {
         }))
     }
 
+    /// A page that lists it, with its name as an element.
+    async fn listed(&self) -> Result<Option<Seen>, ProbeError> {
+        for page in self.pages {
+            match look(self.context, &page.request, &Payload::element(&self.token)).await {
+                Ok((shown, true)) => {
+                    return Ok(Some(Seen {
+                        rule: &LISTED_NAME,
+                        severity: Severity::High,
+                        what: format!("is part of the page {}", page.place),
+                        fetched: Some((page.request.clone(), shown)),
+                    }));
+                }
+                Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+                Ok(_) | Err(ProbeError::Failed(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// The product of two numbers that no file holds.
     async fn run(&self, lookup: Request) -> Result<Option<Seen>, ProbeError> {
         let first = self.context.prober.ask(&lookup).await?;
@@ -98,19 +119,24 @@ impl Attack<'_> {
         }))
     }
 
-    /// Something of it above the folder of the uploads.
+    /// Something of it above the folder of the uploads: where the platform serves that, or by a path that
+    /// climbs out.
     async fn outside(
         &self,
         name: &str,
         case: &Case,
+        lookup: &Request,
         rule: &'static Rule,
     ) -> Result<Option<Seen>, ProbeError> {
         let file = case.lands.as_deref().unwrap_or_default();
-        let found = self.above(name, file).await?;
+        let mut found = self.above(name, file).await?;
+        if found.is_none() {
+            found = self.climbed(name, file, lookup).await?;
+        }
         Ok(found.map(|(request, answer)| Seen {
             rule,
             severity: Severity::Critical,
-            what: format!("lies at {}, outside of the uploads", request.path),
+            what: format!("lies at {}, outside of the uploads", request.target()),
             fetched: Some((request, answer)),
         }))
     }

@@ -107,10 +107,9 @@ impl Attack<'_> {
             }
         ));
         let ask = |text: &str| self.operation.request.put(self.point, text);
-        let prober = self.context.prober;
         finding.exchanges = vec![
-            exchange(prober, "attack", &ask(&payload.text), answer, &payload.text),
-            exchange(prober, "control", &ask("(a token)"), self.control, ""),
+            exchange("attack", &ask(&payload.text), answer, &payload.text),
+            exchange("control", &ask("(a token)"), self.control, ""),
         ];
         finding
     }

@@ -1,0 +1,62 @@
+//! Pages on which something may be shown that was written elsewhere.
+
+use reqwest::Method;
+
+use super::xss::{Payload, breaks_out};
+use crate::security::answer::Answer;
+use crate::security::context::AuditContext;
+use crate::security::prober::ProbeError;
+use crate::security::request::Request;
+
+/// Most pages, and most requests to find them.
+const MAX_PAGES: usize = 40;
+const MAX_ASKED: usize = 120;
+
+/// A page on which something may be shown.
+pub struct Page {
+    /// How it is asked for.
+    pub request: Request,
+    /// What stays the same from run to run.
+    pub place: String,
+    /// What it was before anything was written; none where there was no such page.
+    pub before: Option<Answer>,
+}
+
+/// Every page of HTML that was found, by links or otherwise.
+///
+/// # Errors
+/// When the budget is used up.
+pub async fn pages(context: &AuditContext<'_>) -> Result<Vec<Page>, ProbeError> {
+    let mut pages: Vec<Page> = Vec::new();
+    let gets = context.surface.operations.iter().filter(|one| one.request.method == Method::GET);
+    for operation in gets.take(MAX_ASKED) {
+        if pages.len() == MAX_PAGES {
+            break;
+        }
+        let request = operation.request.clone();
+        let before = match context.prober.ask(&request).await {
+            Ok(before) => before,
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(ProbeError::Failed(_)) => continue,
+        };
+        if before.is_active() {
+            pages.push(Page { request, place: operation.place(), before: Some(before) });
+        }
+    }
+    Ok(pages)
+}
+
+/// A page, and whether a payload breaks out of it, twice.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn look(
+    context: &AuditContext<'_>,
+    page: &Request,
+    payload: &Payload,
+) -> Result<(Answer, bool), ProbeError> {
+    let first = context.prober.ask(page).await?;
+    let broke_out =
+        breaks_out(payload, &first) && breaks_out(payload, &context.prober.ask(page).await?);
+    Ok((first, broke_out))
+}

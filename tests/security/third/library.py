@@ -1,0 +1,66 @@
+"""Documents that are written in one place and shown in others."""
+
+import html
+
+import access
+
+HTML = {"content-type": "text/html; charset=utf-8"}
+DOCUMENTS = {}
+
+
+def left():
+    return [f"document {name}" for name in DOCUMENTS]
+
+
+def page(body):
+    return 200, HTML, f"<!doctype html><html><head><title>Third</title></head><body>{body}</body></html>"
+
+
+def routes(safe):
+    escape = html.escape if safe else (lambda text: text)
+
+    def home(_):
+        links = ("/list?sort=name", "/library", "/dropped", "/imprint")
+        return page("".join(f'<a href="{to}">x</a>' for to in links))
+
+    def ingest(request):
+        body = request.json() or {}
+        DOCUMENTS[str(body.get("id"))] = str(body.get("text"))
+        return 201, {}, {"id": body.get("id")}
+
+    def document(request):
+        text = DOCUMENTS.get(request.place["id"])
+        return (200, {}, {"text": text}) if text is not None else (404, {}, {"error": "not found"})
+
+    def forget(request):
+        gone = DOCUMENTS.pop(request.place["id"], None)
+        return (204, {}, b"") if gone is not None else (404, {}, {"error": "not found"})
+
+    def library(_):
+        """The beginning of each, and a link to the whole of it."""
+        rows = (
+            f'<li><a href="/library/view?id={html.escape(name)}">{escape(text[:24])}</a>'
+            for name, text in DOCUMENTS.items()
+        )
+        return page(f"<h1>Library</h1><ul>{''.join(rows)}</ul>")
+
+    def view(request):
+        text = DOCUMENTS.get(request.query.get("id", ""))
+        return page(f"<article>{escape(text)}</article>") if text is not None else (404, HTML, "gone")
+
+    def question(request):
+        if safe and not access.user(request):
+            return access.REFUSED
+        return 200, {}, {"answer": "It stands in the documents."}
+
+    return [
+        ("GET", "/", home), ("GET", "/health", lambda _: (200, {}, {"status": "ok"})),
+        ("GET", "/imprint", lambda _: page("<p>Third Ltd.</p>")),
+        ("POST", "/documents", ingest), ("GET", "/documents/(?P<id>[^/]+)", document),
+        ("DELETE", "/documents/(?P<id>[^/]+)", forget),
+        ("GET", "/library", library), ("GET", "/library/view", view),
+        ("POST", "/query", question),
+    ]
+
+
+DESCRIBED = {}

@@ -1,0 +1,116 @@
+"""Statements whose errors are swallowed, and whose effect is a number or an order."""
+
+import random
+import re
+import sqlite3
+import threading
+import time
+
+ROWS = [
+    (1, "saw", "tool", 30), (2, "chisel", "tool", 12), (3, "oak board", "wood", 44),
+    (4, "hammer", "tool", 18), (5, "glue", "other", 5), (6, "ash board", "wood", 39),
+    (7, "file", "tool", 9), (8, "brush", "other", 7),
+]
+DATABASE = sqlite3.connect(":memory:", check_same_thread=False)
+DATABASE.execute("CREATE TABLE parts (id INTEGER, name TEXT, kind TEXT, price INTEGER)")
+DATABASE.executemany("INSERT INTO parts VALUES (?, ?, ?, ?)", ROWS)
+LOCK = threading.Lock()
+
+
+def select(what, rest, values=()):
+    with LOCK:
+        return DATABASE.execute(f"SELECT {what} FROM parts {rest}", values).fetchall()
+
+
+def routes(safe):
+    def number(statement, values=()):
+        """A number, whatever becomes of the statement; and how long that took."""
+        began = time.monotonic()
+        try:
+            total = select("count(*)", statement, values)[0][0]
+        except sqlite3.Error:
+            total = 0
+        return 200, {}, {"total": total, "took_ms": (time.monotonic() - began) * 1000}
+
+    def count(request):
+        kind = request.query.get("kind", "")
+        return number("WHERE kind = ?", (kind,)) if safe else number(f"WHERE kind = '{kind}'")
+
+    def among(request):
+        ids = request.query.get("ids", "")
+        if safe:
+            wanted = [int(one) for one in ids.split(",") if one.isdigit()]
+            return number(f"WHERE id IN ({','.join('?' * len(wanted))})", wanted)
+        return number(f"WHERE (id IN ({ids}) AND price > 0)")
+
+    def find(request):
+        """What the description names finds nothing here."""
+        q = request.query.get("q", "")
+        if safe:
+            return number("WHERE name LIKE '%' || ? || '%'", (q,))
+        return number(f"WHERE name LIKE '%{q}%' AND price > 0")
+
+    def sorted_by(default):
+        def answer(request):
+            sort = request.query.get("sort", default)
+            if safe and sort.lstrip("-") not in ("id", "name", "kind", "price"):
+                sort = default
+            down = " DESC" if sort.startswith("-") else ""
+            try:
+                names = select("name", f"ORDER BY {sort.lstrip('-')}{down}")
+            except sqlite3.Error:
+                names = select("name", "ORDER BY price")
+            return 200, {}, {"names": [name for name, in names]}
+        return answer
+
+    def top(request):
+        limit = request.query.get("limit", "3")
+        if safe:
+            limit = int(limit) if limit.isdigit() else 3
+        try:
+            return 200, {}, [name for name, in select("name", f"ORDER BY price LIMIT {limit}")]
+        except sqlite3.Error:
+            return 400, {}, {"error": "no such limit"}
+
+    # Traps: none of them asks a database.
+    def words(request):
+        return 200, {}, {"words": len(request.query.get("q", "").split())}
+
+    def length(request):
+        return 200, {}, {"length": len(request.query.get("q", ""))}
+
+    def numbers(request):
+        return 200, {}, {"distinct": len(set(re.findall(r"\d+", request.query.get("q", ""))))}
+
+    def parity(request):
+        """True for one of the numbers and not for the other, every time."""
+        odd = any(int(n) % 2 for n in re.findall(r"\d+", request.query.get("q", ""))[-2:])
+        return 200, {}, {"odd": odd}
+
+    def bucket(request):
+        return 200, {}, {"bucket": hash(request.query.get("q", "")) % 2}
+
+    def visitors(_):
+        return 200, {}, {"now here": random.randrange(3)}
+
+    return [
+        ("GET", "/count", count), ("GET", "/among", among), ("GET", "/find", find),
+        ("GET", "/list", sorted_by("name")), ("GET", "/shelf", sorted_by("id")), ("GET", "/top", top),
+        ("GET", "/words", words), ("GET", "/length", length), ("GET", "/numbers", numbers),
+        ("GET", "/parity", parity), ("GET", "/bucket", bucket), ("GET", "/visitors", visitors),
+    ]
+
+
+def _query(name, **example):
+    return {"get": {"parameters": [{"name": name, "in": "query", "schema": {"type": "string"}, **example}]}}
+
+
+DESCRIBED = {
+    "/count": _query("kind", example="tool"), "/among": _query("ids", example="3"),
+    # Without an example, and without its parameter: that one stands in a link.
+    "/find": _query("q"), "/list": {"get": {}},
+    "/shelf": _query("sort", example="id"), "/top": _query("limit", example="3"),
+    "/words": _query("q", example="two words"), "/length": _query("q", example="word"),
+    "/numbers": _query("q", example="word"), "/parity": _query("q", example="word"),
+    "/bucket": _query("q", example="word"), "/visitors": _query("q", example="word"),
+}
