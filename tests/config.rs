@@ -35,6 +35,13 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
 }
 
 #[test]
+fn a_missing_key_is_named_with_the_section_that_lacks_it() {
+    let text = "target: { name: t, environment: sandbox }\nservices:\n  chat:\n    model: m\n";
+    let said = message(text);
+    assert!(said.starts_with("shakedown.yaml:4:5: services.chat: expected the key"), "{said}");
+}
+
+#[test]
 fn a_duration_without_a_unit_is_refused_where_it_stands() {
     let text = "target: { name: x, environment: staging }\nphases:\n  cooldown: 30\n";
     let message = message(text);

@@ -1,7 +1,7 @@
 //! What the phase would do, without doing it.
 
 use super::budget::Known;
-use super::phase::{SEED_OF_CHOICES, runtime_of};
+use super::phase::runtime_of;
 use super::plan;
 use super::runtime::{RuntimeError, Target};
 use crate::config::{Config, SloDefinitions};
@@ -31,9 +31,7 @@ pub async fn dry_run(
             None => format!("at least {floor} % of the error budget are left"),
         });
     }
-    for (at, planned) in
-        plan::experiments(&config.chaos, &targets, seed ^ SEED_OF_CHOICES).iter().enumerate()
-    {
+    for (at, planned) in plan::experiments(&config.chaos, &targets, seed).iter().enumerate() {
         match planned {
             Ok(experiment) => {
                 lines.push(format!("experiment {}: {}", at + 1, experiment.title));

@@ -26,9 +26,6 @@ use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
 use crate::run::undo::UndoJournal;
 
-/// Mixed into the run's seed, so that the choice of targets is not the load's.
-pub(super) const SEED_OF_CHOICES: u64 = 0xc4a0_5eed;
-
 /// A lease on the place where targets run outlasts twice the phase's time box by this: pauses are
 /// not counted in that.
 const CLAIM_SLACK: Duration = Duration::from_secs(600);
@@ -144,8 +141,7 @@ pub(super) async fn runtime_of(chaos: &Chaos) -> Result<Arc<dyn Runtime>, Runtim
 async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     let Began { runtime, targets, probes, mut undo, claims } = began;
     let chaos = context.config.chaos.clone();
-    let seed = context.seed ^ SEED_OF_CHOICES;
-    let planned = plan::experiments(&chaos, &targets, seed);
+    let planned = plan::experiments(&chaos, &targets, context.seed);
     let excluded = targets.iter().filter_map(|target| {
         let why = target
             .excluded
@@ -155,7 +151,7 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     });
     context.events.emit(EventBody::Chaos(ChaosEvent::Started(ChaosStart {
         runtime: runtime.name().to_owned(),
-        seed,
+        seed: context.seed,
         targets: targets.iter().filter(|t| t.excluded.is_none()).map(|t| t.name.clone()).collect(),
         excluded: excluded.collect(),
         experiments: planned.len() as u32,

@@ -28,13 +28,16 @@ pub struct Experiment {
 /// A kind of experiment that cannot be made, and why.
 pub type Impossible = (ExperimentKind, String);
 
-/// The experiments that are asked for, in order, on these targets.
+/// Mixed into the run's seed, so that the choice of targets is not the load's.
+const SEED_OF_CHOICES: u64 = 0xc4a0_5eed;
+
+/// The experiments that are asked for, in order, on these targets; `seed` is the run's.
 pub fn experiments(
     chaos: &Chaos,
     targets: &[Target],
     seed: u64,
 ) -> Vec<Result<Experiment, Impossible>> {
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(seed ^ SEED_OF_CHOICES);
     let eligible: Vec<&Target> = targets.iter().filter(|t| t.excluded.is_none()).collect();
     let mut planned = Vec::new();
     for kind in &chaos.experiments {

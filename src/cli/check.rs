@@ -3,6 +3,8 @@
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_folded};
 use super::runtime;
@@ -11,6 +13,7 @@ use super::tools::TOOLS;
 use crate::config::{self, Config, Loaded, LoadedSlos, PhaseKind, ServiceKind, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
+use crate::platform::text::innermost;
 use crate::sandbox;
 
 /// Longest wait for a store's port.
@@ -70,22 +73,24 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
         say("services       missing  none is configured: load phases will be skipped");
     }
     let mut all = true;
-    let mut usable = Vec::new();
+    let mut probes = Vec::new();
     for (service, endpoint) in config.services.endpoints() {
-        match ResolvedEndpoint::resolve(endpoint) {
-            Ok(resolved) => {
-                tell_way(service, &resolved);
-                usable.push((service, endpoint));
-            }
+        // One by one: a service that cannot be asked keeps no other from being asked.
+        let probe = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string());
+        let probe = probe.and_then(|resolved| {
+            tell_way(service, &resolved);
+            HealthProbe::of([(service, endpoint)]).map_err(|error| innermost(&error))
+        });
+        match probe {
+            Ok(probe) => probes.push(probe),
             Err(error) => {
                 say(format_args!("{service:<14} failed   {error}"));
                 all = false;
             }
         }
     }
-    let probe = HealthProbe::of(usable).map_err(CliError::usage)?;
-    let answers = runtime(1)?.block_on(probe.ask_all());
-    for (service, answer) in answers {
+    let answers = runtime(1)?.block_on(join_all(probes.iter().map(HealthProbe::ask_all)));
+    for (service, answer) in answers.into_iter().flatten() {
         let word = if answer.healthy { "ok" } else { "failed" };
         let millis = answer.latency.as_millis();
         say(format_args!("{service:<14} {word:<8} {} in {millis} ms", answer.detail));

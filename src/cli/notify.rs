@@ -62,7 +62,7 @@ pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
     let now = Timestamp::now();
     let message = |action| Message {
         alert: Alert {
-            report_url: definitions.notify.report_url.clone(),
+            report_url: definitions.notify.report_of("none"),
             ..Alert::rehearsal(&target, environment)
         },
         action,

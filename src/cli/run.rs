@@ -207,7 +207,8 @@ fn order(
 /// What the platform promises; definitions with errors are refused.
 pub fn promises(config: &Config) -> Result<SloDefinitions, CliError> {
     let loaded = LoadedSlos::load(config.slo_definitions.as_ref()).map_err(CliError::usage)?;
-    let errors = slo::lint(&loaded).into_iter().filter(|f| f.weight == slo::Weight::Error);
+    let found = slo::lint(&loaded, &config.workloads);
+    let errors = found.into_iter().filter(|f| f.weight == slo::Weight::Error);
     let errors: Vec<String> = errors.map(|f| format!("{}: {}", loaded.source, f.message)).collect();
     if !errors.is_empty() {
         return Err(CliError::usage(errors.join("\n")));

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say};
-use crate::config::{self, LoadedSlos};
+use super::run::resolve_config;
+use crate::config::{LoadedSlos, Workloads};
 use crate::slo::export::{Format, export};
 use crate::slo::{Weight, explain, lint};
 
@@ -44,9 +45,12 @@ fn parse_format(word: &str) -> Result<Format, String> {
 
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &SloArgs) -> Result<Exit, CliError> {
-    let loaded = definitions(config, args)?;
+    // Definitions and workloads are those that a run would have.
+    let (config, ..) = resolve_config(config, false)?;
+    let named = args.definitions.as_ref().or(config.slo_definitions.as_ref());
+    let loaded = LoadedSlos::load(named).map_err(CliError::usage)?;
     match &args.command {
-        SloCommand::Lint => Ok(tell_findings(&loaded)),
+        SloCommand::Lint => Ok(tell_findings(&loaded, &config.workloads)),
         SloCommand::Explain { id } => explain_some(&loaded, id.as_deref()),
         SloCommand::Export { format } => {
             say(export(&loaded.definitions, *format).trim_end());
@@ -55,18 +59,8 @@ pub fn run(config: &ConfigArgs, args: &SloArgs) -> Result<Exit, CliError> {
     }
 }
 
-/// The definitions that a run with this configuration would be held to.
-fn definitions(config: &ConfigArgs, args: &SloArgs) -> Result<LoadedSlos, CliError> {
-    let mut named = args.definitions.clone();
-    if named.is_none() {
-        let loaded = config::load(&config.load_options()).map_err(CliError::usage)?;
-        named = loaded.and_then(|loaded| loaded.config.slo_definitions);
-    }
-    LoadedSlos::load(named.as_ref()).map_err(CliError::usage)
-}
-
-fn tell_findings(loaded: &LoadedSlos) -> Exit {
-    let found = lint(loaded);
+fn tell_findings(loaded: &LoadedSlos, workloads: &Workloads) -> Exit {
+    let found = lint(loaded, workloads);
     for finding in &found {
         let word = match finding.weight {
             Weight::Error => "error",

@@ -183,9 +183,16 @@ pub struct EscalationLevel {
 pub struct NotifyRules {
     /// Whether alerts wait for their level.
     pub mode: NotifyMode,
-    /// Where the report can be read, for a link in what is sent.
+    /// Where the report can be read, for a link in what is sent; `{run}` in it stands for the run's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report_url: Option<String>,
+}
+
+impl NotifyRules {
+    /// Where the report of a run can be read.
+    pub fn report_of(&self, run: &str) -> Option<String> {
+        self.report_url.as_ref().map(|url| url.replace("{run}", run))
+    }
 }
 
 /// Whether alerts wait for their level.

@@ -73,6 +73,9 @@ pub(super) fn in_our_words(message: &str) -> String {
     if let Some((before, _)) = message.split_once(", set DuplicateKeyPolicy") {
         return format!("{before}: the key stands here twice");
     }
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return format!("expected the key {key}, which is missing");
+    }
     match message.strip_prefix("invalid ") {
         Some("u8" | "u16" | "u32" | "u64" | "usize") => "expected a whole number".into(),
         Some("f64") => "expected a number".into(),

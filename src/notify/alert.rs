@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::escalation::Observed;
-use crate::config::AlertSeverity;
+use crate::config::{AlertSeverity, NotifyRules};
 use crate::run::event::{NotifyAction, Objective, Verdict};
 use crate::run::state::RunState;
 
@@ -69,13 +69,13 @@ fn key(state: &RunState, what: &str) -> String {
 }
 
 /// Everything that can be said now, by key.
-pub fn observe(state: &RunState, report_url: Option<&str>) -> Vec<(String, Observed)> {
+pub fn observe(state: &RunState, rules: &NotifyRules) -> Vec<(String, Observed)> {
     let mut all: Vec<(String, Observed)> = state
         .objectives
         .iter()
         .map(|objective| {
             let key = key(state, &format!("slo/{}", objective.id));
-            let observed = of_objective(objective, &key, state, report_url);
+            let observed = of_objective(objective, &key, state, rules);
             (key, observed)
         })
         .collect();
@@ -83,7 +83,7 @@ pub fn observe(state: &RunState, report_url: Option<&str>) -> Vec<(String, Obser
         let key = key(state, what);
         let observed = match observed {
             Found::Wrong(severity, summary) => {
-                Observed::Firing(alert(&key, severity, summary, what, state, report_url))
+                Observed::Firing(alert(&key, severity, summary, what, state, rules))
             }
             Found::Well => Observed::Clear,
             Found::Unknown => Observed::Unknown,
@@ -103,7 +103,7 @@ fn of_objective(
     objective: &Objective,
     key: &str,
     state: &RunState,
-    report_url: Option<&str>,
+    rules: &NotifyRules,
 ) -> Observed {
     let burning = objective.budget.iter().flat_map(|budget| &budget.alerts);
     let firing: Vec<_> = burning.filter(|alert| alert.fires).collect();
@@ -132,7 +132,7 @@ fn of_objective(
         ),
         None => format!("{id} is not met: {measured}, asked {asked}, n {n}"),
     };
-    let mut alert = alert(key, severity, summary, id, state, report_url);
+    let mut alert = alert(key, severity, summary, id, state, rules);
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() {
             alert.details.insert(name.into(), value.into());
@@ -184,7 +184,7 @@ fn alert(
     summary: String,
     component: &str,
     state: &RunState,
-    report_url: Option<&str>,
+    rules: &NotifyRules,
 ) -> Alert {
     let identity = state.identity.as_ref();
     let of = |read: &dyn Fn(&crate::run::event::RunIdentity) -> String| {
@@ -199,7 +199,7 @@ fn alert(
         environment: of(&|identity| identity.environment.name().to_owned()),
         run: of(&|identity| identity.id.clone()),
         details: BTreeMap::new(),
-        report_url: report_url.map(str::to_owned),
+        report_url: rules.report_of(&of(&|identity| identity.id.clone())),
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn observed(state: &RunState) -> Observed {
-        observe(state, None).remove(0).1
+        observe(state, &NotifyRules::default()).remove(0).1
     }
 
     #[test]

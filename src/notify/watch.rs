@@ -14,7 +14,7 @@ use super::alert::{self, Message};
 use super::delivery::{Notifier, deliver, notifier};
 use super::escalation::{Escalation, Step};
 use super::outbox::{Letter, Outbox};
-use crate::config::{Channel, NotifyMode, SloDefinitions};
+use crate::config::{Channel, NotifyMode, NotifyRules, SloDefinitions};
 use crate::run::companion::{Companion, CompanionContext, Notice, Stage};
 use crate::run::event::{EventBody, NotifyEvent, Sent};
 use crate::run::recorder::EventSink;
@@ -96,7 +96,7 @@ struct Teller {
     carriers: JoinSet<()>,
     managers: Vec<String>,
     unset: BTreeSet<String>,
-    report_url: Option<String>,
+    rules: NotifyRules,
     looked: Option<Instant>,
     reposted: Instant,
 }
@@ -150,7 +150,7 @@ impl Teller {
             post,
             carriers,
             managers: definitions.channels.iter().filter_map(manager).collect(),
-            report_url: definitions.notify.report_url.clone(),
+            rules: definitions.notify.clone(),
             looked: None,
             reposted: Instant::now(),
         }
@@ -176,8 +176,7 @@ impl Teller {
     fn look(&mut self) {
         let now = Instant::now();
         let passed = self.looked.replace(now).map(|before| now.duration_since(before));
-        let url = self.report_url.as_deref();
-        let seen = self.events.with_state(|state: &RunState| alert::observe(state, url));
+        let seen = self.events.with_state(|state: &RunState| alert::observe(state, &self.rules));
         let at = Timestamp::now();
         let mut steps = Vec::new();
         for (key, observed) in &seen {

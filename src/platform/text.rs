@@ -88,7 +88,7 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
         }
         cause = inner.source();
     }
-    advised(words, error)
+    tls::advised(words, error)
 }
 
 /// What caused an error at first, in words. With advice where a certificate was refused.
@@ -97,14 +97,7 @@ pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(cause) = reason.source() {
         reason = cause;
     }
-    advised(reason.to_string(), error)
-}
-
-fn advised(words: String, error: &(dyn std::error::Error + 'static)) -> String {
-    match tls::advice(error) {
-        Some(advice) => format!("{words}: {advice}"),
-        None => words,
-    }
+    tls::advised(reason.to_string(), error)
 }
 
 const fn is_invisible(c: char) -> bool {

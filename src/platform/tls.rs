@@ -56,18 +56,26 @@ pub fn broke(error: &(dyn std::error::Error + 'static)) -> bool {
     broken_by(error).is_some()
 }
 
-/// What to do about a certificate that was refused, where the library only names what is wrong.
-pub fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+/// An error's words with what to do about a certificate that was refused, where the library only names
+/// what is wrong.
+pub fn advised(words: String, error: &(dyn std::error::Error + 'static)) -> String {
     let Some(rustls::Error::InvalidCertificate(certificate)) = broken_by(error) else {
-        return None;
+        return words;
     };
     match certificate {
-        CertificateError::UnknownIssuer if system_roots().is_err() => Some(NO_AUTHORITIES),
-        CertificateError::UnknownIssuer => Some("`tls.ca_file` names an authority to trust"),
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Some(
-            "it is an authority's own (CA:TRUE): the server needs one that the authority signed",
-        ),
-        _ => None,
+        CertificateError::UnknownIssuer if system_roots().is_err() => {
+            format!("{words}: {NO_AUTHORITIES}")
+        }
+        CertificateError::UnknownIssuer => {
+            format!("{words}: `tls.ca_file` names an authority to trust")
+        }
+        // The library has no words of its own for it.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => words
+            .replace(
+                &certificate.to_string(),
+                "it is an authority's own (CA:TRUE): the server needs one that the authority signed",
+            ),
+        _ => words,
     }
 }
 

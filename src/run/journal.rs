@@ -65,18 +65,6 @@ impl Journal {
         }
     }
 
-    /// Opens the journal of a run that is over, to add what was done about it later.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub fn extend(run_dir: &Path) -> Result<Self, JournalError> {
-        let path = run_dir.join(JOURNAL_FILE);
-        match OpenOptions::new().append(true).open(&path) {
-            Ok(file) => Ok(Self { file, path }),
-            Err(source) => Err(JournalError { action: "cannot open journal", path, source }),
-        }
-    }
-
     /// Appends one event; with `durable`, returns only when it is on disk.
     ///
     /// # Errors

@@ -69,11 +69,7 @@ fn close(folder: &RunFolder, judge: &dyn Judge) -> Result<RunState, JournalError
     }
     socket::remove(folder.path());
     let state = &mut recorded.state;
-    let mut journal = Journal::reopen(folder.path(), recorded.good_bytes)?;
-    if recorded.garbage_bytes > 0 {
-        let repaired = EventBody::JournalRepaired { cut_bytes: recorded.garbage_bytes };
-        append(&mut journal, state, None, repaired)?;
-    }
+    let mut journal = reopen(folder, state, recorded.good_bytes, recorded.garbage_bytes)?;
     // The last evaluation was a live one: it knows nothing of what was measured after it.
     let objectives = judge.objectives(state);
     append(&mut journal, state, None, EventBody::ObjectivesEvaluated { objectives })?;
@@ -93,8 +89,25 @@ pub fn add(
     body: EventBody,
 ) -> Result<(), RecoveryError> {
     let _guard = folder.claim()?;
-    let mut journal = Journal::extend(folder.path())?;
+    let (good_bytes, garbage_bytes) = journal::for_each_event(folder.path(), |_| {})?;
+    let mut journal = reopen(folder, state, good_bytes, garbage_bytes)?;
     Ok(append(&mut journal, state, Some(phase), body)?)
+}
+
+/// The journal of an engine that is gone, ready to be appended to: what stood behind garbage would be
+/// read by nobody.
+fn reopen(
+    folder: &RunFolder,
+    state: &mut RunState,
+    good_bytes: u64,
+    garbage_bytes: u64,
+) -> Result<Journal, JournalError> {
+    let mut journal = Journal::reopen(folder.path(), good_bytes)?;
+    if garbage_bytes > 0 {
+        let repaired = EventBody::JournalRepaired { cut_bytes: garbage_bytes };
+        append(&mut journal, state, None, repaired)?;
+    }
+    Ok(journal)
 }
 
 fn append(
@@ -199,6 +212,15 @@ mod tests {
         let again = open(&folder, &NoJudge).expect("readable");
         assert_eq!((again.interrupted, again.garbage_bytes), (false, length), "after its end, too");
         assert_eq!(again.state, run.state);
+
+        let message = "what was left is gone".to_owned();
+        let body = EventBody::Log { level: LogLevel::Info, target: "t".into(), message };
+        let mut state = again.state;
+        add(&folder, &mut state, PhaseKind::Mixed, body).expect("added");
+        let added = open(&folder, &NoJudge).expect("readable");
+        assert_eq!(added.garbage_bytes, 0, "what is added later stands before no garbage");
+        assert_eq!(added.state, state);
+        assert_eq!(added.state.journal_cut_bytes, 2 * length);
     }
 
     #[tokio::test]

@@ -104,7 +104,7 @@ impl ChaosEvent {
 pub struct ChaosStart {
     /// The runtime that acts.
     pub runtime: String,
-    /// Seed of the choice of targets.
+    /// The run's seed, which decides the choice of targets: `--seed` takes it to make the choice again.
     pub seed: u64,
     /// Names of the targets.
     pub targets: Vec<String>,

@@ -7,6 +7,9 @@ use super::{Queried, QueryError, TIMEOUT};
 use crate::config::Store;
 use crate::platform::store::{StoreError, minio, within};
 
+/// What it can be asked.
+pub(super) const STEPS: &[&str] = &["list"];
+
 pub(super) struct Minio {
     store: Store,
 }
@@ -19,10 +22,6 @@ impl Minio {
 
 #[async_trait]
 impl Queried for Minio {
-    fn steps(&self) -> &'static [&'static str] {
-        &["list"]
-    }
-
     fn scratch(&self) -> Option<&str> {
         None
     }

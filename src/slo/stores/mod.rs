@@ -42,12 +42,20 @@ impl QueryError {
     }
 }
 
+/// What a store of this kind can be asked.
+pub(super) const fn steps_of(kind: StoreKind) -> &'static [&'static str] {
+    match kind {
+        StoreKind::Postgres => postgres::STEPS,
+        StoreKind::Redis => redis::STEPS,
+        StoreKind::Qdrant => qdrant::STEPS,
+        StoreKind::Neo4j => neo4j::STEPS,
+        StoreKind::Minio => minio::STEPS,
+    }
+}
+
 /// A store that can be asked.
 #[async_trait]
 trait Queried: Send + Sync {
-    /// What it can be asked.
-    fn steps(&self) -> &'static [&'static str];
-
     /// The name of what it needs in the store, made beforehand and removed afterwards; none for one
     /// that only reads what is there.
     fn scratch(&self) -> Option<&str>;

@@ -9,6 +9,9 @@ use super::{Kept, Queried, QueryError, TIMEOUT};
 use crate::config::Store;
 use crate::platform::store::{StoreError, neo4j, within};
 
+/// What it can be asked.
+pub(super) const STEPS: &[&str] = &["return"];
+
 pub(super) struct Neo4j {
     store: Store,
     client: Kept<Graph>,
@@ -26,10 +29,6 @@ impl Neo4j {
 
 #[async_trait]
 impl Queried for Neo4j {
-    fn steps(&self) -> &'static [&'static str] {
-        &["return"]
-    }
-
     fn scratch(&self) -> Option<&str> {
         None
     }

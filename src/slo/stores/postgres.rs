@@ -11,6 +11,9 @@ use crate::platform::store::{StoreError, postgres, within};
 
 const SELECT: &str = "SELECT oid FROM pg_catalog.pg_class ORDER BY oid LIMIT 1";
 
+/// What it can be asked.
+pub(super) const STEPS: &[&str] = &["select"];
+
 pub(super) struct Postgres {
     store: Store,
     client: Kept<Client>,
@@ -34,10 +37,6 @@ impl Postgres {
 
 #[async_trait]
 impl Queried for Postgres {
-    fn steps(&self) -> &'static [&'static str] {
-        &["select"]
-    }
-
     fn scratch(&self) -> Option<&str> {
         None
     }

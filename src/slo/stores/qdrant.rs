@@ -17,6 +17,9 @@ const POINTS: u64 = 256;
 /// Points that a search asks for.
 const NEAREST: u64 = 5;
 
+/// What it can be asked.
+pub(super) const STEPS: &[&str] = &["insert", "search"];
+
 pub(super) struct Qdrant {
     store: Store,
     collection: String,
@@ -41,10 +44,6 @@ fn vector(number: u64) -> Vec<f32> {
 
 #[async_trait]
 impl Queried for Qdrant {
-    fn steps(&self) -> &'static [&'static str] {
-        &["insert", "search"]
-    }
-
     fn scratch(&self) -> Option<&str> {
         Some(&self.collection)
     }

@@ -12,6 +12,9 @@ use crate::platform::store::{StoreError, redis as store, within};
 /// If everything else fails the key is gone after this, seconds.
 const EXPIRES_AFTER: u32 = 120;
 
+/// What it can be asked.
+pub(super) const STEPS: &[&str] = &["set", "get"];
+
 pub(super) struct Redis {
     store: Store,
     key: String,
@@ -56,10 +59,6 @@ impl Redis {
 
 #[async_trait]
 impl Queried for Redis {
-    fn steps(&self) -> &'static [&'static str] {
-        &["set", "get"]
-    }
-
     fn scratch(&self) -> Option<&str> {
         Some(&self.key)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::{Queried, TIMEOUT, queried, scratch_name};
+use super::{Queried, TIMEOUT, queried, scratch_name, steps_of};
 use crate::config::{Config, SloDefinitions, StoreKind};
 use crate::platform::health::{AskHealth, HealthProbe};
 use crate::platform::store::StoreError;
@@ -89,10 +89,8 @@ impl StoreWatch {
                 }
             }
         }
-        let steps = |store: &Arc<dyn Queried>| {
-            store.steps().iter().map(|step| (*step).to_owned()).collect()
-        };
-        let asked_steps = asked.iter().map(|(kind, store)| (*kind, steps(store))).collect();
+        let steps = |kind| steps_of(kind).iter().map(|step| (*step).to_owned()).collect();
+        let asked_steps = asked.iter().map(|(kind, _)| (*kind, steps(*kind))).collect();
         emit(events, StoreEvent::Started { asked: asked_steps, left_out });
         if !asked.is_empty() {
             ask(&asked, every, events).await;
@@ -155,7 +153,7 @@ async fn ask(stores: &[(StoreKind, Arc<dyn Queried>)], every: Duration, events: 
     let mut asking = JoinSet::new();
     let steps: Vec<_> = stores
         .iter()
-        .flat_map(|(kind, store)| store.steps().iter().map(move |step| (*kind, store, *step)))
+        .flat_map(|(kind, store)| steps_of(*kind).iter().map(move |step| (*kind, store, *step)))
         .collect();
     for (at, (kind, store, step)) in steps.iter().enumerate() {
         // Spread over the interval, so that not everything is asked at once.

@@ -1,9 +1,14 @@
 //! What is wrong with definitions, and what contradicts itself in them.
 
+mod contradictions;
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::budget;
-use crate::config::{Channel, LoadedSlos, Place, SLO_SCHEMA, Slo, SloKind, StoreKind, TimeSpan};
+use crate::config::{
+    Channel, LoadedSlos, Place, SLO_SCHEMA, Slo, SloKind, StoreKind, TimeSpan, Workloads,
+};
 
 /// Share by which a stated budget may differ from the computed one.
 const TOLERANCE: f64 = 0.01;
@@ -30,8 +35,8 @@ pub struct Finding {
     pub message: String,
 }
 
-/// Everything that is to be told of definitions.
-pub fn lint(loaded: &LoadedSlos) -> Vec<Finding> {
+/// Everything that is to be told of definitions, and of what they ask of these workloads.
+pub fn lint(loaded: &LoadedSlos, workloads: &Workloads) -> Vec<Finding> {
     let mut lint = Lint { loaded, found: Vec::new() };
     let definitions = &loaded.definitions;
     if definitions.schema != SLO_SCHEMA {
@@ -57,7 +62,8 @@ pub fn lint(loaded: &LoadedSlos) -> Vec<Finding> {
     }
     burn_alerts(&mut lint);
     channels(&mut lint);
-    contradictions(&mut lint);
+    contradictions::find(&mut lint);
+    steps::find(workloads, &mut lint);
     lint.found
 }
 
@@ -150,7 +156,7 @@ fn budgets(at: usize, slo: &Slo, lint: &mut Lint<'_>) {
                 &format!("slos.{at}.budget.{number}.allow"),
                 format!(
                     "{} over {} is {:.1} min, not {:.1} min",
-                    super::evaluation::asked(slo),
+                    crate::slo::evaluation::asked(slo),
                     stated.window,
                     computed / 60.0,
                     said / 60.0
@@ -270,60 +276,17 @@ fn channels(lint: &mut Lint<'_>) {
     }
 }
 
-/// Numbers that are right each by itself and do not go together.
-fn contradictions(lint: &mut Lint<'_>) {
-    let definitions = &lint.loaded.definitions;
-    let (rto, rpo) = (definitions.recovery.rto, definitions.recovery.rpo);
-    let whole = |slo: &&Slo| slo.kind == SloKind::Availability && slo.store.is_none();
-    let tightest = definitions.slos.iter().filter(whole).filter_map(|slo| {
-        let month = TimeSpan::secs(30 * 86_400);
-        budget::allowed(slo, month).map(|allowed| (slo.id.as_str(), allowed))
-    });
-    if let Some((id, allowed)) = tightest.min_by_key(|(_, allowed)| *allowed)
-        && rto.get() > allowed
-    {
-        let share = rto.get().as_secs_f64() * 100.0 / allowed.as_secs_f64().max(1.0);
-        lint.warn(
-            "recovery.rto",
-            format!("a restore that meets it spends {share:.0} % of a month's budget of `{id}`"),
-        );
-    }
-    let no_loss = definitions.slos.iter().any(|slo| slo.kind == SloKind::DataLoss);
-    if no_loss && !rpo.get().is_zero() {
-        lint.warn(
-            "recovery.rpo",
-            format!(
-                "{rpo} of data may be lost, and none may: data_loss speaks of the drill only, of \
-                 what was acknowledged before the backup"
-            ),
-        );
-    }
-    let dependencies = definitions.slos.iter().filter(|slo| slo.store.is_some());
-    let together: f64 = dependencies.filter_map(|slo| slo.objective_percent).product::<f64>();
-    let stores =
-        definitions.slos.iter().filter(|s| s.store.is_some() && s.objective_percent.is_some());
-    let together = together / 100_f64.powi(stores.count() as i32 - 1);
-    let front = definitions.slos.iter().filter(whole).filter_map(|slo| slo.objective_percent);
-    if let Some(front) = front.reduce(f64::max)
-        && together < front
-    {
-        lint.warn(
-            "slos",
-            format!(
-                "stores that keep their promises are up {together:.2} % together: below {front} %"
-            ),
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SHIPPED_SLOS;
+    use crate::config::{LoadOptions, SHIPPED_SLOS, parse};
 
     fn of(change: impl Fn(String) -> String) -> Vec<Finding> {
         let text = change(SHIPPED_SLOS.to_owned());
-        lint(&LoadedSlos::parse("slo.yaml", &text).expect("well-formed"))
+        let platform =
+            parse("t", "target: { name: t, environment: sandbox }", &LoadOptions::default());
+        let workloads = platform.expect("valid").config.workloads;
+        lint(&LoadedSlos::parse("slo.yaml", &text).expect("well-formed"), &workloads)
     }
 
     #[test]
@@ -382,6 +345,13 @@ mod tests {
             ),
             ("long: 1h, short: 5m", "long: 5m, short: 1h", "a shorter window than 5m"),
             ("budget_percent: 2 ", "budget_percent: 0 ", "above 0"),
+            (
+                "p95, kind: latency, quantile: 0.95, below: 1500ms",
+                "p95, kind: latency, quantile: 0.95, below: 3s",
+                "`p99` asks for more",
+            ),
+            ("step: ingest", "step: ingests", "no step of rag is called `ingests`"),
+            ("step: insert", "step: upsert", "expected one of insert, search"),
             ("health_check_timeout: 5s", "health_check_timeout: 45s", "the interval of 30s"),
         ] {
             let found = of(|text| text.replacen(from, to, 1));
