@@ -1,6 +1,7 @@
 //! The dashboard: a client of a run that folds its events into a state of its own and draws it.
 
 mod app;
+mod diagnostics;
 mod event_loop;
 mod format;
 mod frames;
@@ -69,18 +70,11 @@ pub enum TuiError {
 pub async fn run(client: EngineClient, options: Options) -> Result<Ended, TuiError> {
     let theme = theme::Theme::load(options.theme.as_deref(), options.no_color)?;
     let signals = input::Signals::catch()?;
-    log_to_panel();
+    diagnostics::keep();
     let mut canvas = terminal::TtyCanvas::take()?;
     let mut app = app::App::new(client, theme, glyphs::Glyphs { ascii: options.ascii });
     app.zone = jiff::tz::TimeZone::system();
     app.report = options.report.display().to_string();
     let keys = input::TtyKeys::new(signals);
     Ok(event_loop::run(app, &mut canvas, keys, options.fps).await)
-}
-
-/// The dashboard's own diagnostics go to the log panel, since the screen is taken.
-fn log_to_panel() {
-    // A logger that is installed already keeps the log; that happens in tests only.
-    let _ = tui_logger::init_logger(log::LevelFilter::Info);
-    tui_logger::set_default_level(log::LevelFilter::Info);
 }

@@ -11,6 +11,7 @@ use super::{lines, wrapped};
 use crate::run::event::LogLevel;
 use crate::run::state::LogLine;
 use crate::tui::app::App;
+use crate::tui::diagnostics;
 
 /// Columns before the message: time, level and phase.
 const BEFORE_MESSAGE: usize = 25;
@@ -38,6 +39,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         let [title, rest] =
             Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(own);
         frame.render_widget(Line::styled(" this dashboard", app.theme.title), title);
+        diagnostics::collect();
         let widget =
             TuiLoggerWidget::default().style(app.theme.dim).output_file(false).output_line(false);
         frame.render_widget(widget, rest);
