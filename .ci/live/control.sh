@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# control.sh FOLDER STORE start|kill|freeze|thaw: does to a server of the live suite what happens to
+# control.sh FOLDER STORE start|stop|kill|freeze|thaw: does to a server of the live suite what happens to
 # servers. FOLDER holds, for each store, how it is run (STORE.run) and its port (STORE.port).
 set -euo pipefail
 folder=$1 store=$2 deed=$3
 
+buried() { # Until then PostgreSQL takes a process that is dead and still listed for a living one.
+    for _ in $(seq 600); do
+        [ -e "/proc/$(cat "$folder/$store.pid")" ] || return 0
+        sleep 0.05
+    done
+    return 1
+}
 pids() { # the server and its children
     local pid
     pid=$(cat "$folder/$store.pid")
@@ -38,15 +45,14 @@ start)
     tail -5 "$folder/$store.log"
     exit 1
     ;;
+stop) # In good order: what a read-only server could not recover is on its disk then.
+    kill -TERM "$(cat "$folder/$store.pid")"
+    buried
+    ;;
 kill)
     # shellcheck disable=SC2046 # several numbers
     kill -KILL $(pids) 2>/dev/null || true
-    # Until it was buried: PostgreSQL takes a process that is dead and still listed for a living one.
-    for _ in $(seq 200); do
-        [ -e "/proc/$(cat "$folder/$store.pid")" ] || exit 0
-        sleep 0.05
-    done
-    rm -f "$folder/$store/postmaster.pid"
+    buried || rm -f "$folder/$store/postmaster.pid"
     ;;
 freeze)
     # shellcheck disable=SC2046
@@ -57,7 +63,7 @@ thaw)
     kill -CONT $(pids) 2>/dev/null || true
     ;;
 *)
-    echo "expected start, kill, freeze or thaw, got $deed"
+    echo "expected start, stop, kill, freeze or thaw, got $deed"
     exit 2
     ;;
 esac

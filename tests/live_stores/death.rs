@@ -31,11 +31,16 @@ impl Server {
         runs.then(|| Self { control, folder, kind })
     }
 
+    /// A file of the script's beside the server, by the end of its name.
+    pub fn file(&self, end: &str) -> PathBuf {
+        self.folder.join(format!("{}.{end}", self.kind))
+    }
+
     pub fn control(&self, deed: &str) {
         assert!(self.tried(deed), "{} {deed}", self.kind);
     }
 
-    fn tried(&self, deed: &str) -> bool {
+    pub fn tried(&self, deed: &str) -> bool {
         let mut command = Command::new("bash");
         command.arg(&self.control).arg(&self.folder).arg(self.kind.name()).arg(deed);
         command.status().is_ok_and(|status| status.success())

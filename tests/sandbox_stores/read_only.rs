@@ -10,19 +10,26 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use neo4rs::query;
 use shakedown::config::{Store, StoreKind};
+use shakedown::platform::store::neo4j::connect;
+use shakedown::platform::tls::install_provider;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Up;
 use super::refused::is_refused;
+use super::{PATIENCE, Up};
+
+const CONSTRAINT: &str =
+    "CREATE CONSTRAINT sd_drill_key FOR (n:ShakedownDrill) REQUIRE n._sd_key IS UNIQUE";
 
 /// Writes that were refused.
 type Refused = Arc<AtomicUsize>;
 
 /// Before an S3: what changes something is denied.
 async fn gate_of_minio(store: &Store, refused: Refused) -> Store {
+    install_provider();
     async fn through(State((to, refused)): State<(String, Refused)>, request: Request) -> Response {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             refused.fetch_add(1, Ordering::Relaxed);
@@ -46,8 +53,8 @@ async fn gate_of_minio(store: &Store, refused: Refused) -> Store {
     Store { url, ..store.clone() }
 }
 
-/// Before a Neo4j: a query that writes is forbidden.
-async fn gate_of_neo4j(store: &Store, refused: Refused) -> Store {
+/// Before a Neo4j: a query that writes is refused with a code and a message.
+async fn gate_of_neo4j(store: &Store, refused: Refused, said: [&'static str; 2]) -> Store {
     let (_, there) = store.url.split_once("://").expect("a scheme");
     let there = there.trim_end_matches('/').to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -55,14 +62,14 @@ async fn gate_of_neo4j(store: &Store, refused: Refused) -> Store {
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
             let far = TcpStream::connect(&there).await.expect("it listens");
-            tokio::spawn(bolt(near, far, Arc::clone(&refused)));
+            tokio::spawn(bolt(near, far, Arc::clone(&refused), said));
         }
     });
     Store { url, ..store.clone() }
 }
 
 /// One connection, message by message. Only one side speaks at a time.
-async fn bolt(near: TcpStream, far: TcpStream, refused: Refused) -> Option<()> {
+async fn bolt(near: TcpStream, far: TcpStream, refused: Refused, said: [&str; 2]) -> Option<()> {
     let ((mut near_in, mut near_out), (mut far_in, mut far_out)) =
         (near.into_split(), far.into_split());
     let (mut asked, mut agreed) = ([0; 20], [0; 4]);
@@ -81,7 +88,7 @@ async fn bolt(near: TcpStream, far: TcpStream, refused: Refused) -> Option<()> {
         if kind == RUN && writes && !failed {
             failed = true;
             refused.fetch_add(1, Ordering::Relaxed);
-            send(&mut near_out, &forbidden()).await?;
+            send(&mut near_out, &failure(said)).await?;
         } else if failed {
             send(&mut near_out, &[0xb0, IGNORED]).await?;
         } else {
@@ -109,14 +116,20 @@ const RECORD: u8 = 0x71;
 const IGNORED: u8 = 0x7e;
 
 /// What Neo4j says to a user with the role `reader`.
-fn forbidden() -> Vec<u8> {
+const READER: [&str; 2] = [
+    "Neo.ClientError.Security.Forbidden",
+    "Write operations are not allowed for user 'reader' with roles [PUBLIC, reader].",
+];
+/// What it says to everybody in a database that may only be read.
+const READ_ONLY: [&str; 2] = [
+    "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase",
+    "No write operations are allowed on this database. The database is in read-only mode on this \
+     Neo4j instance.",
+];
+
+fn failure([code, message]: [&str; 2]) -> Vec<u8> {
     let mut failure = vec![0xb1, 0x7f, 0xa2];
-    for text in [
-        "code",
-        "Neo.ClientError.Security.Forbidden",
-        "message",
-        "Write operations are not allowed for user 'reader' with roles [PUBLIC, reader].",
-    ] {
+    for text in ["code", code, "message", message] {
         failure.extend([0xd0, u8::try_from(text.len()).expect("short")]);
         failure.extend(text.as_bytes());
     }
@@ -147,14 +160,23 @@ async fn send(to: &mut OwnedWriteHalf, message: &[u8]) -> Option<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_that_may_only_read_ends_in_a_clear_verdict_and_nothing_is_left() {
     let up = Up::new();
-    for kind in [StoreKind::Minio, StoreKind::Neo4j] {
-        let refused = Refused::default();
-        let gated = match kind {
-            StoreKind::Minio => gate_of_minio(up.store(kind), Arc::clone(&refused)).await,
-            _ => gate_of_neo4j(up.store(kind), Arc::clone(&refused)).await,
-        };
+    let (minio, neo4j) = (up.store(StoreKind::Minio), up.store(StoreKind::Neo4j));
+    let refused = Refused::default();
+    let tried = async |kind, gated, words: &str| {
         let reason = is_refused(kind, gated).await;
-        assert!(refused.load(Ordering::Relaxed) > 0, "{kind}: nothing was tried: {reason}");
-        assert!(reason.contains("denied") || reason.contains("not allowed"), "{kind}: {reason}");
+        assert!(refused.swap(0, Ordering::Relaxed) > 0, "{kind}: nothing was tried: {reason}");
+        assert!(reason.contains(words), "{kind}: {reason}");
+    };
+    let gated = gate_of_minio(minio, Arc::clone(&refused)).await;
+    tried(StoreKind::Minio, gated, "denied").await;
+    for said in [READER, READ_ONLY] {
+        let gated = gate_of_neo4j(neo4j, Arc::clone(&refused), said).await;
+        tried(StoreKind::Neo4j, gated, "write operations are").await;
+        // The same, where the drill of somebody else has left its constraint.
+        let graph = connect(neo4j, PATIENCE).await.expect("connected");
+        graph.run(query(CONSTRAINT)).await.expect("made");
+        let gated = gate_of_neo4j(neo4j, Arc::clone(&refused), said).await;
+        tried(StoreKind::Neo4j, gated, "write operations are").await;
+        graph.run(query("DROP CONSTRAINT sd_drill_key")).await.expect("still there");
     }
 }

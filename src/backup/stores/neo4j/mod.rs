@@ -17,8 +17,9 @@ use crate::platform::store::{StoreError, neo4j, within};
 /// Rows asked for at once, and deleted in one transaction.
 const PAGE: i64 = 500;
 const MARKER: &str = "marker";
-/// What Neo4j calls an operation that this user may not do.
-const FORBIDDEN: &str = "Neo.ClientError.Security.Forbidden";
+/// What Neo4j calls an operation that this user may not do, or nobody in a database that may only be read.
+const MAY_NOT: [&str; 2] =
+    ["Neo.ClientError.Security.Forbidden", "Neo.ClientError.General.WriteOnReadOnlyAccessDatabase"];
 /// Properties that tie a node to the drill; not part of what it holds.
 const OURS: [&str; 3] = ["_sd_run", "_sd_id", "_sd_key"];
 
@@ -47,6 +48,11 @@ pub(super) struct Neo4j {
     graph: Graph,
     names: Namespace,
     timeout: Duration,
+}
+
+/// Whether it is a matter of rights.
+fn may_not(error: &StoreError) -> bool {
+    MAY_NOT.iter().any(|code| error.reason.contains(code))
 }
 
 fn quoted(name: &str) -> String {
@@ -103,6 +109,17 @@ impl Neo4j {
     async fn nodes(&self) -> Result<u64, DrillError> {
         let ours = "MATCH (n:ShakedownDrill) WHERE n._sd_run = $run RETURN count(n) AS n";
         self.number("count nodes", query(ours).param("run", self.names.run())).await
+    }
+
+    /// Whether the drills' constraint may be there: what never was need not be dropped, which nobody may
+    /// in a database that may only be read.
+    async fn has_constraint(&self) -> Result<bool, StoreError> {
+        let look = query("SHOW CONSTRAINTS YIELD name WHERE name = 'sd_drill_key' RETURN name");
+        match self.rows("SHOW CONSTRAINTS", look).await {
+            // Whom it is not shown to may still be the one who made it.
+            Err(error) if may_not(&error) => Ok(true),
+            rows => Ok(!rows?.is_empty()),
+        }
     }
 
     fn key(&self, id: &str) -> String {
@@ -326,11 +343,11 @@ impl DrillStore for Neo4j {
             while self.number("delete", more()).await? > 0 {}
         }
         let left = query("MATCH (n:ShakedownDrill) RETURN count(n) AS n");
-        if self.number("nodes of other drills", left).await? == 0 {
+        if self.number("nodes of other drills", left).await? == 0 && self.has_constraint().await? {
             let drop = query("DROP CONSTRAINT sd_drill_key IF EXISTS");
             match self.run("DROP CONSTRAINT", drop).await {
                 // Who may not drop it has not made it.
-                Err(error) if nodes == 0 && error.reason.contains(FORBIDDEN) => {}
+                Err(error) if nodes == 0 && may_not(&error) => {}
                 done => done?,
             }
         }
