@@ -152,7 +152,11 @@ POM
 }
 plan_neo4j() {
     echo "exec java -Xmx600m --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED \
--cp '$neo4j_lib/jars/*' $PWD/.ci/live/Neo4j.java $work/neo4j $1 $work/tls" >"$work/neo4j.run"
+-cp '$neo4j_lib/jars/*' $PWD/.ci/live/Neo4j.java $work/neo4j $1 $work/tls $work/neo4j.read-only" >"$work/neo4j.run"
+    # As one that is installed is found by the sandbox: on the PATH.
+    mkdir "$work/installed" && ln -s "$neo4j_lib/jars" "$work/installed/jars"
+    cp .ci/live/neo4j .ci/live/Neo4jConsole.java "$work/installed/"
+    export SHAKEDOWN_LIVE_INSTALLED_NEO4J="$work/installed"
     export SHAKEDOWN_LIVE_TLS_NEO4J="bolt+s://127.0.0.1:$1"
     export SHAKEDOWN_LIVE_NEO4J="bolt://127.0.0.1:$1"
 }

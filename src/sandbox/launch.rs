@@ -10,8 +10,8 @@ use tokio::process::{Child, Command};
 
 use super::settings::{Endpoints, Options};
 
-/// How long a sandbox may take to come up.
-const READY_WITHIN: Duration = Duration::from_secs(40);
+/// How long a sandbox may take besides until it says that what it started listens.
+const GRACE: Duration = Duration::from_secs(10);
 /// How long it may take to end before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// Longest line that a sandbox says when it is ready.
@@ -27,8 +27,8 @@ pub enum SandboxError {
     #[error("the sandbox did not come up: expected its addresses, got `{0}`")]
     NotReady(String),
     /// It took too long.
-    #[error("the sandbox did not come up within {} s", READY_WITHIN.as_secs())]
-    Timeout,
+    #[error("the sandbox did not come up within {} s", .0.as_secs())]
+    Timeout(Duration),
 }
 
 /// A running sandbox. It ends with this value, and with this process, whatever kills it.
@@ -57,8 +57,9 @@ impl Sandbox {
         let stdout = stdout.ok_or_else(|| SandboxError::NotReady("no standard output".into()))?;
         let mut line = String::new();
         let mut reader = BufReader::new(stdout.take(MAX_LINE_BYTES));
-        let read = tokio::time::timeout(READY_WITHIN, reader.read_line(&mut line));
-        read.await.map_err(|_| SandboxError::Timeout)??;
+        let within = options.stores.ready_within() + GRACE;
+        let read = tokio::time::timeout(within, reader.read_line(&mut line));
+        read.await.map_err(|_| SandboxError::Timeout(within))??;
         let endpoints = serde_json::from_str(&line)
             .map_err(|_| SandboxError::NotReady(line.trim().to_owned()))?;
         Ok(Self { process, endpoints })

@@ -1,5 +1,7 @@
 //! What a sandbox is asked to be, where it is, and the configuration that leads there.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -38,6 +40,15 @@ impl StoreSource {
         match self {
             Self::Embedded => "embedded",
             Self::Local => "local",
+        }
+    }
+
+    /// How long the services and stores of a sandbox may take until they listen: an installed server
+    /// may be a JVM.
+    pub const fn ready_within(self) -> Duration {
+        match self {
+            Self::Embedded => Duration::from_secs(30),
+            Self::Local => Duration::from_secs(90),
         }
     }
 }

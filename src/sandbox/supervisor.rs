@@ -21,9 +21,6 @@ use super::settings::{Endpoints, Options, StoreSource};
 use super::stores::{self, local, local::Installed};
 use crate::config::{ServiceKind, StoreKind, Stores};
 
-/// How long the services and stores may take until they listen.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-
 /// Runs a sandbox; `ready` is called once, when all of it listens. Returns when `stop` does, or
 /// on an error; the children are gone then. Must run on the main thread: the kernel ties the
 /// children to the thread that started them.
@@ -109,7 +106,7 @@ pub async fn supervise(
     tokio::select! {
         served = admin.into_future() => served,
         never = async {
-            wait_until_listening(&listening, &starting).await?;
+            wait_until_listening(&listening, &starting, options.stores.ready_within()).await?;
             ready(&endpoints);
             std::future::pending::<io::Result<()>>().await
         } => never,
@@ -222,8 +219,9 @@ impl Supervised {
 async fn wait_until_listening(
     ports: &[(&str, u16)],
     starting: &[(StoreKind, PathBuf)],
+    within: Duration,
 ) -> io::Result<()> {
-    let deadline = Instant::now() + READY_WITHIN;
+    let deadline = Instant::now() + within;
     let pause = async |name: &str| {
         if Instant::now() >= deadline {
             let message = format!("the sandbox's {name} did not come up");

@@ -7,6 +7,7 @@ mod death;
 mod drill_of;
 #[path = "../support/identity.rs"]
 mod identity;
+mod installed;
 mod network;
 mod read_only;
 #[path = "../support/records.rs"]

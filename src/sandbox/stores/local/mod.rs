@@ -1,6 +1,8 @@
 //! Installed servers in place of the embedded stores: a child process of the sandbox prepares a folder
 //! and then becomes the server, so that what the kernel was told of its parent still holds.
 
+mod neo4j;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, chown};
@@ -29,15 +31,14 @@ pub struct Installed {
     pub label: String,
 }
 
-/// The installed server of this kind, if there is one that runs. Neo4j is none: its launcher starts a
-/// process of its own, which would outlive the sandbox.
+/// The installed server of this kind, if there is one that runs and can be started here.
 pub fn find(kind: StoreKind) -> Option<Installed> {
     let (name, product) = match kind {
         StoreKind::Postgres => ("postgres", "PostgreSQL"),
         StoreKind::Redis => ("redis-server", "Redis"),
         StoreKind::Qdrant => ("qdrant", "Qdrant"),
         StoreKind::Minio => ("minio", "MinIO"),
-        StoreKind::Neo4j => return None,
+        StoreKind::Neo4j => ("neo4j", "Neo4j"),
     };
     let on_path = || {
         let path = std::env::var_os("PATH")?;
@@ -47,7 +48,8 @@ pub fn find(kind: StoreKind) -> Option<Installed> {
     let program = on_path().or_else(beside)?;
     let said = Command::new(&program).arg("--version").stdin(Stdio::null()).output().ok()?;
     let version = version(&String::from_utf8_lossy(&said.stdout))?;
-    Some(Installed { program, label: format!("{product} {version} (installed)") })
+    let known = kind != StoreKind::Neo4j || neo4j::is_known(&version);
+    known.then(|| Installed { program, label: format!("{product} {version} (installed)") })
 }
 
 fn newest_postgres() -> Option<PathBuf> {
@@ -108,7 +110,7 @@ pub fn become_server(settings: &StoreSettings, program: &Path) -> io::Error {
                 command.env("QDRANT__TELEMETRY_DISABLED", "true");
             }
             StoreKind::Postgres => command = postgres(&port, program, folder, &password)?,
-            StoreKind::Neo4j => return Err(io::Error::other("no installed Neo4j is started")),
+            StoreKind::Neo4j => command = neo4j::command(&port, program, folder, &password)?,
         }
         Ok(command)
     };
@@ -190,6 +192,8 @@ mod tests {
                 Some("RELEASE.2025-09-07T16-13-09Z"),
             ),
             ("qdrant 1.15.4", Some("1.15.4")),
+            ("5.26.0", Some("5.26.0")),
+            ("neo4j 4.4.38", Some("4.4.38")),
             ("no such option", None),
         ] {
             assert_eq!(version(said).as_deref(), expected, "{said}");
