@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::record::{Record, RecordDigest};
 
-/// Entries sorted in memory at once: about 30 MB.
-const RUN_ENTRIES: usize = 200_000;
+/// What is sorted in memory at once. Several stores have two ledgers each at a time.
+const RUN_BYTES: usize = 4 * 1024 * 1024;
 /// Names reported of each kind of difference.
 pub const NAMED: usize = 50;
 
@@ -34,13 +34,51 @@ impl Entry {
     }
 }
 
+/// Entries that are still to be sorted, in two pieces of memory: an allocation for each name would leave
+/// the heap full of holes.
+#[derive(Default)]
+struct Pending {
+    names: Vec<u8>,
+    entries: Vec<Noted>,
+}
+
+/// An entry whose name is elsewhere.
+struct Noted {
+    from: usize,
+    to: usize,
+    digest: RecordDigest,
+}
+
+impl Pending {
+    fn add(&mut self, entry: &Entry) {
+        let from = self.names.len();
+        self.names.extend_from_slice(entry.name.as_bytes());
+        self.entries.push(Noted { from, to: self.names.len(), digest: entry.digest });
+    }
+
+    fn bytes(&self) -> usize {
+        self.names.len() + self.entries.len() * size_of::<Noted>()
+    }
+
+    /// Writes everything in order, and is empty then.
+    fn write_sorted(&mut self, to: &mut impl Write) -> io::Result<()> {
+        let Self { names, entries } = self;
+        let name = |noted: &Noted| &names[noted.from..noted.to];
+        entries.sort_unstable_by(|a, b| (name(a), a.digest).cmp(&(name(b), b.digest)));
+        entries.iter().try_for_each(|noted| write_entry(to, name(noted), &noted.digest))?;
+        entries.clear();
+        names.clear();
+        Ok(())
+    }
+}
+
 /// Collects entries in any order.
 pub struct LedgerBuilder {
     folder: PathBuf,
     name: String,
-    pending: Vec<Entry>,
+    pending: Pending,
     runs: Vec<PathBuf>,
-    run_entries: usize,
+    run_bytes: usize,
 }
 
 impl LedgerBuilder {
@@ -49,9 +87,9 @@ impl LedgerBuilder {
         Self {
             folder: folder.to_owned(),
             name: name.to_owned(),
-            pending: Vec::new(),
+            pending: Pending::default(),
             runs: Vec::new(),
-            run_entries: RUN_ENTRIES,
+            run_bytes: RUN_BYTES,
         }
     }
 
@@ -60,17 +98,14 @@ impl LedgerBuilder {
     /// # Errors
     /// When the disk takes no more.
     pub fn add(&mut self, entry: Entry) -> io::Result<()> {
-        self.pending.push(entry);
-        if self.pending.len() >= self.run_entries { self.spill() } else { Ok(()) }
+        self.pending.add(&entry);
+        if self.pending.bytes() >= self.run_bytes { self.spill() } else { Ok(()) }
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        self.pending.sort_unstable();
         let path = self.folder.join(format!("{}.run{}", self.name, self.runs.len()));
         let mut file = BufWriter::new(private(&path)?);
-        for entry in self.pending.drain(..) {
-            write_entry(&mut file, &entry)?;
-        }
+        self.pending.write_sorted(&mut file)?;
         file.flush()?;
         self.runs.push(path);
         Ok(())
@@ -83,6 +118,7 @@ impl LedgerBuilder {
     /// When the disk takes no more, or a run cannot be read back.
     pub fn finish(mut self) -> io::Result<Ledger> {
         self.spill()?;
+        self.pending = Pending::default();
         let path = self.folder.join(format!("{}.ledger", self.name));
         let mut file = BufWriter::new(private(&path)?);
         let mut sources: Vec<Entries> =
@@ -95,7 +131,7 @@ impl LedgerBuilder {
         while let Some(Reverse((entry, at))) = heads.pop() {
             heads.extend(sources[at].next().transpose()?.map(|next| Reverse((next, at))));
             if last.as_ref() != Some(&entry) {
-                write_entry(&mut file, &entry)?;
+                write_entry(&mut file, entry.name.as_bytes(), &entry.digest)?;
                 hash.update(entry.digest);
                 count += 1;
                 last = Some(entry);
@@ -123,10 +159,10 @@ fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(true).read(true).write(true).mode(0o600).open(path)
 }
 
-fn write_entry(to: &mut impl Write, entry: &Entry) -> io::Result<()> {
-    to.write_all(&(entry.name.len() as u32).to_be_bytes())?;
-    to.write_all(entry.name.as_bytes())?;
-    to.write_all(&entry.digest)
+fn write_entry(to: &mut impl Write, name: &[u8], digest: &RecordDigest) -> io::Result<()> {
+    to.write_all(&(name.len() as u32).to_be_bytes())?;
+    to.write_all(name)?;
+    to.write_all(digest)
 }
 
 /// A finished ledger.
@@ -290,7 +326,8 @@ mod tests {
     use super::*;
 
     fn ledger(folder: &Path, name: &str, entries: &[(String, u8)], run: usize) -> Ledger {
-        let mut builder = LedgerBuilder { run_entries: run, ..LedgerBuilder::new(folder, name) };
+        let run_bytes = run * size_of::<Noted>();
+        let mut builder = LedgerBuilder { run_bytes, ..LedgerBuilder::new(folder, name) };
         for (name, digest) in entries {
             let entry = Entry { name: name.clone(), digest: [*digest; 32] };
             builder.add(entry).expect("written");

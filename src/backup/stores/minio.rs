@@ -23,6 +23,8 @@ use crate::platform::text::innermost;
 const MARKER: &str = ".shakedown-marker";
 /// Objects on their way at once.
 const AT_ONCE: usize = 4;
+/// Most that objects which are read at once hold together, unless it is a single one.
+const BYTES_AT_ONCE: u64 = 16 * 1024 * 1024;
 /// Larger bodies go in parts of this size.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 /// What MinIO calls itself.
@@ -105,6 +107,12 @@ impl Minio {
     /// Keys of ours in a page.
     fn keys(page: &ListBucketResult) -> impl Iterator<Item = String> + '_ {
         page.contents.iter().map(|object| object.key.clone()).filter(|key| key != MARKER)
+    }
+
+    /// Keys of ours in a page, with the sizes of the objects.
+    fn sizes(page: &ListBucketResult) -> Vec<(String, u64)> {
+        let ours = page.contents.iter().filter(|object| object.key != MARKER);
+        ours.map(|object| (object.key.clone(), object.size)).collect()
     }
 
     async fn read_object(&self, key: String) -> Result<Record, DrillError> {
@@ -213,6 +221,22 @@ fn free_of_disks(storage_info: &[u8]) -> Option<u64> {
     }
 }
 
+/// Keys of objects with their sizes, in portions that may be in memory together.
+fn portions(objects: Vec<(String, u64)>) -> Vec<Vec<String>> {
+    let (mut portions, mut bytes): (Vec<Vec<String>>, u64) = (Vec::new(), 0);
+    for (key, size) in objects {
+        bytes = bytes.saturating_add(size);
+        match portions.last_mut() {
+            Some(portion) if bytes <= BYTES_AT_ONCE => portion.push(key),
+            _ => {
+                bytes = size;
+                portions.push(vec![key]);
+            }
+        }
+    }
+    portions
+}
+
 fn pairs(map: Option<&Value>) -> Vec<(&str, &str)> {
     match map {
         Some(Value::Map(entries)) => entries
@@ -312,10 +336,12 @@ impl DrillStore for Minio {
     async fn read(&self, sink: &mut dyn RecordSink) -> Result<(), DrillError> {
         let mut after = None;
         while let Some(page) = self.page(after).await? {
-            let objects = stream::iter(Self::keys(&page)).map(|key| self.read_object(key));
-            let mut objects = objects.buffered(AT_ONCE);
-            while let Some(record) = objects.try_next().await? {
-                sink.take(record)?;
+            for keys in portions(Self::sizes(&page)) {
+                let objects = stream::iter(keys).map(|key| self.read_object(key));
+                let mut objects = objects.buffered(AT_ONCE);
+                while let Some(record) = objects.try_next().await? {
+                    sink.take(record)?;
+                }
             }
             after = page.next_continuation_token.clone();
             if after.is_none() {
@@ -375,6 +401,18 @@ impl DrillStore for Minio {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn objects_that_are_read_at_once_are_small_together_or_one() {
+        let sized = |sizes: &[u64]| {
+            let objects = sizes.iter().enumerate().map(|(at, size)| (at.to_string(), *size));
+            portions(objects.collect()).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        let most = BYTES_AT_ONCE;
+        assert_eq!(sized(&[1, 2, most, most + 1, 0, most, u64::MAX, 5, 5]), [2, 1, 1, 2, 1, 2]);
+        assert_eq!(sized(&[most / 2, most / 2, 1]), [2, 1]);
+        assert_eq!(sized(&[]), [0; 0]);
+    }
 
     #[test]
     fn free_room_is_that_of_all_disks_less_parity() {
