@@ -37,7 +37,9 @@ pub async fn dry_run(config: &Config, seed: u64) -> Vec<String> {
 async fn look(subject: &Subject, needed: u64) -> Result<String, DrillError> {
     let store = subject.open().await?;
     let identity = store.identify().await?;
-    let room = store.room().await?;
+    // As the drill itself judges it.
+    let room = store.room().await?.or_configured(subject.store.free_bytes);
+    let needed = needed * store.copies();
     let note = check_room(needed, subject.kind, room)?;
     let bystanders = store.bystanders().await?.into_iter();
     let bystanders: Vec<String> =
