@@ -9,12 +9,12 @@ use tokio::task::JoinSet;
 
 use super::conclusion;
 use super::dataset::Dataset;
-use super::drill::{Drill, Ended, Gate, Gatekeeper, Wanted, check_disk, gate};
+use super::drill::{Drill, Ended, Ending, Gate, Gatekeeper, Wanted, check_disk, gate};
 use super::service::ServiceDrill;
 use super::stores::{DrillError, Namespace};
 use super::subject::{OpenStore, Subject, Undo};
 use super::undo::{Undos, make_folder, remove_folder};
-use crate::config::{Backup, BackupWay, Config, PhaseKind, Store, StoreKind};
+use crate::config::{Backup, BackupWay, Config, PhaseKind, Store, StoreKind, TimeSpan};
 use crate::run::clock::PlanClock;
 use crate::run::event::{BackupEvent, DrillStart, DrillWay, EventBody, PhaseOutcome, Verdict};
 use crate::run::phase::{Phase, PhaseContext, PhaseControl, Wish};
@@ -294,7 +294,8 @@ pub(super) async fn steer<T>(
                 }
                 Wish::Stop | Wish::StopNow => {
                     (holding, over) = (false, true);
-                    keeper.want(Wanted::End(Verdict::Aborted));
+                    let by = control.ended_by();
+                    keeper.want(Wanted::End(Ending { verdict: Verdict::Aborted, by }));
                 }
             },
             () = keeper.all_hold(), if holding => {
@@ -304,7 +305,8 @@ pub(super) async fn steer<T>(
             }
             () = tokio::time::sleep(left), if !over && !clock.is_held() => {
                 over = true;
-                keeper.want(Wanted::End(Verdict::Inconclusive));
+                let by = format!("ended by its time limit of {}", TimeSpan(length));
+                keeper.want(Wanted::End(Ending { verdict: Verdict::Inconclusive, by }));
             }
         }
     }

@@ -121,11 +121,19 @@ fn write_backup(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
     for store in phase.backup.iter().flat_map(|drill| &drill.stores) {
         let records = store.records.as_ref();
         let lost = records.map(|records| records.missing_count + records.changed_count);
+        let verdict = store.verdict.as_deref().unwrap_or("-");
+        write!(text, "          {:<9} {verdict:<12} ", store.store)?;
+        // Why it did not pass stands first; what it came to before that, below.
+        if verdict != "pass" {
+            writeln!(text, "{}", store.reason)?;
+            if store.level.is_none() {
+                continue;
+            }
+            write!(text, "{:33}", "")?;
+        }
         writeln!(
             text,
-            "          {:<9} {:<12} {}  lost {} of {}  RPO {}  RTO {}",
-            store.store,
-            store.verdict.as_deref().unwrap_or("-"),
+            "{}  lost {} of {}  RPO {}  RTO {}",
             store.level.as_deref().unwrap_or("--"),
             lost.map_or_else(|| "-".into(), |lost| lost.to_string()),
             records.map_or_else(|| "-".into(), |records| records.expected.to_string()),

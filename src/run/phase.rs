@@ -77,6 +77,7 @@ pub enum PhaseCommand {
 /// The phase's end of the controls.
 pub struct PhaseControl {
     wish: watch::Receiver<Wish>,
+    ended_by: watch::Receiver<String>,
     commands: mpsc::Receiver<PhaseCommand>,
     events: EventSink,
 }
@@ -85,14 +86,24 @@ impl PhaseControl {
     /// Connects a phase to its orchestrator.
     pub fn new(events: EventSink) -> (PhaseControlHandle, Self) {
         let (wish_sender, wish) = watch::channel(Wish::Work);
+        let (ended_by_sender, ended_by) = watch::channel("ended with the run".to_owned());
         let (command_sender, commands) = mpsc::channel(16);
-        let handle = PhaseControlHandle { wish: wish_sender, commands: command_sender };
-        (handle, Self { wish, commands, events })
+        let handle = PhaseControlHandle {
+            wish: wish_sender,
+            ended_by: ended_by_sender,
+            commands: command_sender,
+        };
+        (handle, Self { wish, ended_by, commands, events })
     }
 
     /// What is wanted now.
     pub fn wish(&self) -> Wish {
         self.wish.borrow().clone()
+    }
+
+    /// Who or what ends the phase, such as `skipped by an operator`, once it is to end.
+    pub fn ended_by(&self) -> String {
+        self.ended_by.borrow().clone()
     }
 
     /// Waits until the wish changes and returns the new one. Cancel-safe.
@@ -161,6 +172,7 @@ pub enum ControlChange {
 /// The orchestrator's end of the controls.
 pub struct PhaseControlHandle {
     wish: watch::Sender<Wish>,
+    ended_by: watch::Sender<String>,
     commands: mpsc::Sender<PhaseCommand>,
 }
 
@@ -168,6 +180,12 @@ impl PhaseControlHandle {
     /// Says what is wanted from now on.
     pub fn want(&self, wish: Wish) {
         self.wish.send_replace(wish);
+    }
+
+    /// Tells the phase to end, and who or what has it end.
+    pub fn end(&self, by: &str) {
+        self.ended_by.send_replace(by.to_owned());
+        self.want(Wish::Stop);
     }
 
     /// Hands a command to the phase; false when it takes none (any more).

@@ -174,7 +174,7 @@ impl Watched {
         // An abort of the run overrides a skip; nothing overrides an abort.
         let overrides = !matches!(self.ending, Some((Ending::Abort, _)));
         if self.ending.is_none() {
-            self.handle.want(Wish::Stop);
+            self.handle.end(&reason);
             self.deadline = Some((Instant::now() + STOP_PATIENCE, false));
         }
         if overrides {

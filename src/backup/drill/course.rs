@@ -18,9 +18,7 @@ use crate::backup::ledger::Ledger;
 use crate::backup::stores::{DrillError, DrillStore, Identity, Namespace};
 use crate::backup::subject::{OpenStore, remove};
 use crate::backup::undo::Undos;
-use crate::run::event::{
-    BackupEvent, DrillStep, RecoveryTimes, StoreReport, Verdict, VerifierTest,
-};
+use crate::run::event::{BackupEvent, DrillStep, StoreReport};
 use crate::run::recorder::EventSink;
 
 /// Longest that one attempt at cleaning may take; the undo journal remembers what it did not reach.
@@ -91,7 +89,7 @@ impl Drill {
             gate,
             at_work: None,
             reporter: Reporter::new(events, kind),
-            report: empty_report(kind, self.label.clone()),
+            report: StoreReport::begun(kind, self.label.clone()),
             store: None,
             scratch: None,
             identity: None,
@@ -112,27 +110,6 @@ impl Drill {
         let mut course = self.begin(events, gate);
         let outcome = course.steps(&DrillStep::ALL).await;
         course.conclude(outcome).await
-    }
-}
-
-pub(super) fn empty_report(store: crate::config::StoreKind, label: Option<String>) -> StoreReport {
-    StoreReport {
-        store,
-        server: String::new(),
-        label,
-        verdict: Verdict::Inconclusive,
-        reason: String::new(),
-        level: None,
-        comparison: None,
-        absence_proven: false,
-        times: RecoveryTimes::default(),
-        verifier: VerifierTest::default(),
-        files: Vec::new(),
-        manifest_sha256: String::new(),
-        bystanders: Vec::new(),
-        residue: Vec::new(),
-        not_covered: Vec::new(),
-        notes: Vec::new(),
     }
 }
 
@@ -214,11 +191,8 @@ impl Course<'_> {
         self.clean().await;
         let stopped = self.gate.over();
         let step = self.reporter.step();
-        verdict::decide(&mut self.report, step, outcome, stopped);
-        if let Some(promise) = &self.broken_promise {
-            self.report.verdict = self.report.verdict.max(Verdict::Fail);
-            self.report.reason += &format!("; {promise}");
-        }
+        let promise = self.broken_promise.as_deref();
+        verdict::decide(&mut self.report, step, outcome, stopped, promise);
         self.reporter.emit(BackupEvent::StoreFinished(Box::new(self.report.clone())));
         Ended { report: self.report, documents: self.restored.map(|holding| holding.documents) }
     }

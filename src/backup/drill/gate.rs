@@ -6,14 +6,23 @@ use crate::backup::stores::DrillError;
 use crate::run::event::Verdict;
 
 /// What is wanted of the drills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Work.
     Work,
     /// Hold where nothing is half done.
     Hold,
-    /// Clean, and end with this verdict.
-    End(Verdict),
+    /// Clean, and end.
+    End(Ending),
+}
+
+/// How drills end that are ended before their time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who or what ends them, such as `aborted by an operator`.
+    pub by: String,
 }
 
 /// Handed to every drill. Cheap to clone.
@@ -83,10 +92,9 @@ impl Gate {
 
     async fn open(&mut self) -> Result<(), DrillError> {
         let open = self.wanted.wait_for(|wanted| *wanted != Wanted::Hold).await;
-        match open.map(|wanted| *wanted) {
-            Ok(Wanted::Work) => Ok(()),
-            _ => Err(ended()),
-        }
+        // The borrowed state must not be held while it is asked again.
+        drop(open);
+        self.check()
     }
 
     /// Whether everything is to hold.
@@ -94,21 +102,27 @@ impl Gate {
         *self.wanted.borrow() == Wanted::Hold
     }
 
-    /// The verdict with which everything is to end, if it is.
-    pub fn over(&self) -> Option<Verdict> {
-        match *self.wanted.borrow() {
-            Wanted::End(verdict) => Some(verdict),
+    /// How everything is to end, if it is.
+    pub fn over(&self) -> Option<Ending> {
+        match &*self.wanted.borrow() {
+            Wanted::End(ending) => Some(ending.clone()),
             // A phase that is gone wants everything to end.
-            _ if self.wanted.has_changed().is_err() => Some(Verdict::Aborted),
+            _ if self.wanted.has_changed().is_err() => {
+                Some(Ending { verdict: Verdict::Aborted, by: "ended with its phase".into() })
+            }
             Wanted::Work | Wanted::Hold => None,
         }
     }
 
     /// Waits until everything is to end. Cancel-safe.
     pub async fn closed(&mut self) -> DrillError {
-        // A phase that is gone wants everything to end.
-        let _ = self.wanted.wait_for(|wanted| matches!(wanted, Wanted::End(_))).await;
-        ended()
+        loop {
+            if let Err(error) = self.check() {
+                return error;
+            }
+            // Whatever has come, the end of the phase too, is looked at above.
+            let _ = self.wanted.changed().await;
+        }
     }
 
     /// For the middle of a step: it can end there, but not hold.
@@ -116,10 +130,6 @@ impl Gate {
     /// # Errors
     /// When everything is to end.
     pub fn check(&self) -> Result<(), DrillError> {
-        if self.over().is_some() { Err(ended()) } else { Ok(()) }
+        self.over().map_or(Ok(()), |ending| Err(DrillError::Ended(ending.by)))
     }
-}
-
-fn ended() -> DrillError {
-    DrillError::Refused("the drill was ended before its time".into())
 }

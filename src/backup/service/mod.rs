@@ -138,7 +138,7 @@ impl ServiceDrill {
                     one.course.stop_canaries().await;
                     one.course.disaster = Some(Instant::now());
                 }
-                Err(error) => one.outcome = Err(DrillError::Wrong(error.to_string())),
+                Err(error) => one.outcome = Err(of_each(error)),
             }
         }
     }
@@ -200,7 +200,7 @@ impl ServiceDrill {
             one.course.report.times.restore_us = Some(took.as_micros() as u64);
             match &done {
                 Ok(_) => one.course.report.level = Some(BackupLevel::L4),
-                Err(error) => one.outcome = Err(DrillError::Wrong(error.to_string())),
+                Err(error) => one.outcome = Err(of_each(error)),
             }
         }
     }
@@ -242,6 +242,14 @@ async fn last_change(artefact: &Artefact) -> Option<SystemTime> {
             let newest = Place::open(place).ok()?.newest(&artefact.path).await;
             Some(newest.ok()??.modified)
         }
+    }
+}
+
+/// What went wrong for all stores at once, as the error of one of them.
+fn of_each(error: &DrillError) -> DrillError {
+    match error {
+        DrillError::Ended(by) => DrillError::Ended(by.clone()),
+        error => DrillError::Wrong(error.to_string()),
     }
 }
 

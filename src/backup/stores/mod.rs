@@ -143,6 +143,9 @@ pub enum DrillError {
     /// What is there is not what should be.
     #[error("{0}")]
     Wrong(String),
+    /// Somebody or something ends the drill before its time: who or what, in words.
+    #[error("{0}")]
+    Ended(String),
 }
 
 /// A store under drill.

@@ -340,6 +340,28 @@ pub struct StoreReport {
 }
 
 impl StoreReport {
+    /// The report of a drill that has shown nothing yet.
+    pub fn begun(store: StoreKind, label: Option<String>) -> Self {
+        Self {
+            store,
+            server: String::new(),
+            label,
+            verdict: Verdict::Inconclusive,
+            reason: String::new(),
+            level: None,
+            comparison: None,
+            absence_proven: false,
+            times: RecoveryTimes::default(),
+            verifier: VerifierTest::default(),
+            files: Vec::new(),
+            manifest_sha256: String::new(),
+            bystanders: Vec::new(),
+            residue: Vec::new(),
+            not_covered: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// What the verifier missed of its own test. A flipped byte is asked of it only where the backup
     /// has checksums that can tell.
     pub fn verifier_missed(&self) -> Vec<&'static str> {
@@ -353,17 +375,26 @@ impl StoreReport {
     }
 }
 
-/// Whether every document is in all restored stores, with the same content.
+/// Whether every document is in all verified stores, with the same content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosureReport {
     /// Documents that were put in.
     pub documents: u64,
-    /// Documents that are whole in every restored store.
+    /// Documents that are whole in every verified store.
     pub whole: u64,
     /// The first of the others, with the stores that lack them.
     pub broken: Vec<String>,
-    /// The stores that were compared.
+    /// The stores that were verified after their restore: nothing is said of the others.
     pub stores: Vec<StoreKind>,
+}
+
+impl ClosureReport {
+    /// It in one line, with the stores that it speaks of.
+    pub fn words(&self) -> String {
+        let Self { documents, whole, stores, .. } = self;
+        let stores: Vec<&str> = stores.iter().map(|store| store.name()).collect();
+        format!("{whole} of {documents} documents are whole over {}", stores.join(", "))
+    }
 }
 
 /// A drill that is over.

@@ -48,6 +48,23 @@ pub struct StoreState {
     pub report: Option<StoreReport>,
 }
 
+impl DrillState {
+    /// Whether the documents fit together over the stores, in one line: of how many and which stores
+    /// that was counted, and of which not. None while that is not known, and for a single store.
+    pub fn across_stores(&self) -> Option<String> {
+        self.summary.filter(|_| self.start.stores.len() > 1)?;
+        let Some(closure) = &self.closure else {
+            return Some("documents were not counted, for want of two verified stores".into());
+        };
+        let others = self.start.stores.iter().filter(|store| !closure.stores.contains(store));
+        let others: Vec<&str> = others.map(|store| store.name()).collect();
+        Some(match others.as_slice() {
+            [] => closure.words(),
+            others => format!("{}; not verified: {}", closure.words(), others.join(", ")),
+        })
+    }
+}
+
 impl StoreState {
     /// A step that is over.
     pub fn step(&self, step: DrillStep) -> Option<&StepReport> {
@@ -118,6 +135,49 @@ impl DrillState {
             BackupEvent::Closure(closure) => self.closure = Some(closure.clone()),
             BackupEvent::Finished(summary) => self.summary = Some(*summary),
             BackupEvent::Started(_) | BackupEvent::Unknown => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::event::{DrillWay, Verdict};
+
+    #[test]
+    fn whole_documents_are_told_with_the_stores_of_which_they_were_counted() {
+        let start = DrillStart {
+            way: DrillWay::BuiltIn,
+            documents: 5,
+            seed: 7,
+            namespace: "sd_drill_x".into(),
+            stores: vec![StoreKind::Postgres, StoreKind::Redis, StoreKind::Neo4j],
+            skipped: vec![],
+        };
+        let mut backup = BackupState::default();
+        backup.apply(0, &BackupEvent::Started(start));
+        let across = |backup: &BackupState| backup.latest().and_then(DrillState::across_stores);
+        assert_eq!(across(&backup), None, "it goes on");
+        backup.apply(1, &BackupEvent::Finished(summary()));
+        let nothing = "documents were not counted, for want of two verified stores";
+        assert_eq!(across(&backup).as_deref(), Some(nothing));
+        let stores = vec![StoreKind::Postgres, StoreKind::Neo4j];
+        let closure = ClosureReport { documents: 5, whole: 4, broken: vec![], stores };
+        backup.apply(2, &BackupEvent::Closure(closure));
+        let some = "4 of 5 documents are whole over postgres, neo4j; not verified: redis";
+        assert_eq!(across(&backup).as_deref(), Some(some));
+    }
+
+    fn summary() -> DrillSummary {
+        DrillSummary {
+            verdict: Verdict::Fail,
+            passed: 1,
+            stores: 3,
+            expected: 9,
+            restored: 8,
+            lost: None,
+            rpo_us: None,
+            rto_us: None,
         }
     }
 }

@@ -202,11 +202,7 @@ fn narrate_backup(backup: &BackupEvent) -> Option<(LogLevel, String)> {
         BackupEvent::Service { message } => message.clone(),
         BackupEvent::Closure(closure) => {
             let whole = closure.whole == closure.documents;
-            let line = format!(
-                "{} of {} documents are whole in every restored store",
-                closure.whole, closure.documents
-            );
-            return Some((if whole { LogLevel::Info } else { LogLevel::Error }, line));
+            return Some((if whole { LogLevel::Info } else { LogLevel::Error }, closure.words()));
         }
         BackupEvent::Finished(summary) => {
             let line = format!(

@@ -87,6 +87,7 @@ fn rows<'a>(drill: &'a DrillState, width: usize, app: &App) -> Vec<Line<'a>> {
             app.theme.dim,
         ));
     }
+    text.extend(reasons(drill, app));
     text.extend(under_way(drill, app));
     text.extend(measured(drill, app));
     text.extend(lost(drill, app));
@@ -263,13 +264,15 @@ fn measured<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
         }
         text.push(Line::from(spans));
     }
-    text.extend(drill.closure.as_ref().map(|closure| {
-        let whole = closure.whole == closure.documents;
-        let style = if whole { app.theme.ok } else { app.theme.bad };
-        let (count, of) = (closure.whole, closure.documents);
+    text.extend(drill.across_stores().map(|words| {
+        let style = match &drill.closure {
+            Some(closure) if closure.whole == closure.documents => app.theme.ok,
+            Some(_) => app.theme.bad,
+            None => app.theme.dim,
+        };
         Line::from(vec![
             Span::styled("   across stores: ", app.theme.dim),
-            Span::styled(format!("{count} of {of} documents are whole in every store"), style),
+            Span::styled(words, style),
         ])
     }));
     text
@@ -297,16 +300,23 @@ fn lost<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
     text
 }
 
-/// Reasons of what did not pass, remains, remarks.
+/// Why what did not pass did not.
+fn reasons<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
+    let reports = drill.stores.values().filter_map(|store| store.report.as_ref());
+    let bad = reports.filter(|report| report.verdict != Verdict::Pass);
+    let line = |StoreReport { store, verdict, reason, .. }: &StoreReport| {
+        let words = format!("   {} {}", fixed(store.name(), 9), app.glyphs.text(reason));
+        Line::styled(words, app.theme.verdict(*verdict))
+    };
+    bad.map(line).collect()
+}
+
+/// What else is to be known of the stores.
 fn remarks<'a>(drill: &'a DrillState, app: &App) -> Vec<Line<'a>> {
     let reports = drill.stores.values().filter_map(|store| store.report.as_ref());
     let mut text = Vec::new();
     for report in reports {
-        let StoreReport { store, verdict, reason, label, notes, not_covered, .. } = report;
-        if *verdict != Verdict::Pass {
-            let words = format!("   {} {}", fixed(store.name(), 9), app.glyphs.text(reason));
-            text.push(Line::styled(words, app.theme.verdict(*verdict)));
-        }
+        let StoreReport { store, label, notes, not_covered, .. } = report;
         let label = label.iter().map(|label| format!("it is {label}"));
         let notes = label.chain(notes.iter().cloned());
         let notes = notes.chain(not_covered.iter().map(|what| format!("not covered: {what}")));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fake::{Fake, Fault};
 
-use super::gate::{Gatekeeper, Wanted};
+use super::gate::{Ending, Gatekeeper, Wanted};
 use super::{Drill, Ended, closure, gate};
 use crate::backup::dataset::Dataset;
 use crate::backup::stores::Namespace;
@@ -281,12 +281,15 @@ async fn ended_at_any_step_it_is_clean() {
             let drill = place.drill(&fake);
             let work = drill.run(place.events.clone(), gate);
             let heard = place.events.subscribe();
-            let watch = at_step(step, heard, &keeper, Wanted::End(verdict));
+            let ending = Ending { verdict, by: "aborted by an operator".into() };
+            let watch = at_step(step, heard, &keeper, Wanted::End(ending));
             let (ended, ()) = tokio::join!(work, watch);
             let report = ended.report;
             assert!(fake.is_clean() && place.open_undos() == 0, "{step:?}");
             if step < DrillStep::Destroy {
                 assert_eq!(report.verdict, verdict, "{step:?}: {}", report.reason);
+                let said = format!("aborted by an operator, during {}", step.words());
+                assert!(report.reason.starts_with("aborted by an operator, during "), "{said}");
             }
         }
     }

@@ -1,16 +1,15 @@
 //! The backup drill in reports.
 
+mod html;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::html::escape;
+pub use self::html::write_html;
 use crate::config::StoreKind;
-use crate::run::event::{
-    BackupLevel, DrillStep, RecordComparison, StepReport, StoreReport, VerifierTest,
-};
+use crate::run::event::{BackupLevel, RecordComparison, StepReport, StoreReport, VerifierTest};
 use crate::run::state::{BackupState, DrillState, StoreState};
 
 /// What a drill showed.
@@ -40,8 +39,10 @@ pub struct DrillSection {
     pub rpo_scope: String,
     /// The worst RTO, seconds.
     pub rto_seconds: Option<f64>,
-    /// Whether the restored stores fit together.
+    /// Whether the verified stores fit together; null where fewer than two were verified.
     pub cross_store: Option<CrossStore>,
+    /// The same in one line, with the stores of which it was counted, and of which not.
+    pub across_stores: Option<String>,
     /// Stores that were left out, with the reason.
     pub skipped: BTreeMap<String, String>,
     /// What the backup service said and left.
@@ -50,7 +51,7 @@ pub struct DrillSection {
     pub stores: Vec<StoreSection>,
 }
 
-/// Whether every document is in all restored stores with the same content.
+/// Whether every document is in all verified stores with the same content.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CrossStore {
     /// Documents that were put in.
@@ -59,7 +60,7 @@ pub struct CrossStore {
     pub whole: u64,
     /// The first of the others, with the stores that lack them.
     pub broken: Vec<String>,
-    /// The stores that were compared.
+    /// The stores that were verified after their restore: nothing is said of the others.
     pub stores: Vec<StoreKind>,
 }
 
@@ -218,6 +219,7 @@ fn section(drill: &DrillState) -> DrillSection {
             broken: closure.broken.clone(),
             stores: closure.stores.clone(),
         }),
+        across_stores: drill.across_stores(),
         skipped: drill.start.skipped.iter().map(|(s, why)| (s.to_string(), why.clone())).collect(),
         service: drill.service.clone(),
         stores: drill.stores.iter().map(|(kind, store)| of_store(*kind, store)).collect(),
@@ -300,125 +302,4 @@ fn records(comparison: &RecordComparison) -> RecordsRow {
         digest_before: comparison.digest_before.clone(),
         digest_after: comparison.digest_after.clone(),
     }
-}
-
-/// The section for the HTML report.
-pub fn write_html(html: &mut String, drill: &DrillSection) -> std::fmt::Result {
-    let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".into(), |s| format!("{s:.2} s"));
-    let lost = drill.records_lost.map_or_else(|| "not decided".into(), |lost| lost.to_string());
-    write!(
-        html,
-        "<p>{} backup: {} stores, {} of {} records restored, lost: {lost}; RPO {} (of the {}), RTO {}; \
-         {} documents.</p>",
-        escape(&drill.way),
-        escape(&drill.success_rate),
-        drill.records_restored,
-        drill.records_expected,
-        time(drill.rpo_seconds),
-        escape(&drill.rpo_scope),
-        time(drill.rto_seconds),
-        drill.documents
-    )?;
-    html.write_str("<table><thead><tr><th>store<th>verdict<th>level")?;
-    for step in DrillStep::ALL {
-        write!(html, "<th class=n>{}", step.words())?;
-    }
-    html.write_str("<th class=n>lost<th class=n>RPO<th class=n>RTO</tr></thead><tbody>")?;
-    for store in &drill.stores {
-        write_row(html, store)?;
-    }
-    html.write_str("</tbody></table>")?;
-    if let Some(cross) = &drill.cross_store {
-        write!(
-            html,
-            "<p>{} of {} documents are whole in every restored store.</p>",
-            cross.whole, cross.documents
-        )?;
-        list(html, "Documents that are not whole", &cross.broken)?;
-    }
-    for (store, why) in &drill.skipped {
-        write!(html, "<p><small>{} left out: {}</small></p>", escape(store), escape(why))?;
-    }
-    list(html, "What the backup service said and left", &drill.service)?;
-    drill.stores.iter().try_for_each(|store| write_evidence(html, store))
-}
-
-fn write_row(html: &mut String, store: &StoreSection) -> std::fmt::Result {
-    let verdict = store.verdict.as_deref().unwrap_or("-");
-    write!(
-        html,
-        "<tr><td>{} <small>{}</small><td class=\"v {v}\">{v}<td>{}",
-        store.store,
-        escape(store.label.as_deref().unwrap_or(&store.server)),
-        store.level.as_deref().unwrap_or("-"),
-        v = escape(verdict)
-    )?;
-    for step in DrillStep::ALL {
-        match store.steps.iter().find(|row| row.step == step.words()) {
-            Some(row) => {
-                let class = if row.passed { "pass" } else { "fail" };
-                let title = escape(&row.detail);
-                write!(html, "<td class=\"n v {class}\" title=\"{title}\">{:.0} ms", row.ms)?;
-            }
-            None => html.write_str("<td class=n>-")?,
-        }
-    }
-    let lost = store.records.as_ref().map(|records| records.missing_count + records.changed_count);
-    let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".into(), |s| format!("{s:.2} s"));
-    write!(
-        html,
-        "<td class=n>{}<td class=n>{}<td class=n>{}</tr>",
-        lost.map_or_else(|| "-".into(), |lost| lost.to_string()),
-        time(store.rpo_seconds),
-        time(store.rto_seconds.total)
-    )
-}
-
-fn write_evidence(html: &mut String, store: &StoreSection) -> std::fmt::Result {
-    write!(html, "<details><summary>{}: {}</summary><ul>", store.store, escape(&store.reason))?;
-    for step in &store.steps {
-        write!(html, "<li>{}: {}</li>", escape(&step.step), escape(&step.detail))?;
-    }
-    if let Some(records) = &store.records {
-        write!(
-            html,
-            "<li>digest before {}, after {}</li>",
-            escape(&records.digest_before),
-            escape(&records.digest_after)
-        )?;
-    }
-    for file in &store.files {
-        let (name, sha256) = (escape(&file.name), escape(&file.sha256));
-        write!(html, "<li>{name}, {} bytes, SHA-256 {sha256}</li>", file.bytes)?;
-    }
-    for row in &store.bystanders {
-        let after = row.after.map_or_else(|| "unknown".into(), |after| after.to_string());
-        write!(
-            html,
-            "<li>not ours: {}, {} before, {after} after</li>",
-            escape(&row.what),
-            row.before
-        )?;
-    }
-    html.write_str("</ul>")?;
-    if let Some(records) = &store.records {
-        list(html, "Missing", &records.missing)?;
-        list(html, "Changed", &records.changed)?;
-        list(html, "More than there were", &records.extra)?;
-    }
-    list(html, "Still there", &store.residue)?;
-    list(html, "Not covered", &store.not_covered)?;
-    list(html, "Remarks", &store.notes)?;
-    html.write_str("</details>")
-}
-
-fn list(html: &mut String, title: &str, items: &[String]) -> std::fmt::Result {
-    if items.is_empty() {
-        return Ok(());
-    }
-    write!(html, "<p>{title}:</p><ul>")?;
-    for item in items {
-        write!(html, "<li>{}</li>", escape(item))?;
-    }
-    html.write_str("</ul>")
 }
