@@ -4,8 +4,8 @@
 set -euo pipefail
 folder=$1 store=$2 deed=$3
 
-buried() { # Until then PostgreSQL takes a process that is dead and still listed for a living one.
-    for _ in $(seq 600); do
+buried() { # SECONDS at most. Until then PostgreSQL takes one that is dead and still listed for a living one.
+    for _ in $(seq $((20 * $1))); do
         [ -e "/proc/$(cat "$folder/$store.pid")" ] || return 0
         sleep 0.05
     done
@@ -47,12 +47,12 @@ start)
     ;;
 stop) # In good order: what a read-only server could not recover is on its disk then.
     kill -TERM "$(cat "$folder/$store.pid")"
-    buried
+    buried 90
     ;;
 kill)
     # shellcheck disable=SC2046 # several numbers
     kill -KILL $(pids) 2>/dev/null || true
-    buried || rm -f "$folder/$store/postmaster.pid"
+    buried 10 || rm -f "$folder/$store/postmaster.pid"
     ;;
 freeze)
     # shellcheck disable=SC2046
