@@ -81,6 +81,7 @@ async fn weaknesses_that_show_little_are_found() {
         "SDK-SQLI-001 rag GET /list query sort",
         "SDK-SQLI-001 rag GET /shelf query sort",
         "SDK-SQLI-001 rag GET /top query limit",
+        "SDK-SQLI-001 rag GET /towards query dir",
         // Written in one place, shown in others.
         "SDK-XSS-002 rag GET /library document",
         "SDK-XSS-002 rag GET /library/view?id={document} document",

@@ -72,6 +72,16 @@ def routes(safe):
         except sqlite3.Error:
             return 400, {}, {"error": "no such limit"}
 
+    def towards(request):
+        """The direction is part of the statement."""
+        way = request.query.get("dir", "asc")
+        if safe and way not in ("asc", "desc"):
+            way = "asc"
+        try:
+            return 200, {}, [name for name, in select("name", f"ORDER BY name {way}")]
+        except sqlite3.Error:
+            return 400, {}, {"error": "no such direction"}
+
     # Traps: none of them asks a database.
     def words(request):
         return 200, {}, {"words": len(request.query.get("q", "").split())}
@@ -96,6 +106,7 @@ def routes(safe):
     return [
         ("GET", "/count", count), ("GET", "/among", among), ("GET", "/find", find),
         ("GET", "/list", sorted_by("name")), ("GET", "/shelf", sorted_by("id")), ("GET", "/top", top),
+        ("GET", "/towards", towards),
         ("GET", "/words", words), ("GET", "/length", length), ("GET", "/numbers", numbers),
         ("GET", "/parity", parity), ("GET", "/bucket", bucket), ("GET", "/visitors", visitors),
     ]
@@ -110,6 +121,7 @@ DESCRIBED = {
     # Without an example, and without its parameter: that one stands in a link.
     "/find": _query("q"), "/list": {"get": {}},
     "/shelf": _query("sort", example="id"), "/top": _query("limit", example="3"),
+    "/towards": _query("dir", example="desc"),
     "/words": _query("q", example="two words"), "/length": _query("q", example="word"),
     "/numbers": _query("q", example="word"), "/parity": _query("q", example="word"),
     "/bucket": _query("q", example="word"), "/visitors": _query("q", example="word"),

@@ -33,6 +33,11 @@ const TURNED: Boundary = Boundary {
     words: "the name of a column to sort by, turned round",
     shape: "(CASE WHEN {condition} THEN {value} ELSE -{value} END)",
 };
+/// Behind it nothing sorts by a condition, but rows can be counted.
+const DIRECTION: Boundary = Boundary {
+    words: "a direction to sort in",
+    shape: "{value} LIMIT (CASE WHEN {condition} THEN 1000 ELSE 0 END)",
+};
 
 impl Boundary {
     /// Those that fit a value.
@@ -43,6 +48,9 @@ impl Boundary {
         let mut all = vec![TEXT, BRACKETS, QUOTES, PATTERN];
         if column(value).is_some() {
             all.extend([ORDER, TURNED]);
+        }
+        if ["asc", "desc"].contains(&value.to_lowercase().as_str()) {
+            all.push(DIRECTION);
         }
         all
     }
@@ -95,7 +103,7 @@ mod tests {
 
     #[test]
     fn nothing_is_widened_and_nothing_is_cut_off() {
-        for value in ["7", "v", "-name", "two words"] {
+        for value in ["7", "v", "-name", "DESC", "two words"] {
             for boundary in Boundary::of(value) {
                 let attack = boundary.with(value, &condition(7390, true));
                 assert!(!attack.to_uppercase().contains(" OR "), "{attack}");
