@@ -41,7 +41,7 @@ pub struct Attack<'a> {
 enum Sent {
     Refused(Answer),
     /// Where it is as the platform says, how it is fetched back, and what the platform said.
-    Stored(String, Request, Answer),
+    Stored(String, Box<Request>, Answer),
     /// It was taken, and nothing says where it is.
     Lost,
 }
@@ -79,7 +79,7 @@ pub async fn attack(
             Sent::Refused(_) => refused += 1,
             Sent::Lost => return Err(ProbeError::Failed(format!("{place}: a file is lost"))),
             Sent::Stored(stored, lookup, answer) => {
-                let found = attack.shown(&name, &case, &stored, lookup, &answer).await?;
+                let found = attack.shown(&name, &case, &stored, *lookup, &answer).await?;
                 outcome.findings.extend(found);
                 context.ledger.remove(context.prober, &name).await;
             }
@@ -100,7 +100,7 @@ impl Attack<'_> {
                 return failed(format!("a harmless file gets {}", answer.status));
             }
             Sent::Lost => return failed(format!("the answer has nothing at {}", upload.stored)),
-            Sent::Stored(_, fetch, taken) => (fetch, taken),
+            Sent::Stored(_, fetch, taken) => (*fetch, taken),
         };
         let fetched = context.prober.ask(&fetch).await?;
         context.ledger.remove(context.prober, name).await;
@@ -156,7 +156,7 @@ impl Attack<'_> {
         context.ledger.stored(name, &stored, undo(upload, &stored, file, Spelling::Parts));
         let spelling = self.spelling(name, &stored, file).await?;
         let undo = undo(upload, &stored, file, spelling);
-        let lookup = undo.lookup.clone();
+        let lookup = Box::new(undo.lookup.clone());
         context.ledger.found(name, undo);
         Ok(Sent::Stored(stored, lookup, answer))
     }
