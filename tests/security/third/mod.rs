@@ -99,9 +99,16 @@ async fn weaknesses_that_show_little_are_found() {
     }
     let about = |words: &str| firm.iter().filter(|told| told.contains(words)).count();
     assert_eq!(about("SDK-ACCESS-001"), 1, "{firm:#?}");
-    for trap in
-        ["/words", "/length", "/numbers", "/parity", "/bucket", "/visitors", "/keep", "/tidy"]
-    {
+    for trap in [
+        "/words",
+        "/length",
+        "/numbers",
+        "/parity",
+        "/bucket",
+        "/visitors",
+        "/keep",
+        "UPLOAD-002 rag POST /tidy",
+    ] {
         assert_eq!(about(trap), 0, "{trap}: {firm:#?}");
     }
     assert_eq!(code, Some(1));
