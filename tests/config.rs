@@ -236,3 +236,81 @@ proptest! {
         }
     }
 }
+
+/// A workload of one scenario with a tag, a request with another one, and these thresholds.
+fn judged_by(thresholds: &str, of_scenario: &str) -> String {
+    format!(
+        "target: {{ name: x, environment: staging }}
+workloads:
+  mixed:
+    think_time: {{ min: 0s, max: 0s }}
+    thresholds:
+      {thresholds}
+    scenarios:
+      - name: shop
+        service: mcp
+        executor: constant-vus
+        vus: 1
+        tags: {{ team: search }}
+        thresholds: {{ {of_scenario} }}
+        flows:
+          - name: buy
+            steps:
+              - request: {{ name: \"pay.now\", path: /pay, tags: {{ kind: write }} }}
+              - ping: {{}}
+"
+    )
+}
+
+#[test]
+fn a_threshold_on_what_the_workload_does_not_have_is_refused_where_it_stands() {
+    for (key, parts) in [
+        ("response_time{scenario:shpo}", ["no scenario", "`shpo`", "did you mean `shop`?"]),
+        ("response_time{service:rag}", ["speaks to", "`rag`", "there is mcp"]),
+        ("response_time{name:pay.nwo}", ["no step", "`pay.nwo`", "did you mean `pay.now`?"]),
+        ("response_time{kind:wriet}", ["tag", "`kind:wriet`", "did you mean `write`?"]),
+        ("response_time{expected_response:true}", ["tag", "`expected_response`", "kind, name, "]),
+        ("response_time{kind:write,name:ping}", ["kind:write", "name:ping", "at once"]),
+        ("iteration_duration{name:ping}", ["whole flows", "`name`", "scenario, service, team"]),
+    ] {
+        let told = message(&judged_by(&format!("\"{key}\": [p(99)<2s]"), ""));
+        assert!(told.starts_with("shakedown.yaml:6:"), "{told}");
+        parts.iter().for_each(|part| assert!(told.contains(part), "{part} is missing in:\n{told}"));
+    }
+    let own = message(&judged_by("{}", "response_time{name:pnig}: [p(99)<2s]"));
+    assert!(own.starts_with("shakedown.yaml:13:") && own.contains("`ping`"), "{own}");
+    for key in
+        ["response_time{name:initialize}", "checks{name:pay.now,kind:write}", "vus{team:search}"]
+    {
+        let rule = match key.split('{').next() {
+            Some("checks") => "rate>0.9",
+            Some("vus") => "value>0",
+            _ => "p(99)<2s",
+        };
+        let text = judged_by(&format!("\"{key}\": [\"{rule}\"]"), "");
+        let read = parse("shakedown.yaml", &text, &LoadOptions::default());
+        assert!(read.is_ok(), "{key}: {:?}", read.err().map(|error| error.to_string()));
+    }
+}
+
+#[test]
+fn thresholds_of_k6_and_those_that_are_set_are_refused_where_they_stand() {
+    let rules = r#"{"http_req_duration{scenario:chta}": ["p(95)<500"]}"#;
+    let text = format!(
+        "target: {{ name: x, environment: staging }}
+workloads:
+  mixed:
+    users: 1
+    think_time: {{ min: 0s, max: 0s }}
+    scenarios: [{{ name: chat, service: chat, flows: [{{ name: f, steps: [health: {{}}] }}] }}]
+    options:
+      thresholds: {rules}
+"
+    );
+    let told = message(&text);
+    assert!(told.starts_with("shakedown.yaml:8:"), "{told}");
+    assert!(told.contains("did you mean `chat`?"), "{told}");
+    let set = format!("workloads.mixed.thresholds={rules}");
+    let told = with(&[&set], &[]).expect_err("accepted");
+    assert!(told.starts_with("--set") && told.contains("did you mean `chat`?"), "{told}");
+}

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::metric::ThresholdMap;
+use super::validate::Contradiction;
+use super::validate_thresholds;
 use super::workload::{Scenario, Workload};
 
 /// Options that say how k6 prints or connects, and change nothing about the load.
@@ -19,14 +21,11 @@ const IGNORED: [&str; 8] = [
 /// What describes the load of the only scenario, without `scenarios`.
 const SHORT: [&str; 4] = ["vus", "duration", "stages", "iterations"];
 
-/// A problem: the path below the workload, and what is wrong.
-type Wrong = (String, String);
-
 /// Lays the block over the scenarios of the same names; what is there already gives way.
 ///
 /// # Errors
-/// What of it cannot be carried out.
-pub(super) fn lay_over(workload: &mut Workload) -> Result<(), Vec<Wrong>> {
+/// What of it cannot be carried out, by its path below the workload.
+pub(super) fn lay_over(workload: &mut Workload) -> Result<(), Vec<Contradiction>> {
     let options = std::mem::take(&mut workload.options);
     let mut wrong = Vec::new();
     let given = options.iter().filter(|(_, value)| !value.is_null());
@@ -35,33 +34,39 @@ pub(super) fn lay_over(workload: &mut Workload) -> Result<(), Vec<Wrong>> {
         match key.as_str() {
             "scenarios" => scenarios(workload, value, &path, &mut wrong),
             "thresholds" => match serde_json::from_value::<ThresholdMap>(value.clone()) {
-                Ok(map) => workload.thresholds.extend(map),
-                Err(error) => wrong.push((path, error.to_string())),
+                Ok(map) => {
+                    wrong.extend(validate_thresholds::contradictions(&path, &map, workload, None));
+                    workload.thresholds.extend(map);
+                }
+                Err(error) => wrong.push(Contradiction::new(path, error.to_string())),
             },
             key if SHORT.contains(&key) || IGNORED.contains(&key) => {}
-            key => wrong.push((path, format!("`{key}` of k6 is not carried out: remove it"))),
+            key => {
+                let why = format!("`{key}` of k6 is not carried out: remove it");
+                wrong.push(Contradiction::new(path, why));
+            }
         }
     }
     short_form(workload, &options, &mut wrong);
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
-fn scenarios(workload: &mut Workload, value: &Value, path: &str, wrong: &mut Vec<Wrong>) {
+fn scenarios(workload: &mut Workload, value: &Value, path: &str, wrong: &mut Vec<Contradiction>) {
     for (name, fields) in value.as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
         let Some(scenario) = workload.scenarios.iter_mut().find(|s| s.name == *name) else {
             let why =
                 format!("the workload has no scenario `{name}`: what it does must stand there");
-            wrong.push((path, why));
+            wrong.push(Contradiction::new(path, why));
             continue;
         };
         let mut fields = fields.as_object().cloned().unwrap_or_default();
         let function = fields.remove("exec").filter(|function| !function.is_null());
         if let Some(why) = function.and_then(|function| execute(scenario, &function).err()) {
-            wrong.push((format!("{path}.exec"), why));
+            wrong.push(Contradiction::new(format!("{path}.exec"), why));
         }
         if let Err(why) = put(scenario, fields) {
-            wrong.push((path, why));
+            wrong.push(Contradiction::new(path, why));
         }
     }
 }
@@ -70,7 +75,7 @@ fn scenarios(workload: &mut Workload, value: &Value, path: &str, wrong: &mut Vec
 fn short_form(
     workload: &mut Workload,
     options: &std::collections::BTreeMap<String, Value>,
-    wrong: &mut Vec<Wrong>,
+    wrong: &mut Vec<Contradiction>,
 ) {
     let mut fields: Map<String, Value> = options
         .iter()
@@ -99,11 +104,11 @@ fn short_form(
     match workload.scenarios.as_mut_slice() {
         [only] => {
             if let Err(why) = put(only, fields) {
-                wrong.push(("options".into(), why));
+                wrong.push(Contradiction::new("options", why));
             }
         }
-        several => wrong.push((
-            "options".into(),
+        several => wrong.push(Contradiction::new(
+            "options",
             format!("one scenario's load for {} scenarios: use `scenarios`", several.len()),
         )),
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::overrides::{self, Override};
 use super::position::Positions;
 use super::problem::{ConfigError, Place, Problem, in_our_words, nearest_key, without_credentials};
-use super::validate::contradictions;
+use super::validate::{Contradiction, contradictions};
 use super::{Config, ReportSettings, Workloads, k6_options};
 
 /// The file that is used when none is named.
@@ -182,19 +182,25 @@ fn finish(
     file: Option<&Source<'_>>,
 ) -> Result<Config, ConfigError> {
     add_shipped_workloads(&mut config)?;
-    lay_k6_options_over(&mut config).map_err(|wrong| {
-        let located = wrong.iter().map(|(path, why)| locate(path, why, origins, file));
-        ConfigError::Problems(located.collect())
-    })?;
+    lay_k6_options_over(&mut config).map_err(|wrong| located(wrong, origins, file))?;
     let one = |problem| ConfigError::Problems(vec![problem]);
     let changes = options.overrides().map_err(one)?;
     let config = overrides::apply(config, &changes).map_err(one)?;
     origins.extend(changes.into_iter().map(|change| (change.path, change.source)));
-    let problems: Vec<Problem> = contradictions(&config)
-        .into_iter()
-        .map(|(path, message)| locate(&path, &message, origins, file))
-        .collect();
-    if problems.is_empty() { Ok(config) } else { Err(ConfigError::Problems(problems)) }
+    let wrong = contradictions(&config);
+    if wrong.is_empty() { Ok(config) } else { Err(located(wrong, origins, file)) }
+}
+
+fn located(
+    wrong: Vec<Contradiction>,
+    origins: &BTreeMap<String, String>,
+    file: Option<&Source<'_>>,
+) -> ConfigError {
+    let problems = wrong.into_iter().map(|Contradiction { path, message, hint }| Problem {
+        hint,
+        ..locate(&path, &message, origins, file)
+    });
+    ConfigError::Problems(problems.collect())
 }
 
 fn add_shipped_workloads(config: &mut Config) -> Result<(), ConfigError> {
@@ -211,14 +217,16 @@ fn add_shipped_workloads(config: &mut Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn lay_k6_options_over(config: &mut Config) -> Result<(), Vec<(String, String)>> {
+fn lay_k6_options_over(config: &mut Config) -> Result<(), Vec<Contradiction>> {
     let Workloads { mixed, ramping } = &mut config.workloads;
     let mut wrong = Vec::new();
     for (name, workload) in [("mixed", mixed), ("ramping", ramping)] {
         let Some(workload) = workload else { continue };
         if let Err(more) = k6_options::lay_over(workload) {
-            let path = |path: String| format!("workloads.{name}.{path}");
-            wrong.extend(more.into_iter().map(|(at, why)| (path(at), why)));
+            wrong.extend(more.into_iter().map(|one| Contradiction {
+                path: format!("workloads.{name}.{}", one.path),
+                ..one
+            }));
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
@@ -232,8 +240,12 @@ fn locate(
     file: Option<&Source<'_>>,
 ) -> Problem {
     let message = format!("{path}: {message}");
-    let overridden =
-        origins.get(path).filter(|o| o.starts_with("--set") || o.starts_with("SHAKEDOWN_"));
+    // What was set may be a map, in which the path goes on.
+    let around = std::iter::successors(Some(path), |path| Some(path.rsplit_once('.')?.0));
+    let overridden = around
+        .filter_map(|path| origins.get(path))
+        .next()
+        .filter(|o| o.starts_with("--set") || o.starts_with("SHAKEDOWN_"));
     match (overridden, file) {
         (Some(source), _) => {
             Problem { source: source.clone(), place: None, line: None, message, hint: None }

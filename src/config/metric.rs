@@ -8,6 +8,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::service::ServiceKind;
 use super::threshold::{Aggregation, Threshold};
 use super::timespan::TimeSpan;
 
@@ -173,6 +174,44 @@ pub struct Selector {
     pub tags: Vec<(String, String)>,
 }
 
+/// What samples belong to.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// Name of the scenario.
+    pub scenario: &'a str,
+    /// The service that it speaks to.
+    pub service: ServiceKind,
+    /// Name of the step; none for what belongs to a scenario as a whole.
+    pub step: Option<&'a str>,
+    /// Tags of the scenario, and of the request.
+    pub tags: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Labels<'a> {
+    /// The value of a tag.
+    pub fn value(&self, tag: &str) -> Option<&'a str> {
+        match tag {
+            "scenario" => Some(self.scenario),
+            "service" => Some(self.service.name()),
+            "name" | "step" => self.step,
+            other => self.tags.get(other).map(String::as_str),
+        }
+    }
+}
+
+impl Selector {
+    /// Whether samples of these labels are meant.
+    pub fn selects(&self, labels: &Labels<'_>) -> bool {
+        self.tags.iter().all(|(tag, value)| labels.value(tag) == Some(value))
+    }
+
+    /// The same for one scenario alone.
+    pub fn of_scenario(mut self, name: &str) -> Self {
+        self.tags.insert(0, ("scenario".into(), name.to_owned()));
+        self
+    }
+}
+
 /// Why a text is no metric, or no threshold on one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -255,25 +294,6 @@ impl MetricKind {
             Self::Gauge => "value",
         }
     }
-}
-
-/// Everything that is wrong with thresholds: the metric and the position, and why.
-pub(super) fn contradictions(map: &ThresholdMap) -> Vec<(String, String)> {
-    let mut wrong = Vec::new();
-    for (key, entries) in map {
-        match key.parse::<Selector>() {
-            Err(error) => wrong.push((key.clone(), error.to_string())),
-            Ok(selector) => {
-                for (at, entry) in entries.iter().enumerate() {
-                    let parsed = selector.metric.kind().threshold(&entry.long().threshold);
-                    if let Err(error) = parsed {
-                        wrong.push((format!("{key}.{at}"), error.to_string()));
-                    }
-                }
-            }
-        }
-    }
-    wrong
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod think;
 mod threshold;
 mod timespan;
 mod validate;
+mod validate_thresholds;
 mod validate_workload;
 mod wire;
 mod workload;

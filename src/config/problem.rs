@@ -94,8 +94,17 @@ pub(super) fn nearest_key(message: &str) -> Option<String> {
     let written = unknown.split('`').nth(1)?;
     let words = known.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '/');
     let words = words.filter(|word| !matches!(*word, "" | "one" | "of" | "or"));
-    let best = words
-        // The beginning of a key is as good as a slip of the pen.
+    nearest(written, words)
+}
+
+/// The known name nearest to one that was written, as a question; none where none is near.
+pub(super) fn nearest<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let best = known
+        .into_iter()
+        // The beginning of a name is as good as a slip of the pen.
         .map(|known| match known.starts_with(written) {
             true => (0, known),
             false => (strsim::damerau_levenshtein(written, known), known),

@@ -8,8 +8,22 @@ use super::{
     BackupWay, Call, Config, Environment, MAX_DOCUMENTS, PhaseKind, validate_workload, wire,
 };
 
-/// A contradiction: the path of the value, and what is wrong with it.
-pub(super) type Contradiction = (String, String);
+/// What is wrong with a value that is well-formed.
+#[derive(Debug)]
+pub(super) struct Contradiction {
+    /// Path of the value.
+    pub path: String,
+    /// What was expected, or what is wrong.
+    pub message: String,
+    /// What may have been meant.
+    pub hint: Option<String>,
+}
+
+impl Contradiction {
+    pub(super) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), hint: None }
+    }
+}
 
 /// Everything in a configuration that contradicts itself.
 pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
@@ -37,8 +51,12 @@ pub(super) struct Found(Vec<Contradiction>);
 impl Found {
     pub(super) fn check(&mut self, holds: bool, path: &str, message: &str) {
         if !holds {
-            self.0.push((path.to_owned(), message.to_owned()));
+            self.0.push(Contradiction::new(path, message));
         }
+    }
+
+    pub(super) fn extend(&mut self, more: impl IntoIterator<Item = Contradiction>) {
+        self.0.extend(more);
     }
 }
 

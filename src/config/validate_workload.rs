@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::validate::Found;
-use super::{Durations, FindLimit, Flow, RequestStep, Scenario, Step, Workload, executor, metric};
+use super::validate_thresholds::contradictions;
+use super::{Durations, FindLimit, Flow, RequestStep, Scenario, Step, Workload, executor};
 
 pub(super) fn workload(path: &str, workload: &Workload, found: &mut Found) {
     let think = workload.think_time.contradiction();
@@ -39,7 +40,8 @@ pub(super) fn workload(path: &str, workload: &Workload, found: &mut Found) {
         &format!("{path}.durations"),
         "expected lengths in the scenarios that can be stretched",
     );
-    thresholds(&format!("{path}.thresholds"), &workload.thresholds, found);
+    let at = format!("{path}.thresholds");
+    found.extend(contradictions(&at, &workload.thresholds, workload, None));
     feeders(path, workload, found);
     if let Some(search) = &workload.find_limit {
         find_limit(&format!("{path}.find_limit"), search, found);
@@ -53,6 +55,8 @@ pub(super) fn workload(path: &str, workload: &Workload, found: &mut Found) {
             "expected a name that no other scenario of the workload has",
         );
         scenario(&path, one, found);
+        let at = format!("{path}.thresholds");
+        found.extend(contradictions(&at, &one.thresholds, workload, Some(&one.name)));
     }
 }
 
@@ -92,7 +96,6 @@ fn scenario(path: &str, scenario: &Scenario, found: &mut Found) {
     }
     let pacing = scenario.pacing.is_none_or(|pacing| !pacing.get().is_zero());
     found.check(pacing, &format!("{path}.pacing"), "expected more than 0s");
-    thresholds(&format!("{path}.thresholds"), &scenario.thresholds, found);
     let weights: u64 = scenario.flows.iter().map(|flow| u64::from(flow.weight)).sum();
     found.check(
         weights > 0,
@@ -101,12 +104,6 @@ fn scenario(path: &str, scenario: &Scenario, found: &mut Found) {
     );
     for (at, one) in scenario.flows.iter().enumerate() {
         flow(&format!("{path}.flows.{at}"), one, scenario, found);
-    }
-}
-
-fn thresholds(path: &str, map: &metric::ThresholdMap, found: &mut Found) {
-    for (at, why) in metric::contradictions(map) {
-        found.check(false, &format!("{path}.{at}"), &why);
     }
 }
 

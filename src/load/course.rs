@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::feeder::{FeederError, Rows};
 use super::request::Constant;
 use super::schedule::{Model, Schedule};
+use crate::config::metric::Labels;
 use crate::config::{
     Config, Scenario, ServiceKind, SessionLife, Step, ThinkTime, Workload, placeholders,
 };
@@ -45,6 +46,8 @@ pub struct ReadyScenario {
     pub session: SessionLife,
     /// Its flows with their weights.
     pub flows: Vec<(u32, ReadyFlow)>,
+    /// Its tags, for thresholds.
+    pub tags: BTreeMap<String, String>,
     /// The series of its MCP handshake.
     pub initialize: Option<usize>,
 }
@@ -109,6 +112,11 @@ impl Course {
         Ok(course)
     }
 
+    /// What the samples of a series belong to.
+    pub fn labels(&self, series: usize) -> Labels<'_> {
+        self.series[series].labels(&self.tags[series])
+    }
+
     /// Whether any scenario writes documents.
     pub fn writes(&self) -> bool {
         let flows = self.scenarios.iter().flat_map(|scenario| &scenario.flows);
@@ -159,6 +167,7 @@ impl Course {
             pacing: scenario.pacing.map(crate::config::TimeSpan::get),
             session: scenario.session,
             flows,
+            tags: scenario.tags.clone(),
             initialize,
         });
     }
@@ -251,6 +260,11 @@ fn why_not(step: &Step, config: &Config) -> Option<String> {
 }
 
 impl ReadyScenario {
+    /// What its flows belong to.
+    pub fn labels(&self) -> Labels<'_> {
+        Labels { scenario: &self.name, service: self.service, step: None, tags: &self.tags }
+    }
+
     /// The flow for a random number below the sum of the weights.
     pub fn flow(&self, drawn: u32) -> Option<&ReadyFlow> {
         let mut left = drawn;

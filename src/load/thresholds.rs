@@ -92,7 +92,7 @@ impl ThresholdWatch {
         for (key, entries) in map {
             let Ok(mut selector) = key.parse::<Selector>() else { continue };
             if let Some(name) = scenario {
-                selector.tags.insert(0, ("scenario".into(), name.to_owned()));
+                selector = selector.of_scenario(name);
             }
             for entry in entries {
                 let long = entry.long();
@@ -233,14 +233,23 @@ impl Rule {
     }
 }
 
-/// Why what a selector speaks of is not measured, if it was left out.
+/// Why what a selector speaks of is not measured, if it was left out: the configuration knows it, and
+/// nothing that can run is it.
 fn left_out(selector: &Selector, course: &Course) -> Option<String> {
-    let (_, scenario) = selector.tags.iter().find(|(name, _)| name == "scenario")?;
-    if course.scenarios.iter().any(|ready| ready.name == *scenario) {
+    let runs = match selector.metric.is_of_scenario() {
+        true => course.scenarios.iter().any(|ready| selector.selects(&ready.labels())),
+        false => (0..course.series.len()).any(|at| selector.selects(&course.labels(at))),
+    };
+    if runs {
         return None;
     }
-    let reason = course.left_out.iter().find(|(what, _)| what == scenario);
-    Some(reason.map_or_else(|| format!("no scenario `{scenario}`"), |(_, why)| why.clone()))
+    let named = selector.tags.iter().find(|(tag, _)| tag == "scenario").map(|(_, name)| name);
+    let reasons = course.left_out.iter();
+    let reason = reasons.clone().find(|(what, _)| Some(what) == named).or(reasons.last());
+    Some(reason.map_or_else(
+        || "what it speaks of was left out".into(),
+        |(what, why)| format!("{what} was left out: {why}"),
+    ))
 }
 
 fn sample(selector: &Selector, interval: &IntervalReport, course: &Course) -> Sample {
@@ -252,13 +261,7 @@ fn sample(selector: &Selector, interval: &IntervalReport, course: &Course) -> Sa
             let at = course.series.iter().position(|key| *key == series.key);
             let none = BTreeMap::new();
             let tags = at.and_then(|at| course.tags.get(at)).unwrap_or(&none);
-            let has = |name: &str, value: &str| match name {
-                "scenario" => series.key.scenario == value,
-                "service" => series.key.service.name() == value,
-                "name" | "step" => series.key.step == value,
-                other => tags.get(other).is_some_and(|tag| tag == value),
-            };
-            if selector.tags.iter().all(|(name, value)| has(name, value)) {
+            if selector.selects(&series.key.labels(tags)) {
                 of_requests(selector.metric, &series.measured, &mut sample);
             }
         }
@@ -299,12 +302,7 @@ fn of_scenarios(
     sample: &mut Sample,
 ) {
     for ready in &course.scenarios {
-        let has = |name: &str, value: &str| match name {
-            "scenario" => ready.name == value,
-            "service" => ready.service.name() == value,
-            _ => false,
-        };
-        if !selector.tags.iter().all(|(name, value)| has(name, value)) {
+        if !selector.selects(&ready.labels()) {
             continue;
         }
         sample.level += u64::from(interval.users.get(&ready.name).copied().unwrap_or(0));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::metric::Labels;
 use crate::config::{ServiceKind, Slo, SloKind};
 use crate::run::histogram::Histogram;
 
@@ -198,6 +199,14 @@ pub struct SeriesKey {
     pub scenario: String,
     /// The step.
     pub step: String,
+}
+
+impl SeriesKey {
+    /// What its samples belong to, with the tags of scenario and request.
+    pub fn labels<'a>(&'a self, tags: &'a BTreeMap<String, String>) -> Labels<'a> {
+        let (scenario, step) = (self.scenario.as_str(), Some(self.step.as_str()));
+        Labels { scenario, service: self.service, step, tags }
+    }
 }
 
 /// What a set of requests measured. Latencies are of all finished requests, failed ones too.
