@@ -162,16 +162,18 @@ impl Answer {
         let mut missing = None;
         for (name, from) in &step.extract {
             let found = match from {
-                Extraction::Json(pointer) => self.json().pointer(pointer).and_then(text_of),
+                Extraction::Json(pointer) => {
+                    self.json().pointer(pointer).filter(|value| !value.is_null()).cloned()
+                }
                 Extraction::Header(header) => self
                     .whole
                     .headers()
                     .get(header)
-                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into()),
             };
             checks.count(found.is_some());
             match found {
-                Some(value) => values.set(name, &value),
+                Some(value) => values.set_json(name, value),
                 None => {
                     values.remove(name);
                     missing.get_or_insert_with(|| name.clone());
@@ -235,14 +237,6 @@ impl Answer {
                 unless(self.took <= limit.get(), detail)
             }
         }
-    }
-}
-
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
     }
 }
 

@@ -39,12 +39,17 @@ pub fn fill_path(template: &str, values: &[(&str, &str)]) -> String {
 
 /// Replaces the placeholders in every string of a JSON value; a value cannot break out of its string.
 pub fn fill_json(template: &Value, values: &[(&str, &str)]) -> Value {
+    with_strings(template, &|text| Value::String(fill(text, values)))
+}
+
+/// A JSON value with something else in the place of each of its strings; its keys stay.
+pub fn with_strings(template: &Value, replace: &impl Fn(&str) -> Value) -> Value {
     match template {
-        Value::String(text) => Value::String(fill(text, values)),
-        Value::Array(items) => items.iter().map(|item| fill_json(item, values)).collect(),
+        Value::String(text) => replace(text),
+        Value::Array(items) => items.iter().map(|item| with_strings(item, replace)).collect(),
         Value::Object(fields) => fields
             .iter()
-            .map(|(key, value)| (key.clone(), fill_json(value, values)))
+            .map(|(key, value)| (key.clone(), with_strings(value, replace)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
         other => other.clone(),

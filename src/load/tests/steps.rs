@@ -115,6 +115,40 @@ fn values_and_cookies_go_from_step_to_step() {
 }
 
 #[test]
+fn numbers_and_booleans_are_sent_on_as_what_they_are() {
+    let said: Rc<RefCell<Vec<String>>> = Rc::default();
+    let server = |said: &Rc<RefCell<Vec<String>>>| {
+        let said = Rc::clone(said);
+        Server::new(move |request| {
+            let said = Rc::clone(&said);
+            async move {
+                let body = request.into_body().collect().await.expect("a body").to_bytes();
+                said.borrow_mut().push(String::from_utf8_lossy(&body).into_owned());
+                whole(200, r#"{"id":42,"ok":true,"price":0.5,"name":"x","tags":["a",1]}"#)
+            }
+        })
+    };
+    let flow = r#"
+          - request:
+              path: /first
+              tags: { kind: read }
+              extract: { id: { json: /id }, ok: { json: /ok }, price: { json: /price }, name: { json: /name }, tags: { json: /tags } }
+          - request:
+              method: POST
+              path: "/items/{id}"
+              body: { id: "{id}", ok: "{ok}", price: "{price}", name: "{name}", tags: "{tags}", text: "item {id}, {ok}" }
+              checks: [{ json: { pointer: /id, equals: "{id}" } }, { contains: "\"id\":{id}" }]
+"#;
+    let seen = play(&workload(flow), 10, || server(&said));
+    let sent: serde_json::Value = serde_json::from_str(&said.borrow()[1]).expect("JSON");
+    let expected = serde_json::json!({
+        "id": 42, "ok": true, "price": 0.5, "name": "x", "tags": ["a", 1], "text": "item 42, true",
+    });
+    assert_eq!(sent, expected);
+    assert_eq!((seen.all.failed(), seen.all.checks.failed), (0, 0));
+}
+
+#[test]
 fn a_flow_ends_where_a_value_is_missing() {
     let said = Rc::default();
     let flow = r#"
@@ -136,6 +170,7 @@ fn forms_are_sent_in_parts() {
           - request:
               method: POST
               path: /upload
+              tags: { kind: read }
               multipart:
                 - { name: who, content: "{people.name}" }
                 - { name: file, content: "x", filename: a.txt, content_type: text/plain }
