@@ -6,6 +6,9 @@ use super::{ConfigArgs, DisplayArgs};
 use crate::config::{Environment, PhaseKind, TimeSpan};
 use crate::run::plan::Scope;
 
+/// So long a search may take.
+const LONGEST_SEARCH: &str = "1h";
+
 /// Options of `load`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct LoadArgs {
@@ -38,7 +41,12 @@ pub fn run(config: &ConfigArgs, display: &DisplayArgs, args: &LoadArgs) -> Resul
                  limit. Pass --arm {name} to do that"
             )));
         }
-        config.set.push("workloads.mixed.find_limit={}".into());
+        // It ends by itself; what is set by hand still counts.
+        config.set.insert(0, format!("phases.full.mixed={LONGEST_SEARCH}"));
+        let mixed = resolved.workloads.of(PhaseKind::Mixed);
+        if mixed.is_none_or(|mixed| mixed.find_limit.is_none()) {
+            config.set.push("workloads.mixed.find_limit={}".into());
+        }
         let settings = [
             ("start_rate", args.start_rate.map(|rate| rate.to_string())),
             ("max_rate", args.max_rate.map(|rate| rate.to_string())),

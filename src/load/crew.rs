@@ -229,6 +229,7 @@ impl Crew {
         let team = &mut self.scenarios[at];
         let Some(arriving) = &mut team.arrivals else { return };
         arriving.due.advance(&mut self.random);
+        self.shared.recorder.borrow_mut().arrived(at);
         if arriving.counter.call(intended) {
             return;
         }

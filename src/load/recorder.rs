@@ -197,6 +197,13 @@ impl Recorder {
         }
     }
 
+    /// Counts an iteration that is due by the rate of a scenario.
+    pub fn arrived(&mut self, scenario: usize) {
+        if let Some(series) = self.iterations.get_mut(scenario) {
+            series.counts.arrived += 1;
+        }
+    }
+
     /// Requests that were finished since the beginning.
     pub const fn finished(&self) -> u64 {
         self.finished

@@ -297,6 +297,9 @@ impl<'a> Running<'a> {
     }
 
     fn change_rate(&mut self, scenario: Option<String>, by_percent: i32) {
+        if self.search.is_some() {
+            return log::warn!("the search for the limit chooses the rate: it is not changed");
+        }
         let wanted = |ready: &super::course::ReadyScenario| {
             let open = matches!(ready.schedule.model, Model::Arrivals { .. });
             open && scenario.as_ref().is_none_or(|name| *name == ready.name)

@@ -3,7 +3,7 @@
 /// Below this many points nothing is said.
 const MIN_POINTS: usize = 6;
 /// A growth below this share of the mean is not worth speaking of.
-const MIN_GROWTH: f64 = 0.25;
+const MIN_GROWTH: f64 = 0.1;
 
 /// Points of time and value.
 #[derive(Clone, Debug, Default)]

@@ -61,10 +61,14 @@ pub enum LoadEvent {
 pub struct LimitReport {
     /// The rate that is tried now.
     pub rate: f64,
-    /// Largest rate that was borne.
+    /// Largest rate that was borne; at the end what flows of the rate that was held ended at, less what
+    /// such a count owes to chance.
     pub sustained: Option<f64>,
-    /// Smallest rate that was not.
+    /// Smallest rate that was not borne, each of two times where the first may have been chance.
     pub not_sustained: Option<f64>,
+    /// The rate that was held for long in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<f64>,
     /// Whether the search came to its own end.
     pub complete: bool,
     /// Why the search says nothing: the generator is the bottleneck.
@@ -74,9 +78,36 @@ pub struct LimitReport {
     pub steps: Vec<LimitStep>,
 }
 
+/// What a step of a search is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitAim {
+    /// Whether a rate is borne.
+    #[default]
+    Try,
+    /// The same once more and for longer, after a failure that may have been chance.
+    Again,
+    /// Whether the largest rate that was borne is borne for long.
+    Hold,
+}
+
+impl LimitAim {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Try => "try",
+            Self::Again => "again",
+            Self::Hold => "hold",
+        }
+    }
+}
+
 /// One step of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LimitStep {
+    /// What it was for.
+    #[serde(default)]
+    pub aim: LimitAim,
     /// Flows per second that were asked for.
     pub rate: f64,
     /// Flows per second that ended.
@@ -98,12 +129,15 @@ pub struct LimitStep {
 impl LimitReport {
     /// What is known, in words.
     pub fn words(&self) -> String {
-        let why = self.steps.iter().rev().find_map(|step| step.why_not.as_deref()).unwrap_or("");
+        let failed = self.steps.iter().rev().filter(|step| Some(step.rate) == self.not_sustained);
+        let why = failed.filter_map(|step| step.why_not.as_deref()).next().unwrap_or("");
+        let held =
+            self.held.map_or_else(String::new, |held| format!(" (held while {held:.1} came)"));
         match (self.sustained, self.not_sustained) {
             (Some(good), Some(bad)) => {
-                format!("sustains {good:.1} flows/s, not {bad:.1}: {why}")
+                format!("sustains {good:.1} flows/s{held}, not {bad:.1}: {why}")
             }
-            (Some(good), None) => format!("sustains {good:.1} flows/s; no limit was found"),
+            (Some(good), None) => format!("sustains {good:.1} flows/s{held}; no limit was found"),
             (None, Some(bad)) => format!("does not sustain {bad:.1} flows/s: {why}"),
             (None, None) => "nothing is known yet".into(),
         }
@@ -369,6 +403,9 @@ pub struct Iterations {
     pub finished: u64,
     /// Given up before their end, because a step failed that later ones need, or time was over.
     pub interrupted: u64,
+    /// Due by an open model, whether a user was free or not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub arrived: u64,
     /// Due by an open model and not begun, because no user was free.
     pub dropped: u64,
     /// Length of those that were taken to their end, microseconds.
@@ -376,11 +413,17 @@ pub struct Iterations {
     pub duration: Histogram,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Iterations {
     /// Adds others.
     pub fn add(&mut self, other: &Self) {
         self.finished = self.finished.saturating_add(other.finished);
         self.interrupted = self.interrupted.saturating_add(other.interrupted);
+        self.arrived = self.arrived.saturating_add(other.arrived);
         self.dropped = self.dropped.saturating_add(other.dropped);
         self.duration.add(&other.duration);
     }

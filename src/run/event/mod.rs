@@ -24,8 +24,8 @@ pub use chaos::{
 pub use compliance::{ControlResult, ControlStatus};
 pub use load::{
     CheckCounts, CleanupReport, ClockFloor, ErrorKind, GeneratorHealth, IntervalReport, Iterations,
-    LimitReport, LimitStep, LoadEvent, LoadStart, Measurements, ScenarioModel, SeriesInterval,
-    SeriesKey, StreamCounts, ThresholdRow,
+    LimitAim, LimitReport, LimitStep, LoadEvent, LoadStart, Measurements, ScenarioModel,
+    SeriesInterval, SeriesKey, StreamCounts, ThresholdRow,
 };
 pub use notify::{NotifyAction, NotifyEvent, Sent};
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict, WholeWindow};

@@ -139,13 +139,16 @@ fn of_the_limit(load: &LoadState) -> Option<Explained> {
     let state = if limit.complete { "found" } else { "still looking" };
     let (words, steps) = (limit.words(), limit.steps.len());
     Some((
-        "limit flows/s, req/s",
+        "limit flows/s, try, again, hold, req/s",
         format!(
-            "{words}; {state}, {steps} steps. An interval: the largest rate of flows that was borne, and the \
-             smallest that was not; n, P99, failed and req/s are those of a step without its first third, \
-             which is not judged. A rate is not borne when a threshold or the promised P99 breaks, more than \
-             1 % of requests fail or of flows find no free user, or requests in flight and response time both \
-             grow (slope above 0 with 95 % confidence)"
+            "{words}; {state}, {steps} steps. An interval: what flows ended at while the largest rate was \
+             held for three steps (hold), less two and a half standard deviations of that count, and the \
+             smallest rate that was not borne (try), for two steps once more (again) where that may have \
+             been chance; n, P99, \
+             failed and req/s are those of a step without its first third, which is not judged. A rate is \
+             not borne when a threshold or the promised P99 breaks, more than 1 % of requests fail or of \
+             flows find no free user, or fewer flows end than begin, by more than two standard deviations, \
+             and response time grows (slope above 0 with 95 % confidence)"
         ),
     ))
 }
@@ -157,7 +160,9 @@ fn of_thresholds(load: &LoadState) -> Option<Explained> {
             "thresholds now, n, broken for, worst",
             "now: the value over the whole phase, or over the last window of the length in brackets, which \
              counts once it is full; n: what it is computed from; broken for: all windows that did not hold \
-             together; worst: the value furthest off; open: nothing is decided yet"
+             together; worst: the value furthest off; open: nothing is decided yet; skipped: what it \
+             speaks of was left out; invalid: the generator was the bottleneck, and it says nothing about \
+             the target. In a search they judge the step under way, and not the phase"
                 .into(),
         )
     })

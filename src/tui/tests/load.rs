@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{Panel, Story, app_with, screen};
 use crate::config::{PhaseKind, ServiceKind};
 use crate::run::event::{
-    ErrorKind, EventBody, IntervalReport, Iterations, LimitReport, LimitStep, LoadEvent, LoadStart,
-    Measurements, ScenarioModel, SeriesInterval, SeriesKey, StreamCounts, ThresholdRow,
+    ErrorKind, EventBody, IntervalReport, Iterations, LimitAim, LimitReport, LimitStep, LoadEvent,
+    LoadStart, Measurements, ScenarioModel, SeriesInterval, SeriesKey, StreamCounts, ThresholdRow,
 };
 use crate::run::histogram::Histogram;
 
@@ -91,6 +91,7 @@ impl Story {
         let mut broken = threshold("iteration_duration", "p(95)[10s]<1s", Some(false), "2.10 s");
         (broken.broken_us, broken.worst, broken.aborts) = (4_000_000, Some("2.40 s".into()), true);
         let step = LimitStep {
+            aim: LimitAim::Try,
             rate: 20.0,
             achieved: 20.0,
             requests_per_second: 40.0,
@@ -150,8 +151,8 @@ fn interval() -> IntervalReport {
     for (name, service, _, steps) in SCENARIOS {
         report.users.insert(name.into(), 20);
         report.series.extend(steps.iter().map(|step| series(name, service, step)));
-        let iterations =
-            Iterations { finished: 20, interrupted: 1, dropped: 0, duration: times(400) };
+        let counts = Iterations { finished: 20, interrupted: 1, ..Iterations::default() };
+        let iterations = Iterations { duration: times(400), ..counts };
         report.iterations.insert(name.into(), iterations);
     }
     report.generator.busiest_thread_percent = 3.0;

@@ -24,8 +24,9 @@ pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
             Some(_) => ("not borne", app.theme.bad),
         };
         let row = format!(
-            " {:>8.1}/s  {:>7.1} req/s  n {:>6}  P99 {:<8} failed {:<5} {word} {}",
+            " {:>8.1}/s {:<5} {:>7.1} req/s  n {:>6}  P99 {:<8} failed {:<5} {word} {}",
             step.rate,
+            step.aim.word(),
             step.requests_per_second,
             count(step.n),
             latency(Some(Duration::from_micros(step.p99_us))),
