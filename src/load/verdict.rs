@@ -1,11 +1,8 @@
 //! What a load phase's measurements amount to.
 
-use std::time::Duration;
-
 use super::thresholds::words;
-use crate::config::metric::{MetricKind, Selector};
 use crate::run::event::{LimitReport, PhaseOutcome, ThresholdRow, Verdict};
-use crate::run::state::{LoadState, Standing};
+use crate::run::state::{Judged, LoadState, Standing};
 
 /// Why a phase ended before its length was over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +44,9 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
     if let Standing::Invalid(reason) = standing {
         return PhaseOutcome::new(Verdict::Invalid, reason);
     }
-    let measured = totals.response.quantile(0.99).unwrap_or_default();
-    let broken = load.thresholds.iter().filter(|row| row.holds == Some(false));
-    let (own, broken): (Vec<_>, Vec<_>) =
-        broken.partition(|row| may_be_own_doing(row, &standing, measured));
-    let join =
-        |rows: Vec<&ThresholdRow>| rows.into_iter().map(words).collect::<Vec<_>>().join("; ");
-    let (own, broken) = (join(own), join(broken));
+    let judged = load.judged();
+    let broken = join(&judged, |judged| matches!(judged, Judged::Broken));
+    let own = join(&judged, |judged| matches!(judged, Judged::Invalid(_)));
     if !broken.is_empty() {
         let stopped = matches!(early, Some(EarlyEnd::Threshold(_)));
         let early = if stopped { "stopped early: " } else { "" };
@@ -63,11 +56,10 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
         let reason = format!("not one of {} requests succeeded", totals.requests());
         return PhaseOutcome::new(Verdict::Fail, reason);
     }
-    if !own.is_empty() {
-        let reason = format!(
-            "{own}; but the generator was at its own ceiling, and may itself be the cause: give its \
-             users think time or a rate, or it more cores"
-        );
+    if let Some((_, judged)) =
+        judged.iter().find(|(_, judged)| matches!(judged, Judged::Invalid(_)))
+    {
+        let reason = format!("{own}; but {}", judged.reason());
         return PhaseOutcome::new(Verdict::Invalid, reason);
     }
     if let Some(cleanup) = load.cleanup.as_ref().filter(|cleanup| cleanup.remaining_count > 0) {
@@ -77,7 +69,7 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
     if let Some(EarlyEnd::Cap(reason) | EarlyEnd::Threshold(reason)) = early {
         return PhaseOutcome::new(Verdict::Inconclusive, reason);
     }
-    if let Some(reason) = undecided(load) {
+    if let Some(reason) = undecided(load, &judged) {
         return PhaseOutcome::new(Verdict::Inconclusive, reason);
     }
     let (n, failed) = (totals.requests(), totals.failed());
@@ -97,6 +89,9 @@ fn of_search(limit: &LimitReport, early: Option<&EarlyEnd>) -> PhaseOutcome {
             let reason = format!("{reason} at {:.1} flows/s; the platform {words}", limit.rate);
             PhaseOutcome::new(Verdict::Invalid, reason)
         }
+        (None, _) if limit.complete && limit.sustained.is_none() => {
+            PhaseOutcome::new(Verdict::Fail, words)
+        }
         (None, _) if limit.complete => PhaseOutcome::new(Verdict::Pass, words),
         (None, Some(early)) => {
             let reason = format!("ended before it was found ({}): {words}", early.reason());
@@ -110,7 +105,7 @@ fn of_search(limit: &LimitReport, early: Option<&EarlyEnd>) -> PhaseOutcome {
 }
 
 /// Why thresholds that were not broken prove nothing.
-fn undecided(load: &LoadState) -> Option<String> {
+fn undecided(load: &LoadState, judged: &[(&ThresholdRow, Judged)]) -> Option<String> {
     let iterations = load.iterations.values();
     let (dropped, begun) = iterations.fold((0, 0), |(dropped, begun), of| {
         (dropped + of.dropped, begun + of.finished + of.interrupted)
@@ -122,21 +117,18 @@ fn undecided(load: &LoadState) -> Option<String> {
              that was asked for was not there; raise maxVUs"
         ));
     }
-    let open = load.thresholds.iter().filter(|row| row.holds.is_none() && !row.skipped);
-    let open = open.map(|row| format!("{}: {} ({})", row.metric, row.expression, row.why_open));
+    let open = judged.iter().filter_map(|(row, judged)| match judged {
+        Judged::Open(why) => Some(format!("{}: {} ({why})", row.metric, row.expression)),
+        _ => None,
+    });
     let open = open.collect::<Vec<_>>().join("; ");
     (!open.is_empty()).then(|| format!("not decided: {open}"))
 }
 
-/// Whether a broken threshold may be the generator's own doing rather than the target's: at its own
-/// ceiling so are rates, and times of which a good part may be its own; failures never are.
-fn may_be_own_doing(row: &ThresholdRow, standing: &Standing, measured: Duration) -> bool {
-    let Standing::Ceiling { .. } = standing else { return false };
-    match row.metric.parse::<Selector>().map(|selector| selector.metric.kind()) {
-        Ok(MetricKind::Trend) => standing.is_own_doing(measured),
-        Ok(MetricKind::Counter) => true,
-        Ok(MetricKind::Rate | MetricKind::Gauge) | Err(_) => false,
-    }
+/// The thresholds that amount to this, in words.
+fn join(judged: &[(&ThresholdRow, Judged)], amounts: impl Fn(&Judged) -> bool) -> String {
+    let rows = judged.iter().filter(|(_, judged)| amounts(judged)).map(|(row, _)| words(row));
+    rows.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::chart;
-use super::json::{LoadSection, PhaseSection, Report, RunSection};
+use super::json::{PhaseSection, Report, RunSection};
 use super::text::length;
 use crate::run::state::RunState;
 
@@ -89,7 +89,7 @@ fn write_phase(html: &mut String, phase: &PhaseSection, state: &RunState) -> std
         v = escape(&phase.status)
     )?;
     if let Some(load) = &phase.load {
-        write_load(html, load)?;
+        super::load::html::write(html, load)?;
         html.write_str(&chart::latencies(state, phase.phase))?;
     }
     if let Some(chaos) = &phase.chaos {
@@ -100,45 +100,6 @@ fn write_phase(html: &mut String, phase: &PhaseSection, state: &RunState) -> std
     }
     phase.backup.iter().try_for_each(|drill| super::backup::write_html(html, drill))?;
     html.write_str("</section>")
-}
-
-fn write_load(html: &mut String, load: &LoadSection) -> std::fmt::Result {
-    html.write_str(
-        "<table><thead><tr><th>service<th class=n>requests<th class=n>per second<th class=n>failed\
-         <th class=n>P50 ms<th class=n>P95 ms<th class=n>P99 ms<th class=n>max ms</tr></thead><tbody>",
-    )?;
-    let millis = |value: Option<f64>| value.map_or_else(|| "-".into(), |ms| format!("{ms:.1}"));
-    for (name, figures) in &load.services {
-        write!(
-            html,
-            "<tr><td>{}<td class=n>{}<td class=n>{:.1}<td class=n>{}<td class=n>{}<td class=n>{}\
-             <td class=n>{}<td class=n>{}</tr>",
-            escape(name),
-            figures.n,
-            figures.requests_per_second.unwrap_or_default(),
-            figures.failed,
-            millis(figures.response.p50_ms),
-            millis(figures.response.p95_ms),
-            millis(figures.response.p99_ms),
-            millis(figures.response.max_ms)
-        )?;
-    }
-    let generator = &load.generator;
-    // Below its floor a timer tells nothing apart.
-    let late = match (load.generator_lateness_p99_ms, generator.timer_floor_ms) {
-        (Some(late), Some(floor)) if late < floor => format!("less than {floor:.1}"),
-        (late, _) => millis(late),
-    };
-    write!(
-        html,
-        "</tbody></table><p><small>{} engine; response time from the intended start; generator late by \
-         {late} ms at P99</small></p>",
-        escape(&load.engine)
-    )?;
-    if generator.reason.is_empty() {
-        return Ok(());
-    }
-    write!(html, "<p><b>Generator:</b> {}</p>", escape(&generator.reason))
 }
 
 fn timeline(html: &mut String, report: &Report) -> std::fmt::Result {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::json::{Figures, PhaseSection, Report};
+use super::json::{PhaseSection, Report};
 
 /// A summary of at most a screen.
 pub fn summary(report: &Report) -> String {
@@ -79,7 +79,9 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     write_objectives(text, report)?;
     for phase in &report.phases {
         writeln!(text, "phase     {:<13} {:<12} {}", phase.phase, phase.status, phase.reason)?;
-        write_load(text, phase)?;
+        if let Some(load) = &phase.load {
+            super::load::text::write(text, load)?;
+        }
         write_chaos(text, phase)?;
         write_backup(text, phase)?;
     }
@@ -142,36 +144,6 @@ fn write_backup(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
         )?;
     }
     Ok(())
-}
-
-fn write_load(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
-    let Some(load) = &phase.load else { return Ok(()) };
-    let width = widest(6, load.services.keys());
-    for (name, figures) in &load.services {
-        let Figures { n, failed, response, .. } = figures;
-        writeln!(
-            text,
-            "          {name:<width$} n {n:<8} failed {failed:<5} P50 {:>7}  P95 {:>7}  P99 {:>7}",
-            millis(response.p50_ms),
-            millis(response.p95_ms),
-            millis(response.p99_ms)
-        )?;
-    }
-    for (what, why) in &load.left_out {
-        writeln!(text, "          left out: {what}: {why}")?;
-    }
-    if let Some(documents) = &load.documents {
-        writeln!(
-            text,
-            "          documents: {} written, {} removed and absent, {} remaining",
-            documents.written, documents.removed, documents.remaining
-        )?;
-    }
-    Ok(())
-}
-
-fn millis(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| format!("{value:.0} ms"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod backup;
 mod chaos;
 mod generator;
+mod judged;
 mod load;
 mod narrative;
 mod notify;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use backup::{BackupState, DrillState, StoreState};
 pub use chaos::{ActiveFault, ChaosState, CurrentExperiment};
 pub use generator::Standing;
+pub use judged::Judged;
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};
 pub use narrative::narrate;
 pub use notify::{AlertState, NotifyState};

@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::run::event::ThresholdRow;
+use crate::run::state::Judged;
 use crate::tui::app::App;
 use crate::tui::format::count;
 
@@ -16,12 +17,12 @@ pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
     if load.thresholds.is_empty() {
         return Vec::new();
     }
-    let mut rows: Vec<&ThresholdRow> = load.thresholds.iter().collect();
-    rows.sort_by_key(|row| row.holds != Some(false));
-    let broken = rows.iter().filter(|row| row.holds == Some(false)).count();
+    let mut rows = load.judged();
+    rows.sort_by_key(|(_, judged)| !is_broken(judged));
+    let broken = rows.iter().filter(|(_, judged)| is_broken(judged)).count();
     let title = format!(" thresholds: {} of {} broken", broken, rows.len());
     let mut text = vec![Line::styled(title, app.theme.title)];
-    text.extend(rows.iter().take(ROWS).map(|row| line(row, app)));
+    text.extend(rows.iter().take(ROWS).map(|(row, judged)| line(row, judged, app)));
     if rows.len() > ROWS {
         let more = format!("   {} more: all of them stand in the report", rows.len() - ROWS);
         text.push(Line::styled(more, app.theme.dim));
@@ -29,12 +30,17 @@ pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
     text
 }
 
-fn line<'a>(row: &ThresholdRow, app: &App) -> Line<'a> {
-    let (word, style) = match (row.holds, row.skipped) {
-        (Some(true), _) => ("holds ", app.theme.ok),
-        (Some(false), _) => ("BROKEN", app.theme.bad),
-        (None, true) => ("skipped", app.theme.dim),
-        (None, false) => ("open  ", app.theme.dim),
+const fn is_broken(judged: &Judged) -> bool {
+    matches!(judged, Judged::Broken | Judged::OfStep { holds: false })
+}
+
+fn line<'a>(row: &ThresholdRow, judged: &Judged, app: &App) -> Line<'a> {
+    let (word, style) = match judged {
+        Judged::Holds | Judged::OfStep { holds: true } => ("holds ", app.theme.ok),
+        Judged::Broken | Judged::OfStep { holds: false } => ("BROKEN", app.theme.bad),
+        Judged::Open(_) => ("open  ", app.theme.dim),
+        Judged::Skipped(_) => ("skipped", app.theme.dim),
+        Judged::Invalid(_) => ("invalid", app.theme.warning),
     };
     let mut rest =
         format!(" {}: {}   now {} (n {})", row.metric, row.expression, row.value, count(row.n));
@@ -48,8 +54,8 @@ fn line<'a>(row: &ThresholdRow, app: &App) -> Line<'a> {
     if row.aborts {
         rest += ", stops the load";
     }
-    if !row.why_open.is_empty() {
-        rest += &format!(": {}", row.why_open);
+    if !matches!(judged, Judged::OfStep { .. }) && !judged.reason().is_empty() {
+        rest += &format!(": {}", judged.reason());
     }
     Line::from(vec![
         Span::styled(format!(" {word}"), style),

@@ -1,14 +1,19 @@
 //! What a load phase measured besides requests: scenarios, thresholds, streamed answers.
 
+pub mod html;
+#[cfg(test)]
+mod tests;
+pub mod text;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::json::{Documents, Figures, Latency, LoadSection, SeriesRow, latency, millis};
+use crate::report::json::{Documents, Figures, Latency, LoadSection, SeriesRow, latency, millis};
 use crate::run::event::{Iterations, Measurements, SeriesKey, ThresholdRow};
-use crate::run::state::{LoadState, Standing, Totals};
+use crate::run::state::{Judged, LoadState, Standing, Totals};
 
 /// How the generator fared, and how far its figures can be trusted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -58,7 +63,7 @@ pub struct ThresholdSection {
     pub metric: String,
     /// What is asked for.
     pub threshold: String,
-    /// pass, fail, inconclusive or skipped.
+    /// pass, fail, inconclusive, skipped, or invalid where the generator was the bottleneck.
     pub verdict: String,
     /// The last value, with its unit; `-` without samples.
     pub value: String,
@@ -75,10 +80,14 @@ pub struct ThresholdSection {
 /// What is known of the largest rate that the platform sustains. Rates are flows per second.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LimitSection {
-    /// Largest rate that was borne.
+    /// Largest rate that is surely sustained: that at which flows ended while a rate was held, less what
+    /// such a count owes to chance. Of a search that did not end, the largest rate that was borne.
     pub sustained: Option<f64>,
-    /// Smallest rate that was not; the limit lies between the two.
+    /// Smallest rate that was not borne; the limit lies between the two.
     pub not_sustained: Option<f64>,
+    /// The rate that was held for long in the end.
+    #[serde(default)]
+    pub held: Option<f64>,
     /// Whether the search came to its own end.
     pub complete: bool,
     /// In words.
@@ -90,6 +99,9 @@ pub struct LimitSection {
 /// One step of the search.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LimitStepRow {
+    /// `try`; `again` after a failure that may have been chance; `hold` for the largest rate in the end.
+    #[serde(default)]
+    pub aim: String,
     /// Flows per second that were asked for.
     pub rate: f64,
     /// Flows per second that ended.
@@ -112,6 +124,7 @@ pub struct LimitStepRow {
 pub fn limit(load: &LoadState) -> Option<LimitSection> {
     let limit = load.limit.as_ref()?;
     let row = |step: &crate::run::event::LimitStep| LimitStepRow {
+        aim: step.aim.word().to_owned(),
         rate: step.rate,
         achieved: step.achieved,
         requests_per_second: step.requests_per_second,
@@ -124,6 +137,7 @@ pub fn limit(load: &LoadState) -> Option<LimitSection> {
     Some(LimitSection {
         sustained: limit.sustained,
         not_sustained: limit.not_sustained,
+        held: limit.held,
         complete: limit.complete,
         result: limit.words(),
         steps: limit.steps.iter().map(row).collect(),
@@ -173,26 +187,27 @@ pub fn scenarios(load: &LoadState) -> Vec<ScenarioRow> {
 
 /// The thresholds of a phase.
 pub fn thresholds(load: &LoadState) -> Vec<ThresholdSection> {
-    load.thresholds.iter().map(threshold).collect()
+    load.judged().iter().map(|(row, judged)| threshold(row, judged)).collect()
 }
 
-fn threshold(row: &ThresholdRow) -> ThresholdSection {
-    let verdict = match (row.holds, row.skipped) {
-        (Some(true), _) => "pass",
-        (Some(false), _) => "fail",
-        (None, true) => "skipped",
-        (None, false) => "inconclusive",
-    };
+fn threshold(row: &ThresholdRow, judged: &Judged) -> ThresholdSection {
     ThresholdSection {
         metric: row.metric.clone(),
         threshold: row.expression.clone(),
-        verdict: verdict.to_owned(),
+        verdict: judged.word().to_owned(),
         value: row.value.clone(),
         n: row.n,
         broken_seconds: Duration::from_micros(row.broken_us).as_secs_f64(),
         worst: row.worst.clone(),
-        reason: row.why_open.clone(),
+        reason: judged.reason().to_owned(),
     }
+}
+
+/// Failed requests by kind, the most frequent first, in words.
+fn errors(figures: &Figures) -> String {
+    let mut kinds: Vec<(&String, &u64)> = figures.errors.iter().filter(|(_, n)| **n > 0).collect();
+    kinds.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+    kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The streamed answers among a set of requests.

@@ -1,0 +1,165 @@
+//! A load phase on the HTML page: figures by service, then flows, steps and thresholds, and how far all
+//! that can be trusted.
+
+use std::fmt::Write as _;
+
+use super::{ScenarioRow, ThresholdSection};
+use crate::report::html::escape;
+use crate::report::json::{Figures, Latency, LoadSection, SeriesRow};
+
+/// Rows of a table; what is beyond stands in the JSON report.
+const MAX_ROWS: usize = 200;
+
+pub(in crate::report) fn write(html: &mut String, load: &LoadSection) -> std::fmt::Result {
+    services(html, load)?;
+    if let Some(limit) = &load.limit {
+        write!(html, "<p><b>Largest sustained rate:</b> {}</p>", escape(&limit.result))?;
+    }
+    scenarios(html, &load.scenarios)?;
+    steps(html, &load.series)?;
+    thresholds(html, &load.thresholds)?;
+    for (what, why) in &load.left_out {
+        write!(html, "<p>Left out: {}: {}</p>", escape(what), escape(why))?;
+    }
+    generator(html, load)
+}
+
+fn services(html: &mut String, load: &LoadSection) -> std::fmt::Result {
+    html.write_str(
+        "<table><thead><tr><th>service<th class=n>requests<th class=n>per second<th class=n>failed\
+         <th class=n>P50 ms<th class=n>P95 ms<th class=n>P99 ms<th class=n>max ms</tr></thead><tbody>",
+    )?;
+    for (name, figures) in &load.services {
+        write!(
+            html,
+            "<tr><td>{}{}{}<td class=n>{}</tr>",
+            escape(name),
+            counts(figures),
+            percentiles(&figures.response),
+            millis(figures.response.max_ms)
+        )?;
+    }
+    html.write_str("</tbody></table>")
+}
+
+fn scenarios(html: &mut String, rows: &[ScenarioRow]) -> std::fmt::Result {
+    let head = "<th>scenario<th>model<th class=n>flows<th class=n>per second<th class=n>broken off\
+                <th class=n>dropped<th class=n>P50 ms<th class=n>P95 ms<th class=n>P99 ms";
+    table(html, "Flows by scenario", head, rows, |html, row| {
+        write!(
+            html,
+            "<td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}{}",
+            escape(&row.scenario),
+            escape(&row.model),
+            row.finished,
+            rate(row.iterations_per_second),
+            row.interrupted,
+            row.dropped,
+            percentiles(&row.duration)
+        )
+    })
+}
+
+fn steps(html: &mut String, rows: &[SeriesRow]) -> std::fmt::Result {
+    let head = "<th>scenario<th>step<th class=n>requests<th class=n>per second<th class=n>failed\
+                <th class=n>response P50 ms<th class=n>P95<th class=n>P99\
+                <th class=n>service P50 ms<th class=n>P95<th class=n>P99<th>errors";
+    table(html, "Requests by step", head, rows, |html, row| {
+        let figures = &row.figures;
+        write!(
+            html,
+            "<td>{}<td>{}{}{}{}<td>{}",
+            escape(&row.scenario),
+            escape(&row.step),
+            counts(figures),
+            percentiles(&figures.response),
+            percentiles(&figures.service_time),
+            escape(&super::errors(figures))
+        )
+    })
+}
+
+fn thresholds(html: &mut String, rows: &[ThresholdSection]) -> std::fmt::Result {
+    let head = "<th>threshold<th>asked<th class=n>measured<th class=n>n<th>verdict<th>why";
+    table(html, "Thresholds", head, rows, |html, row| {
+        write!(
+            html,
+            "<td>{}<td>{}<td class=n>{}<td class=n>{}<td class=\"v {verdict}\">{verdict}<td>{}",
+            escape(&row.metric),
+            escape(&row.threshold),
+            escape(row.worst.as_ref().unwrap_or(&row.value)),
+            row.n,
+            escape(&row.reason),
+            verdict = escape(&row.verdict)
+        )
+    })
+}
+
+/// A table that opens, of so many rows at most; nothing without rows.
+fn table<T>(
+    html: &mut String,
+    title: &str,
+    head: &str,
+    rows: &[T],
+    cells: impl Fn(&mut String, &T) -> std::fmt::Result,
+) -> std::fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    write!(
+        html,
+        "<details open><summary>{title}</summary><table><thead><tr>{head}</tr></thead><tbody>"
+    )?;
+    for row in rows.iter().take(MAX_ROWS) {
+        html.write_str("<tr>")?;
+        cells(html, row)?;
+        html.write_str("</tr>")?;
+    }
+    html.write_str("</tbody></table>")?;
+    if rows.len() > MAX_ROWS {
+        let more = rows.len() - MAX_ROWS;
+        write!(html, "<p><small>{more} more stand in the JSON report</small></p>")?;
+    }
+    html.write_str("</details>")
+}
+
+fn generator(html: &mut String, load: &LoadSection) -> std::fmt::Result {
+    let generator = &load.generator;
+    // Below its floor a timer tells nothing apart.
+    let late = match (load.generator_lateness_p99_ms, generator.timer_floor_ms) {
+        (Some(late), Some(floor)) if late < floor => format!("less than {floor:.1}"),
+        (late, _) => millis(late),
+    };
+    write!(
+        html,
+        "<p><small>{} engine; response time from the intended start, service time from the send; \
+         generator late by {late} ms at P99</small></p>",
+        escape(&load.engine)
+    )?;
+    if generator.reason.is_empty() {
+        return Ok(());
+    }
+    write!(html, "<p><b>Generator:</b> {}</p>", escape(&generator.reason))
+}
+
+fn counts(figures: &Figures) -> String {
+    format!(
+        "<td class=n>{}<td class=n>{}<td class=n>{}",
+        figures.n,
+        rate(figures.requests_per_second),
+        figures.failed
+    )
+}
+
+fn percentiles(latency: &Latency) -> String {
+    let cells = [latency.p50_ms, latency.p95_ms, latency.p99_ms];
+    cells.iter().map(|ms| format!("<td class=n>{}", millis(*ms))).collect()
+}
+
+fn rate(per_second: Option<f64>) -> String {
+    per_second.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"))
+}
+
+fn millis(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |ms| format!("{ms:.1}"))
+}

@@ -1,0 +1,119 @@
+//! What the reports say of a load phase with much in it.
+
+use super::*;
+use crate::config::{PhaseKind, ServiceKind};
+use crate::report::{ctrf, html, json, junit};
+use crate::run::event::{ErrorKind, LoadStart, PhaseOutcome, RunVerdict, ScenarioModel, Verdict};
+use crate::run::state::{PhaseState, RunState};
+
+const HOSTILE: &str = "<script>x</script>\u{1b}[2J";
+
+/// A mixed phase of so many steps of a scenario of this name, with a broken threshold.
+fn state(steps: usize, name: &str, late_ms: u64) -> RunState {
+    let mut load = LoadState { intervals: 10, measured_us: 10_000_000, ..LoadState::default() };
+    load.start = Some(LoadStart {
+        engine: "built-in".into(),
+        threads: 2,
+        scenarios: vec![(name.into(), ServiceKind::Chat)],
+        left_out: Vec::new(),
+        models: vec![ScenarioModel {
+            scenario: name.into(),
+            words: "5 users".into(),
+            open: false,
+            unpaced: false,
+        }],
+        clock: None,
+    });
+    for at in 0..steps {
+        let mut series = Measurements::default();
+        series.response.record_us(40_000, 100);
+        series.service_time.record_us(30_000, 100);
+        series.errors = [(ErrorKind::Timeout, 2), (ErrorKind::ServerStatus, 7)].into();
+        let (scenario, step) = (name.to_owned(), format!("{name} {at:03}"));
+        load.series.insert(SeriesKey { service: ServiceKind::Chat, scenario, step }, series);
+    }
+    let mut flows = Iterations { finished: 90, interrupted: 9, ..Iterations::default() };
+    flows.duration.record_us(50_000, 90);
+    load.iterations.insert(name.into(), flows);
+    load.lateness.record_us(late_ms * 1000, 100);
+    load.thresholds = vec![ThresholdRow {
+        metric: "response_time".into(),
+        expression: "p(99)<2ms".into(),
+        holds: Some(false),
+        value: "40 ms".into(),
+        n: 100,
+        broken_us: 0,
+        worst: None,
+        aborts: false,
+        why_open: String::new(),
+        skipped: false,
+    }];
+    let verdict = if late_ms > 100 { Verdict::Invalid } else { Verdict::Fail };
+    let mut phase = PhaseState::new(PhaseKind::Mixed);
+    phase.outcome = Some(PhaseOutcome::new(verdict, "why"));
+    phase.load = Some(load);
+    let verdict = RunVerdict { verdict, reasons: vec![], without: vec![] };
+    RunState { phases: vec![phase], verdict: Some(verdict), ..RunState::default() }
+}
+
+#[test]
+fn flows_steps_errors_and_thresholds_stand_in_text_and_html() {
+    let state = state(2, "shop", 1);
+    let text = crate::report::text::summary(&json::report(&state));
+    let page = html::document(&state);
+    for (said, parts) in [
+        (
+            &text,
+            [
+                "flow shop    n 90",
+                "9.0/s  broken off 9",
+                "step shop: shop 000  n 100",
+                "10.0/s  response 40.0/40.0/40.0  service 30.0/30.0/30.0",
+                "failed 9: status 5xx 7, timeout 2",
+                "threshold response_time: p(99)<2ms  fail, measured 40 ms (n 100)",
+            ],
+        ),
+        (
+            &page,
+            [
+                "<td>shop<td>5 users<td class=n>90<td class=n>9.0<td class=n>9<td class=n>0",
+                "<td>shop<td>shop 001<td class=n>100<td class=n>10.0<td class=n>9",
+                "<td class=n>30.0<td class=n>30.0<td class=n>30.0<td>status 5xx 7, timeout 2",
+                "<td>response_time<td>p(99)&lt;2ms<td class=n>40 ms<td class=n>100",
+                "<td class=\"v fail\">fail",
+                "built-in engine",
+            ],
+        ),
+    ] {
+        for part in parts {
+            assert!(said.contains(part), "{part} is missing in:\n{said}");
+        }
+    }
+}
+
+#[test]
+fn many_steps_and_hostile_names_stay_in_their_places() {
+    let state = state(1000, HOSTILE, 1);
+    let page = html::document(&state);
+    assert!(!page.contains("<script") && !page.contains('\u{1b}'));
+    assert!(page.contains("800 more stand in the JSON report"), "{}", page.len());
+    let text = crate::report::text::summary(&json::report(&state));
+    assert!(text.contains("988 more steps stand in the JSON report"), "{text}");
+    assert!(text.lines().count() < 50 && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn what_a_late_generator_measured_is_a_failure_in_no_format() {
+    for (late_ms, failures, errors) in [(1, 2, 0), (500, 0, 2)] {
+        let report = json::report(&state(1, "shop", late_ms));
+        let xml = junit::document(&report);
+        assert_eq!(xml.matches("<failure").count(), failures, "{xml}");
+        assert_eq!(xml.matches("<error").count(), errors, "{xml}");
+        let ctrf = ctrf::document(&report);
+        let failed = ctrf["results"]["summary"]["failed"].as_u64();
+        assert_eq!(failed, Some(failures as u64), "{ctrf}");
+        let row = &report.phases[0].load.as_ref().expect("load").thresholds[0];
+        assert_eq!(row.verdict == "invalid", errors > 0, "{row:?}");
+        assert_eq!(row.reason.contains("the generator was late"), errors > 0, "{row:?}");
+    }
+}
