@@ -127,7 +127,7 @@ impl Connector {
     async fn reach(&self) -> Result<(Reached, Spoken), ConnectError> {
         let patience = self.endpoint.connection.connect_timeout.get();
         let deadline = Instant::now() + patience;
-        let mut stream = self.dial(deadline).await?;
+        let mut stream = self.dial(deadline).await.map_err(|failure| self.on_the_way(failure))?;
         if let Some(proxy) = self.endpoint.proxy.as_ref().filter(|_| !self.form.by_proxy) {
             let to = self.endpoint.host_and_port();
             let tunnel = timeout_at(deadline, proxy.tunnel(stream, &to)).await;
@@ -143,6 +143,16 @@ impl Connector {
         let secured = secured.map_err(ConnectError::Tls)?;
         let spoken = self.agreed(secured.get_ref().1.alpn_protocol())?;
         Ok((Reached::Secured(Box::new(secured)), spoken))
+    }
+
+    /// Where there is a proxy it is what could not be reached, and not the service.
+    fn on_the_way(&self, failure: ConnectError) -> ConnectError {
+        match (&self.endpoint.proxy, failure) {
+            (Some(_), ConnectError::Name(cause) | ConnectError::Tcp(cause)) => {
+                ConnectError::Proxy(format!("it cannot be reached: {cause}"))
+            }
+            (_, failure) => failure,
+        }
     }
 
     fn agreed(&self, protocol: Option<&[u8]>) -> Result<Spoken, ConnectError> {
@@ -213,4 +223,26 @@ fn absolute_form(endpoint: &ResolvedEndpoint) -> Result<AbsoluteForm, ConnectorE
         .map_err(|_| ConnectorError::Name(endpoint.host.clone()))?;
     let scheme = if endpoint.tls { Scheme::HTTPS } else { Scheme::HTTP };
     Ok(AbsoluteForm { scheme, authority, by_proxy, authorization })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_proxy_that_is_gone_is_what_cannot_be_reached() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port that is free again")
+            .port();
+        let proxy = format!("socks5://127.0.0.1:{port}");
+        let text =
+            format!("{{ base_url: \"http://rag.invalid\", connection: {{ proxy: \"{proxy}\" }} }}");
+        let endpoint = serde_yaml::from_str(&text).expect("an endpoint");
+        let endpoint = ResolvedEndpoint::resolve(&endpoint).expect("valid");
+        let connector = Connector::new(Arc::new(endpoint)).expect("a connector");
+        let failure = connector.connect().await.err().map(|failure| failure.to_string());
+        let failure = failure.expect("nobody is there");
+        assert!(failure.starts_with("proxy: it cannot be reached: "), "{failure}");
+    }
 }
