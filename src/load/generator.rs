@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle as Task, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::alarm::{self, Alarm};
 use super::crew::Crew;
 use super::exchange::Dial;
 use super::recorder::{Measured, Recorder};
@@ -90,12 +91,13 @@ pub fn spawn(
     let name = format!("load-{}", parts.thread);
     std::thread::Builder::new().name(name).spawn(move || {
         let local = LocalSet::new();
-        local.block_on(&runtime, run(parts, dial()));
+        local.block_on(&runtime, async move { run(parts, dial(), Alarm::new().ok()).await });
     })
 }
 
-/// Runs a generator on the current thread, inside a `LocalSet`, until its users have left.
-pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>) {
+/// Runs a generator on the current thread, inside a `LocalSet`, until its users have left. Arrivals are
+/// sent by the alarm, or without one (in virtual time, which the kernel does not know) by tokio's timer.
+pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>, alarm: Option<Alarm>) {
     let course = &parts.common.course;
     let recorder = Recorder::new(course.series.len(), course.scenarios.len());
     let Ok(recorder) = recorder else { return };
@@ -109,7 +111,7 @@ pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>) {
     let crew = Crew::new(&parts, &shared, dial);
     let pulse = tokio::task::spawn_local(feel_pulse(Rc::clone(&shared)));
     let (cpu, since) = (CpuClock::start(), Instant::now());
-    let mut generator = Generator { crew, cpu, since, holding: false, parts, shared };
+    let mut generator = Generator { crew, cpu, since, holding: false, parts, shared, alarm };
     generator.work().await;
     stop(pulse).await;
 }
@@ -145,6 +147,7 @@ struct Generator {
     parts: ThreadParts,
     shared: Rc<ThreadShared>,
     crew: Crew,
+    alarm: Option<Alarm>,
     cpu: CpuClock,
     /// Since when it measures what it has not handed out.
     since: Instant,
@@ -173,7 +176,7 @@ impl Generator {
                     Err(_) => break,
                 },
                 () = shared.idle.notified() => {}
-                () = until(arrival) => self.crew.dispatch(),
+                () = due(self.alarm.as_ref(), arrival) => self.crew.dispatch(),
                 () = self.crew.someone_left() => {}
                 _ = ticks.tick() => {
                     self.crew.drop_overdue();
@@ -230,10 +233,10 @@ impl Generator {
     }
 }
 
-/// Waits until an instant; for ever when there is none.
-pub(super) async fn until(at: Option<Instant>) {
+/// Waits until an arrival is due; for ever when there is none.
+pub(super) async fn due(alarm: Option<&Alarm>, at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => alarm::until(alarm, at).await,
         None => std::future::pending().await,
     }
 }

@@ -1,6 +1,7 @@
 //! The built-in load engine: virtual users on per-core threads, real requests, HDR histograms.
 
 mod act;
+mod alarm;
 mod arrivals;
 mod budget;
 mod chat;

@@ -14,7 +14,7 @@ use super::feeder::FeederError;
 use super::limit;
 use super::running::Running;
 use super::user::{Common, Progress};
-use crate::config::{Config, PhaseKind, ServiceKind, Workload};
+use crate::config::{Config, ExecutorKind, PhaseKind, ServiceKind, Workload};
 use crate::platform::connector::{Connector, ConnectorError};
 use crate::platform::endpoint::{EndpointError, ResolvedEndpoint};
 use crate::run::event::{PhaseOutcome, Verdict};
@@ -132,7 +132,9 @@ impl Phase for LoadPhase {
         context: PhaseContext,
     ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
         Box::pin(async move {
-            match Running::start(self, context, clock::floor().await) {
+            let mut scenarios = self.workload.scenarios.iter();
+            let all_open = scenarios.all(|s| s.executor.is_some_and(ExecutorKind::is_open));
+            match Running::start(self, context, clock::floor(all_open).await) {
                 Ok(running) => running.finish().await,
                 Err(reason) => PhaseOutcome::new(Verdict::Invalid, reason),
             }

@@ -43,7 +43,7 @@ use super::budget::Budget;
 use super::course::Course;
 use super::documents::Documents;
 use super::exchange::{Dial, Dialling};
-use super::generator::{self, FromThread, Targets, ThreadParts, until};
+use super::generator::{self, FromThread, Targets, ThreadParts, due};
 use super::merge::Merge;
 use super::plain::Stream;
 use super::population::Population;
@@ -107,7 +107,7 @@ impl Server {
             tokio::select! {
                 // Ends with its client.
                 _ = serving => {}
-                () = until(goes) => {}
+                () = due(None, goes) => {}
             }
         });
         Ok(client)
@@ -273,7 +273,7 @@ async fn drive<F: Future<Output = ()> + 'static>(
             out: out.clone(),
         };
         let dial = schedules.iter().map(|_| Rc::new(server.clone()) as Rc<dyn Dial>).collect();
-        tokio::task::spawn_local(generator::run(parts, dial));
+        tokio::task::spawn_local(generator::run(parts, dial, None));
     }
     drop(out);
     tokio::task::spawn_local(operate(Rc::clone(&controls)));
