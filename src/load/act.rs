@@ -40,6 +40,9 @@ pub struct Luggage {
 
 /// Takes a step of a scenario; `id` is that of a document to write. The checks of the answer are
 /// counted whether it fails or not.
+///
+/// All but a plain request has a box of its own: a user is as large as the largest way that it may go,
+/// and thousands of them should fit near the processor.
 pub async fn act(
     common: &Common,
     scenario: usize,
@@ -57,31 +60,38 @@ pub async fn act(
     match (step, &services.chat, &services.rag, &services.mcp) {
         (Step::Chat { prompt, stream }, Some(service), ..) => {
             let (path, prompt) = (endpoint.path(&service.completions), values.text(prompt));
-            chat::complete(line, service, &path, &prompt, *stream, &mut luggage.history).await
+            let history = &mut luggage.history;
+            Box::pin(chat::complete(line, service, &path, &prompt, *stream, history)).await
         }
         (Step::Query { question }, _, Some(service), _) => {
-            rag::query(line, endpoint, &service.query, &values.text(question)).await
+            Box::pin(rag::query(line, endpoint, &service.query, &values.text(question))).await
         }
         (Step::Ingest { text }, _, Some(service), _) => match &service.scratch {
             Some(scratch) => {
-                rag::ingest(line, endpoint, scratch, id, marker, &values.text(text)).await
+                let text = values.text(text);
+                Box::pin(rag::ingest(line, endpoint, scratch, id, marker, &text)).await
             }
             None => Err(Failure::new(ErrorKind::Check, "no scratch collection")),
         },
         (Step::Tool {} | Step::ListTools {} | Step::Ping {}, _, _, Some(service)) => {
             let (path, session) = (endpoint.path(&service.path), &mut with.session);
-            let called = match step {
-                Step::Tool {} => session.call_tool(line, &path, &service.tools, marker).await,
-                Step::ListTools {} => session.request(line, &path, "tools/list", json!({})).await,
-                _ => session.request(line, &path, "ping", json!({})).await,
+            let call = async {
+                match step {
+                    Step::Tool {} => session.call_tool(line, &path, &service.tools, marker).await,
+                    Step::ListTools {} => {
+                        session.request(line, &path, "tools/list", json!({})).await
+                    }
+                    _ => session.request(line, &path, "ping", json!({})).await,
+                }
             };
+            let called = Box::pin(call).await;
             called.map_err(|failure| expired(failure, session))
         }
         (Step::Request(step), ..) => {
             let constant = &ready.constant;
             request::send(line, endpoint, step, constant, values, &mut with.cookies, checks).await
         }
-        _ => health(line, common, scenario).await,
+        _ => Box::pin(health(line, common, scenario)).await,
     }
 }
 

@@ -167,12 +167,10 @@ impl Line {
                     let head = Head::Raw { bytes: answer.head, sets_cookies: answer.sets_cookies };
                     Ok(Whole { status: answer.status, body: answer.body, head })
                 }
-                Came::Replay(replay) => self.read_again(ask, replay).await,
+                Came::Replay(replay) => Box::pin(self.read_again(ask, replay)).await,
             },
-            _ => {
-                let response = self.send(ask).await?;
-                whole(response).await
-            }
+            // In a box, so that users who have no need of hyper do not carry room for it.
+            _ => Box::pin(async { whole(self.send(ask).await?).await }).await,
         }
     }
 

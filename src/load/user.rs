@@ -351,7 +351,7 @@ impl User {
     ) -> Instant {
         let mut intended = intended;
         if needs_session(&ready.step) && !self.with.session.is_open() {
-            match self.open_session(common, scenario, intended).await {
+            match Box::pin(self.open_session(common, scenario, intended)).await {
                 Ok(at) => intended = at,
                 Err(at) => return at,
             }

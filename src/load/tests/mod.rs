@@ -10,6 +10,7 @@ mod overload;
 mod plain;
 mod queue;
 mod sessions;
+mod size;
 mod stall;
 mod steps;
 mod streams;
