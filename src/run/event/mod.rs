@@ -3,6 +3,7 @@
 mod backup;
 mod chaos;
 mod compliance;
+mod limit;
 mod load;
 mod notify;
 mod outcome;
@@ -22,10 +23,11 @@ pub use chaos::{
     SteadyFigures, Timeline,
 };
 pub use compliance::{ControlResult, ControlStatus};
+pub use limit::{LimitAim, LimitReport, LimitStep};
 pub use load::{
     CheckCounts, CleanupReport, ClockFloor, ErrorKind, GeneratorHealth, IntervalReport, Iterations,
-    LimitAim, LimitReport, LimitStep, LoadEvent, LoadStart, Measurements, ScenarioModel,
-    SeriesInterval, SeriesKey, StreamCounts, ThresholdRow,
+    LoadEvent, LoadStart, Measurements, ScenarioModel, SeriesInterval, SeriesKey, StreamCounts,
+    ThresholdRow,
 };
 pub use notify::{NotifyAction, NotifyEvent, Sent};
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict, WholeWindow};
