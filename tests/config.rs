@@ -277,7 +277,7 @@ fn a_threshold_on_what_the_workload_does_not_have_is_refused_where_it_stands() {
         assert!(told.starts_with("shakedown.yaml:6:"), "{told}");
         parts.iter().for_each(|part| assert!(told.contains(part), "{part} is missing in:\n{told}"));
     }
-    let own = message(&judged_by("{}", "response_time{name:pnig}: [p(99)<2s]"));
+    let own = message(&judged_by("{}", "\"response_time{name:pnig}\": [p(99)<2s]"));
     assert!(own.starts_with("shakedown.yaml:13:") && own.contains("`ping`"), "{own}");
     for key in
         ["response_time{name:initialize}", "checks{name:pay.now,kind:write}", "vus{team:search}"]
