@@ -60,7 +60,7 @@ impl Orchestrator {
                     if kind.is_load() {
                         self.judge();
                         if self.threshold_breaks() {
-                            watched.end(Ending::Broken, String::new());
+                            watched.end(Ending::Broken, String::new(), "ended by a broken threshold");
                         }
                     }
                     None
@@ -140,13 +140,13 @@ impl Orchestrator {
                     Ending::Skip => "skipped by an operator",
                     Ending::Abort | Ending::Broken => "aborted by an operator",
                 };
-                watched.end(ending, reason.to_owned());
+                watched.end(ending, reason.to_owned(), reason);
             }
             Some(Effect::Phase(command)) => watched.pass_on(command),
             _ => {}
         }
         if let Some(reason) = &self.abort {
-            watched.end(Ending::Abort, reason.clone());
+            watched.end(Ending::Abort, reason.clone(), &format!("the run was aborted: {reason}"));
             if self.fast {
                 watched.hurry();
             }
@@ -170,11 +170,12 @@ impl Watched {
         }
     }
 
-    fn end(&mut self, ending: Ending, reason: String) {
+    /// `by` is what the phase itself says of it.
+    fn end(&mut self, ending: Ending, reason: String, by: &str) {
         // An abort of the run overrides a skip; nothing overrides an abort.
         let overrides = !matches!(self.ending, Some((Ending::Abort, _)));
         if self.ending.is_none() {
-            self.handle.end(&reason);
+            self.handle.end(by);
             self.deadline = Some((Instant::now() + STOP_PATIENCE, false));
         }
         if overrides {
