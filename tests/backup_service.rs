@@ -367,7 +367,7 @@ async fn a_service_is_asked_waited_for_checked_restored_from_and_compared() {
         (
             Fault::LongAgo,
             "fail",
-            "equal one by one; the last backup was 2880 min old, and the promised",
+            "the last backup was 2880 min old, and the promised RPO is 60 min;",
         ),
         (Fault::Stale, "fail", "older than the trigger"),
         (Fault::Stranger, "fail", "certificate"),

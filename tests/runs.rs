@@ -77,7 +77,7 @@ fn a_machine_that_knows_no_authority_speaks_plain_http_and_says_what_https_needs
                   chat: { model: m, endpoint: { base_url: \"https://localhost:1\" } }\n";
     std::fs::write(place.path().join("shakedown.yaml"), target).expect("written");
     let said = told(&["check"]);
-    assert!(said.contains("chat: no authority is known on this machine"), "{said}");
+    assert!(said.contains("failed   no authority is known on this machine"), "{said}");
     assert!(said.contains("install a CA bundle"), "{said}");
 }
 

@@ -21,7 +21,10 @@ pub async fn dry_run(
 ) -> Result<Vec<String>, RuntimeError> {
     let runtime = runtime_of(&config.chaos).await?;
     let targets = runtime.targets().await?;
-    let mut lines = vec![format!("runtime {}, {} targets found", runtime.name(), targets.len())];
+    let mut lines = vec![
+        format!("runtime {}, {} targets found", runtime.name(), targets.len()),
+        format!("seed {seed}: a run with --seed {seed} makes this choice"),
+    ];
     lines.extend(targets.iter().map(standing));
     if let Some(floor) = config.chaos.budget_floor_percent {
         let state = RunState { promises: Some(Box::new(promises)), ..RunState::default() };

@@ -353,7 +353,10 @@ impl Course<'_> {
         from: Instant,
         stable: Instant,
     ) {
-        if let Some(first) = self.board.first_success(witnesses, from) {
+        // What answers while a target that serves nothing known is down says nothing about it.
+        if target.service.is_some()
+            && let Some(first) = self.board.first_success(witnesses, from)
+        {
             self.mark(target, struck, MomentKind::FirstSuccess, first.min(stable));
         }
         self.mark(target, struck, MomentKind::Stable, stable);

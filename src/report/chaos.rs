@@ -187,11 +187,15 @@ pub fn journal(state: &RunState, phase: &PhaseState) -> Option<Value> {
         Some(_) => "completed",
     };
     let deviated = chaos.results.iter().any(|result| result.verdict == Verdict::Fail);
-    let met = |rows: &[SteadyRow]| rows.iter().all(|row| row.failed == 0) && !rows.is_empty();
     let activity = |row: &ExperimentRow| {
+        let (start, end) = span(row).unzip();
+        let at = |seconds: Option<f64>| wall(seconds.map(|seconds| (seconds * 1e6) as u64));
         json!({
             "activity": { "type": "action", "name": row.title },
             "status": if row.effective.is_some() { "succeeded" } else { "failed" },
+            "start": at(start),
+            "end": at(end),
+            "duration": start.zip(end).map(|(start, end)| end - start),
             "output": row,
         })
     };
@@ -212,8 +216,8 @@ pub fn journal(state: &RunState, phase: &PhaseState) -> Option<Value> {
         "end": wall(phase.finished_us),
         "duration": phase.elapsed_us(state.now_us) as f64 / 1e6,
         "steady_states": {
-            "before": { "steady_state_met": first.map(|row| met(&row.before)) },
-            "after": { "steady_state_met": last.map(|row| met(&row.after)) },
+            "before": first.map(|row| steady_state(&row.before)),
+            "after": last.map(|row| steady_state(&row.after)),
         },
         "run": section.experiments.iter().map(activity).collect::<Vec<_>>(),
         "rollbacks": section.experiments.iter().filter(|row| row.effective.is_some())
@@ -221,6 +225,30 @@ pub fn journal(state: &RunState, phase: &PhaseState) -> Option<Value> {
         "verdict": verdict.map(Verdict::word),
         "shakedown": section,
     }))
+}
+
+/// When an experiment's first and last moment were, seconds since the run was created.
+fn span(row: &ExperimentRow) -> Option<(f64, f64)> {
+    let moments = row.timelines.iter().flat_map(|timeline| &timeline.moments);
+    moments
+        .map(|moment| (moment.at_seconds, moment.at_seconds))
+        .reduce(|(first, last), (at, _)| (first.min(at), last.max(at)))
+}
+
+/// A steady state hypothesis with its probes; unmet when nothing was probed.
+fn steady_state(rows: &[SteadyRow]) -> Value {
+    let probe = |row: &SteadyRow| {
+        json!({
+            "activity": { "type": "probe", "name": row.service },
+            "status": "succeeded",
+            "tolerance_met": row.failed == 0,
+            "output": row,
+        })
+    };
+    json!({
+        "steady_state_met": rows.iter().all(|row| row.failed == 0) && !rows.is_empty(),
+        "probes": rows.iter().map(probe).collect::<Vec<_>>(),
+    })
 }
 
 fn millis(us: u64) -> f64 {
@@ -256,10 +284,54 @@ pub fn write_html(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result {
         )?;
     }
     html.write_str("</tbody></table>")?;
+    write_recoveries(html, chaos)?;
     for (name, why) in &chaos.excluded {
         write!(html, "<p><small>Untouched: {}: {}</small></p>", escape(name), escape(why))?;
     }
     Ok(())
+}
+
+/// The recovery timeline of every target: its moments as marks over time, and in words.
+fn write_recoveries(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result {
+    html.write_str(
+        "<table><thead><tr><th>target<th>recovery timeline<th>moments<th>P95 before, during, \
+         after</tr></thead><tbody>",
+    )?;
+    for row in &chaos.experiments {
+        let slowest = [&row.before, &row.during, &row.after].map(|rows| p95(rows)).join(" → ");
+        for timeline in &row.timelines {
+            let moments = timeline.moments.iter();
+            let moments =
+                moments.map(|moment| format!("{} {:.1} s", moment.kind, moment.t_rel_ms / 1000.0));
+            write!(
+                html,
+                "<tr><td>{}<td>{}<td><small>{}</small><td>{slowest}</tr>",
+                escape(&timeline.target),
+                marks(timeline),
+                escape(&moments.collect::<Vec<_>>().join(", ")),
+            )?;
+        }
+    }
+    html.write_str("</tbody></table>")
+}
+
+fn marks(timeline: &TimelineRow) -> String {
+    let whole = timeline.moments.iter().map(|moment| moment.t_rel_ms).fold(1.0, f64::max);
+    let mut svg = String::from("<svg viewBox=\"0 0 100 8\">");
+    for moment in &timeline.moments {
+        let x = moment.t_rel_ms / whole * 99.0;
+        svg += &format!(
+            "<rect class=\"warn\" x=\"{x:.1}\" width=\"1\" height=\"8\"><title>{}</title></rect>",
+            escape(&moment.kind)
+        );
+    }
+    svg + "<line class=\"axis\" x1=\"0\" y1=\"8\" x2=\"100\" y2=\"8\"/></svg>"
+}
+
+/// That of the slowest service.
+fn p95(rows: &[SteadyRow]) -> String {
+    let slowest = rows.iter().filter_map(|row| row.p95_ms).reduce(f64::max);
+    slowest.map_or_else(|| "-".into(), |ms| format!("{ms:.0} ms"))
 }
 
 fn bar(row: &ExperimentRow) -> String {

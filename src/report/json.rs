@@ -293,7 +293,16 @@ pub fn report(state: &RunState) -> Report {
 /// When a file cannot be written; a file that was there before is then still whole.
 pub fn write(run_dir: &Path, state: &RunState) -> io::Result<PathBuf> {
     let report = report(state);
-    let ran = |phase: &&PhaseSection| !matches!(phase.status.as_str(), "pending" | "skipped");
+    // One that was skipped by request after it had begun has something to tell.
+    let cut_short = |kind| {
+        let by_request = |of: &PhaseState| of.outcome.as_ref().is_some_and(|it| it.by_request);
+        state.phase(kind).is_some_and(|of| of.started_us.is_some() && by_request(of))
+    };
+    let ran = |phase: &&PhaseSection| match phase.status.as_str() {
+        "pending" => false,
+        "skipped" => cut_short(phase.phase),
+        _ => true,
+    };
     for phase in report.phases.iter().filter(ran) {
         let path = run_dir.join(format!("{}_report.json", phase.phase));
         let journal = state.phase(phase.phase).and_then(|of| chaos::journal(state, of));

@@ -34,9 +34,16 @@ pub fn of_interrupted(state: &RunState) -> RunVerdict {
     verdict
 }
 
-/// A load phase that was skipped after it had begun is left out of the verdict, and what it had
-/// measured is not: an objective that was missed stays missed. So it is said.
+/// A phase that was skipped after it had begun is left out of the verdict, and what it had measured or
+/// broken is not forgotten. So it is said.
 fn still_counts(phase: &PhaseState) -> Option<String> {
+    if let Some(chaos) = phase.chaos.as_ref().filter(|chaos| !chaos.results.is_empty()) {
+        let failed = chaos.results.iter().filter(|it| it.verdict == Verdict::Fail).count();
+        return Some(format!(
+            "chaos was skipped after {} experiments, of which {failed} failed: its report has them",
+            chaos.results.len()
+        ));
+    }
     let requests = phase.load.as_ref()?.totals(None).measured.requests();
     let seconds = phase.elapsed_us(phase.finished_us?) / 1_000_000;
     let planned = phase.planned_us / 1_000_000;

@@ -100,6 +100,22 @@ impl DockerRuntime {
         })
     }
 
+    /// A service whose container was named has to have one: its cuts would be left out in silence.
+    fn expect_who_serves(&self, targets: &[Target]) -> Result<(), RuntimeError> {
+        let unserved = |service: ServiceKind| !targets.iter().any(|t| t.service == Some(service));
+        match self.chaos.serves.iter().find(|(service, _)| unserved(**service)) {
+            None => Ok(()),
+            Some((service, wanted)) => {
+                let found: Vec<&str> = targets.iter().map(|t| t.name.as_str()).take(12).collect();
+                Err(RuntimeError::new(format!(
+                    "chaos.serves.{service}: no container and no compose service is called \
+                     `{wanted}`: found {}",
+                    found.join(", ")
+                )))
+            }
+        }
+    }
+
     /// Ids of the containers of an engine that are meant.
     async fn listed(&self, engine: &Engine) -> Result<Vec<String>, RuntimeError> {
         let wanted = &self.chaos.docker;
@@ -197,6 +213,10 @@ impl Runtime for DockerRuntime {
                 }
             }
             tell_apart(&mut targets);
+            self.expect_who_serves(&targets)?;
+            // An engine lists what is newest first: the same seed must make the same choice when a
+            // container was made anew.
+            targets.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(targets)
         })
     }
