@@ -125,7 +125,8 @@ impl Search {
         }
         // A tenth of an interval is no gap.
         let is_over = self.step.elapsed + Duration::from_millis(100) >= length;
-        if !is_over && !(self.settling && self.has_settled(interval)) {
+        let has_settled = self.settling && self.has_settled(interval);
+        if !(is_over || has_settled) {
             return Wanted::Same;
         }
         let ended = std::mem::replace(&mut self.step, Step::new(&self.workload, course));

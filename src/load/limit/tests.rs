@@ -62,8 +62,9 @@ impl Queue {
         let end = self.now + SECOND;
         let (mut iterations, mut measured) = (Iterations::default(), Measurements::default());
         let mut at = self.now;
-        while rate > 0.0 {
-            at += self.draw(1.0 / rate);
+        loop {
+            // Without a rate the next one never comes.
+            at = at.saturating_add(self.draw(1.0 / rate));
             if at >= end {
                 break;
             }
