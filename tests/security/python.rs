@@ -15,10 +15,12 @@ pub struct Platform {
 impl Platform {
     /// Starts the one in a folder beside this file, weak or safe.
     pub fn start(folder: &str, safe: bool, environment: &[(&str, &str)]) -> Self {
-        let folder = format!("{}/tests/security/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let beside = format!("{}/tests/security", env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new("python3")
             .args(["-B", "serve.py"])
-            .current_dir(folder)
+            .current_dir(format!("{beside}/{folder}"))
+            // How they are served.
+            .env("PYTHONPATH", &beside)
             .env("SAFE", if safe { "1" } else { "0" })
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
