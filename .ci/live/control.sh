@@ -26,7 +26,12 @@ ready() {
         printf 'GET /minio/health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
         head -1 <&3 | grep -q ' 200 '
         ;;
-    # It listens long before it has recovered.
+    # These listen long before they have recovered.
+    redis)
+        exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
+        printf 'PING\r\n' >&3
+        head -1 <&3 | grep -q PONG
+        ;;
     postgres) "$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)/pg_isready" -q -h 127.0.0.1 -p "$port" ;;
     *) exec 3<>"/dev/tcp/127.0.0.1/$port" ;;
     esac
