@@ -93,8 +93,9 @@ impl Audit {
     /// Makes every check; what it finds is kept as it goes.
     pub async fn run(&self) {
         let (runs, target) = (self.config.report.runs.clone(), self.config.target.name.clone());
-        let own = self.run_id.clone();
-        let before = tokio::task::spawn_blocking(move || Before::find(&runs, &target, &own)).await;
+        let (own, wanted) = (self.run_id.clone(), self.wanted());
+        let find = move || Before::find(&runs, &target, &own, &wanted);
+        let before = tokio::task::spawn_blocking(find).await;
         self.known().before = before.unwrap_or_default();
         let mark = format!("shakedown-{}", self.run_id);
         let needs_surface = self.wanted().iter().any(|kind| *kind != CheckKind::Images);

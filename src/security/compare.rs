@@ -29,13 +29,18 @@ struct Made {
 }
 
 impl Before {
-    /// The latest audits of a target that were scored, other than this run's; reads journals.
-    pub fn find(runs: &Path, target: &str, own_run: &str) -> Self {
+    /// The latest audits of a target that were scored and made these checks, other than this run's; reads
+    /// journals.
+    pub fn find(runs: &Path, target: &str, own_run: &str, wanted: &[CheckKind]) -> Self {
         let mut before = Self::default();
         let earlier = RunFolder::list(runs).into_iter().rev().filter(|run| run.id() != own_run);
         for run in earlier.take(LOOKED_THROUGH) {
-            if before.0.len() == CheckKind::ALL.len() {
+            if wanted.iter().all(|check| before.of(*check).is_some()) {
                 break;
+            }
+            // Whose run it was stands in its first event: the others' need not be read.
+            if target_of(&run).as_deref() != Some(target) {
+                continue;
             }
             let mut state = RunState::default();
             // The state keeps the worst only, and what it left out would be new every time.
@@ -46,8 +51,7 @@ impl Before {
                 }
                 state.apply(&event);
             });
-            let same = state.identity.as_ref().is_some_and(|of| of.target == target);
-            if read.is_err() || !same {
+            if read.is_err() {
                 continue;
             }
             let audits = state.phases.iter().filter_map(|phase| phase.security.as_ref());
@@ -58,11 +62,14 @@ impl Before {
         before
     }
 
+    fn of(&self, check: CheckKind) -> Option<&Made> {
+        self.0.iter().find(|made| made.check == check)
+    }
+
     /// Takes the checks of an audit that no later one made.
     fn take(&mut self, run: &str, checks: &[CheckReport], findings: &[Finding]) {
         for check in CheckKind::ALL {
-            let known = self.0.iter().any(|made| made.check == check);
-            if !known && was_made(check, checks) {
+            if self.of(check).is_none() && was_made(check, checks) {
                 let of = findings.iter().filter(|one| check_of(&one.rule) == Some(check));
                 let (run, findings) = (run.to_owned(), of.cloned().collect());
                 self.0.push(Made { check, run, findings });
@@ -72,8 +79,7 @@ impl Before {
 
     /// Whether there was a finding before; none where its check had not been made.
     pub fn novelty(&self, finding: &Finding) -> Option<Novelty> {
-        let check = check_of(&finding.rule)?;
-        let made = self.0.iter().find(|made| made.check == check)?;
+        let made = self.of(check_of(&finding.rule)?)?;
         let had = made.findings.iter().any(|other| other.fingerprint == finding.fingerprint);
         Some(if had { Novelty::Unchanged } else { Novelty::New })
     }
@@ -108,6 +114,13 @@ impl Before {
                 })
                 .collect(),
         })
+    }
+}
+
+fn target_of(run: &RunFolder) -> Option<String> {
+    match journal::first_event(run.path())?.body {
+        EventBody::RunCreated { identity, .. } => Some(identity.target),
+        _ => None,
     }
 }
 

@@ -109,13 +109,18 @@ impl Walk {
 
     /// A page that was linked.
     fn note(&mut self, page: String, depth: u32) {
-        let quiet = !UNTOUCHED.iter().any(|word| page.to_lowercase().contains(word));
         let alike = self.shapes.entry(shape(&Request::get(self.service, &page))).or_insert(0);
-        if quiet && *alike < SAME_ROUTE && self.seen.insert(page.clone()) {
+        if is_quiet(&page) && *alike < SAME_ROUTE && self.seen.insert(page.clone()) {
             *alike += 1;
             self.linked.push_back((page, depth));
         }
     }
+}
+
+/// Whether a GET ends no session and removes nothing, as far as its path and query tell.
+fn is_quiet(page: &str) -> bool {
+    let page = page.to_lowercase();
+    !UNTOUCHED.iter().any(|word| page.contains(word))
 }
 
 /// Where it begins besides `/`: what no page links to has links and scripts of its own.
@@ -136,7 +141,7 @@ pub fn linked(prober: &Prober, page: &Request, answer: &Answer, with: &str) -> V
     let home = Home::of(prober, page.service);
     let pages = links(&answer.media_type(), &answer.body).pages;
     let such = pages.iter().filter(|link| link.contains(with));
-    such.filter_map(|link| home.inside(link, &page.path)).collect()
+    such.filter_map(|link| home.inside(link, &page.path)).filter(|page| is_quiet(page)).collect()
 }
 
 /// A route with the names of its parameters.
@@ -184,6 +189,9 @@ fn take_form(home: &Home, service: ServiceKind, page: &str, form: &Form, surface
         return;
     }
     request.query.clone_from(&form.fields);
+    if !is_quiet(&request.target()) {
+        return;
+    }
     surface.add(Operation::new(request, route, Source::Link));
 }
 

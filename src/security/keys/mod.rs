@@ -25,13 +25,12 @@ pub struct Found {
     pub shown: String,
 }
 
-/// Words in the names of settings that hold a secret.
-const NAMES: [&str; 9] = [
+/// Words in the names of settings that hold a secret, besides `token`.
+const NAMES: [&str; 8] = [
     "password",
     "passwd",
     "passphrase",
     "secret",
-    "token",
     "credential",
     "api_key",
     "apikey",
@@ -119,11 +118,15 @@ fn is_run(key: &str) -> bool {
 pub fn secret_setting(setting: &str) -> Option<Found> {
     let (name, value) = setting.split_once('=')?;
     let lower = name.to_lowercase();
-    let called = NAMES.iter().any(|word| lower.contains(word)) && !lower.ends_with("_file");
+    // A whole word: `MAX_TOTAL_TOKENS` and `TOKENIZER` are settings of every language model.
+    let is_token = lower.split(['_', '-', '.']).any(|word| word == "token");
+    let called = is_token || NAMES.iter().any(|word| lower.contains(word));
+    let called = called && !lower.ends_with("_file");
     let holds = (LEAST_SECRET..=MOST_SECRET).contains(&value.len())
         && !value.starts_with('/')
         && !value.contains("://")
         && !value.contains(char::is_whitespace)
+        && !value.bytes().all(|byte| byte.is_ascii_digit())
         && !is_example(value);
     (called && holds).then(|| Found {
         kind: "secret by its name",
@@ -217,6 +220,9 @@ mod tests {
             "PASSWORD=",
             "PASSWORD=changeme-now",
             "PATH=abcdefgh",
+            "MAX_TOTAL_TOKENS=131072",
+            "TOKENIZER_MODEL=bert-base-uncased",
+            "TOKEN_LIMIT=131072",
             "TOKEN",
         ] {
             assert_eq!(secret_setting(harmless), None, "{harmless}");

@@ -59,8 +59,11 @@ pub async fn probe(
                     findings.push(finding);
                 }
                 if at < known {
-                    let more = own_pages(context, &pages[at].request, &first, &name);
-                    pages.extend(more);
+                    for page in own_pages(context, &pages[at].request, &first, &name) {
+                        if !pages.iter().any(|known| known.request == page.request) {
+                            pages.push(page);
+                        }
+                    }
                 }
             }
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),

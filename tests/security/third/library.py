@@ -6,10 +6,12 @@ import access
 
 HTML = {"content-type": "text/html; charset=utf-8"}
 DOCUMENTS = {}
+TAKEN_AWAY = []
 
 
 def left():
-    return [f"document {name}" for name in DOCUMENTS]
+    """What is still there, and what was taken away by a link that nobody had better follow."""
+    return [f"document {name}" for name in DOCUMENTS] + [f"followed to {name}" for name in TAKEN_AWAY]
 
 
 def page(body):
@@ -37,9 +39,10 @@ def routes(safe):
         return (204, {}, b"") if gone is not None else (404, {}, {"error": "not found"})
 
     def library(_):
-        """The beginning of each, and a link to the whole of it."""
+        """The beginning of each, a link that takes it away, and one to the whole of it."""
         rows = (
-            f'<li><a href="/library/view?id={html.escape(name)}">{escape(text[:24])}</a>'
+            f'<li><a href="/library/delete?id={html.escape(name)}">x</a>'
+            f'<a href="/library/view?id={html.escape(name)}">{escape(text[:24])}</a>'
             for name, text in DOCUMENTS.items()
         )
         return page(f"<h1>Library</h1><ul>{''.join(rows)}</ul>")
@@ -47,6 +50,11 @@ def routes(safe):
     def view(request):
         text = DOCUMENTS.get(request.query.get("id", ""))
         return page(f"<article>{escape(text)}</article>") if text is not None else (404, HTML, "gone")
+
+    def taken_away(request):
+        TAKEN_AWAY.append(request.query.get("id"))
+        DOCUMENTS.pop(TAKEN_AWAY[-1], None)
+        return page("gone")
 
     def question(request):
         if safe and not access.user(request):
@@ -59,6 +67,7 @@ def routes(safe):
         ("POST", "/documents", ingest), ("GET", "/documents/(?P<id>[^/]+)", document),
         ("DELETE", "/documents/(?P<id>[^/]+)", forget),
         ("GET", "/library", library), ("GET", "/library/view", view),
+        ("GET", "/library/delete", taken_away),
         ("POST", "/query", question),
     ]
 

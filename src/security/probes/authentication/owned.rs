@@ -23,6 +23,8 @@ pub enum Shown {
 
 /// Share of the first user's data that has to come back in what is called alike.
 const ALIKE: f64 = 0.9;
+/// Characters from which on a value is a text that somebody wrote, and no setting.
+const FREE_TEXT: usize = 24;
 /// Stands for a list without anything in it.
 const EMPTY: &str = "[]";
 /// Deepest nesting that is looked into.
@@ -123,7 +125,9 @@ fn by_leaves(owner: &Leaves, other: &Leaves) -> Shown {
     let comes_back = |leaf: &(String, String), n: usize| other.get(leaf).is_some_and(|m| *m >= n);
     let missing: Vec<_> = data.iter().filter(|(leaf, n)| !comes_back(leaf, **n)).collect();
     if missing.is_empty() {
-        return Shown::Same;
+        // Settings of a few words may be the same for everybody.
+        let telling = named || data.iter().any(|((_, text), _)| tells_apart(text));
+        return if telling { Shown::Same } else { Shown::Alike };
     }
     let known = 1.0 - missing.len() as f64 / data.len() as f64;
     // Another id or owner is another thing.
@@ -131,6 +135,12 @@ fn by_leaves(owner: &Leaves, other: &Leaves) -> Shown {
         return Shown::Other;
     }
     Shown::Alike
+}
+
+/// Whether a value is hardly ever that of two things: a number of some length, or a text.
+fn tells_apart(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    digits > 1 || text.chars().count() >= FREE_TEXT
 }
 
 /// The last part of where a value stands, in the way of `snake_case`.
@@ -251,6 +261,8 @@ mod tests {
             )
         };
         assert_eq!(of(&page("ann"), &page("bob")), Shown::Alike);
+        let settings = r#"{"theme":"dark","language":"en"}"#;
+        assert_eq!(of(settings, settings), Shown::Alike, "may be the same for everybody");
         let none = "<h1>Documents</h1><p>There are none yet</p>";
         assert_eq!(of(none, none), Shown::Alike);
     }

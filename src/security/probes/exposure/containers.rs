@@ -8,16 +8,16 @@ use crate::security::keys;
 use crate::security::rules::{KEY_IN_CONTAINER, KEY_IN_IMAGE};
 use crate::security::trivy::docker::{Container, Docker};
 
-/// Searches them; returns what that covered, in words.
+/// Searches them; returns what that covered, in words, and whether that was all there is.
 ///
 /// # Errors
 /// When a Docker engine is configured that does not answer.
 pub async fn search(
     context: &AuditContext<'_>,
     findings: &mut Vec<Finding>,
-) -> Result<String, String> {
+) -> Result<(String, bool), String> {
     let images = &context.config.security.images;
-    let Some(host) = &images.docker else { return Ok(String::new()) };
+    let Some(host) = &images.docker else { return Ok((String::new(), true)) };
     let docker = Docker::connect(host).await?;
     let containers = docker.containers(images.project.as_deref()).await?;
     for Container { name, environment, .. } in &containers {
@@ -33,18 +33,25 @@ pub async fn search(
         }
     }
     let mut searched = std::collections::BTreeSet::new();
-    let mut silent = 0;
+    let (mut histories, mut silent) = (0, 0);
     let mut all: Vec<(&str, Option<String>)> =
         containers.iter().map(|one| (one.image.as_str(), Some(one.image_id.clone()))).collect();
     for name in &images.names {
         all.push((name, docker.image_id(name).await));
     }
     for (image, id) in all {
-        let Some(id) = id.filter(|id| searched.insert(id.clone())) else { continue };
-        let Ok(steps) = docker.history(&id).await else {
+        if id.as_ref().is_some_and(|id| !searched.insert(id.clone())) {
+            continue;
+        }
+        let history = match &id {
+            Some(id) => docker.history(id).await.ok(),
+            None => None,
+        };
+        let Some(steps) = history else {
             silent += 1;
             continue;
         };
+        histories += 1;
         for key in steps.iter().flat_map(|step| keys::find(step)) {
             findings.push(finding(
                 &KEY_IN_IMAGE,
@@ -55,12 +62,11 @@ pub async fn search(
         }
     }
     let mut words = format!(
-        ", the environment of {} containers, the history of {} images",
-        containers.len(),
-        searched.len() - silent
+        ", the environment of {} containers, the history of {histories} images",
+        containers.len()
     );
     if silent > 0 {
         words += &format!(" ({silent} without an answer)");
     }
-    Ok(words)
+    Ok((words, silent == 0))
 }

@@ -71,7 +71,12 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         outcome.status = Some(CheckStatus::NotTested);
     }
     match containers::search(context, &mut outcome.findings).await {
-        Ok(searched) => words += &searched,
+        Ok((searched, whole)) => {
+            words += &searched;
+            if !whole {
+                outcome.status = Some(CheckStatus::NotTested);
+            }
+        }
         Err(why) => {
             outcome.status = Some(CheckStatus::NotTested);
             words += &format!("; containers not searched: {why}");

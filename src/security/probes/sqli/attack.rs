@@ -154,7 +154,7 @@ impl Attack<'_> {
         if self.baseline.measures().is_empty() {
             return Ok(None);
         }
-        for boundary in Boundary::of(&self.point.original) {
+        for boundary in Boundary::of(self.point) {
             if let Some(finding) = self.by_condition_in(boundary).await? {
                 return Ok(Some(finding));
             }

@@ -1,5 +1,7 @@
 //! How a condition gets out of the text, number or name that it is put into, and back in again.
 
+use crate::security::request::Point;
+
 /// What is put around a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary {
@@ -41,8 +43,9 @@ const DIRECTION: Boundary = Boundary {
 
 impl Boundary {
     /// Those that fit a value.
-    pub fn of(value: &str) -> Vec<Self> {
-        if is_number(value) {
+    pub fn of(point: &Point) -> Vec<Self> {
+        let value = point.original.as_str();
+        if point.is_numeric() {
             return vec![NUMBER, CHOICE, TEXT, BRACKETS];
         }
         let mut all = vec![TEXT, BRACKETS, QUOTES, PATTERN];
@@ -87,10 +90,6 @@ pub fn column(value: &str) -> Option<(&str, &str, &str)> {
     (begins && known && before.len() < 2).then_some((before, name, after))
 }
 
-fn is_number(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// A condition of random constants, true or false; both have the same letters but one digit.
 pub fn condition(number: u32, holds: bool) -> String {
     let other = if holds { number } else { number ^ 1 };
@@ -100,11 +99,13 @@ pub fn condition(number: u32, holds: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::security::request::Place;
 
     #[test]
     fn nothing_is_widened_and_nothing_is_cut_off() {
         for value in ["7", "v", "-name", "DESC", "two words"] {
-            for boundary in Boundary::of(value) {
+            let point = Point { place: Place::Query(0), name: "q".into(), original: value.into() };
+            for boundary in Boundary::of(&point) {
                 let attack = boundary.with(value, &condition(7390, true));
                 assert!(!attack.to_uppercase().contains(" OR "), "{attack}");
                 for cut in ["--", "#", ";", "/*", "{"] {

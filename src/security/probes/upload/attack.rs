@@ -167,8 +167,13 @@ impl Attack<'_> {
         let Some(Spelling::Whole) = ways.next().filter(|_| upload.fetch != STORED) else {
             return Ok(Spelling::Parts);
         };
-        let whole = self.context.prober.ask(&lookup(upload, stored, file, Spelling::Whole)).await?;
-        let there = whole.is_success() && whole.body.contains(name);
+        let whole = lookup(upload, stored, file, Spelling::Whole);
+        let there = match self.context.prober.ask(&whole).await {
+            Ok(whole) => whole.is_success() && whole.body.contains(name),
+            // The file is stored all the same: a failure here is none of sending it.
+            Err(ProbeError::Failed(_)) => false,
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+        };
         Ok(if there { Spelling::Whole } else { Spelling::Parts })
     }
 

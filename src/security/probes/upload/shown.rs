@@ -19,6 +19,8 @@ struct Seen {
     severity: Severity,
     what: String,
     fetched: Option<(Request, Answer)>,
+    /// The same before anything was written.
+    before: Option<Answer>,
 }
 
 impl Attack<'_> {
@@ -50,6 +52,7 @@ impl Attack<'_> {
                 severity: Severity::Low,
                 what: "is taken, although its ending is not meant".into(),
                 fetched: None,
+                before: None,
             }),
             Shows::Taken => None,
         };
@@ -57,18 +60,18 @@ impl Attack<'_> {
     }
 
     fn finding(&self, case: &Case, stored: &str, taken: &Answer, seen: Seen) -> Finding {
-        let Seen { rule, severity, what, fetched } = seen;
+        let Seen { rule, severity, what, fetched, before } = seen;
         let mut finding = rule.finding(severity, &place(self.upload), Some(case.words));
         finding.title = format!("{} {what}", case.words);
         finding.confidence = Confidence::Confirmed;
         finding.evidence =
             excerpt(&format!("{} was stored as {stored}; it {what}", case.file_name));
         finding.exchanges = vec![exchange("attack", &self.request(case), taken, "")];
-        finding.exchanges.extend(
-            fetched.map(|(request, answer)| {
-                exchange("attack, fetched", &request, &answer, &self.token)
-            }),
-        );
+        if let Some((request, answer)) = fetched {
+            finding.exchanges.push(exchange("attack, fetched", &request, &answer, &self.token));
+            let control = before.map(|before| exchange("control, fetched", &request, &before, ""));
+            finding.exchanges.extend(control);
+        }
         finding.exchanges.extend(self.control.iter().cloned());
         finding
     }
@@ -85,6 +88,7 @@ impl Attack<'_> {
             severity: Severity::High,
             what: format!("is served inline as {}", first.media_type()),
             fetched: Some((lookup, first)),
+            before: None,
         }))
     }
 
@@ -98,6 +102,7 @@ impl Attack<'_> {
                         severity: Severity::High,
                         what: format!("is part of the page {}", page.place),
                         fetched: Some((page.request.clone(), shown)),
+                        before: page.before.clone(),
                     }));
                 }
                 Err(ProbeError::Budget) => return Err(ProbeError::Budget),
@@ -116,6 +121,7 @@ impl Attack<'_> {
             severity: Severity::Critical,
             what: "is run by the server".into(),
             fetched: Some((lookup, first)),
+            before: None,
         }))
     }
 
@@ -138,6 +144,7 @@ impl Attack<'_> {
             severity: Severity::Critical,
             what: format!("lies at {}, outside of the uploads", request.target()),
             fetched: Some((request, answer)),
+            before: None,
         }))
     }
 
@@ -162,6 +169,7 @@ impl Attack<'_> {
                 answer.body.len()
             ),
             fetched: Some((request, answer)),
+            before: None,
         }))
     }
 }
