@@ -89,7 +89,8 @@ impl Measured {
             if scenario.service == ServiceKind::Mcp {
                 all.push(Owner::of(scenario, Some("initialize".into()), &none));
             }
-            for step in scenario.flows.iter().flat_map(|flow| &flow.steps) {
+            let flows = scenario.flows.iter().filter(|flow| flow.weight > 0);
+            for step in flows.flat_map(|flow| &flow.steps) {
                 match step {
                     Step::Think(_) => {}
                     Step::Request(request) => {

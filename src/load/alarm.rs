@@ -97,7 +97,8 @@ mod tests {
                 late.push(Instant::now().checked_duration_since(at).expect("not early"));
             }
             late.sort_unstable();
-            assert!(late[0] < Duration::from_micros(900), "finer than a millisecond: {late:?}");
+            // tokio's own counts whole milliseconds, and is half of one late here at best.
+            assert!(late[0] < Duration::from_micros(300), "finer than a millisecond: {late:?}");
         });
     }
 }

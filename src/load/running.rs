@@ -355,7 +355,9 @@ impl<'a> Running<'a> {
         let n = report.series.iter().map(|series| series.measured.requests()).sum();
         let failed = report.series.iter().map(|series| series.measured.failed()).sum();
         let length = Duration::from_micros(report.length_us);
-        self.thresholds.observe(&report, &self.common.course);
+        if self.search.is_none() {
+            self.thresholds.observe(&report, &self.common.course);
+        }
         let wanted = self.search.as_mut().map(|s| s.observe(&report, &self.common.course));
         self.emit(LoadEvent::Interval(Box::new(report)));
         let rows = self.search.as_ref().map_or_else(|| self.thresholds.rows(), Search::rows);

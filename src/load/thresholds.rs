@@ -243,13 +243,20 @@ fn left_out(selector: &Selector, course: &Course) -> Option<String> {
     if runs {
         return None;
     }
-    let named = selector.tags.iter().find(|(tag, _)| tag == "scenario").map(|(_, name)| name);
-    let reasons = course.left_out.iter();
-    let reason = reasons.clone().find(|(what, _)| Some(what) == named).or(reasons.last());
-    Some(reason.map_or_else(
-        || "what it speaks of was left out".into(),
-        |(what, why)| format!("{what} was left out: {why}"),
-    ))
+    let named = |tag: &str| selector.tags.iter().find(|(of, _)| of == tag).map(|(_, name)| name);
+    // What nothing is though it was not left out stays open.
+    let reason = course.left_out.iter().find(|(what, _)| {
+        let (scenario, step) = match what.split_once(": ") {
+            Some((scenario, step)) => (scenario, Some(step)),
+            None => (what.as_str(), None),
+        };
+        let runs = step.is_none() && course.scenarios.iter().any(|ready| ready.name == scenario);
+        let is_step = |name: &String| step.is_none_or(|step| name == step);
+        !runs
+            && named("scenario").is_none_or(|name| name == scenario)
+            && named("name").or(named("step")).is_none_or(is_step)
+    });
+    reason.map(|(what, why)| format!("{what} was left out: {why}"))
 }
 
 fn sample(selector: &Selector, interval: &IntervalReport, course: &Course) -> Sample {

@@ -92,6 +92,10 @@ fn of_search(limit: &LimitReport, early: Option<&EarlyEnd>) -> PhaseOutcome {
         (None, _) if limit.complete && limit.sustained.is_none() => {
             PhaseOutcome::new(Verdict::Fail, words)
         }
+        (None, _) if limit.complete && limit.sustained <= Some(0.0) => {
+            let reason = format!("too few flows ended to say a rate, take longer steps: {words}");
+            PhaseOutcome::new(Verdict::Inconclusive, reason)
+        }
         (None, _) if limit.complete => PhaseOutcome::new(Verdict::Pass, words),
         (None, Some(early)) => {
             let reason = format!("ended before it was found ({}): {words}", early.reason());

@@ -183,7 +183,7 @@ pub fn journal(state: &RunState, phase: &PhaseState) -> Option<Value> {
     let verdict = phase.outcome.as_ref().map(|outcome| outcome.verdict);
     let status = match verdict {
         Some(Verdict::Aborted) => "aborted",
-        None => "interrupted",
+        None | Some(Verdict::Skipped) => "interrupted",
         Some(_) => "completed",
     };
     let deviated = chaos.results.iter().any(|result| result.verdict == Verdict::Fail);
@@ -293,6 +293,9 @@ pub fn write_html(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result {
 
 /// The recovery timeline of every target: its moments as marks over time, and in words.
 fn write_recoveries(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result {
+    if chaos.experiments.iter().all(|row| row.timelines.is_empty()) {
+        return Ok(());
+    }
     html.write_str(
         "<table><thead><tr><th>target<th>recovery timeline<th>moments<th>P95 before, during, \
          after</tr></thead><tbody>",

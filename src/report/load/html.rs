@@ -52,7 +52,7 @@ fn scenarios(html: &mut String, rows: &[ScenarioRow]) -> std::fmt::Result {
             escape(&row.scenario),
             escape(&row.model),
             row.finished,
-            rate(row.iterations_per_second),
+            super::rate(row.iterations_per_second),
             row.interrupted,
             row.dropped,
             percentiles(&row.duration)
@@ -146,7 +146,7 @@ fn counts(figures: &Figures) -> String {
     format!(
         "<td class=n>{}<td class=n>{}<td class=n>{}",
         figures.n,
-        rate(figures.requests_per_second),
+        super::rate(figures.requests_per_second),
         figures.failed
     )
 }
@@ -154,10 +154,6 @@ fn counts(figures: &Figures) -> String {
 fn percentiles(latency: &Latency) -> String {
     let cells = [latency.p50_ms, latency.p95_ms, latency.p99_ms];
     cells.iter().map(|ms| format!("<td class=n>{}", millis(*ms))).collect()
-}
-
-fn rate(per_second: Option<f64>) -> String {
-    per_second.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"))
 }
 
 fn millis(value: Option<f64>) -> String {

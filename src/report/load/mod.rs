@@ -203,6 +203,11 @@ fn threshold(row: &ThresholdRow, judged: &Judged) -> ThresholdSection {
     }
 }
 
+/// So many per second; a dash where none is known.
+fn rate(per_second: Option<f64>) -> String {
+    per_second.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"))
+}
+
 /// Failed requests by kind, the most frequent first, in words.
 fn errors(figures: &Figures) -> String {
     let mut kinds: Vec<(&String, &u64)> = figures.errors.iter().filter(|(_, n)| **n > 0).collect();

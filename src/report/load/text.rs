@@ -55,7 +55,7 @@ fn scenarios(text: &mut String, rows: &[ScenarioRow]) -> std::fmt::Result {
             text,
             "{INDENT}flow {name:<width$}  n {finished:<8} {:>7}/s  broken off {interrupted:<5} \
              dropped {dropped:<5} P95 {:>7}",
-            rate(row.iterations_per_second),
+            super::rate(row.iterations_per_second),
             millis(duration.p95_ms)
         )?;
     }
@@ -77,7 +77,7 @@ fn steps(text: &mut String, rows: &[SeriesRow]) -> std::fmt::Result {
             text,
             "{INDENT}step {name:<width$}  n {:<8} {:>7}/s  response {}  service {}",
             figures.n,
-            rate(figures.requests_per_second),
+            super::rate(figures.requests_per_second),
             percentiles(&figures.response),
             percentiles(&figures.service_time)
         )?;
@@ -129,10 +129,6 @@ fn percentiles(latency: &Latency) -> String {
     let figures = [latency.p50_ms, latency.p95_ms, latency.p99_ms];
     let figures = figures.map(|ms| ms.map_or_else(|| "-".into(), |ms| format!("{ms:.1}")));
     figures.join("/")
-}
-
-fn rate(per_second: Option<f64>) -> String {
-    per_second.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"))
 }
 
 fn millis(value: Option<f64>) -> String {

@@ -5,6 +5,8 @@ use super::{LoadState, Standing};
 use crate::config::metric::{MetricKind, Selector};
 use crate::run::event::ThresholdRow;
 
+const OF_STEP: &str = "it judges the steps of the search, not the phase";
+
 /// What a threshold amounts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judged {
@@ -41,7 +43,7 @@ impl Judged {
     pub fn reason(&self) -> &str {
         match self {
             Self::Holds | Self::Broken => "",
-            Self::OfStep { .. } => "it judges the steps of the search, not the phase",
+            Self::OfStep { .. } => OF_STEP,
             Self::Open(why) | Self::Skipped(why) | Self::Invalid(why) => why,
         }
     }
@@ -64,9 +66,12 @@ impl LoadState {
 
     /// In a search thresholds judge its steps: that one of them is broken in the end is what it is for.
     fn search_word(&self, row: &ThresholdRow) -> Option<Judged> {
-        let limit = self.limit.as_ref()?;
+        let limit = self.limit.as_ref().filter(|_| !row.skipped)?;
         if let Some(why) = &limit.invalid {
             return Some(Judged::Invalid(why.clone()));
+        }
+        if limit.complete {
+            return Some(Judged::Skipped(OF_STEP.into()));
         }
         row.holds.map(|holds| Judged::OfStep { holds })
     }
@@ -154,8 +159,10 @@ mod tests {
     fn thresholds_of_a_search_judge_its_steps() {
         let mut load = load(1);
         load.limit = Some(LimitReport { complete: true, ..LimitReport::default() });
+        assert_eq!(words(&load), ["skipped"; 4], "also of a step that has only begun");
+        load.limit = Some(LimitReport::default());
         assert_eq!(words(&load), ["skipped", "skipped", "inconclusive", "skipped"]);
         load.limit = Some(LimitReport { invalid: Some("late".into()), ..LimitReport::default() });
-        assert_eq!(words(&load)[1], "invalid");
+        assert_eq!(words(&load), ["invalid", "invalid", "invalid", "skipped"]);
     }
 }
