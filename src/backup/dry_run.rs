@@ -1,7 +1,7 @@
 //! What a drill would do, without doing any of it: the servers are asked what they are, and nothing is
 //! written.
 
-use super::drill::{check_room, size};
+use super::drill::{look_for_room, size};
 use super::phase::{dataset, selection};
 use super::stores::{DrillError, Namespace};
 use super::subject::{OpenStore, Subject};
@@ -37,10 +37,7 @@ pub async fn dry_run(config: &Config, seed: u64) -> Vec<String> {
 async fn look(subject: &Subject, needed: u64) -> Result<String, DrillError> {
     let store = subject.open().await?;
     let identity = store.identify().await?;
-    // As the drill itself judges it.
-    let room = store.room().await?.or_configured(subject.store.free_bytes);
-    let needed = needed * store.copies();
-    let note = check_room(needed, subject.kind, room)?;
+    let (needed, room, note) = look_for_room(&*store, needed, subject.store.free_bytes).await?;
     let bystanders = store.bystanders().await?.into_iter();
     let bystanders: Vec<String> =
         bystanders.map(|(what, count)| format!("{count} {what}")).collect();

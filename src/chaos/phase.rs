@@ -173,10 +173,12 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     let left = give_back(&mut undo, &claims).await;
     let score = score::score(&results, &chaos.experiments, &disturbed);
     context.events.emit(EventBody::Chaos(ChaosEvent::Scored(score.clone())));
-    if ended == Some(Interrupt::Stop) {
-        return PhaseOutcome::new(Verdict::Aborted, "ended before its time; everything is healed");
-    }
-    let mut outcome = outcome(&results, &score, context.config.criteria.resilience_percent);
+    let mut outcome = match ended {
+        Some(Interrupt::Stop) => {
+            PhaseOutcome::new(Verdict::Aborted, "ended before its time; everything is healed")
+        }
+        _ => outcome(&results, &score, context.config.criteria.resilience_percent),
+    };
     if !left.is_empty() {
         outcome.verdict = outcome.verdict.max(Verdict::Fail);
         outcome.reason = format!("{}; left behind: {}", outcome.reason, left.join(", "));

@@ -38,7 +38,9 @@ pub fn experiments(
     seed: u64,
 ) -> Vec<Result<Experiment, Impossible>> {
     let mut random = StdRng::seed_from_u64(seed ^ SEED_OF_CHOICES);
-    let eligible: Vec<&Target> = targets.iter().filter(|t| t.excluded.is_none()).collect();
+    let mut eligible: Vec<&Target> = targets.iter().filter(|t| t.excluded.is_none()).collect();
+    // A runtime lists in an order of its own, such as what is newest first.
+    eligible.sort_by(|one, other| one.name.cmp(&other.name));
     let mut planned = Vec::new();
     for kind in &chaos.experiments {
         match kind {
@@ -129,7 +131,8 @@ mod tests {
         let mut chosen = BTreeSet::new();
         for seed in 0..50 {
             let plan = experiments(&chaos(), &targets(), seed);
-            assert_eq!(plan, experiments(&chaos(), &targets(), seed));
+            let listed_otherwise: Vec<Target> = targets().into_iter().rev().collect();
+            assert_eq!(plan, experiments(&chaos(), &listed_otherwise, seed));
             for experiment in plan.into_iter().flatten() {
                 for (target, _) in &experiment.strikes {
                     assert!(!target.protected, "{experiment:?}");

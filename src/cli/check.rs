@@ -1,5 +1,6 @@
 //! `shakedown check`: configuration, reachability, health and optional tools.
 
+use std::error::Error as _;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::tools::TOOLS;
 use crate::config::{self, Config, Loaded, LoadedSlos, PhaseKind, ServiceKind, StoreKind};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
-use crate::platform::text::innermost;
+use crate::platform::text::with_causes;
 use crate::sandbox;
 
 /// Longest wait for a store's port.
@@ -76,15 +77,15 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
     let mut probes = Vec::new();
     for (service, endpoint) in config.services.endpoints() {
         // One by one: a service that cannot be asked keeps no other from being asked.
-        let probe = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string());
-        let probe = probe.and_then(|resolved| {
-            tell_way(service, &resolved);
-            HealthProbe::of([(service, endpoint)]).map_err(|error| innermost(&error))
-        });
-        match probe {
-            Ok(probe) => probes.push(probe),
+        match HealthProbe::of([(service, endpoint)]) {
+            Ok(probe) => {
+                probe.endpoints().for_each(|(service, endpoint)| tell_way(service, endpoint));
+                probes.push(probe);
+            }
             Err(error) => {
-                say(format_args!("{service:<14} failed   {error}"));
+                // Whose it is stands in front.
+                let why = error.source().map_or_else(|| error.to_string(), with_causes);
+                say(format_args!("{service:<14} failed   {why}"));
                 all = false;
             }
         }

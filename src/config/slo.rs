@@ -190,6 +190,13 @@ pub struct Slo {
 }
 
 impl Slo {
+    /// Whether requests of a step of a service are meant; a step is meant by the beginning of its name,
+    /// such as `tools` for `tools/call` and `tools/list`.
+    pub fn is_of(&self, service: ServiceKind, step: &str) -> bool {
+        self.service.is_none_or(|of| of == service)
+            && self.step.as_ref().is_none_or(|of| step.starts_with(of.as_str()))
+    }
+
     /// Share of requests that may be bad, 0-1; none for objectives that are no ratio.
     pub fn allowed_bad(&self) -> Option<f64> {
         match self.kind {

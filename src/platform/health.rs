@@ -89,6 +89,11 @@ impl HealthProbe {
         Ok(Self { targets })
     }
 
+    /// How each service is reached.
+    pub fn endpoints(&self) -> impl Iterator<Item = (ServiceKind, &ResolvedEndpoint)> {
+        self.targets.iter().map(|target| (target.service, &target.endpoint))
+    }
+
     async fn ask(target: &Target) -> (ServiceKind, HealthAnswer) {
         let began = Instant::now();
         let request = target.client.get(&target.url).headers(target.endpoint.headers.clone());

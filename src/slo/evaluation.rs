@@ -95,9 +95,7 @@ pub(super) fn seen(slo: &Slo, state: &RunState) -> Measurements {
 pub(super) fn seen_by(load: &LoadState, slo: &Slo) -> Measurements {
     let mut seen = Measurements::default();
     for (key, series) in &load.series {
-        let service = slo.service.is_none_or(|service| service == key.service);
-        let step = slo.step.as_ref().is_none_or(|step| key.step.starts_with(step.as_str()));
-        if service && step {
+        if slo.is_of(key.service, &key.step) {
             seen.add(series);
         }
     }

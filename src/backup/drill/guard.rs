@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backup::stores::{DrillError, Room};
+use crate::backup::stores::{DrillError, DrillStore, Room};
 use crate::config::StoreKind;
 use crate::run::event::Bystanders;
 
@@ -16,12 +16,28 @@ const UNKNOWN_ROOM_BYTES: u64 = 1 << 30;
 /// ledgers.
 const DISK_FACTOR: u64 = 3;
 
+/// What a drill would put into a store altogether, in bytes, and the room that there is for it, by the
+/// store or by the configuration; with a remark where nobody says how much that is.
+///
+/// # Errors
+/// When it is too much, or the store cannot be asked.
+pub async fn look_for_room(
+    store: &dyn DrillStore,
+    needed: u64,
+    configured: Option<u64>,
+) -> Result<(u64, Room, Option<String>), DrillError> {
+    let room = store.room().await?.or_configured(configured);
+    let needed = needed * store.copies();
+    let note = check_room(needed, store.kind(), room)?;
+    Ok((needed, room, note))
+}
+
 /// Refuses to put more into a store than a tenth of its free room; a remark where the store does not
 /// say how much that is.
 ///
 /// # Errors
 /// With both numbers.
-pub fn check_room(needed: u64, kind: StoreKind, room: Room) -> Result<Option<String>, DrillError> {
+fn check_room(needed: u64, kind: StoreKind, room: Room) -> Result<Option<String>, DrillError> {
     match room.free_bytes {
         Some(free) if needed > free / SHARE => Err(DrillError::Refused(format!(
             "{} would be injected, and {kind} has {} free: at most a tenth of that is taken \

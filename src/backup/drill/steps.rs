@@ -50,8 +50,8 @@ impl Course<'_> {
         let identity = store.identify().await?;
         self.report.server.clone_from(&identity.server);
         self.report.not_covered.clone_from(&identity.not_covered);
-        let room = store.room().await?.or_configured(self.drill.free_bytes);
-        let note = guard::check_room(self.drill.needed * store.copies(), store.kind(), room)?;
+        let (needed, free_bytes) = (self.drill.needed, self.drill.free_bytes);
+        let (.., note) = guard::look_for_room(&*store, needed, free_bytes).await?;
         self.report.notes.extend(note);
         self.bystanders = store.bystanders().await?;
         std::fs::create_dir_all(&self.drill.folder)?;

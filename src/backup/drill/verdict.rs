@@ -23,9 +23,9 @@ pub(super) fn decide(
     let failures = left.into_iter().chain(broken_promise.map(str::to_owned));
     let mut said = vec![(verdict, reason)];
     said.extend(failures.map(|failure| (Verdict::Fail, failure)));
-    report.verdict = said.iter().map(|(verdict, _)| *verdict).max().unwrap_or(verdict);
     // Stable: of what is equally bad, what came first stays first.
     said.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    report.verdict = said[0].0;
     let reasons: Vec<String> = said.into_iter().map(|(_, reason)| reason).collect();
     report.reason = clean(&reasons.join("; "), LONGEST);
 }

@@ -126,9 +126,7 @@ impl ServiceDrill {
             }
         };
         let done = unless_over(&gate, work).await;
-        if let Err(error) = &done {
-            say(error.to_string());
-        }
+        say_failure(&done, say);
         for one in at_work(all) {
             one.course.reporter.end(done.as_deref());
             match &done {
@@ -193,7 +191,7 @@ impl ServiceDrill {
         let done = unless_over(&gate, work).await.map(|answer| answer.words);
         match &done {
             Ok(words) => say(words.clone()),
-            Err(error) => say(error.to_string()),
+            Err(_) => say_failure(&done, say),
         }
         for one in at_work(all) {
             let took = one.course.reporter.end(done.as_deref());
@@ -273,5 +271,14 @@ async fn unless_over<T>(
     tokio::select! {
         done = work => done,
         error = gate.closed() => Err(error),
+    }
+}
+
+/// What went wrong in asking the service. That somebody ended the drill is none of it.
+fn say_failure<T>(done: &Result<T, DrillError>, say: &impl Fn(String)) {
+    if let Err(error) = done
+        && !matches!(error, DrillError::Ended(_))
+    {
+        say(error.to_string());
     }
 }

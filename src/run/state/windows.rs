@@ -94,11 +94,8 @@ impl Windows {
         slice.at_us = at_us;
         slice.length_us = slice.length_us.saturating_add(interval.length_us);
         for (at, slo) in of.slos.iter().enumerate().filter(|(_, slo)| slo.store.is_none()) {
-            let series = interval.series.iter().filter(|series| {
-                let key = &series.key;
-                slo.service.is_none_or(|service| service == key.service)
-                    && slo.step.as_ref().is_none_or(|step| key.step.starts_with(step.as_str()))
-            });
+            let series = interval.series.iter();
+            let series = series.filter(|series| slo.is_of(series.key.service, &series.key.step));
             let mut guarded = (!slo.abort_when_broken.is_empty()).then(Measurements::default);
             for one in series {
                 slice.counts[at].add(counts(slo, &one.measured));

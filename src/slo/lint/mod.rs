@@ -317,6 +317,12 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_a_step_is_enough_as_it_is_where_objectives_are_judged() {
+        let found = of(|text| text.replacen("step: ingest", "step: ing", 1));
+        assert!(!found.iter().any(|finding| finding.message.contains("no step")), "{found:#?}");
+    }
+
+    #[test]
     fn mistakes_are_found_where_they_stand() {
         for (from, to, part) in [
             ("objective_percent: 99.5", "objective_percent: 0.995", "did you mean 99.5"),

@@ -36,7 +36,15 @@ fn unasked(slo: &Slo, loaded: &Loaded) -> Option<(&'static str, String)> {
         },
         (None, None) => ("any service".to_owned(), loaded.values().flatten().cloned().collect()),
     };
-    let step = slo.step.as_ref().filter(|step| !known.contains(*step))?;
+    let step = slo.step.as_ref()?;
+    // Of a service the beginning of a name is enough, as in what is evaluated.
+    let is_meant = |name: &String| match slo.store {
+        Some(_) => name == step,
+        None => name.starts_with(step.as_str()),
+    };
+    if known.iter().any(is_meant) {
+        return None;
+    }
     let known: Vec<String> = known.into_iter().collect();
     let known = known.join(", ");
     Some(("step", format!("no step of {who} is called `{step}`: expected one of {known}")))
@@ -46,7 +54,11 @@ fn loaded(workloads: &Workloads) -> Loaded {
     let mut loaded = Loaded::new();
     let both = [PhaseKind::Mixed, PhaseKind::Ramping].map(|kind| workloads.of(kind));
     for scenario in both.into_iter().flatten().flat_map(|workload| &workload.scenarios) {
-        let steps = scenario.flows.iter().flat_map(|flow| &flow.steps);
+        if scenario.service == ServiceKind::Mcp {
+            loaded.entry(ServiceKind::Mcp).or_default().insert("initialize".into());
+        }
+        let flows = scenario.flows.iter().filter(|flow| flow.weight > 0);
+        let steps = flows.flat_map(|flow| &flow.steps);
         for step in steps.filter(|step| !matches!(step, Step::Think(_))) {
             let service = step.service().unwrap_or(scenario.service);
             loaded.entry(service).or_default().insert(step.name());

@@ -92,18 +92,22 @@ impl DockerRuntime {
         process.filter(|process| process.belongs_to(&target.id))
     }
 
-    fn service_of(&self, inspected: &Value) -> Option<ServiceKind> {
+    /// The services that a container serves.
+    fn services_of(&self, inspected: &Value) -> impl Iterator<Item = ServiceKind> {
         let name = name_of(inspected);
-        ServiceKind::ALL.into_iter().find(|service| {
+        ServiceKind::ALL.into_iter().filter(move |service| {
             let container = self.chaos.serves.get(service).map_or(service.name(), String::as_str);
             name == container || safety::is_service(inspected, container)
         })
     }
 
     /// A service whose container was named has to have one: its cuts would be left out in silence.
-    fn expect_who_serves(&self, targets: &[Target]) -> Result<(), RuntimeError> {
-        let unserved = |service: ServiceKind| !targets.iter().any(|t| t.service == Some(service));
-        match self.chaos.serves.iter().find(|(service, _)| unserved(**service)) {
+    fn expect_who_serves(
+        &self,
+        targets: &[Target],
+        served: &BTreeSet<ServiceKind>,
+    ) -> Result<(), RuntimeError> {
+        match self.chaos.serves.iter().find(|(service, _)| !served.contains(service)) {
             None => Ok(()),
             Some((service, wanted)) => {
                 let found: Vec<&str> = targets.iter().map(|t| t.name.as_str()).take(12).collect();
@@ -138,11 +142,19 @@ impl DockerRuntime {
     }
 
     /// A container as a target; none if it was removed meanwhile, or is a helper of ours.
-    async fn target(&self, engine: &Engine, id: &str) -> Result<Option<Target>, RuntimeError> {
+    /// Adds the services that it serves to those that are served.
+    async fn target(
+        &self,
+        engine: &Engine,
+        id: &str,
+        served: &mut BTreeSet<ServiceKind>,
+    ) -> Result<Option<Target>, RuntimeError> {
         let Some(inspected) = engine.inspect(id).await? else { return Ok(None) };
         if inspected.pointer("/Config/Labels/shakedown.role").is_some() {
             return Ok(None);
         }
+        let services: Vec<ServiceKind> = self.services_of(&inspected).collect();
+        served.extend(&services);
         let instance = instance(&inspected, engine.now());
         let processes = process_names(engine, id).await;
         let unknown = (instance.pid.is_some() && processes.is_none())
@@ -153,7 +165,8 @@ impl DockerRuntime {
             id: id.to_owned(),
             name: excerpt(&name_of(&inspected)),
             place: engine.address.url.clone(),
-            service: self.service_of(&inspected),
+            // One that serves several is known by the first.
+            service: services.into_iter().next(),
             unkillable: no_restart(&inspected),
             protected: protected.is_some(),
             excluded: protected.or(unknown).or_else(|| unsuitable(&inspected, &instance)),
@@ -206,17 +219,14 @@ impl Runtime for DockerRuntime {
 
     fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
         Box::pin(async move {
-            let mut targets = Vec::new();
+            let (mut targets, mut served) = (Vec::new(), BTreeSet::new());
             for place in &self.places {
                 for id in self.listed(&place.engine).await? {
-                    targets.extend(self.target(&place.engine, &id).await?);
+                    targets.extend(self.target(&place.engine, &id, &mut served).await?);
                 }
             }
             tell_apart(&mut targets);
-            self.expect_who_serves(&targets)?;
-            // An engine lists what is newest first: the same seed must make the same choice when a
-            // container was made anew.
-            targets.sort_by(|one, other| one.name.cmp(&other.name));
+            self.expect_who_serves(&targets, &served)?;
             Ok(targets)
         })
     }

@@ -35,8 +35,9 @@ pub(super) fn command(
     password: &str,
 ) -> io::Result<Command> {
     let (conf, users) = (folder.join("conf"), folder.join("data/dbms"));
-    fs::create_dir_all(&conf)?;
-    fs::create_dir_all(&users)?;
+    for own in [&conf, &users, &folder.join("tmp")] {
+        fs::create_dir_all(own)?;
+    }
     fs::write(conf.join("neo4j.conf"), settings(port, folder))?;
     // Its own tool for this wants the password among the arguments, where everybody could see it.
     write_secret(&users.join("auth.ini"), &first_user(password, &rand::random::<[u8; 32]>()))?;
@@ -74,7 +75,9 @@ fn settings(port: &str, folder: &Path) -> String {
          server.memory.heap.initial_size=256m\n\
          server.memory.heap.max_size=512m\n\
          server.memory.pagecache.size=128m\n\
-         dbms.usage_report.enabled=false\n"
+         dbms.usage_report.enabled=false\n\
+         server.jvm.additional=-XX:-UsePerfData\n\
+         server.jvm.additional=-Djava.io.tmpdir={folder}/tmp\n"
     );
     for package in OPENED {
         text += &format!("server.jvm.additional=--add-opens={package}=ALL-UNNAMED\n");
