@@ -10,9 +10,9 @@ mod said;
 
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use self::cut::CutOff;
@@ -178,7 +178,7 @@ fn act(task: &Task) -> io::Result<Option<Duration>> {
             let set_up = Pressure::set_up(task, target);
             if let Ok(pressure) = &set_up {
                 Said::Ready {}.say();
-                pressure.hold(|measure| lease.hold(target, length, measure));
+                pressure.hold(|work, measure| lease.hold(target, length, work, measure));
             }
             set_up.map(drop).and(put_back(task)).map(|()| None)
         }
@@ -189,7 +189,7 @@ fn act(task: &Task) -> io::Result<Option<Duration>> {
             }
             let cut = CutOff::set_up(*by, table, peers, ports, *reject, length)?;
             Said::Ready {}.say();
-            lease.hold(target, length, || cut.measure());
+            lease.hold(target, length, |_| (), || cut.measure());
             cut.put_back()
         }
     }
@@ -201,33 +201,49 @@ fn put_back(task: &Task) -> io::Result<()> {
     pin.and(group)
 }
 
-/// The helper's end of its lease.
-struct Lease(mpsc::Receiver<()>);
+/// The helper's end of its lease, which is looked at without a thread: while a process of several
+/// threads dies of a full control group, the kernel may already look for the next one to kill.
+struct Lease(io::Stdin);
 
 impl Lease {
     fn of_standard_input() -> Self {
-        let (ended, lease) = mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            let mut byte = [0];
-            while matches!(io::stdin().read(&mut byte), Ok(n) if n > 0) {
-                let _ = ended.send(());
-            }
-        });
-        Self(lease)
+        Self(io::stdin())
     }
 
     /// Waits until the lease ends: well when something was said before, as whoever is alive does.
     fn ends_well(&self) -> bool {
-        self.0.iter().count() > 0
+        self.0.lock().bytes().map_while(Result::ok).count() > 0
     }
 
-    /// Returns when the time is over, the lease has ended, or the target is gone.
-    fn hold(&self, target: Process, length: Duration, mut measure: impl FnMut() -> Measured) {
+    /// Whether whoever holds the lease has said something or is gone, looked at until then.
+    fn is_over_by(&self, until: Instant) -> bool {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left =
+                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&left)) {
+                Ok(0) => return false,
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// Returns when the time is over, the lease has ended, or the target is gone. What there is to
+    /// do in between is done until the moment that it is given.
+    fn hold(
+        &self,
+        target: Process,
+        length: Duration,
+        mut work: impl FnMut(Instant),
+        mut measure: impl FnMut() -> Measured,
+    ) {
         let since = Instant::now();
         let mut say_at = since + SAY_EVERY;
         while since.elapsed() < length && target.is_alive() {
-            let left = length.saturating_sub(since.elapsed()).min(LOOK_EVERY);
-            if self.0.recv_timeout(left) != Err(mpsc::RecvTimeoutError::Timeout) {
+            let until = (Instant::now() + LOOK_EVERY).min(since + length);
+            work(until);
+            if self.is_over_by(until) {
                 return;
             }
             if Instant::now() >= say_at {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{LOOK_EVERY, Measured, Task, Work};
+use super::{Measured, Task, Work};
 use crate::chaos::cgroup::{self, Cgroup};
 use crate::chaos::confine::Pinned;
 use crate::chaos::procfs::Process;
@@ -66,23 +66,24 @@ impl<'a> Pressure<'a> {
         Ok(Self { work: &task.work, own, group, before })
     }
 
-    /// Lets the fault act for as long as `held` takes, which is given what to measure it by.
-    pub fn hold(&self, held: impl FnOnce(&dyn Fn() -> Measured)) {
+    /// Lets the fault act for as long as `held` takes, which is given what there is to do until a
+    /// moment and what to measure it by.
+    pub fn hold(&self, held: impl FnOnce(&mut dyn FnMut(Instant), &dyn Fn() -> Measured)) {
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            match *self.work {
-                Work::Burn { .. } => {
-                    for _ in 0..self.workers() {
-                        scope.spawn(|| burn(&over));
-                    }
-                }
-                Work::Fill { bytes, .. } => {
-                    let over = &over;
-                    scope.spawn(move || fill(bytes, over));
-                }
-                _ => {}
+            for _ in 0..self.workers() {
+                scope.spawn(|| burn(&over));
             }
-            held(&|| self.measure());
+            let mut filling = match *self.work {
+                Work::Fill { bytes, .. } => Filling::of(bytes),
+                _ => None,
+            };
+            let mut work = |until| {
+                if let Some(filling) = &mut filling {
+                    filling.go_on(until);
+                }
+            };
+            held(&mut work, &|| self.measure());
             over.store(true, Ordering::Relaxed);
         });
     }
@@ -148,38 +149,69 @@ fn burn(over: &AtomicBool) {
     }
 }
 
-/// Every page gets a number of its own, so that the kernel cannot share or compress it away.
-fn fill(bytes: u64, over: &AtomicBool) {
-    let mut memory: Vec<u8> = Vec::new();
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    if memory.try_reserve_exact(bytes).is_err() {
-        return;
+/// Memory that is written, from one thread.
+struct Filling {
+    memory: Vec<u8>,
+    bytes: usize,
+    next: usize,
+    round: u64,
+    /// When the pages that are there are written anew.
+    touched_at: Instant,
+}
+
+impl Filling {
+    /// Nothing when there is not even room for the addresses.
+    fn of(bytes: u64) -> Option<Self> {
+        let mut memory = Vec::new();
+        let bytes = usize::try_from(bytes).ok()?;
+        memory.try_reserve_exact(bytes).ok()?;
+        Some(Self { memory, bytes, next: 0, round: 1, touched_at: Instant::now() })
     }
-    let mut round = 1_u64;
-    while !over.load(Ordering::Relaxed) {
-        for start in (0..bytes).step_by(PAGE) {
-            if over.load(Ordering::Relaxed) {
-                return;
+
+    /// Writes until that moment, or until every page was written in this round.
+    fn go_on(&mut self, until: Instant) {
+        while self.touched_at <= Instant::now() && Instant::now() < until {
+            self.write_page();
+            if self.next >= self.bytes {
+                self.next = 0;
+                self.round += 1;
+                self.touched_at = Instant::now() + TOUCH_EVERY;
             }
-            if memory.len() <= start {
-                memory.resize((start + PAGE).min(bytes), 0xa5);
-            }
-            let number = (round.wrapping_mul(0x9e37_79b9) ^ start as u64).to_le_bytes();
-            let end = (start + number.len()).min(memory.len());
-            memory[start..end].copy_from_slice(&number[..end - start]);
         }
-        round += 1;
-        std::hint::black_box(&memory);
-        let pause = Instant::now() + TOUCH_EVERY;
-        while Instant::now() < pause && !over.load(Ordering::Relaxed) {
-            std::thread::sleep(LOOK_EVERY);
+        std::hint::black_box(&self.memory);
+    }
+
+    /// Every page gets a number of its own, so that the kernel cannot share or compress it away.
+    fn write_page(&mut self) {
+        let start = self.next;
+        self.next = (start + PAGE).min(self.bytes);
+        if self.memory.len() <= start {
+            self.memory.resize(self.next, 0xa5);
         }
+        let number = (self.round.wrapping_mul(0x9e37_79b9) ^ start as u64).to_le_bytes();
+        let end = (start + number.len()).min(self.memory.len());
+        self.memory[start..end].copy_from_slice(&number[..end - start]);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_written_by_the_page_until_all_of_it_is_there() {
+        let bytes = 5 * PAGE + 3;
+        let mut filling = Filling::of(bytes as u64).expect("memory");
+        let now = Instant::now();
+        filling.go_on(now);
+        assert_eq!(filling.memory.len(), 0, "its time was over before it began");
+        filling.go_on(now + TOUCH_EVERY * 60);
+        assert_eq!((filling.memory.len(), filling.round, filling.next), (bytes, 2, 0));
+        assert_ne!(filling.memory[..8], filling.memory[PAGE..PAGE + 8]);
+        let first = filling.memory.clone();
+        filling.go_on(Instant::now() + TOUCH_EVERY / 100);
+        assert_eq!(filling.memory, first, "it was written a moment ago");
+    }
 
     #[test]
     fn the_only_cpu_of_a_machine_is_not_taken_by_who_has_no_quota() {
