@@ -52,11 +52,8 @@ fn over(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LoadedSlos, PhaseKind, SHIPPED_SLOS, ServiceKind};
-    use crate::run::event::{
-        ErrorKind, Event, EventBody, IntervalReport, LoadEvent, SeriesInterval, SeriesKey,
-    };
-    use crate::run::state::PhaseState;
+    use crate::config::{LoadedSlos, SHIPPED_SLOS};
+    use crate::slo::test_load::{measure, run_of};
 
     /// Second by second: when does it break?
     fn breaks_at(threshold: &str, failing_from: u64) -> Option<u64> {
@@ -66,30 +63,10 @@ mod tests {
             1,
         );
         let promises = LoadedSlos::parse("slo.yaml", &text).expect("valid").definitions;
-        let mut state = RunState { promises: Some(Box::new(promises)), ..RunState::default() };
-        state.phases = vec![PhaseState::new(PhaseKind::Mixed)];
+        let mut state = run_of(promises);
         for second in 1..=120 {
-            let mut measured = Measurements::default();
-            measured.response.record_us(50_000, 10);
-            measured.errors =
-                [(ErrorKind::Timeout, if second >= failing_from { 10 } else { 0 })].into();
-            let key =
-                SeriesKey { service: ServiceKind::Chat, scenario: "a".into(), step: "b".into() };
-            let interval = IntervalReport {
-                length_us: 1_000_000,
-                users: Default::default(),
-                series: vec![SeriesInterval { key, measured }],
-                iterations: Default::default(),
-                generator: Default::default(),
-            };
-            state.apply(&Event {
-                v: 1,
-                seq: second,
-                at_us: second * 1_000_000,
-                wall: jiff::Timestamp::UNIX_EPOCH,
-                phase: Some(PhaseKind::Mixed),
-                body: EventBody::Load(LoadEvent::Interval(Box::new(interval))),
-            });
+            let timed_out = if second >= failing_from { 10 } else { 0 };
+            measure(&mut state, (1, second), (10, 50_000), timed_out);
             if let Some((id, reason)) = broken(&state) {
                 assert_eq!(id, "chat_availability");
                 assert!(reason.contains("is broken"), "{reason}");

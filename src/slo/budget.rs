@@ -113,11 +113,9 @@ fn rest_down_seconds(slo: &Slo, state: &RunState) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS};
-    use crate::run::event::{
-        ErrorKind, Event, EventBody, IntervalReport, LoadEvent, Measurements, PhaseOutcome,
-        SeriesInterval, SeriesKey, Verdict,
-    };
+    use crate::run::event::{Event, EventBody, PhaseOutcome, Verdict};
     use crate::run::state::PhaseState;
+    use crate::slo::test_load::{measure, run_of};
 
     fn promises() -> SloDefinitions {
         LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions
@@ -125,32 +123,13 @@ mod tests {
 
     /// A platform of a hundred requests per second that fails for the last so many seconds.
     fn outage(seconds: u64, failing: u64, over: u64) -> RunState {
-        let mut state = RunState { promises: Some(Box::new(promises())), ..RunState::default() };
-        state.phases = vec![PhaseState::new(PhaseKind::Mixed)];
+        let mut state = run_of(promises());
         let step = 5;
         for at in 0..seconds / step {
             let end = (at + 1) * step;
             let bad = end > seconds - over - failing && end <= seconds - over;
-            let mut measured = Measurements::default();
-            measured.response.record_us(1000, 100 * step);
-            measured.errors = [(ErrorKind::Connect, if bad { 100 * step } else { 0 })].into();
-            let key =
-                SeriesKey { service: ServiceKind::Chat, scenario: "a".into(), step: "b".into() };
-            let interval = IntervalReport {
-                length_us: step * 1_000_000,
-                users: Default::default(),
-                series: vec![SeriesInterval { key, measured }],
-                iterations: Default::default(),
-                generator: Default::default(),
-            };
-            state.apply(&Event {
-                v: 1,
-                seq: at + 1,
-                at_us: end * 1_000_000,
-                wall: jiff::Timestamp::UNIX_EPOCH,
-                phase: Some(PhaseKind::Mixed),
-                body: EventBody::Load(LoadEvent::Interval(Box::new(interval))),
-            });
+            let timed_out = if bad { 100 * step } else { 0 };
+            measure(&mut state, (step, end), (100 * step, 1000), timed_out);
         }
         state
     }

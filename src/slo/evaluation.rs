@@ -310,10 +310,9 @@ fn words(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS, ServiceKind};
-    use crate::run::event::{
-        ErrorKind, Event, EventBody, IntervalReport, LoadEvent, SeriesInterval, SeriesKey,
-    };
+    use crate::run::event::{ErrorKind, SeriesKey};
     use crate::run::state::PhaseState;
+    use crate::slo::test_load::{measure, run_of};
 
     fn measured(n: u64, latency_us: u64, errors: &[(ErrorKind, u64)]) -> RunState {
         let mut series = Measurements::default();
@@ -385,34 +384,10 @@ mod tests {
         requests: u64,
         failing: impl Fn(u64) -> u64,
     ) -> RunState {
-        let mut state = RunState::default();
         let promises = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
-        state.promises = Some(Box::new(promises));
-        state.phases = vec![PhaseState::new(PhaseKind::Mixed)];
+        let mut state = run_of(promises);
         for second in seconds {
-            let mut measured = Measurements::default();
-            measured.response.record_us(100_000, requests);
-            measured.errors = [(ErrorKind::Timeout, failing(second))].into();
-            let key = SeriesKey {
-                service: ServiceKind::Chat,
-                scenario: "chat".into(),
-                step: "completion".into(),
-            };
-            let interval = IntervalReport {
-                length_us: 1_000_000,
-                users: Default::default(),
-                series: vec![SeriesInterval { key, measured }],
-                iterations: Default::default(),
-                generator: Default::default(),
-            };
-            state.apply(&Event {
-                v: 1,
-                seq: second + 1,
-                at_us: (second + 1) * 1_000_000,
-                wall: jiff::Timestamp::UNIX_EPOCH,
-                phase: Some(PhaseKind::Mixed),
-                body: EventBody::Load(LoadEvent::Interval(Box::new(interval))),
-            });
+            measure(&mut state, (1, second + 1), (requests, 100_000), failing(second));
         }
         state
     }

@@ -12,6 +12,8 @@ mod own_doing;
 mod phase;
 mod prometheus;
 mod stores;
+#[cfg(test)]
+mod test_load;
 mod throughput;
 
 pub use evaluation::{asked, evaluate};
