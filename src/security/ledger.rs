@@ -132,6 +132,33 @@ pub async fn remove(prober: &Prober, undo: &Undo) -> Result<(), String> {
     remove_as(prober, undo, false).await
 }
 
+/// Removes something that may have to be asked for in several ways, and shows that it is gone. A way that
+/// is answered with 400, whatever it names, is none that the platform knows: nothing lies there. Doing it
+/// again changes nothing.
+///
+/// # Errors
+/// Why it is not shown to be gone.
+pub async fn remove_each_way(prober: &Prober, ways: &[Undo]) -> Result<(), String> {
+    let (mut gone, mut left, mut no_way) = (false, None, None);
+    for way in ways {
+        match remove(prober, way).await {
+            Ok(()) => gone = true,
+            Err(reason) if is_no_way(prober, &way.lookup).await => no_way = Some(reason),
+            Err(reason) => left = Some(reason),
+        }
+    }
+    // Where the platform knows none of the ways, nothing is shown.
+    left.or(no_way.filter(|_| !gone)).map_or(Ok(()), Err)
+}
+
+/// Whether looking for something so is refused as malformed, and not for what is looked for.
+async fn is_no_way(prober: &Prober, lookup: &Request) -> bool {
+    match prober.ask_for_removal(lookup).await {
+        Ok(looked) => looked.status == 400 && is_answer_to_nothing(prober, lookup, &looked).await,
+        Err(_) => false,
+    }
+}
+
 /// The same; what the platform said it has and what is not found beforehand is not shown to be gone by
 /// not being found afterwards.
 async fn remove_as(prober: &Prober, undo: &Undo, stored: bool) -> Result<(), String> {
@@ -176,10 +203,13 @@ async fn remove_by(
 
 /// Whether a name that never was gets the very same answer, but for the name.
 async fn is_answer_to_nothing(prober: &Prober, lookup: &Request, looked: &Answer) -> bool {
-    let Some((folder, name)) = lookup.path.rsplit_once('/') else { return false };
+    // A slash in a name may be encoded, and has to be so in the other one.
+    let ends = ["/", "%2F"].map(|slash| lookup.path.rfind(slash).map(|at| at + slash.len()));
+    let Some(at) = ends.into_iter().flatten().max() else { return false };
+    let (folder, name) = lookup.path.split_at(at);
     let never = format!("{:016x}", rand::random::<u64>());
     let mut other = lookup.clone();
-    other.path = format!("{folder}/{never}");
+    other.path = format!("{folder}{never}");
     let answer = prober.ask_for_removal(&other).await;
     let name = decode(name);
     answer.is_ok_and(|answer| {

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::ledger::{Undo, remove};
+use super::ledger::{Undo, remove_each_way};
 use super::prober::Prober;
 use super::probes::{stored, upload};
 use crate::config::Config;
@@ -23,16 +23,94 @@ pub async fn remove_leftovers(
     for one in written {
         let mut undos: Vec<Undo> = stored::undo_of(config, one).into_iter().collect();
         undos.extend(upload::undos_of(config, one));
-        let mut outcome = Ok(());
-        for undo in &undos {
-            outcome = outcome.and(remove(&prober, undo).await);
-        }
-        if undos.is_empty() {
-            outcome = upload::remove_by_name(config, &prober, one).await;
-        }
+        let outcome = if undos.is_empty() {
+            upload::remove_by_name(config, &prober, one).await
+        } else {
+            remove_each_way(&prober, &undos).await
+        };
         if let Err(reason) = outcome {
             left.push((one.name.clone(), reason));
         }
     }
     Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::http::{Method, StatusCode, Uri};
+    use serde_json::json;
+
+    use super::*;
+
+    const FILE: &str = "shakedown-run-upload-1-1.txt";
+
+    /// What a platform holds, by its path; and whether it calls every path malformed.
+    #[derive(Clone, Default)]
+    struct Platform {
+        files: Arc<Mutex<BTreeSet<String>>>,
+        deaf: bool,
+    }
+
+    /// Files in folders; a slash that is encoded is refused as malformed, as Tomcat does.
+    async fn answer(
+        State(platform): State<Platform>,
+        method: Method,
+        uri: Uri,
+    ) -> (StatusCode, String) {
+        let path = uri.path().to_owned();
+        if platform.deaf || path.contains("%2F") {
+            return (StatusCode::BAD_REQUEST, "malformed".into());
+        }
+        let mut files = platform.files.lock().expect("not poisoned");
+        let there =
+            if method == Method::DELETE { files.remove(&path) } else { files.contains(&path) };
+        match there {
+            true => (StatusCode::OK, FILE.into()),
+            false => (StatusCode::NOT_FOUND, "nothing there".into()),
+        }
+    }
+
+    /// What is left of one file that a killed audit put into a folder.
+    async fn left(platform: &Platform) -> Vec<(String, String)> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let base_url = format!("http://{}", listener.local_addr().expect("bound"));
+        let router = Router::new().fallback(answer).with_state(platform.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let config = json!({
+            "target": { "name": "left", "environment": "development" },
+            "services": { "chat": { "endpoint": { "base_url": base_url }, "model": "m" } },
+            "security": { "uploads": [{
+                "service": "chat", "path": "/files", "stored": "/path", "fetch": "/files/{stored}",
+                "delete": { "method": "DELETE", "path": "/files/{stored}" },
+            }] },
+        });
+        let config: Config = serde_json::from_value(config).expect("a configuration");
+        let written = Written {
+            name: "shakedown-run-upload-1-1".into(),
+            stored: Some(format!("2026/{FILE}")),
+            file: Some(FILE.into()),
+            place: "chat POST /files".into(),
+            undo: "DELETE /files/{stored}".into(),
+        };
+        remove_leftovers(&config, &[written]).await.expect("addressed")
+    }
+
+    #[tokio::test]
+    async fn a_spelling_that_the_platform_does_not_know_keeps_no_file_on_record() {
+        let platform = Platform::default();
+        let path = format!("/files/2026/{FILE}");
+        platform.files.lock().expect("not poisoned").insert(path);
+        assert_eq!(left(&platform).await, [], "it is there, and removed");
+        assert!(platform.files.lock().expect("not poisoned").is_empty());
+        assert_eq!(left(&platform).await, [], "it was gone already");
+        let deaf = Platform { deaf: true, ..platform };
+        let left = left(&deaf).await;
+        assert_eq!(left.len(), 1, "who calls everything malformed shows nothing");
+        assert!(left[0].1.contains("400"), "{left:?}");
+    }
 }
