@@ -11,6 +11,7 @@ use super::discovery::{self, Session};
 use super::ledger::Ledger;
 use super::outcome::Outcome;
 use super::prober::{ProbeError, Prober};
+use super::probes::pages::Pages;
 use super::suppress::Suppressions;
 use super::surface::Surface;
 use super::{probes, score, trivy};
@@ -118,6 +119,7 @@ impl Audit {
             mark: &mark,
             ledger: &self.ledger,
             events: &self.events,
+            pages: Pages::default(),
         };
         for kind in self.wanted() {
             self.emit(SecurityEvent::CheckStarted { check: kind.title().to_owned() });

@@ -7,6 +7,7 @@ use super::calibration::Calibration;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
 use super::prober::{ProbeError, Prober};
+use super::probes::pages::Pages;
 use super::surface::{Operation, Surface};
 use crate::config::{CheckKind, Config};
 use crate::run::event::{CheckStatus, EventBody, Finding, SecurityEvent};
@@ -33,6 +34,8 @@ pub struct AuditContext<'a> {
     pub ledger: &'a Ledger,
     /// Where progress is told.
     pub events: &'a EventSink,
+    /// Pages on which something may be shown that was written elsewhere.
+    pub pages: Pages,
 }
 
 /// What the test of one operation showed.

@@ -5,7 +5,7 @@ pub mod authentication;
 mod cors;
 mod exposure;
 pub mod headers;
-mod pages;
+pub mod pages;
 mod rate_limit;
 mod sqli;
 pub mod stored;

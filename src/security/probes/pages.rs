@@ -1,6 +1,7 @@
 //! Pages on which something may be shown that was written elsewhere.
 
 use reqwest::Method;
+use tokio::sync::OnceCell;
 
 use super::xss::{Payload, breaks_out};
 use crate::security::answer::Answer;
@@ -13,6 +14,7 @@ const MAX_PAGES: usize = 40;
 const MAX_ASKED: usize = 120;
 
 /// A page on which something may be shown.
+#[derive(Clone)]
 pub struct Page {
     /// How it is asked for.
     pub request: Request,
@@ -22,11 +24,20 @@ pub struct Page {
     pub before: Option<Answer>,
 }
 
+/// The pages of an audit, asked for once: before anything is written that they may show.
+#[derive(Default)]
+pub struct Pages(OnceCell<Vec<Page>>);
+
 /// Every page of HTML that was found, by links or otherwise.
 ///
 /// # Errors
 /// When the budget is used up.
-pub async fn pages(context: &AuditContext<'_>) -> Result<Vec<Page>, ProbeError> {
+pub async fn pages<'a>(context: &'a AuditContext<'_>) -> Result<&'a [Page], ProbeError> {
+    let pages = context.pages.0.get_or_try_init(|| look_for_pages(context));
+    pages.await.map(Vec::as_slice)
+}
+
+async fn look_for_pages(context: &AuditContext<'_>) -> Result<Vec<Page>, ProbeError> {
     let mut pages: Vec<Page> = Vec::new();
     let gets = context.surface.operations.iter().filter(|one| one.request.method == Method::GET);
     for operation in gets.take(MAX_ASKED) {

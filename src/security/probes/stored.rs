@@ -88,7 +88,7 @@ async fn places(
     let before = Some(context.prober.ask(&undo.lookup).await?);
     let own = Page { request: undo.lookup.clone(), place: lookup, before };
     let mut all = vec![own, Page { place: query.place(), request: query, before: None }];
-    all.extend(pages(context).await?);
+    all.extend_from_slice(pages(context).await?);
     Ok(all)
 }
 

@@ -2,7 +2,7 @@
 //! removed at once.
 
 use super::attack::Attack;
-use super::{AT, STORED, place, undo_elsewhere};
+use super::{AT, STORED, Spelling, place, undo_elsewhere};
 use crate::run::event::Written;
 use crate::security::answer::Answer;
 use crate::security::prober::ProbeError;
@@ -71,11 +71,8 @@ impl Attack<'_> {
         let service = self.upload.service;
         let template = &self.upload.fetch;
         let folder = lookup.path.rsplit_once('/').unwrap_or_default().0;
-        let whole = segment(path);
-        let parts: Vec<String> = path.split('/').map(segment).collect();
-        let parts = parts.join("/");
         let mut ways = Vec::new();
-        for spelled in [whole, parts] {
+        for spelled in Spelling::ALL.iter().rev().map(|spelling| spelling.of(path)) {
             if template != STORED {
                 let filled = template.replace(STORED, &spelled).replace("{name}", &spelled);
                 ways.push(Request::get(service, &filled));

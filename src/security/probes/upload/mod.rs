@@ -41,7 +41,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let pages = pages(context).await?;
     for (at, upload) in security.uploads.iter().enumerate() {
         context.progress(CheckKind::Upload, at, security.uploads.len(), &place(upload));
-        match attack::attack(context, upload, &pages, outcome).await {
+        match attack::attack(context, upload, pages, outcome).await {
             Ok(covered) => words.push(covered),
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(ProbeError::Failed(why)) => {
@@ -132,9 +132,22 @@ enum Spelling {
     Whole,
 }
 
+impl Spelling {
+    /// Both.
+    const ALL: [Self; 2] = [Self::Parts, Self::Whole];
+
+    /// A path so spelled.
+    fn of(self, path: &str) -> String {
+        match self {
+            Self::Parts => path.split('/').map(segment).collect::<Vec<_>>().join("/"),
+            Self::Whole => segment(path),
+        }
+    }
+}
+
 /// The ways in which something may have to be spelled.
 fn spellings(stored: &str) -> &'static [Spelling] {
-    if stored.contains('/') { &[Spelling::Parts, Spelling::Whole] } else { &[Spelling::Parts] }
+    if stored.contains('/') { &Spelling::ALL } else { &[Spelling::Parts] }
 }
 
 /// How a file is removed and looked for. What the platform says of where it is may be a whole path.
@@ -179,9 +192,5 @@ fn fill(path: &str, stored: &str, name: &str, spelling: Spelling) -> String {
     if path == STORED {
         return stored.to_owned();
     }
-    let stored = match spelling {
-        Spelling::Parts => stored.split('/').map(segment).collect::<Vec<_>>().join("/"),
-        Spelling::Whole => segment(stored),
-    };
-    path.replace(STORED, &stored).replace("{name}", &segment(name))
+    path.replace(STORED, &spelling.of(stored)).replace("{name}", &segment(name))
 }
