@@ -31,8 +31,9 @@ pub struct Security {
     pub requests_per_second: u32,
     /// How operations are looked for.
     pub discovery: Discovery,
-    /// Requests whose values may be replaced by attacks; none of them may change anything. Operations
-    /// that are discovered are attacked without standing here only when they are GETs.
+    /// Requests whose values may be replaced by attacks. Best none of them changes anything: one that
+    /// keeps what it is sent keeps what the audit sends. Operations that are discovered are attacked
+    /// without standing here only when they are GETs.
     pub operations: Vec<AuditedOperation>,
     /// Credentials of a second user, by service, for the tests of access between users.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

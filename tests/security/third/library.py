@@ -1,4 +1,4 @@
-"""Documents that are written in one place and shown in others."""
+"""Documents, notes and a motto that are written in one place and shown in others."""
 
 import html
 
@@ -7,6 +7,10 @@ import access
 HTML = {"content-type": "text/html; charset=utf-8"}
 DOCUMENTS = {}
 TAKEN_AWAY = []
+NOTES = []
+MOTTO = {"motto": "Slow is smooth", "size": 3}
+# More notes than that are not kept.
+MOST_NOTES = 40
 
 
 def left():
@@ -22,7 +26,7 @@ def routes(safe):
     escape = html.escape if safe else (lambda text: text)
 
     def home(_):
-        links = ("/list?sort=name", "/library", "/dropped", "/imprint")
+        links = ("/list?sort=name", "/library", "/dropped", "/imprint", "/notes")
         return page("".join(f'<a href="{to}">x</a>' for to in links))
 
     def ingest(request):
@@ -56,6 +60,35 @@ def routes(safe):
         DOCUMENTS.pop(TAKEN_AWAY[-1], None)
         return page("gone")
 
+    def noted(request):
+        """A list that grows; what it keeps of who wrote is escaped in either platform."""
+        if safe and not access.user(request):
+            return access.REFUSED
+        form = request.form()
+        NOTES.append((form.get("text", ""), form.get("by", "")))
+        del NOTES[:-MOST_NOTES]
+        return 201, {}, {"noted": True}
+
+    def notes(_):
+        rows = (f"<li>{escape(text)} <i>{html.escape(by)}</i></li>" for text, by in NOTES)
+        return page(f"<h1>Notes</h1><ul>{''.join(rows)}</ul>")
+
+    def new_motto(request):
+        """One that takes the place of the last, checked for its size; no more than that comes back."""
+        if safe and not access.user(request):
+            return access.REFUSED
+        body = request.json() or {}
+        if not isinstance(body.get("size"), int):
+            return 422, {}, {"error": "size: expected a number"}
+        MOTTO.update(motto=str(body.get("motto")), size=body["size"])
+        return 200, {}, {"saved": True}
+
+    def imprint(_):
+        """Angle brackets alone are escaped in the weak one: no help within an attribute."""
+        text = MOTTO["motto"].replace("<", "&lt;").replace(">", "&gt;")
+        text = html.escape(MOTTO["motto"]) if safe else text
+        return page(f'<p title="{text}">Third Ltd.</p>')
+
     def question(request):
         if safe and not access.user(request):
             return access.REFUSED
@@ -63,7 +96,8 @@ def routes(safe):
 
     return [
         ("GET", "/", home), ("GET", "/health", lambda _: (200, {}, {"status": "ok"})),
-        ("GET", "/imprint", lambda _: page("<p>Third Ltd.</p>")),
+        ("GET", "/imprint", imprint), ("POST", "/motto", new_motto),
+        ("POST", "/notes", noted), ("GET", "/notes", notes),
         ("POST", "/documents", ingest), ("GET", "/documents/(?P<id>[^/]+)", document),
         ("DELETE", "/documents/(?P<id>[^/]+)", forget),
         ("GET", "/library", library), ("GET", "/library/view", view),

@@ -28,6 +28,10 @@ fn config(base_url: &str) -> Value {
             "max_requests": 30000,
             "images": { "none": true },
             "writes": true,
+            "operations": [
+                { "service": "rag", "request": { "path": "/notes" }, "form": { "text": "milk", "by": "ann" } },
+                { "service": "rag", "request": { "path": "/motto", "body": { "motto": "Slow", "size": 3 } } },
+            ],
             // What a user is called may be a word that stands everywhere.
             "login": {
                 "service": "rag",
@@ -85,6 +89,9 @@ async fn weaknesses_that_show_little_are_found() {
         // Written in one place, shown in others.
         "SDK-XSS-002 rag GET /library document",
         "SDK-XSS-002 rag GET /library/view?id={document} document",
+        // Kept by a request of the configuration: in a list, and in the place of what was there.
+        "SDK-XSS-002 rag GET /notes rag POST /notes form text",
+        "SDK-XSS-002 rag GET /imprint rag POST /motto body /motto",
         // One's own list is none; what belongs to another is.
         "SDK-ACCESS-001 rag GET /folders/7 ",
         // Out of the folder, where nothing serves what lies there.
@@ -98,6 +105,7 @@ async fn weaknesses_that_show_little_are_found() {
         assert!(firm.iter().any(|told| told == expected), "{expected}: {firm:#?}");
     }
     let about = |words: &str| firm.iter().filter(|told| told.contains(words)).count();
+    assert_eq!(about("/notes form by"), 0, "it is escaped: {firm:#?}");
     assert_eq!(about("SDK-ACCESS-001"), 1, "{firm:#?}");
     for trap in [
         "/words",

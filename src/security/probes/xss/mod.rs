@@ -5,6 +5,7 @@
 mod attack;
 pub mod context;
 mod payload;
+mod planted;
 mod script;
 
 use super::{cover, stored, with_points};
@@ -37,13 +38,16 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     context.each(CheckKind::Xss, tests, outcome).await?;
     outcome.tested = Some(n as u32);
     let stored = stored::probe(context, &mut outcome.findings).await?;
+    let planted = planted::probe(context, &mut outcome.findings).await?;
     if known == 0 && outcome.findings.is_empty() {
         let why = "no operation with a place for a value was found or is listed in \
                    security.operations; only error pages were tested";
         *outcome = Outcome::not_tested(why);
         return Ok(());
     }
-    let words = format!("{known} places in {n} operations, paths of error pages; stored: {stored}");
+    let words = format!(
+        "{known} places in {n} operations, paths of error pages; stored: {stored}; {planted}"
+    );
     cover(outcome, words);
     Ok(())
 }
