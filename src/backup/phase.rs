@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 
 use super::conclusion;
 use super::dataset::Dataset;
-use super::drill::{Drill, Ended, Ending, Gate, Gatekeeper, Wanted, check_disk, gate};
+use super::drill::{Drill, Ended, Gate, Gatekeeper, Wanted, check_disk, gate};
 use super::service::ServiceDrill;
-use super::stores::{DrillError, Namespace};
+use super::stores::{DrillError, Ending, Namespace};
 use super::subject::{OpenStore, Subject, Undo};
 use super::undo::{Undos, make_folder, remove_folder};
 use crate::config::{Backup, BackupWay, Config, PhaseKind, Store, StoreKind, TimeSpan};

@@ -189,10 +189,9 @@ impl Course<'_> {
     pub(in crate::backup) async fn conclude(mut self, outcome: Result<(), DrillError>) -> Ended {
         self.stop_canaries().await;
         self.clean().await;
-        let stopped = self.gate.over();
         let step = self.reporter.step();
         let promise = self.broken_promise.as_deref();
-        verdict::decide(&mut self.report, step, outcome, stopped, promise);
+        verdict::decide(&mut self.report, step, outcome, promise);
         self.reporter.emit(BackupEvent::StoreFinished(Box::new(self.report.clone())));
         Ended { report: self.report, documents: self.restored.map(|holding| holding.documents) }
     }

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use crate::backup::stores::DrillError;
+use crate::backup::stores::{DrillError, Ending};
 use crate::run::event::Verdict;
 
 /// What is wanted of the drills.
@@ -14,15 +14,6 @@ pub enum Wanted {
     Hold,
     /// Clean, and end.
     End(Ending),
-}
-
-/// How drills end that are ended before their time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Who or what ends them, such as `aborted by an operator`.
-    pub by: String,
 }
 
 /// Handed to every drill. Cheap to clone.
@@ -103,7 +94,7 @@ impl Gate {
     }
 
     /// How everything is to end, if it is.
-    pub fn over(&self) -> Option<Ending> {
+    fn over(&self) -> Option<Ending> {
         match &*self.wanted.borrow() {
             Wanted::End(ending) => Some(ending.clone()),
             // A phase that is gone wants everything to end.
@@ -130,6 +121,6 @@ impl Gate {
     /// # Errors
     /// When everything is to end.
     pub fn check(&self) -> Result<(), DrillError> {
-        self.over().map_or(Ok(()), |ending| Err(DrillError::Ended(ending.by)))
+        self.over().map_or(Ok(()), |ending| Err(DrillError::Ended(ending)))
     }
 }

@@ -18,6 +18,6 @@ mod tests;
 
 pub use closure::closure;
 pub use course::{Course, Drill, Ended};
-pub use gate::{Ending, Gate, Gatekeeper, Wanted, gate};
+pub use gate::{Gate, Gatekeeper, Wanted, gate};
 pub use guard::{check_disk, look_for_room, size};
 pub use steps::check_other_server;

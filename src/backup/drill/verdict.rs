@@ -1,7 +1,6 @@
 //! What a drill's findings come to. What made a store not pass stands first in its reason.
 
-use super::gate::Ending;
-use crate::backup::stores::DrillError;
+use crate::backup::stores::{DrillError, Ending};
 use crate::platform::text::clean;
 use crate::run::event::{DrillStep, StoreReport, Verdict};
 
@@ -14,10 +13,9 @@ pub(super) fn decide(
     report: &mut StoreReport,
     step: DrillStep,
     outcome: Result<(), DrillError>,
-    stopped: Option<Ending>,
     broken_promise: Option<&str>,
 ) {
-    let (verdict, reason) = of_steps(report, step, outcome, stopped);
+    let (verdict, reason) = of_steps(report, step, outcome);
     let left =
         (!report.residue.is_empty()).then(|| format!("still there: {}", report.residue.join(", ")));
     let failures = left.into_iter().chain(broken_promise.map(str::to_owned));
@@ -34,21 +32,20 @@ fn of_steps(
     report: &StoreReport,
     step: DrillStep,
     outcome: Result<(), DrillError>,
-    stopped: Option<Ending>,
 ) -> (Verdict, String) {
     let missed = report.verifier_missed();
-    match (outcome, stopped) {
-        (Ok(()), _) if missed.is_empty() => (Verdict::Pass, zero_data_loss(report)),
+    match outcome {
+        Ok(()) if missed.is_empty() => (Verdict::Pass, zero_data_loss(report)),
         // It says that nothing was lost, but would not have noticed.
-        (Ok(()), _) => {
+        Ok(()) => {
             let missed = missed.join(", ");
             let reason = format!("the verifier is not to be trusted, it missed: {missed}");
             (Verdict::Inconclusive, reason)
         }
-        (Err(DrillError::Ended(by)), Some(Ending { verdict, .. })) => {
+        Err(DrillError::Ended(Ending { verdict, by })) => {
             (verdict, format!("{by}, during {}", step.words()))
         }
-        (Err(error), _) => {
+        Err(error) => {
             // The last step is called by what did not come true.
             let reason = match step {
                 DrillStep::DataLoss => error.to_string(),
@@ -87,12 +84,7 @@ mod tests {
         report.verifier =
             VerifierTest { altered: caught, removed: caught, added: caught, flipped: caught };
         report.residue = residue.iter().map(|left| (*left).to_owned()).collect();
-        let by = "ended by its time limit of 5m".to_owned();
-        let stopped = match &outcome {
-            Err(DrillError::Ended(_)) => Some(Ending { verdict: Verdict::Inconclusive, by }),
-            _ => None,
-        };
-        decide(&mut report, DrillStep::Backup, outcome, stopped, promise);
+        decide(&mut report, DrillStep::Backup, outcome, promise);
         (report.verdict, report.reason)
     }
 
@@ -115,8 +107,9 @@ mod tests {
 
     #[test]
     fn a_drill_that_was_ended_says_by_what_and_when() {
-        let ended = || Err(DrillError::Ended("ended by its time limit of 5m".into()));
-        let (verdict, reason) = decided(&[], ended(), None);
+        let by = "ended by its time limit of 5m".into();
+        let ended = Err(DrillError::Ended(Ending { verdict: Verdict::Inconclusive, by }));
+        let (verdict, reason) = decided(&[], ended, None);
         assert_eq!(verdict, Verdict::Inconclusive);
         assert_eq!(reason, "ended by its time limit of 5m, during backup");
     }

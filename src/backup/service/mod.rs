@@ -246,7 +246,7 @@ async fn last_change(artefact: &Artefact) -> Option<SystemTime> {
 /// What went wrong for all stores at once, as the error of one of them.
 fn of_each(error: &DrillError) -> DrillError {
     match error {
-        DrillError::Ended(by) => DrillError::Ended(by.clone()),
+        DrillError::Ended(ending) => DrillError::Ended(ending.clone()),
         error => DrillError::Wrong(error.to_string()),
     }
 }

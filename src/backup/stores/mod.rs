@@ -17,7 +17,7 @@ use super::archive::ArchiveError;
 use super::record::Record;
 use crate::config::{Store, StoreKind};
 use crate::platform::store::StoreError;
-use crate::run::event::BackupFile;
+use crate::run::event::{BackupFile, Verdict};
 
 /// The names under which a drill works in one store. They are made from the run's id, nothing else
 /// is ever touched, and the marker is read back before anything is destroyed.
@@ -143,9 +143,18 @@ pub enum DrillError {
     /// What is there is not what should be.
     #[error("{0}")]
     Wrong(String),
-    /// Somebody or something ends the drill before its time: who or what, in words.
-    #[error("{0}")]
-    Ended(String),
+    /// Somebody or something ends the drill before its time.
+    #[error("{}", .0.by)]
+    Ended(Ending),
+}
+
+/// How a drill ends that is ended before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who or what ends it, such as `aborted by an operator`.
+    pub by: String,
 }
 
 /// A store under drill.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use fake::{Fake, Fault};
 
-use super::gate::{Ending, Gatekeeper, Wanted};
+use super::gate::{Gatekeeper, Wanted};
 use super::{Drill, Ended, closure, gate};
 use crate::backup::dataset::Dataset;
-use crate::backup::stores::Namespace;
+use crate::backup::stores::{Ending, Namespace};
 use crate::backup::subject::remove;
 use crate::backup::undo::Undos;
 use crate::config::{PhaseKind, StoreKind};
