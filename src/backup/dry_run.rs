@@ -1,7 +1,9 @@
 //! What a drill would do, without doing any of it: the servers are asked what they are, and nothing is
 //! written.
 
-use super::drill::{look_for_room, size};
+use std::path::Path;
+
+use super::drill::{check_disk, look_for_room, size};
 use super::phase::{dataset, selection};
 use super::stores::{DrillError, Namespace};
 use super::subject::{OpenStore, Subject};
@@ -19,19 +21,30 @@ pub async fn dry_run(config: &Config, seed: u64) -> Vec<String> {
         names.name().replace("run", "RUN"),
         names.dashed().replace("run", "RUN")
     )];
+    let mut injected = 0_u64;
     for kind in chosen {
         let Some(store) = config.stores.get(kind).cloned() else { continue };
         let timeout_ms = config.backup.timeout.get().as_millis() as u64;
         let names = names.clone();
         let subject = Subject { kind, store, names, timeout_ms, embedded: false };
         let needed = dataset.estimated_bytes(kind);
+        injected = injected.saturating_add(needed);
         lines.push(match look(&subject, needed).await {
             Ok(line) => format!("{kind}: {line}"),
             Err(error) => format!("{kind}: would not be drilled: {error}"),
         });
     }
+    lines.extend(no_room_here(injected, &config.report.runs));
     lines.extend(skipped.into_iter().map(|(kind, why)| format!("{kind}: left out: {why}")));
     lines
+}
+
+/// Why no store would be drilled, where this machine's disk has no room for the backups. A folder of runs
+/// that is not there yet would be on the disk of the nearest one above it.
+fn no_room_here(injected: u64, runs: &Path) -> Option<String> {
+    let there = runs.ancestors().find(|above| above.is_dir());
+    let checked = check_disk(injected, there.unwrap_or_else(|| Path::new(".")));
+    checked.err().map(|error| format!("no store would be drilled: {error}"))
 }
 
 async fn look(subject: &Subject, needed: u64) -> Result<String, DrillError> {
@@ -51,4 +64,19 @@ async fn look(subject: &Subject, needed: u64) -> Result<String, DrillError> {
         size(needed),
         bystanders.join(", ")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_for_the_backups_is_told_before_a_run_is_refused() {
+        let temp = tempfile::tempdir().expect("folder");
+        for runs in [temp.path(), &temp.path().join("not/there/yet"), Path::new("runs")] {
+            assert_eq!(no_room_here(0, runs), None);
+            let told = no_room_here(u64::MAX, runs).expect("too much");
+            assert!(told.starts_with("no store would be drilled: refused: the backups"), "{told}");
+        }
+    }
 }
