@@ -35,5 +35,8 @@ pub async fn is_refused(kind: StoreKind, store: Store) -> String {
     assert_eq!(store["residue"], Value::Array(vec![]), "{kind}: {store}");
     let undo = place.path().join("state/shakedown/undo-drill");
     assert_eq!(std::fs::read_dir(undo).map_or(0, Iterator::count), 0, "{kind}: {store}");
-    store["reason"].as_str().unwrap_or_default().to_lowercase()
+    let reason = store["reason"].as_str().unwrap_or_default().to_lowercase();
+    let parts: Vec<&str> = reason.split(": ").collect();
+    assert!(parts.windows(2).all(|two| two[0] != two[1]), "{kind}: said twice: {reason}");
+    reason
 }

@@ -311,11 +311,12 @@ impl DrillStore for Minio {
         }
         let (region, credentials) = (self.server.region.clone(), self.server.credentials.clone());
         let (name, form) = (self.names.dashed(), BucketConfiguration::default());
+        let doing = "create the bucket";
         let create = async {
             let made = Bucket::create_with_path_style(&name, region, credentials, form).await;
-            made.map_err(said("create the bucket"))
+            made.map_err(|error| said(doing)(error).reason)
         };
-        within(self.timeout, "create the bucket", create).await?;
+        within(self.timeout, doing, create).await?;
         let put = self.bucket.put_object(MARKER, self.names.marker().as_bytes()).await;
         put.map(drop).map_err(|error| said("write the marker")(error).into())
     }
