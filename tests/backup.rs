@@ -195,6 +195,8 @@ async fn an_abort_cleans_and_the_next_start_cleans_after_a_kill() {
     wait_for("something to clean", || (keys(&redis) != before).then_some(()));
     signal(engine_pid(&second), Signal::KILL);
     wait_for("its end", || (!second.has_live_engine()).then_some(()));
+    let told = text_of(&place.output(&["report", &second.id()]));
+    assert!(told.contains("redis     -            did not end, during "), "{told}");
     let (code, out, err) = ended(drill(&place, Some(&config), &["--store", "redis"]));
     assert_eq!(code, Some(0), "{out}\n{err}");
     assert_eq!(keys(&redis), before, "what the first left is gone, and what the second made");

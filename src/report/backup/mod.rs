@@ -237,7 +237,7 @@ fn of_store(kind: StoreKind, state: &StoreState) -> StoreSection {
         server: text(|report| &report.server),
         label: report.and_then(|report| report.label.clone()),
         verdict: report.map(|report| report.verdict.word().to_owned()),
-        reason: text(|report| &report.reason),
+        reason: report.map_or_else(|| unfinished(state), |report| report.reason.clone()),
         level: report.and_then(|r| r.level).map(BackupLevel::word).map(str::to_owned),
         steps: state.steps.iter().map(step).collect(),
         records: report.and_then(|report| report.comparison.as_ref()).map(records),
@@ -271,6 +271,15 @@ fn of_store(kind: StoreKind, state: &StoreState) -> StoreSection {
         residue: texts(|report| &report.residue),
         not_covered: texts(|report| &report.not_covered),
         notes: texts(|report| &report.notes),
+    }
+}
+
+/// How far a store came whose drill did not come to its end: its engine died.
+fn unfinished(state: &StoreState) -> String {
+    match (state.current, state.steps.last()) {
+        (Some((step, _)), _) => format!("did not end, during {}", step.words()),
+        (None, Some(last)) => format!("did not end, after {}", last.step.words()),
+        (None, None) => "did not begin".into(),
     }
 }
 
