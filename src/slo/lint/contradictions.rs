@@ -33,10 +33,9 @@ pub(super) fn find(lint: &mut Lint<'_>) {
         );
     }
     let dependencies = definitions.slos.iter().filter(|slo| slo.store.is_some());
-    let together: f64 = dependencies.filter_map(|slo| slo.objective_percent).product::<f64>();
-    let stores =
-        definitions.slos.iter().filter(|s| s.store.is_some() && s.objective_percent.is_some());
-    let together = together / 100_f64.powi(stores.count() as i32 - 1);
+    let shares =
+        dependencies.filter_map(|slo| slo.objective_percent.map(|percent| percent / 100.0));
+    let together = 100.0 * shares.product::<f64>();
     let front = definitions.slos.iter().filter(whole).filter_map(|slo| slo.objective_percent);
     if let Some(front) = front.reduce(f64::max)
         && together < front
