@@ -2,21 +2,21 @@
 """What a backup drill takes: time and peak memory of the engine, by number of documents.
 
     cargo build --release
-    bash .ci/live/stores.sh python3 benches/drill.py [--sandbox] [--program PATH] [DOCUMENTS ...]
+    bash .ci/live/stores.sh python3 benches/drill.py [--sandbox] [--store KINDS] [--program PATH] [DOCUMENTS ...]
 
-Drills the stores that the live suite started (or, with --sandbox, the embedded ones: then no suite is
-needed), one drill after the other, each with the default options. Documents: 1000 and 100000 unless said
-otherwise. Nothing leaves this machine.
+Drills the stores that the live suite started, or those of `--store` among them (with --sandbox, the
+embedded ones: then no suite is needed), one drill after the other, each with the default options.
+Documents: 1000 and 100000 unless said otherwise. Nothing leaves this machine.
 """
 import argparse, glob, json, os, subprocess, sys, tempfile, time
 
 KINDS = ["postgres", "redis", "qdrant", "neo4j", "minio"]
 
 
-def configuration(folder):
+def configuration(folder, kinds):
     """Where the suite's stores are: its variables are no configuration, a file is."""
     stores = {}
-    for kind in KINDS:
+    for kind in kinds:
         name = "SHAKEDOWN_LIVE_" + kind.upper()
         if name not in os.environ:
             continue
@@ -56,11 +56,12 @@ def peak_mb(process):
     return 0.0
 
 
-def drill(program, documents, sandbox):
+def drill(program, documents, sandbox, kinds):
     with tempfile.TemporaryDirectory(prefix="drill-bench-") as folder:
         command = [program, "backup", "--headless", "--seed", "7", "--documents", str(documents)]
+        command += ["--store", ",".join(kinds)]
         if not sandbox:
-            command += ["--config", configuration(folder)]
+            command += ["--config", configuration(folder, kinds)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SHAKEDOWN_")}
         environment["XDG_STATE_HOME"] = folder + "/state"
         began, peak, process = time.monotonic(), 0.0, None
@@ -86,10 +87,11 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--program", default="target/release/shakedown")
     options.add_argument("--sandbox", action="store_true")
+    options.add_argument("--store", default=",".join(KINDS))
     options.add_argument("documents", nargs="*", type=int, default=[1000, 100000])
     options = options.parse_args()
     for documents in options.documents:
-        drill(os.path.abspath(options.program), documents, options.sandbox)
+        drill(os.path.abspath(options.program), documents, options.sandbox, options.store.split(","))
 
 
 main()
