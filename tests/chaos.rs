@@ -84,7 +84,13 @@ fn four_experiments_are_made_and_nothing_is_left_of_them() {
         for kind in ["injected", "died", "started", "stable"] {
             assert!(kinds.contains(&&json!(kind)), "{timeline}");
         }
+        for moment in timeline["moments"].as_array().expect("moments") {
+            let sources = ["act", "inspect", "probe"];
+            let known = moment["source"].as_str().is_some_and(|source| sources.contains(&source));
+            assert!(known, "what it is known from: {timeline}");
+        }
     }
+    kills_are_proven(&place, &run, &experiments[0]);
     let journal = fs::read(run.path().join("chaos_report.json")).expect("written");
     let journal: Value = serde_json::from_slice(&journal).expect("JSON");
     for key in
@@ -97,15 +103,38 @@ fn four_experiments_are_made_and_nothing_is_left_of_them() {
     figures_were_told_as_they_came(&journal);
 }
 
+/// By the lives that were ended and those that came after them, in every form of the report.
+fn kills_are_proven(place: &Workplace, run: &RunFolder, experiment: &Value) {
+    let lives = experiment["lives"].as_array().expect("lives");
+    assert_eq!(lives.len(), 3, "{experiment}");
+    let page = fs::read_to_string(run.path().join("report.html")).expect("written");
+    // Its lines are folded.
+    let lines = text(&place.output(&["report"]).stdout);
+    let words: Vec<&str> = lines.split_whitespace().collect();
+    let told = words.join(" ");
+    for one in lives {
+        let (before, after) = (&one["before"], &one["after"]);
+        let pid = |life: &Value| life["pid"].as_u64().unwrap_or_else(|| panic!("{one}"));
+        assert_ne!(pid(before), pid(after), "{one}");
+        assert_ne!(before["started"], after["started"], "{one}");
+        let count = |life: &Value| life["restart_count"].as_u64();
+        assert_eq!(count(after), count(before).map(|count| count + 1), "{one}");
+        let words = format!("then pid {}, started ", pid(after));
+        assert!(page.contains(&words) && told.contains(&words), "{words}: {told}");
+        assert!(experiment["evidence"].to_string().contains(&words), "{experiment}");
+    }
+}
+
 /// Before, during and after were told about once a second, and what was told last is the result.
 fn figures_were_told_as_they_came(journal: &str) {
     let mut told: BTreeMap<Stage, Vec<(u64, Vec<SteadyFigures>)>> = BTreeMap::new();
-    let mut injected = 0;
+    let (mut injected, mut counted) = (0, Vec::new());
     for line in journal.lines() {
         let event: Event = serde_json::from_str(line).expect("an event");
         let EventBody::Chaos(chaos) = event.body else { continue };
         match chaos {
             ChaosEvent::ExperimentStarted { .. } => told.clear(),
+            ChaosEvent::EffectNow { effective: true, evidence } => counted.push(evidence),
             ChaosEvent::Measured { stage, figures } => {
                 told.entry(stage).or_default().push((event.at_us, figures));
             }
@@ -129,6 +158,11 @@ fn figures_were_told_as_they_came(journal: &str) {
         }
     }
     assert!(injected >= 3, "{injected} of the experiments were made");
+    // What a cut stops is counted on while it is there.
+    let stopped =
+        counted.iter().filter_map(|said| said.strip_suffix(" connections stopped at the link"));
+    let stopped: Vec<u64> = stopped.map(|count| count.parse().expect("a count")).collect();
+    assert!(stopped.len() >= 2 && stopped.is_sorted(), "{counted:?}");
 }
 
 /// A sandbox that outlives the engines which break it, and a configuration that leads there.
@@ -230,6 +264,11 @@ async fn until(
     tokio::time::timeout(support::PATIENCE, follow).await.expect("in time");
 }
 
+/// Takes in what the engine says for so long.
+async fn follow(client: &mut EngineClient, state: &mut RunState, length: Duration) {
+    let _ = tokio::time::timeout(length, until(client, state, |_| false)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pausing_and_aborting_in_mid_fault_heal_first() {
     let place = Workplace::new();
@@ -247,6 +286,15 @@ async fn pausing_and_aborting_in_mid_fault_heal_first() {
     until(&mut client, &mut state, |state| state.status == RunStatus::Paused).await;
     assert_eq!(residue(&admin).await, Vec::<String>::new(), "healed before it holds");
     assert_eq!(open_undos(&place), 1, "an empty journal of a live run");
+    let asked = |state: &RunState| {
+        let chaos = state.phases.iter().find_map(|phase| phase.chaos.as_ref());
+        chaos.map_or(0, |chaos| chaos.seconds.len())
+    };
+    // What was answered before is told within a second.
+    follow(&mut client, &mut state, Duration::from_millis(1500)).await;
+    let before = asked(&state);
+    follow(&mut client, &mut state, Duration::from_secs(3)).await;
+    assert_eq!(asked(&state), before, "nothing is in flight while the run holds, no probe either");
 
     client.send(Command::Resume {}).expect("sent");
     until(&mut client, &mut state, broken).await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::{ServiceKind, SteadyRules};
@@ -27,6 +27,8 @@ struct Seen {
     samples: VecDeque<Sample>,
     /// What is being measured, and since when.
     stage: Option<(Stage, Instant)>,
+    /// Whether nothing is asked at the moment.
+    resting: watch::Sender<bool>,
 }
 
 impl Board {
@@ -34,7 +36,8 @@ impl Board {
     pub fn watch(probes: ServiceProbes, events: EventSink) -> (Self, Watching) {
         let board = Self::default();
         let (sender, samples) = mpsc::channel(1024);
-        let asking = tokio::spawn(probes.run(sender));
+        let resting = board.lock().resting.subscribe();
+        let asking = tokio::spawn(ask(probes, sender, resting));
         let recording = tokio::spawn(board.clone().record(samples, events));
         (board, Watching(vec![asking.abort_handle(), recording.abort_handle()]))
     }
@@ -57,6 +60,16 @@ impl Board {
                 }
             }
         }
+    }
+
+    /// Asks nothing more until [`Board::go_on`]; what is in flight is given up.
+    pub fn rest(&self) {
+        self.lock().resting.send_replace(true);
+    }
+
+    /// Asks on.
+    pub fn go_on(&self) {
+        self.lock().resting.send_replace(false);
     }
 
     /// Begins a stage: from now on its figures are told each second.
@@ -137,18 +150,13 @@ impl Board {
     /// lasted until now: none as long as one of them has not answered well five times in a row.
     pub fn stable_since(&self, services: &[ServiceKind], after: Instant) -> Option<Instant> {
         let seen = self.lock();
-        let mut runs: BTreeMap<(ServiceKind, &str), Vec<&Sample>> = BTreeMap::new();
-        let of = seen.samples.iter().filter(|s| s.due >= after && services.contains(&s.service));
-        for sample in of {
-            runs.entry((sample.service, &sample.probe)).or_default().push(sample);
-        }
-        let mut latest = None;
-        if !services.iter().all(|service| runs.keys().any(|(of, _)| of == service)) {
+        let probes = seen.by_probe(services, after);
+        if !services.iter().all(|service| probes.keys().any(|(of, _)| of == service)) {
             return None;
         }
-        for samples in runs.values_mut() {
-            samples.sort_by_key(|sample| sample.due);
-            let good = samples.iter().rev().take_while(|s| s.answered == Answered::Well).count();
+        let mut latest = None;
+        for samples in probes.values() {
+            let good = good_at_last(samples);
             if good < IN_A_ROW {
                 return None;
             }
@@ -156,6 +164,30 @@ impl Board {
             latest = latest.max(Some(first.due + first.latency));
         }
         latest
+    }
+
+    /// What keeps these services from being stable, in words: every probe that has not answered well
+    /// five times in a row until now, and how it answered when it did not.
+    pub fn unstable(&self, services: &[ServiceKind], after: Instant) -> Vec<String> {
+        let seen = self.lock();
+        let probes = seen.by_probe(services, after);
+        let unasked =
+            services.iter().filter(|service| !probes.keys().any(|(of, _)| of == *service));
+        let unasked: Vec<String> =
+            unasked.map(|service| format!("{service} was not asked")).collect();
+        let missing = probes.iter().filter_map(|((service, probe), samples)| {
+            let good = good_at_last(samples);
+            let other = samples.iter().rev().find(|sample| sample.answered != Answered::Well);
+            let how = match other.map(|sample| &sample.answered) {
+                Some(Answered::Failed(why)) => format!(", before that {why}"),
+                Some(_) => ", before that an answer without a peer".to_owned(),
+                None => String::new(),
+            };
+            (good < IN_A_ROW).then(|| {
+                format!("{service} ({probe}): {good} of {IN_A_ROW} good answers in a row{how}")
+            })
+        });
+        unasked.into_iter().chain(missing).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -170,6 +202,45 @@ impl Seen {
             by_service.entry(sample.service).or_default().push(sample);
         }
         by_service.into_iter().map(|(service, samples)| figures(service, &samples)).collect()
+    }
+
+    /// Samples of every probe of these services that were due after a moment, in that order.
+    fn by_probe(
+        &self,
+        services: &[ServiceKind],
+        after: Instant,
+    ) -> BTreeMap<(ServiceKind, &str), Vec<&Sample>> {
+        let mut probes: BTreeMap<(ServiceKind, &str), Vec<&Sample>> = BTreeMap::new();
+        let of = self.samples.iter().filter(|s| s.due >= after && services.contains(&s.service));
+        for sample in of {
+            probes.entry((sample.service, &sample.probe)).or_default().push(sample);
+        }
+        probes.values_mut().for_each(|samples| samples.sort_by_key(|sample| sample.due));
+        probes
+    }
+}
+
+/// How many of the last answers in a row were good.
+fn good_at_last(samples: &[&Sample]) -> usize {
+    samples.iter().rev().take_while(|sample| sample.answered == Answered::Well).count()
+}
+
+/// Asks, but for the times at which nothing is to be asked.
+async fn ask(
+    probes: ServiceProbes,
+    samples: mpsc::Sender<Sample>,
+    mut resting: watch::Receiver<bool>,
+) {
+    loop {
+        let mut asleep = resting.clone();
+        let rest = async move { asleep.wait_for(|resting| *resting).await.map(drop) };
+        tokio::select! {
+            () = probes.clone().run(samples.clone()) => return,
+            _ = rest => {}
+        }
+        if resting.wait_for(|resting| !resting).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -272,6 +343,10 @@ mod tests {
         assert_eq!(board.stable_since(&[ServiceKind::Rag], at(0)), None, "nothing is known");
         board.add(sample(at(20), "ask", false));
         assert_eq!(board.stable_since(&chat, at(5)), None);
+        let why = "chat (ask): 0 of 5 good answers in a row, before that down";
+        assert_eq!(board.unstable(&chat, at(5)), [why], "health is steady");
+        let rag = [ServiceKind::Chat, ServiceKind::Rag];
+        assert_eq!(board.unstable(&rag, at(5)), ["rag was not asked", why]);
         let figures = &board.figures(at(5), at(10))[0];
         assert_eq!((figures.n, figures.failed), (10, 10));
     }

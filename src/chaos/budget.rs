@@ -5,17 +5,17 @@ use crate::config::Config;
 use crate::run::error_budget::{BudgetLeft, ErrorBudget};
 use crate::run::state::RunState;
 
-/// Share of the bad requests that this run may still have, in percent of all that it may have, as its
-/// load phases measured it. None when no request was measured, or none may be bad.
-fn left_percent(state: &RunState, availability_percent: f64) -> Option<f64> {
+/// Requests that the load phases of this run measured, and those of them that failed.
+fn measured(state: &RunState) -> (u64, u64) {
     let loads = state.phases.iter().filter_map(|phase| phase.load.as_ref());
-    let (requests, failed) = loads.fold((0, 0), |(requests, failed), load| {
+    loads.fold((0, 0), |(requests, failed), load| {
         let measured = load.totals(None).measured;
         (requests + measured.requests(), failed + measured.failed())
-    });
-    left_of(requests, failed, availability_percent)
+    })
 }
 
+/// Share of the bad requests that a run may still have, in percent of all that it may have. None when no
+/// request was measured, or none may be bad.
 fn left_of(requests: u64, failed: u64, availability_percent: f64) -> Option<f64> {
     let allowed = requests as f64 * (100.0 - availability_percent) / 100.0;
     (allowed > 0.0).then(|| 100.0 * (1.0 - failed as f64 / allowed))
@@ -25,8 +25,10 @@ fn left_of(requests: u64, failed: u64, availability_percent: f64) -> Option<f64>
 pub struct Known {
     /// The availability that is asked for, in percent.
     pub availability: Option<f64>,
-    /// What this run's load left, in percent; none when it measured nothing.
+    /// What this run's load left, in percent; none when it measured nothing, or nothing may fail.
     pub by_run: Option<f64>,
+    /// Whether this run's load measured any request.
+    pub loaded: bool,
     /// What is left over the weeks, as the platform's own monitoring has it.
     pub by_monitoring: Vec<BudgetLeft>,
 }
@@ -35,9 +37,11 @@ impl Known {
     /// Looks; the platform's monitoring is asked where the promises name it.
     pub async fn look(config: &Config, state: &RunState, budget: &dyn ErrorBudget) -> Self {
         let availability = config.criteria.availability_percent;
+        let (requests, failed) = measured(state);
         Self {
             availability,
-            by_run: availability.and_then(|availability| left_percent(state, availability)),
+            by_run: availability.and_then(|asked| left_of(requests, failed, asked)),
+            loaded: requests > 0,
             by_monitoring: match &state.promises {
                 Some(promises) => budget.left(promises).await,
                 None => Vec::new(),
@@ -75,9 +79,28 @@ impl Known {
                 below(left, &format!("{availability} % in this run"))
             }
             _ if !self.by_monitoring.is_empty() => None,
-            (Some(_), None) => unknown("it needs load before chaos in this run, or Prometheus"),
-            (None, _) => unknown("it needs criteria.availability_percent, or Prometheus"),
+            (availability, _) => unknown(&self.missing(availability)),
         }
+    }
+
+    /// What would make the budget known: what helps with the run as it is.
+    fn missing(&self, availability: Option<f64>) -> String {
+        let by_run = match (self.loaded, availability) {
+            (true, None) => "set criteria.availability_percent",
+            (true, Some(_)) => {
+                "set criteria.availability_percent below 100: at 100 there is no budget"
+            }
+            (false, None) => {
+                "run a load phase before chaos in the same run and set criteria.availability_percent"
+            }
+            (false, Some(_)) => {
+                "run a load phase before chaos in the same run (phases.order; `shakedown chaos` has none)"
+            }
+        };
+        format!(
+            "{by_run}, or name `prometheus` and the `prometheus` figures of an availability objective in \
+             slo_definitions.yaml; without chaos.budget_floor_percent no budget is asked for"
+        )
     }
 }
 
@@ -100,8 +123,9 @@ mod tests {
 
     #[test]
     fn one_budget_below_the_floor_or_unknown_is_enough() {
-        let refusal = |availability, by_run, by_monitoring| {
-            Known { availability, by_run, by_monitoring }.refusal(20.0)
+        let refusal = |availability, by_run: Option<f64>, by_monitoring| {
+            let loaded = by_run.is_some();
+            Known { availability, by_run, loaded, by_monitoring }.refusal(20.0)
         };
         let asked = Some(99.5);
         assert_eq!(refusal(asked, Some(20.0), Vec::new()), None);
@@ -115,5 +139,25 @@ mod tests {
         assert!(words.expect("refused").contains("not known"));
         assert!(refusal(asked, None, Vec::new()).expect("refused").contains("not known"));
         assert!(refusal(None, None, Vec::new()).is_some());
+    }
+
+    #[test]
+    fn an_unknown_budget_is_refused_with_what_would_make_it_known() {
+        let words = |availability, loaded| {
+            let known = Known { availability, by_run: None, loaded, by_monitoring: Vec::new() };
+            known.refusal(20.0).expect("refused")
+        };
+        let alone = words(None, false);
+        assert!(alone.contains("run a load phase before chaos"), "{alone}");
+        assert!(alone.contains("criteria.availability_percent"), "{alone}");
+        let alone = words(Some(99.5), false);
+        assert!(!alone.contains("criteria.availability_percent"), "it is set already: {alone}");
+        let loaded = words(None, true);
+        assert!(!loaded.contains("load phase"), "there was one: {loaded}");
+        assert!(words(Some(100.0), true).contains("below 100"));
+        for (availability, loaded) in [(None, false), (Some(99.5), false), (None, true)] {
+            let words = words(availability, loaded);
+            assert!(words.contains("slo_definitions.yaml"), "helps in any case: {words}");
+        }
     }
 }

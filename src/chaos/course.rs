@@ -12,9 +12,7 @@ use super::runtime::{Runtime, Target};
 use super::strike::Struck;
 use super::verdict;
 use crate::config::{Chaos, ServiceKind, SteadyRules};
-use crate::run::event::{
-    ChaosEvent, EventBody, ExperimentResult, MomentKind, Stage, SteadyFigures, Verdict,
-};
+use crate::run::event::{ChaosEvent, EventBody, ExperimentResult, Stage, SteadyFigures, Verdict};
 use crate::run::phase::{ControlChange, PhaseCommand, PhaseContext, Wish};
 use crate::run::undo::UndoJournal;
 
@@ -66,6 +64,8 @@ pub struct Course<'a> {
     pub guard: Guard,
     /// Numbers the faults of the phase.
     pub faults: u32,
+    /// Whether the runtime did not answer when it was asked last.
+    pub unanswered: bool,
 }
 
 impl Course<'_> {
@@ -77,12 +77,6 @@ impl Course<'_> {
     /// Reports something.
     pub fn emit(&self, event: ChaosEvent) {
         self.context.events.emit(EventBody::Chaos(event));
-    }
-
-    /// Reports a moment of a target.
-    pub fn moment(&self, target: &Target, kind: MomentKind, at: Instant) {
-        let at_us = self.run_time(at);
-        self.emit(ChaosEvent::Moment { target: target.name.clone(), kind, at_us });
     }
 
     /// A moment as microseconds since the run was created.
@@ -247,6 +241,7 @@ fn empty(number: u32, experiment: &Experiment, limit: Duration) -> ExperimentRes
         reason: String::new(),
         effective: None,
         evidence: Vec::new(),
+        lives: Vec::new(),
         notes: experiment.notes.clone(),
         timelines: Vec::new(),
         recovery_us: None,
@@ -262,6 +257,7 @@ fn empty(number: u32, experiment: &Experiment, limit: Duration) -> ExperimentRes
 /// Takes what one strike showed into the result; a fault that could not be injected ends it.
 fn note(result: &mut ExperimentResult, struck: &Struck) {
     result.evidence.extend(struck.evidence.clone());
+    result.lives.extend(struck.lives.clone());
     result.notes.extend(struck.notes.iter().cloned());
     result.residue.extend(struck.residue.iter().cloned());
     result.timelines.push(struck.timeline.clone());

@@ -93,79 +93,21 @@ async fn look_on(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use futures_util::future::BoxFuture;
-
     use super::*;
-    use crate::chaos::runtime::{Effect, Fault, Injection, Instance, Prepared, RuntimeError};
-    use crate::chaos::undo::Undo;
+    use crate::chaos::runtime::Instance;
+    use crate::chaos::runtime::told::{Told, serving};
+    use crate::config::ServiceKind;
     use crate::run::clock::RunClock;
-
-    /// A runtime whose one target is as a test says.
-    struct Told(Mutex<Result<Instance, String>>);
-
-    impl Runtime for Told {
-        fn name(&self) -> &'static str {
-            "told"
-        }
-
-        fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
-            Box::pin(async { Ok(Vec::new()) })
-        }
-
-        fn look<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
-            let now = self.0.lock().expect("not poisoned").clone().map_err(RuntimeError::new);
-            Box::pin(async move { now })
-        }
-
-        fn prepare<'a>(
-            &'a self,
-            _: &'a Target,
-            _: &'a Fault,
-            _: &'a str,
-        ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
-            Box::pin(async { Err(RuntimeError::new("nothing is broken here")) })
-        }
-
-        fn inject<'a>(
-            &'a self,
-            _: &'a Target,
-            _: &'a Fault,
-            _: &'a Undo,
-        ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
-            Box::pin(async { Err(RuntimeError::new("nothing is broken here")) })
-        }
-
-        fn effect<'a>(
-            &'a self,
-            _: &'a Target,
-            _: &'a Fault,
-            _: &'a Undo,
-            _: &'a Injection,
-        ) -> BoxFuture<'a, Effect> {
-            Box::pin(async { Effect::new(false, "") })
-        }
-    }
 
     async fn alarm_after(change: Result<Instance, String>) -> Option<Interrupt> {
         let was = Instance { pid: Some(7), healthy: Some(true), ..Instance::default() };
-        let store = Target {
-            id: "pg".into(),
-            name: "pg".into(),
-            place: String::new(),
-            service: None,
-            excluded: None,
-            unkillable: None,
-            protected: true,
-            instance: was.clone(),
-        };
-        let told = Arc::new(Told(Mutex::new(Ok(was))));
+        let store = Target { instance: was, protected: true, ..serving(ServiceKind::Rag) };
+        let told = Arc::new(Told::default());
         let mut guard =
             Guard::watch(told.clone(), vec![store], EventSink::in_memory(RunClock::start()));
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert!(guard.alarm.borrow().is_none(), "nothing has changed yet");
-        *told.0.lock().expect("not poisoned") = change;
+        told.show([change]);
         timeout(Duration::from_secs(30), guard.alarm()).await.ok()
     }
 

@@ -3,6 +3,7 @@
 mod board;
 mod budget;
 mod cgroup;
+mod comeback;
 mod confine;
 mod course;
 mod dry_run;
@@ -22,6 +23,8 @@ mod safety;
 mod score;
 mod sockets;
 mod strike;
+#[cfg(test)]
+mod tests;
 mod undo;
 mod verdict;
 

@@ -22,7 +22,7 @@ use crate::run::event::{
     ChaosEvent, ChaosScore, ChaosStart, EventBody, ExperimentResult, PhaseOutcome, Verdict,
 };
 use crate::run::phase::{Phase, PhaseContext, Wish};
-use crate::run::state::RunState;
+use crate::run::state::{IF_LEFT, RunState};
 use crate::run::state_dir::StateDir;
 use crate::run::undo::UndoJournal;
 
@@ -141,7 +141,7 @@ pub(super) async fn runtime_of(chaos: &Chaos) -> Result<Arc<dyn Runtime>, Runtim
 async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     let Began { runtime, targets, probes, mut undo, claims } = began;
     let chaos = context.config.chaos.clone();
-    let planned = plan::experiments(&chaos, &targets, context.seed);
+    let planned = plan::experiments(&chaos, &targets, context.seed).len();
     let excluded = targets.iter().filter_map(|target| {
         let why = target
             .excluded
@@ -154,10 +154,10 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
         seed: context.seed,
         targets: targets.iter().filter(|t| t.excluded.is_none()).map(|t| t.name.clone()).collect(),
         excluded: excluded.collect(),
-        experiments: planned.len() as u32,
+        experiments: planned as u32,
     })));
     let (board, _watching) = Board::watch(probes, context.events.clone());
-    let protected: Vec<Target> = targets.into_iter().filter(|target| target.protected).collect();
+    let protected = targets.iter().filter(|target| target.protected).cloned().collect();
     let guard = Guard::watch(Arc::clone(&runtime), protected, context.events.clone());
     let time_box = context.length;
     let mut course = Course {
@@ -167,8 +167,9 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
         undo: &mut undo,
         guard,
         faults: 0,
+        unanswered: false,
     };
-    let (results, ended) = all(&mut course, planned, time_box).await;
+    let (results, ended) = all(&mut course, targets, time_box).await;
     let disturbed = course.guard.disturbed();
     let left = give_back(&mut undo, &claims).await;
     let score = score::score(&results, &chaos.experiments, &disturbed);
@@ -181,35 +182,41 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     };
     if !left.is_empty() {
         outcome.verdict = outcome.verdict.max(Verdict::Fail);
-        outcome.reason = format!("{}; left behind: {}", outcome.reason, left.join(", "));
+        let left = left.join(", ");
+        outcome.reason = format!("{}; left behind: {left}; {IF_LEFT}", outcome.reason);
     }
     outcome
 }
 
+/// Makes every experiment of the plan on these targets. The plan is made anew before each, with the
+/// same choices, so that a target that was removed meanwhile is no part of it any more.
 async fn all(
     course: &mut Course<'_>,
-    planned: Vec<Result<Experiment, plan::Impossible>>,
+    mut targets: Vec<Target>,
     time_box: Duration,
 ) -> (Vec<ExperimentResult>, Option<Interrupt>) {
     let mut clock = crate::run::clock::PlanClock::start();
     let mut results = Vec::new();
-    for (at, planned) in planned.into_iter().enumerate() {
+    for at in 0.. {
         let number = at as u32 + 1;
-        let experiment = match planned {
-            Ok(experiment) => experiment,
-            Err((kind, why)) => {
-                results.push(left_out(course, number, kind, why));
-                continue;
-            }
-        };
-        let needed = least_time(&course.chaos(), &experiment);
-        if clock.elapsed() + needed > time_box {
-            let why = format!("it needs {} s, and the phase's time is over", needed.as_secs());
-            results.push(left_out(course, number, experiment.kind, why));
-            continue;
-        }
         // An experiment that a pause has ended is made again.
         loop {
+            let Some(planned) = next(course, &mut targets, at).await else {
+                return (results, None);
+            };
+            let experiment = match planned {
+                Ok(experiment) => experiment,
+                Err((kind, why)) => {
+                    results.push(left_out(course, number, kind, why));
+                    break;
+                }
+            };
+            let needed = experiment.least_time(&course.chaos());
+            if clock.elapsed() + needed > time_box {
+                let why = plan::out_of_time(needed);
+                results.push(left_out(course, number, experiment.kind, why));
+                break;
+            }
             let (result, interrupt) = course.run(number, &experiment).await;
             match interrupt {
                 Some(Interrupt::Pause) => {
@@ -235,12 +242,35 @@ async fn all(
     (results, None)
 }
 
+/// What is planned at this place of the plan, if there is anything, on targets that are still there:
+/// one that is gone is left alone from now on, and the choice is made without it.
+pub(super) async fn next(
+    course: &mut Course<'_>,
+    targets: &mut [Target],
+    at: usize,
+) -> Option<Result<Experiment, plan::Impossible>> {
+    loop {
+        let seed = course.context.seed;
+        let planned = plan::experiments(&course.chaos(), targets, seed).into_iter().nth(at)?;
+        let Ok(experiment) = &planned else { return Some(planned) };
+        let gone = course.first_gone(experiment).await;
+        let gone = gone.and_then(|id| targets.iter_mut().find(|target| target.id == id));
+        let Some(target) = gone else { return Some(planned) };
+        let why = "it was removed during the run".to_owned();
+        course.emit(ChaosEvent::Excluded { target: target.name.clone(), why: why.clone() });
+        target.excluded = Some(why);
+    }
+}
+
 /// Everything is healed: holds until work is wanted again; returns whether the phase is to end.
 async fn hold(course: &mut Course<'_>) -> bool {
+    // Nothing is in flight while the run holds: no probe either.
+    course.board.rest();
     course.context.control.paused();
     loop {
         match course.context.control.changed().await {
             Wish::Work => {
+                course.board.go_on();
                 course.context.control.resumed();
                 return false;
             }
@@ -248,12 +278,6 @@ async fn hold(course: &mut Course<'_>) -> bool {
             Wish::Pause => {}
         }
     }
-}
-
-/// The least that an experiment takes: with less time left it is not begun.
-fn least_time(chaos: &Chaos, experiment: &Experiment) -> Duration {
-    let faults: Duration = experiment.strikes.iter().map(|(_, fault)| fault.length()).sum();
-    chaos.steady.baseline.get() + faults + Duration::from_secs(experiment.strikes.len() as u64)
 }
 
 fn left_out(
@@ -270,6 +294,7 @@ fn left_out(
         reason: format!("not made: {why}"),
         effective: None,
         evidence: Vec::new(),
+        lives: Vec::new(),
         notes: Vec::new(),
         timelines: Vec::new(),
         recovery_us: None,

@@ -1,6 +1,7 @@
 //! Which experiments are made on what: seeded choices among the targets that may be broken.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -23,6 +24,44 @@ pub struct Experiment {
     pub blast: BTreeSet<ServiceKind>,
     /// What should be known about the choice.
     pub notes: Vec<String>,
+}
+
+impl Experiment {
+    /// The least that it takes: with less time left it is not begun.
+    pub fn least_time(&self, chaos: &Chaos) -> Duration {
+        let faults: Duration = self.strikes.iter().map(|(_, fault)| fault.length()).sum();
+        chaos.steady.baseline.get() + faults + Duration::from_secs(self.strikes.len() as u64)
+    }
+
+    /// Every target that it needs: those that are struck, and those that they are cut off from.
+    pub fn needs(&self) -> Vec<&Target> {
+        let peers = self.strikes.iter().flat_map(|(_, fault)| match fault {
+            Fault::Cut { peers, .. } => peers.as_slice(),
+            _ => &[],
+        });
+        self.strikes.iter().map(|(target, _)| target).chain(peers).collect()
+    }
+}
+
+/// Why an experiment that takes at least so long is not begun any more.
+pub fn out_of_time(needed: Duration) -> String {
+    format!("it needs {} s, and the phase's time is over", needed.as_secs())
+}
+
+/// Names everything that a fault creates, by the run and the number of the fault in it.
+pub fn token(run_id: &str, number: u32) -> String {
+    format!("shakedown-{run_id}-{number}")
+}
+
+/// How long a target has to have been up before this fault: one that has just been started would show
+/// its engine's restart delay when it is killed.
+pub fn least_uptime(chaos: &Chaos, fault: &Fault) -> Duration {
+    if *fault == Fault::Kill { chaos.kill.min_uptime.get() } else { Duration::ZERO }
+}
+
+/// For how long a target, as it was seen last, has to be waited for before this fault.
+pub fn missing_uptime(chaos: &Chaos, target: &Target, fault: &Fault) -> Duration {
+    least_uptime(chaos, fault).saturating_sub(target.instance.uptime)
 }
 
 /// A kind of experiment that cannot be made, and why.

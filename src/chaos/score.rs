@@ -91,6 +91,7 @@ mod tests {
             reason: String::new(),
             effective: Some(true),
             evidence: vec![],
+            lives: vec![],
             notes: vec![],
             timelines: vec![],
             recovery_us: recovery_s.map(|s| s * 1_000_000),

@@ -5,19 +5,30 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::course::{Course, Interrupt, LOOK_EVERY};
-use super::runtime::{Fault, Injection, Prepared, RuntimeError, Target};
+use super::lease::Lease;
+use super::plan::{least_uptime, missing_uptime, token};
+use super::runtime::{Effect, Fault, Injection, Prepared, RuntimeError, Target};
 use super::undo::Undo;
-use crate::config::ServiceKind;
-use crate::run::event::{ChaosEvent, MomentKind, Timeline};
+use crate::run::event::{ChaosEvent, Lives, MomentKind, MomentSource, Timeline};
 
 /// How often the effect of a fault is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
-/// A target without a service of its own is stable when it ran so long.
-const RUNS_FOR: Duration = Duration::from_secs(2);
 /// A target that does not stay up gets so many times its least uptime to do so.
 const UPTIME_TRIES: u32 = 5;
 /// How long undoing may be tried.
 const HEAL_TRIES: u32 = 3;
+/// The kernel counts a kill for want of memory, and an engine tells it, within this after the end of
+/// who was killed.
+const COUNTED_WITHIN: Duration = Duration::from_secs(2);
+
+/// A fault whose undo is on disk.
+struct Blow<'a> {
+    target: &'a Target,
+    fault: &'a Fault,
+    undo: &'a Undo,
+    /// Number of the undo in its journal.
+    id: u64,
+}
 
 /// What one fault did.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +37,14 @@ pub struct Struck {
     pub effective: Option<bool>,
     /// What proves it.
     pub evidence: Option<String>,
+    /// What was killed, and what came after it.
+    pub lives: Option<Lives>,
     /// What should be known besides.
     pub notes: Vec<String>,
     /// Moments of the target.
     pub timeline: Timeline,
+    /// Which service's which measure kept the target from being stable when it was looked at last.
+    pub unstable: Option<String>,
     /// Time to recovery: from the kill, or from the healing, until stable.
     pub recovery: Option<Duration>,
     /// How long that may take.
@@ -68,13 +83,14 @@ impl Course<'_> {
                 return struck;
             }
             Ok(false) => {
-                struck.refused = Some(format!("{} does not stay up", target.name));
+                let why = if target.instance.gone { "was removed" } else { "does not stay up" };
+                struck.refused = Some(format!("{} {why}", target.name));
                 return struck;
             }
             Ok(true) => {}
         }
         self.faults += 1;
-        let token = format!("shakedown-{}-{}", self.context.run_id, self.faults);
+        let token = token(&self.context.run_id, self.faults);
         let runtime = self.runtime;
         let prepared = match self.heeding(runtime.prepare(&target, fault, &token)).await {
             Ok(Ok(prepared)) => prepared,
@@ -95,7 +111,13 @@ impl Course<'_> {
                 return struck;
             }
         };
-        self.inject(&target, fault, prepared, id, &mut struck).await;
+        self.emit(ChaosEvent::Injecting {
+            fault: fault.words(&target),
+            undo: prepared.undo_words.clone(),
+            lasts_us: fault.length().as_micros() as u64,
+        });
+        let Prepared { undo, .. } = &prepared;
+        self.inject(&Blow { target: &target, fault, undo, id }, &mut struck).await;
         struck
     }
 
@@ -106,15 +128,15 @@ impl Course<'_> {
         target: &mut Target,
         fault: &Fault,
     ) -> Result<bool, Interrupt> {
-        let wanted =
-            if *fault == Fault::Kill { self.chaos().kill.min_uptime.get() } else { Duration::ZERO };
+        let chaos = self.chaos();
+        let wanted = least_uptime(&chaos, fault);
         let until = Instant::now() + wanted * UPTIME_TRIES;
         let runtime = self.runtime;
         loop {
             if let Ok(now) = self.heeding(runtime.look(target)).await? {
                 target.instance = now;
             }
-            let missing = wanted.saturating_sub(target.instance.uptime);
+            let missing = missing_uptime(&chaos, target, fault);
             let is_up = target.instance.pid.is_some() || wanted.is_zero();
             if is_up && missing.is_zero() {
                 return Ok(true);
@@ -126,58 +148,42 @@ impl Course<'_> {
         }
     }
 
-    async fn inject(
-        &mut self,
-        target: &Target,
-        fault: &Fault,
-        prepared: Prepared,
-        id: u64,
-        struck: &mut Struck,
-    ) {
-        self.emit(ChaosEvent::Injecting {
-            fault: fault.words(target),
-            undo: prepared.undo_words.clone(),
-            lasts_us: fault.length().as_micros() as u64,
-        });
-        let (injected, healed);
-        match self.runtime.inject(target, fault, &prepared.undo).await {
-            Ok(injection) => {
-                injected = injection.since;
-                self.emit(ChaosEvent::Injected {});
-                self.mark(target, struck, MomentKind::Injected, injected);
-                let watched = self.watch(target, fault, &prepared.undo, &injection, struck).await;
-                struck.interrupted = watched.err();
-                let reason = match &struck.interrupted {
-                    Some(interrupt) => interrupt.words(),
-                    None if struck.removed => "its target was removed".into(),
-                    None if struck.restarted => "its target was restarted or stopped".into(),
-                    None if struck.recovery.is_some() => {
-                        "it is back; nothing should be left".into()
-                    }
-                    None => "its time is over".into(),
-                };
-                let baseline = injection.baseline.clone();
-                self.heal(target, &prepared.undo, Some(injection), id, &reason, struck).await;
-                healed = Instant::now();
-                if let Some((well, figures)) = self.runtime.settled(target, fault, &baseline).await
-                {
-                    let words = format!("{}: {figures}", target.name);
-                    struck.unsettled = (!well).then(|| words.clone());
-                    struck.notes.push(words);
-                }
-            }
+    async fn inject(&mut self, blow: &Blow<'_>, struck: &mut Struck) {
+        let Blow { target, fault, .. } = *blow;
+        self.unanswered = false;
+        let injection = match self.runtime.inject(target, fault, blow.undo).await {
+            Ok(injection) => injection,
             Err(RuntimeError(reason)) => {
                 struck.refused = Some(reason.clone());
-                self.heal(target, &prepared.undo, None, id, &reason, struck).await;
-                return;
+                return self.heal(blow, None, &reason, struck).await;
             }
+        };
+        let (injected, baseline) = (injection.since, injection.baseline.clone());
+        self.emit(ChaosEvent::Injected {});
+        self.mark(target, struck, MomentKind::Injected, injected, MomentSource::Act);
+        struck.interrupted = self.watch(blow, &injection, struck).await.err();
+        let reason = match &struck.interrupted {
+            Some(interrupt) => interrupt.words(),
+            None if struck.removed => "its target was removed".into(),
+            None if struck.restarted => "its target was restarted or stopped".into(),
+            None if struck.recovery.is_some() => "it is back; nothing should be left".into(),
+            None => "its time is over".into(),
+        };
+        self.heal(blow, Some(injection), &reason, struck).await;
+        let healed = Instant::now();
+        if !struck.removed
+            && let Some((well, figures)) = self.runtime.settled(target, fault, &baseline).await
+        {
+            let words = format!("{}: {figures}", target.name);
+            struck.unsettled = (!well).then(|| words.clone());
+            struck.notes.push(words);
         }
         struck.lasted = Some((injected, healed));
         if *fault == Fault::Kill {
             struck.over = Some(healed);
             return;
         }
-        self.mark(target, struck, MomentKind::Healed, healed);
+        self.mark(target, struck, MomentKind::Healed, healed, MomentSource::Act);
         let limit = self.chaos().steady.within.get();
         struck.limit = Some(limit);
         if struck.interrupted.is_none() && !struck.removed {
@@ -191,19 +197,17 @@ impl Course<'_> {
     /// for that is over.
     async fn watch(
         &mut self,
-        target: &Target,
-        fault: &Fault,
-        undo: &Undo,
+        blow: &Blow<'_>,
         injection: &Injection,
         struck: &mut Struck,
     ) -> Result<(), Interrupt> {
+        let Blow { target, fault, .. } = *blow;
         if *fault == Fault::Kill {
             return self.watch_kill(target, injection.since, struck).await;
         }
         let until = injection.since + fault.length();
         let mut measure_at = injection.since + MEASURE_EVERY;
         let witnesses = self.witnesses(target);
-        let runtime = self.runtime;
         while Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
             self.wait(LOOK_EVERY.min(left)).await?;
@@ -211,10 +215,11 @@ impl Course<'_> {
             // The last measurement comes before the fault ends by itself.
             if Instant::now() >= measure_at && Instant::now() < until {
                 measure_at += MEASURE_EVERY;
-                self.measure(target, fault, undo, injection, struck).await?;
-                if let Ok(now) = self.heeding(runtime.look(target)).await?
+                self.measure(blow, injection, struck).await?;
+                if let Some(now) = self.observe(target).await?
                     && !now.same_life(&target.instance)
                 {
+                    let now = self.became(target, now).await?;
                     (struck.restarted, struck.removed) = (!now.gone, now.gone);
                     let what = target.instance.change(&now).unwrap_or("was restarted");
                     struck.notes.push(format!("{} {what} during the fault", target.name));
@@ -227,199 +232,105 @@ impl Course<'_> {
 
     async fn measure(
         &mut self,
-        target: &Target,
-        fault: &Fault,
-        undo: &Undo,
+        blow: &Blow<'_>,
         injection: &Injection,
         struck: &mut Struck,
     ) -> Result<(), Interrupt> {
         let runtime = self.runtime;
-        let effect = self.heeding(runtime.effect(target, fault, undo, injection)).await?;
+        let effect = runtime.effect(blow.target, blow.fault, blow.undo, injection);
+        let effect = self.heeding(effect).await?;
         struck.connections = effect.connections.or(struck.connections);
-        let first = struck.effective != Some(effect.effective);
-        // An effect that was there stays proven; the last evidence of it is kept.
-        if effect.effective || struck.effective != Some(true) {
-            struck.effective = Some(effect.effective);
-            struck.evidence = Some(effect.evidence.clone());
-        }
-        if first && (effect.effective || struck.effective == Some(false)) {
-            self.emit(ChaosEvent::Effect {
-                effective: effect.effective,
-                evidence: effect.evidence,
-            });
-        }
+        self.take_effect(effect, struck);
         Ok(())
     }
 
-    async fn watch_kill(
-        &mut self,
-        target: &Target,
-        killed: Instant,
-        struck: &mut Struck,
-    ) -> Result<(), Interrupt> {
-        let limit = self.chaos().kill.within.get();
-        struck.limit = Some(limit);
-        struck.effective = Some(false);
-        let witnesses = self.witnesses(target);
-        let runtime = self.runtime;
-        let mut started = None;
-        let mut last = target.instance.clone();
-        while killed.elapsed() < limit {
-            self.wait(LOOK_EVERY).await?;
-            self.detect(target, &witnesses, killed, struck);
-            let Ok(now) = self.heeding(runtime.look(target)).await? else { continue };
-            if now.gone {
-                struck.removed = true;
-                struck.notes.push(format!("{} was removed", target.name));
-                return Ok(());
-            }
-            if now.pid != target.instance.pid && struck.effective == Some(false) {
-                struck.effective = Some(true);
-                struck.evidence = Some(format!("the process of {} ended", target.name));
-                let died = self.said(target, MomentKind::Died, killed);
-                self.mark(target, struck, MomentKind::Died, died.unwrap_or_else(Instant::now));
-            }
-            if now.pid.is_some() && !now.same_life(&target.instance) {
-                if !now.same_life(&last) || started.is_none() {
-                    let said = self.said(target, MomentKind::Started, killed);
-                    let at = said.unwrap_or_else(Instant::now);
-                    started = Some(at);
-                    self.mark(target, struck, MomentKind::Started, at);
-                }
-                last = now.clone();
-            }
-            let Some(started) = started else { continue };
-            match now.healthy {
-                Some(false) => continue,
-                Some(true) if struck.timeline.at(MomentKind::Healthy).is_none() => {
-                    let said = self.said(target, MomentKind::Healthy, killed);
-                    let at = said.unwrap_or_else(Instant::now);
-                    self.mark(target, struck, MomentKind::Healthy, at);
-                }
-                _ => {}
-            }
-            if let Some(stable) = self.stable_since(target, &witnesses, started) {
-                self.mark_recovery(target, struck, &witnesses, killed, stable);
-                let by_policy = last.restarts > target.instance.restarts;
-                let how = if by_policy { "by its restart policy" } else { "but not by its policy" };
-                struck.notes.push(format!("{} came back {how}", target.name));
-                return Ok(());
-            }
+    /// Takes in what was measured of a fault: an effect that was there stays proven, and the last
+    /// evidence of it is kept. What is new of it is told once, and its figures as they go on.
+    fn take_effect(&self, effect: Effect, struck: &mut Struck) {
+        let Effect { effective, evidence, .. } = effect;
+        if struck.effective == Some(true) && !effective {
+            return;
         }
-        Ok(())
-    }
-
-    /// The latest moment of this kind that the runtime itself reported.
-    fn said(&self, target: &Target, kind: MomentKind, since: Instant) -> Option<Instant> {
-        let moments = self.runtime.moments(target, since).into_iter();
-        moments.filter(|(of, _)| *of == kind).map(|(_, at)| at).max()
-    }
-
-    /// Waits until the target is well again.
-    async fn until_stable(
-        &mut self,
-        target: &Target,
-        struck: &mut Struck,
-        from: Instant,
-        until: Instant,
-    ) -> Result<(), Interrupt> {
-        let witnesses = self.witnesses(target);
-        while Instant::now() < until {
-            self.wait(LOOK_EVERY).await?;
-            if let Some(stable) = self.stable_since(target, &witnesses, from) {
-                self.mark_recovery(target, struck, &witnesses, from, stable);
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    fn stable_since(
-        &self,
-        target: &Target,
-        witnesses: &[ServiceKind],
-        started: Instant,
-    ) -> Option<Instant> {
-        let stable = self.board.stable_since(witnesses, started)?;
-        let runs = target.service.is_some() || started.elapsed() >= RUNS_FOR;
-        runs.then_some(stable)
-    }
-
-    fn mark_recovery(
-        &self,
-        target: &Target,
-        struck: &mut Struck,
-        witnesses: &[ServiceKind],
-        from: Instant,
-        stable: Instant,
-    ) {
-        // What answers while a target that serves nothing known is down says nothing about it.
-        if target.service.is_some()
-            && let Some(first) = self.board.first_success(witnesses, from)
-        {
-            self.mark(target, struck, MomentKind::FirstSuccess, first.min(stable));
-        }
-        self.mark(target, struck, MomentKind::Stable, stable);
-        struck.recovery = Some(stable.saturating_duration_since(from));
-    }
-
-    fn detect(&self, target: &Target, witnesses: &[ServiceKind], since: Instant, to: &mut Struck) {
-        if to.timeline.at(MomentKind::Detected).is_none()
-            && let Some(failed) = self.board.first_failure(witnesses, since)
-        {
-            self.mark(target, to, MomentKind::Detected, failed);
+        let is_news = struck.effective != Some(effective);
+        let is_other = struck.evidence.as_ref() != Some(&evidence);
+        struck.effective = Some(effective);
+        struck.evidence = Some(evidence.clone());
+        match (is_news, is_other) {
+            (true, _) => self.emit(ChaosEvent::Effect { effective, evidence }),
+            (false, true) => self.emit(ChaosEvent::EffectNow { effective, evidence }),
+            (false, false) => {}
         }
     }
 
-    fn mark(&self, target: &Target, struck: &mut Struck, kind: MomentKind, at: Instant) {
-        struck.timeline.moments.push((kind, self.run_time(at)));
-        self.moment(target, kind, at);
+    /// A kill for want of memory may come, and is counted, after the last measurement of a short fault:
+    /// asks on when its helper has ended.
+    async fn prove_late(&self, blow: &Blow<'_>, injection: &Injection, struck: &mut Struck) {
+        let awaited = matches!(blow.fault, Fault::Memory { allow_oom: true, .. });
+        let until = Instant::now() + COUNTED_WITHIN;
+        while awaited && struck.effective != Some(true) {
+            let effect = self.runtime.effect(blow.target, blow.fault, blow.undo, injection).await;
+            if effect.effective {
+                self.take_effect(effect, struck);
+            }
+            if Instant::now() >= until {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Undoes a fault and looks what is left of it. Only when nothing is, the undo journal is told.
     async fn heal(
         &mut self,
-        target: &Target,
-        undo: &Undo,
+        blow: &Blow<'_>,
         injection: Option<Injection>,
-        id: u64,
         reason: &str,
         struck: &mut Struck,
     ) {
         let began = Instant::now();
         self.emit(ChaosEvent::Healing { reason: reason.to_owned() });
-        if let Some(lease) = injection.and_then(|injection| injection.lease) {
-            match lease.end().await {
-                Ok(None) => {}
-                Ok(Some(took)) => {
-                    self.mark(target, struck, MomentKind::Reconnected, began + took);
-                    let took = took.as_secs_f64();
-                    struck.notes.push(format!(
-                        "{}: fresh connections got through {took:.1} s after the cut",
-                        target.name
-                    ));
-                }
-                Err(error) => log::warn!("{error}"),
+        if let Some(mut injection) = injection {
+            if let Some(lease) = injection.lease.take() {
+                self.end_lease(blow.target, lease, began, struck).await;
             }
+            self.prove_late(blow, &injection, struck).await;
         }
         let mut residue = Vec::new();
         for attempt in 1..=HEAL_TRIES {
-            residue = match undo.undo().await {
-                Ok(()) => undo.residue().await,
+            residue = match blow.undo.undo().await {
+                Ok(()) => blow.undo.residue().await,
                 Err(error) => vec![error.to_string()],
             };
             if residue.is_empty() || attempt == HEAL_TRIES {
                 break;
             }
+            self.answered(Some(residue.join(", ")));
             tokio::time::sleep(MEASURE_EVERY).await;
         }
         if residue.is_empty()
-            && let Err(error) = self.undo.done(id)
+            && let Err(error) = self.undo.done(blow.id)
         {
             log::warn!("the undo journal cannot be written: {error}");
         }
         struck.residue.clone_from(&residue);
         let took_us = began.elapsed().as_micros() as u64;
         self.emit(ChaosEvent::Healed { took_us, residue });
+    }
+
+    /// Ends the helper that holds a fault; what it says of fresh connections is a moment of the target.
+    async fn end_lease(&self, target: &Target, lease: Lease, began: Instant, struck: &mut Struck) {
+        match lease.end().await {
+            Ok(None) => {}
+            Ok(Some(took)) => {
+                let kind = MomentKind::Reconnected;
+                self.mark(target, struck, kind, began + took, MomentSource::Helper);
+                let took = took.as_secs_f64();
+                struck.notes.push(format!(
+                    "{}: fresh connections got through {took:.1} s after the cut",
+                    target.name
+                ));
+            }
+            Err(error) => log::warn!("{error}"),
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::score;
 use super::strike::Struck;
 use crate::config::{ExperimentKind, SteadyRules};
 use crate::run::event::{ExperimentResult, Verdict};
+use crate::run::state::IF_LEFT;
 
 /// Judges an experiment whose faults were injected, healed and measured.
 pub fn judge(
@@ -40,6 +41,7 @@ pub fn judge(
         restarted: struck.iter().any(|one| one.restarted),
         removed: struck.iter().any(|one| one.removed),
         recovery: slowest,
+        unstable: struck.iter().rev().find_map(|one| one.unstable.clone()),
         limit: Duration::from_micros(result.recovery_limit_us),
         cascade: cascade.join(", "),
         suffering,
@@ -57,6 +59,8 @@ struct Facts {
     restarted: bool,
     removed: bool,
     recovery: Option<Duration>,
+    /// What kept a target that did not recover from being stable.
+    unstable: Option<String>,
     limit: Duration,
     cascade: String,
     suffering: Option<String>,
@@ -67,7 +71,7 @@ struct Facts {
 
 fn decide(facts: &Facts) -> (Verdict, String) {
     if !facts.residue.is_empty() {
-        return (Verdict::Fail, format!("could not be undone: {}", facts.residue));
+        return (Verdict::Fail, format!("could not be undone: {}; {IF_LEFT}", facts.residue));
     }
     if facts.removed {
         let reason =
@@ -86,7 +90,8 @@ fn decide(facts: &Facts) -> (Verdict, String) {
         return (Verdict::Invalid, format!("the fault had no proven effect: {}", facts.evidence));
     }
     let Some(recovery) = facts.recovery else {
-        let reason = format!("not steady again within {} s", facts.limit.as_secs());
+        let what = facts.unstable.as_deref().unwrap_or("what was missing is not known");
+        let reason = format!("not steady again within {} s: {what}", facts.limit.as_secs());
         return (Verdict::Fail, reason);
     };
     if !facts.cascade.is_empty() {
@@ -130,6 +135,7 @@ mod tests {
             restarted: false,
             removed: false,
             recovery: Some(Duration::from_secs(3)),
+            unstable: None,
             limit: Duration::from_secs(60),
             cascade: String::new(),
             suffering: None,
@@ -143,9 +149,15 @@ mod tests {
         assert_eq!(decide(&Facts { removed: true, ..good() }).0, Verdict::Inconclusive);
         let ended = Facts { restarted: true, effective: false, ..good() };
         assert_eq!(decide(&ended).0, Verdict::Invalid);
-        assert_eq!(decide(&Facts { recovery: None, ..good() }).0, Verdict::Fail);
+        let what = Some("rag (health): 2 of 5 good answers in a row".to_owned());
+        let (verdict, words) = decide(&Facts { recovery: None, unstable: what, ..good() });
+        assert_eq!(verdict, Verdict::Fail);
+        let whose = "not steady again within 60 s: rag (health): 2 of 5 good answers in a row";
+        assert_eq!(words, whose);
         assert_eq!(decide(&Facts { cascade: "mcp".into(), ..good() }).0, Verdict::Fail);
         let residue = Facts { residue: "a table".into(), effective: false, ..good() };
-        assert_eq!(decide(&residue).0, Verdict::Fail);
+        let (verdict, words) = decide(&residue);
+        assert_eq!(verdict, Verdict::Fail);
+        assert!(words.contains("a table") && words.contains("shakedown recover"), "{words}");
     }
 }

@@ -38,7 +38,11 @@ pub fn run(config: &ConfigArgs, display: &DisplayArgs, args: &ChaosArgs) -> Resu
         let (resolved, _, embedded) = run::resolve_config(&config, false)?;
         return dry_run(resolved, embedded, args.options.seed());
     }
-    run::start(&config, display, Scope::Only(vec![PhaseKind::Chaos]), &args.options)
+    run::start(&config, display, scope(), &args.options)
+}
+
+fn scope() -> Scope {
+    Scope::Only(vec![PhaseKind::Chaos])
 }
 
 fn dry_run(mut config: Config, embedded: bool, seed: u64) -> Result<Exit, CliError> {
@@ -52,7 +56,8 @@ fn dry_run(mut config: Config, embedded: bool, seed: u64) -> Result<Exit, CliErr
             config.chaos.sandbox = Some(launched.endpoints().admin.clone());
             sandbox = Some(launched);
         }
-        let lines = chaos::dry_run(&config, promises, seed, &MonitoredBudget).await;
+        let length = scope().length(&config.phases, PhaseKind::Chaos);
+        let lines = chaos::dry_run(&config, promises, seed, length, &MonitoredBudget).await;
         if let Some(sandbox) = sandbox {
             sandbox.stop().await;
         }

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::html::escape;
-use crate::run::event::{ExperimentResult, MomentKind, SteadyFigures, Timeline, Verdict};
+use crate::run::event::{
+    self, ExperimentResult, Life, Lives, MomentKind, SteadyFigures, Timeline, Verdict,
+};
 use crate::run::state::{ChaosState, PhaseState, RunState};
 
 /// What the chaos phase showed.
@@ -48,6 +50,9 @@ pub struct ExperimentRow {
     pub effective: Option<bool>,
     /// What proves the effect.
     pub evidence: Vec<String>,
+    /// What was killed, and what came after it; empty for other faults.
+    #[serde(default)]
+    pub lives: Vec<LivesRow>,
     /// What was observed besides.
     pub notes: Vec<String>,
     /// Longest time to recovery, milliseconds; null when a target did not recover.
@@ -70,6 +75,28 @@ pub struct ExperimentRow {
     pub after: Vec<SteadyRow>,
 }
 
+/// The life of a target that a kill ended, and the one after it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LivesRow {
+    /// The target.
+    pub target: String,
+    /// The life that was ended.
+    pub before: LifeRow,
+    /// The last one that was seen afterwards; null when none was.
+    pub after: Option<LifeRow>,
+}
+
+/// One life of a target, as its runtime tells it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LifeRow {
+    /// Its main process, as its machine numbers it; null when it did not run.
+    pub pid: Option<u32>,
+    /// When it was started.
+    pub started: String,
+    /// How often its restart policy had started it.
+    pub restart_count: u64,
+}
+
 /// Moments of one target.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineRow {
@@ -88,6 +115,18 @@ pub struct Moment {
     pub t_rel_ms: f64,
     /// Seconds since the run was created.
     pub at_seconds: f64,
+    /// What it is known from: `act` (of the run itself), `event` (of the runtime), `inspect` (the target
+    /// was looked at), `probe` or `helper`; null in runs from before that was recorded.
+    #[serde(default)]
+    pub source: Option<String>,
+}
+
+impl Moment {
+    /// What happened when, and in brackets what it is known from.
+    fn words(&self) -> String {
+        let source = self.source.as_ref().map(|source| format!(" ({source})"));
+        format!("{} {:.1} s{}", self.kind, self.t_rel_ms / 1000.0, source.unwrap_or_default())
+    }
 }
 
 /// How a service fared.
@@ -131,6 +170,7 @@ fn row(result: &ExperimentResult) -> ExperimentRow {
         reason: result.reason.clone(),
         effective: result.effective,
         evidence: result.evidence.clone(),
+        lives: result.lives.iter().map(lives).collect(),
         notes: result.notes.clone(),
         recovery_ms: result.recovery_us.map(millis),
         recovery_limit_ms: millis(result.recovery_limit_us),
@@ -148,12 +188,26 @@ fn was_injected(result: &ExperimentResult) -> bool {
     result.timelines.iter().any(|timeline| timeline.at(MomentKind::Injected).is_some())
 }
 
+fn lives(lives: &Lives) -> LivesRow {
+    let row = |life: &Life| LifeRow {
+        pid: life.pid,
+        started: life.started.clone(),
+        restart_count: life.restarts,
+    };
+    LivesRow {
+        target: lives.target.clone(),
+        before: row(&lives.before),
+        after: lives.after.as_ref().map(row),
+    }
+}
+
 fn timeline(timeline: &Timeline) -> TimelineRow {
-    let origin = timeline.moments.first().map_or(0, |(_, at)| *at);
-    let moment = |(kind, at): &(crate::run::event::MomentKind, u64)| Moment {
-        kind: kind.words().to_owned(),
-        t_rel_ms: millis(at.saturating_sub(origin)),
-        at_seconds: *at as f64 / 1e6,
+    let origin = timeline.origin_us();
+    let moment = |moment: &event::Moment| Moment {
+        kind: moment.kind.words().to_owned(),
+        t_rel_ms: millis(moment.at_us.saturating_sub(origin)),
+        at_seconds: moment.at_us as f64 / 1e6,
+        source: moment.source.map(|source| source.word().to_owned()),
     };
     TimelineRow {
         target: timeline.target.clone(),
@@ -303,9 +357,7 @@ fn write_recoveries(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result
     for row in &chaos.experiments {
         let slowest = [&row.before, &row.during, &row.after].map(|rows| p95(rows)).join(" → ");
         for timeline in &row.timelines {
-            let moments = timeline.moments.iter();
-            let moments =
-                moments.map(|moment| format!("{} {:.1} s", moment.kind, moment.t_rel_ms / 1000.0));
+            let moments = timeline.moments.iter().map(Moment::words);
             write!(
                 html,
                 "<tr><td>{}<td>{}<td><small>{}</small><td>{slowest}</tr>",
@@ -325,7 +377,7 @@ fn marks(timeline: &TimelineRow) -> String {
         let x = moment.t_rel_ms / whole * 99.0;
         svg += &format!(
             "<rect class=\"warn\" x=\"{x:.1}\" width=\"1\" height=\"8\"><title>{}</title></rect>",
-            escape(&moment.kind)
+            escape(&moment.words())
         );
     }
     svg + "<line class=\"axis\" x1=\"0\" y1=\"8\" x2=\"100\" y2=\"8\"/></svg>"

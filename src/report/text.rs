@@ -114,6 +114,9 @@ fn write_chaos(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
             "          {:<12} recovery {recovery:>7}  {}",
             experiment.verdict, experiment.title
         )?;
+        for evidence in &experiment.evidence {
+            writeln!(text, "{:23}{evidence}", "")?;
+        }
     }
     Ok(())
 }

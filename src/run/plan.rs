@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{PhaseKind, Phases, TimeSpan};
+use crate::config::{Lengths, PhaseKind, Phases, TimeSpan};
 
 /// Least time box of a backup drill for each document that it puts into the stores: several times what
 /// it takes on two cores.
@@ -80,12 +80,6 @@ impl Plan {
                     || (kind == PhaseKind::Slo && only.iter().any(|phase| phase.is_load()))
             }
         };
-        let lengths = match scope {
-            Scope::Quick => phases.quick,
-            Scope::Extended => phases.extended,
-            Scope::Dr => phases.dr,
-            Scope::Full | Scope::Only(_) | Scope::Demo => phases.full,
-        };
         // What is asked for by name runs, whatever the configuration leaves out of its plans.
         let named = |kind: PhaseKind| matches!(scope, Scope::Only(only) if only.contains(&kind));
         let configured = |kind| phases.order.contains(&kind) && !phases.skip.contains(&kind);
@@ -102,7 +96,7 @@ impl Plan {
             phases: planned
                 .map(|(kind, skip)| PlannedPhase {
                     kind,
-                    length_us: micros(lengths.of(kind)),
+                    length_us: micros(scope.lengths(phases).of(kind)),
                     skip,
                 })
                 .collect(),
@@ -127,6 +121,20 @@ impl Plan {
 }
 
 impl Scope {
+    const fn lengths(&self, phases: &Phases) -> Lengths {
+        match self {
+            Self::Quick => phases.quick,
+            Self::Extended => phases.extended,
+            Self::Dr => phases.dr,
+            Self::Full | Self::Only(_) | Self::Demo => phases.full,
+        }
+    }
+
+    /// Length (load) or time box (everything else) of a phase in it.
+    pub const fn length(&self, phases: &Phases, phase: PhaseKind) -> Duration {
+        self.lengths(phases).of(phase).get()
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Full => "full".into(),

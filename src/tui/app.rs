@@ -76,6 +76,8 @@ pub enum Prompt {
     AbortRun,
     /// Aborting the phase.
     AbortPhase,
+    /// Skipping the rest of this phase: something is broken on purpose, or it is the last.
+    SkipPhase(PhaseKind),
     /// A remark.
     Annotate(String),
     /// Words that findings have to have.

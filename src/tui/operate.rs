@@ -6,7 +6,7 @@ use super::Ended;
 use super::app::{App, Link, Panel, Prompt};
 use super::keymap::{Action, action_for};
 use super::terminal::has_shell;
-use crate::config::Environment;
+use crate::config::{Environment, PhaseKind};
 use crate::run::control::Command;
 use crate::run::state::RunStatus;
 
@@ -67,7 +67,7 @@ fn act(app: &mut App, action: Action) -> After {
             }
             _ => app.send(Command::Pause {}),
         },
-        Action::SkipPhase => app.send(Command::SkipPhase {}),
+        Action::SkipPhase => skip(app),
         Action::AbortPhase => app.ask(Prompt::AbortPhase),
         Action::AbortRun => app.ask(Prompt::AbortRun),
         Action::MoreUsers => rescale(app, USERS_STEP),
@@ -132,6 +132,21 @@ fn begin(app: &mut App) {
     }
     let phase = if app.selected_phase == 0 { None } else { app.selected() };
     app.send(Command::Start { phase });
+}
+
+/// Skips the rest of a phase; asks where that undoes a deed, or ends the run.
+fn skip(app: &mut App) {
+    let state = &app.state;
+    let asks = state.phase_to_skip().filter(|phase| {
+        // A drill has destroyed what it is about to bring back.
+        state.active_fault().is_some()
+            || *phase == PhaseKind::Backup
+            || state.follows(*phase).is_none()
+    });
+    match asks {
+        Some(phase) => app.ask(Prompt::SkipPhase(phase)),
+        None => app.send(Command::SkipPhase {}),
+    }
 }
 
 fn rescale(app: &mut App, by: i32) {
@@ -268,7 +283,15 @@ fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {
         },
         Prompt::AbortRun if key.code == KeyCode::Char('y') => app.send(Command::AbortRun {}),
         Prompt::AbortPhase if key.code == KeyCode::Char('y') => app.send(Command::AbortPhase {}),
-        Prompt::AbortRun | Prompt::AbortPhase => {}
+        // What was asked about may be over by now.
+        Prompt::SkipPhase(phase) if key.code == KeyCode::Char('y') => {
+            if app.state.phase_to_skip() == Some(phase) {
+                app.send(Command::SkipPhase {});
+            } else {
+                app.notify(&format!("{phase} is over already: nothing was skipped"));
+            }
+        }
+        Prompt::AbortRun | Prompt::AbortPhase | Prompt::SkipPhase(_) => {}
     }
     After::Stay
 }

@@ -1,7 +1,7 @@
 //! The network cut between services: who is cut off from whom, and how the side that lost its peers
 //! bears it, as its answers tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -36,24 +36,9 @@ pub fn plan(chaos: &Chaos, eligible: &[&Target]) -> Vec<Result<Experiment, Impos
     let of = |service: ServiceKind| -> Vec<&Target> {
         eligible.iter().copied().filter(|target| target.service == Some(service)).collect()
     };
-    let mut cuts: Vec<(ServiceKind, Vec<ServiceKind>, bool)> = Vec::new();
-    for scenario in &chaos.partition.scenarios {
-        match scenario {
-            CutKind::Pair | CutKind::Reject => {
-                let reject = *scenario == CutKind::Reject;
-                cuts.extend(pairs.iter().map(|[from, to]| (*from, vec![*to], reject)));
-            }
-            CutKind::Isolate => {
-                let callers: BTreeSet<ServiceKind> = pairs.iter().map(|[from, _]| *from).collect();
-                cuts.extend(callers.into_iter().map(|from| {
-                    let peers = pairs.iter().filter(|[of, _]| *of == from).map(|[_, to]| *to);
-                    (from, peers.collect(), false)
-                }));
-            }
-        }
-    }
-    cuts.into_iter()
-        .map(|(from, peers, reject)| {
+    cuts(&chaos.partition.scenarios, &pairs)
+        .into_iter()
+        .map(|Cut { from, peers, reject, notes }| {
             let target = match of(from)[..] {
                 [target] => target,
                 [] => {
@@ -80,10 +65,55 @@ pub fn plan(chaos: &Chaos, eligible: &[&Target]) -> Vec<Result<Experiment, Impos
                 title: fault.words(target),
                 blast: blast(chaos, &[target]),
                 strikes: vec![(target.clone(), fault)],
-                notes: Vec::new(),
+                notes,
             })
         })
         .collect()
+}
+
+/// Who is cut off from whom, and how.
+struct Cut {
+    from: ServiceKind,
+    peers: BTreeSet<ServiceKind>,
+    reject: bool,
+    notes: Vec<String>,
+}
+
+/// The cuts that are asked for: one that two scenarios or pairs ask for is made once, and says so.
+fn cuts(scenarios: &[CutKind], pairs: &[[ServiceKind; 2]]) -> Vec<Cut> {
+    let mut cuts: Vec<Cut> = Vec::new();
+    for scenario in scenarios {
+        let asked: Vec<(ServiceKind, BTreeSet<ServiceKind>)> = match scenario {
+            CutKind::Pair | CutKind::Reject => {
+                pairs.iter().map(|[from, to]| (*from, [*to].into())).collect()
+            }
+            CutKind::Isolate => {
+                let mut peers: BTreeMap<ServiceKind, BTreeSet<ServiceKind>> = BTreeMap::new();
+                pairs.iter().for_each(|[from, to]| {
+                    peers.entry(*from).or_default().insert(*to);
+                });
+                peers.into_iter().collect()
+            }
+        };
+        let reject = *scenario == CutKind::Reject;
+        for (from, peers) in asked {
+            let same =
+                |cut: &&mut Cut| (cut.from, cut.reject) == (from, reject) && cut.peers == peers;
+            match cuts.iter_mut().find(same) {
+                Some(cut) => {
+                    let scenario = scenario.name();
+                    let names: Vec<&str> = peers.iter().map(|peer| peer.name()).collect();
+                    let peers = names.join(", ");
+                    cut.notes.push(format!(
+                        "asked for once more by `{scenario}`, which cuts {from} off from {peers} alone: \
+                         the same cut, made once"
+                    ));
+                }
+                None => cuts.push(Cut { from, peers, reject, notes: Vec::new() }),
+            }
+        }
+    }
+    cuts
 }
 
 /// How the side that lost its peer behaved, and whether that is a failure.
@@ -176,6 +206,26 @@ mod tests {
             answered: answered.clone(),
         };
         answers.iter().map(sample).collect()
+    }
+
+    #[test]
+    fn a_service_with_one_peer_is_isolated_by_the_cut_of_the_pair() {
+        use CutKind::{Isolate, Pair, Reject};
+        use ServiceKind::{Chat, Mcp, Rag};
+        let asked = |scenarios: &[CutKind], pairs: &[[ServiceKind; 2]]| {
+            let row = |cut: Cut| (cut.from, cut.peers.len(), cut.reject, cut.notes.len());
+            cuts(scenarios, pairs).into_iter().map(row).collect::<Vec<_>>()
+        };
+        let one = [[Rag, Chat]];
+        assert_eq!(asked(&[Pair, Isolate], &one), [(Rag, 1, false, 1)]);
+        assert_eq!(asked(&[Isolate, Pair], &one), [(Rag, 1, false, 1)], "in whatever order");
+        assert_eq!(asked(&[Isolate], &one), [(Rag, 1, false, 0)], "alone it is no duplicate");
+        assert_eq!(asked(&[Pair, Reject], &one), [(Rag, 1, false, 0), (Rag, 1, true, 0)]);
+        let two = [[Rag, Chat], [Rag, Mcp]];
+        let made = asked(&[Pair, Isolate], &two);
+        assert_eq!(made, [(Rag, 1, false, 0), (Rag, 1, false, 0), (Rag, 2, false, 0)]);
+        let said = cuts(&[Pair, Isolate], &one).remove(0).notes.remove(0);
+        assert!(said.contains("`isolate`") && said.contains("rag off from chat alone"), "{said}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 
 pub mod docker;
 pub mod sandbox;
+#[cfg(test)]
+pub mod told;
 
 use std::time::Duration;
 
@@ -12,7 +14,8 @@ use tokio::time::Instant;
 use super::lease::Lease;
 use super::undo::Undo;
 use crate::config::ServiceKind;
-use crate::run::event::MomentKind;
+use crate::platform::text::excerpt;
+use crate::run::event::{Life, MomentKind};
 
 /// Something that faults can be injected into.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +59,11 @@ impl Instance {
     /// Whether both are the same life of a target.
     pub fn same_life(&self, other: &Self) -> bool {
         (self.pid, &self.started, self.restarts) == (other.pid, &other.started, other.restarts)
+    }
+
+    /// It as evidence; what the runtime says is no more than words.
+    pub fn life(&self) -> Life {
+        Life { pid: self.pid, started: excerpt(&self.started), restarts: self.restarts }
     }
 
     /// What became of a target that must not change, if it is not as it was.

@@ -306,7 +306,10 @@ fn instance(child: &Child) -> Instance {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Instance {
         pid: child.pid,
-        started: child.started_unix_ms.to_string(),
+        started: i64::try_from(child.started_unix_ms)
+            .ok()
+            .and_then(|at| jiff::Timestamp::from_millisecond(at).ok())
+            .map_or_else(String::new, |at| at.to_string()),
         uptime: now.saturating_sub(Duration::from_millis(child.started_unix_ms)),
         restarts: child.restarts,
         healthy: None,

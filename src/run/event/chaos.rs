@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
+use super::recovery::{Lives, MomentKind, MomentSource, Timeline};
 use crate::config::{ExperimentKind, ServiceKind};
 
 /// What happens in the chaos phase.
@@ -40,6 +41,13 @@ pub enum ChaosEvent {
         /// The evidence, in words.
         evidence: String,
     },
+    /// The effect as it is measured on, about once a second while the fault lasts.
+    EffectNow {
+        /// Whether it is there.
+        effective: bool,
+        /// The evidence, in words.
+        evidence: String,
+    },
     /// Something happened to a target.
     Moment {
         /// Name of the target.
@@ -48,6 +56,21 @@ pub enum ChaosEvent {
         kind: MomentKind,
         /// When, microseconds since the run was created.
         at_us: u64,
+        /// What it is known from; none in a journal from before that was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<MomentSource>,
+    },
+    /// The runtime does not answer while something is broken, or answers again.
+    Unanswered {
+        /// What came instead of an answer, in words; none when it answers again.
+        why: Option<String>,
+    },
+    /// A target is left alone from now on.
+    Excluded {
+        /// Name of the target.
+        target: String,
+        /// Why, in words.
+        why: String,
     },
     /// The fault is being undone.
     Healing {
@@ -112,47 +135,6 @@ pub struct ChaosStart {
     pub excluded: Vec<(String, String)>,
     /// How many experiments are planned.
     pub experiments: u32,
-}
-
-/// What can happen to a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MomentKind {
-    /// The fault was injected.
-    Injected,
-    /// Its process ended.
-    Died,
-    /// A probe failed for the first time, or the end of the process was seen.
-    Detected,
-    /// Its own health check passes.
-    Healthy,
-    /// Fresh connections get through again after a cut.
-    Reconnected,
-    /// Its process runs again.
-    Started,
-    /// A probe was answered for the first time after a failure.
-    FirstSuccess,
-    /// The fault was undone.
-    Healed,
-    /// The first of five good probes in a row.
-    Stable,
-}
-
-impl MomentKind {
-    /// The words for it.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Injected => "injected",
-            Self::Died => "died",
-            Self::Detected => "detected",
-            Self::Started => "started",
-            Self::Healthy => "healthy",
-            Self::Reconnected => "reconnected",
-            Self::FirstSuccess => "first success",
-            Self::Healed => "healed",
-            Self::Stable => "stable",
-        }
-    }
 }
 
 /// A second of one probe.
@@ -225,22 +207,6 @@ impl SteadyFigures {
     }
 }
 
-/// Moments of one target, in the order in which they happened.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Timeline {
-    /// Name of the target.
-    pub target: String,
-    /// What happened, with microseconds since the run was created.
-    pub moments: Vec<(MomentKind, u64)>,
-}
-
-impl Timeline {
-    /// When something happened first.
-    pub fn at(&self, kind: MomentKind) -> Option<u64> {
-        self.moments.iter().find(|(of, _)| *of == kind).map(|(_, at)| *at)
-    }
-}
-
 /// How one experiment ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentResult {
@@ -258,6 +224,9 @@ pub struct ExperimentResult {
     pub effective: Option<bool>,
     /// What proves the effect.
     pub evidence: Vec<String>,
+    /// What was killed, and what came after it: who counts restarts reads it here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lives: Vec<Lives>,
     /// What was observed besides.
     pub notes: Vec<String>,
     /// Moments by target.

@@ -7,6 +7,7 @@ mod limit;
 mod load;
 mod notify;
 mod outcome;
+mod recovery;
 mod security;
 mod store;
 
@@ -19,8 +20,7 @@ pub use backup::{
     VerifierTest,
 };
 pub use chaos::{
-    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, Stage,
-    SteadyFigures, Timeline,
+    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, ProbeSecond, Stage, SteadyFigures,
 };
 pub use compliance::{ControlResult, ControlStatus};
 pub use limit::{LimitAim, LimitReport, LimitStep};
@@ -31,7 +31,7 @@ pub use load::{
 };
 pub use notify::{NotifyAction, NotifyEvent, Sent};
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict, WholeWindow};
-
+pub use recovery::{Life, Lives, Moment, MomentKind, MomentSource, Timeline};
 pub use security::{
     CheckReport, CheckStatus, Comparison, Confidence, Counts, Discovered, Exchange, Finding, Gone,
     ImageReport, ImageStatus, Novelty, Operations, SecurityEvent, SecurityScore, Severity, Skipped,
@@ -250,7 +250,11 @@ impl EventBody {
         !matches!(
             self,
             Self::Load(LoadEvent::Interval(_) | LoadEvent::Thresholds { .. })
-                | Self::Chaos(ChaosEvent::Probed { .. } | ChaosEvent::Measured { .. })
+                | Self::Chaos(
+                    ChaosEvent::Probed { .. }
+                        | ChaosEvent::Measured { .. }
+                        | ChaosEvent::EffectNow { .. }
+                )
                 | Self::Backup(BackupEvent::Progress(_))
                 | Self::Security(SecurityEvent::Progress { .. })
                 | Self::Log { .. }

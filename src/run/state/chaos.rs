@@ -6,12 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentKind;
 use crate::run::event::{
-    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, MomentKind, ProbeSecond, Stage,
+    ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, Moment, ProbeSecond, Stage,
     SteadyFigures, Timeline,
 };
 
 /// Seconds of probes kept for the screen; older ones stand in the journal.
 const KEPT_SECONDS: usize = 600;
+
+/// What is to be done about a fault that cannot be undone while its runtime does not answer.
+pub const IF_LEFT: &str = "what cannot be undone now stays on record: `shakedown recover` undoes it \
+                           once this run is over and the runtime answers";
 
 /// What is known of the chaos phase.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +26,9 @@ pub struct ChaosState {
     pub current: Option<CurrentExperiment>,
     /// Experiments that are over.
     pub results: Vec<ExperimentResult>,
+    /// When the last of these ended, microseconds since the run was created; 0 before that.
+    #[serde(default)]
+    pub ended_us: u64,
     /// The last seconds of probes, with microseconds since the run was created.
     pub seconds: VecDeque<(u64, Vec<ProbeSecond>)>,
     /// Protected targets that changed.
@@ -73,6 +80,9 @@ pub struct ActiveFault {
     /// Since when, microseconds since the run was created.
     #[serde(default)]
     pub healing_since_us: u64,
+    /// What came instead of the runtime's answer, while it does not answer.
+    #[serde(default)]
+    pub unanswered: Option<String>,
 }
 
 impl ChaosState {
@@ -100,7 +110,14 @@ impl ChaosState {
             ChaosEvent::ProtectedDisturbed { what } => self.disturbed.push(what.clone()),
             ChaosEvent::ExperimentFinished(result) => {
                 self.current = None;
+                self.ended_us = at_us;
                 self.results.push((**result).clone());
+            }
+            ChaosEvent::Excluded { target, why } => {
+                if let Some(start) = &mut self.start {
+                    start.targets.retain(|name| name != target);
+                    start.excluded.push((target.clone(), why.clone()));
+                }
             }
             ChaosEvent::Scored(score) => self.score = Some(score.clone()),
             other => {
@@ -132,6 +149,7 @@ impl CurrentExperiment {
                     effect: None,
                     healing: None,
                     healing_since_us: 0,
+                    unanswered: None,
                 });
             }
             ChaosEvent::Injected {} => {
@@ -141,8 +159,16 @@ impl CurrentExperiment {
                     fault.since_us = at_us;
                 }
             }
-            ChaosEvent::Moment { target, kind, at_us } => self.moment(target, *kind, *at_us),
-            ChaosEvent::Effect { effective, evidence } => {
+            ChaosEvent::Moment { target, kind, at_us, source } => {
+                self.moment(target, Moment { kind: *kind, at_us: *at_us, source: *source });
+            }
+            ChaosEvent::Unanswered { why } => {
+                if let Some(fault) = &mut self.fault {
+                    fault.unanswered.clone_from(why);
+                }
+            }
+            ChaosEvent::Effect { effective, evidence }
+            | ChaosEvent::EffectNow { effective, evidence } => {
                 if let Some(fault) = &mut self.fault {
                     fault.effect = Some((*effective, evidence.clone()));
                 }
@@ -161,12 +187,12 @@ impl CurrentExperiment {
         }
     }
 
-    fn moment(&mut self, target: &str, kind: MomentKind, at_us: u64) {
+    fn moment(&mut self, target: &str, moment: Moment) {
         match self.timelines.iter_mut().find(|timeline| timeline.target == target) {
-            Some(timeline) => timeline.moments.push((kind, at_us)),
-            None => self
-                .timelines
-                .push(Timeline { target: target.to_owned(), moments: vec![(kind, at_us)] }),
+            Some(timeline) => timeline.moments.push(moment),
+            None => {
+                self.timelines.push(Timeline { target: target.to_owned(), moments: vec![moment] })
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use backup::{BackupState, DrillState, StoreState};
-pub use chaos::{ActiveFault, ChaosState, CurrentExperiment};
+pub use chaos::{ActiveFault, ChaosState, CurrentExperiment, IF_LEFT};
 pub use generator::Standing;
 pub use judged::Judged;
 pub use load::{HistoryPoint, LoadState, RECENT_INTERVALS, Totals};

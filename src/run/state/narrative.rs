@@ -1,5 +1,6 @@
 //! What happened, in words: one line an event, for the log, line mode and screen readers.
 
+use super::chaos::IF_LEFT;
 use crate::run::event::{
     BackupEvent, ChaosEvent, Confidence, EventBody, ImageStatus, LoadEvent, LogLevel, NotifyEvent,
     SecurityEvent, Severity, StoreEvent, Verdict,
@@ -81,13 +82,22 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
         ChaosEvent::Effect { effective: false, evidence } => {
             return Some((LogLevel::Warn, format!("no effect: {evidence}")));
         }
-        ChaosEvent::Moment { target, kind, .. } => format!("{target} {}", kind.words()),
+        ChaosEvent::Moment { target, kind, source, .. } => {
+            let source = source.map(|source| format!(" ({})", source.word()));
+            format!("{target} {}{}", kind.words(), source.unwrap_or_default())
+        }
+        ChaosEvent::Unanswered { why: Some(why) } => {
+            return Some((LogLevel::Warn, format!("{why}; {IF_LEFT}")));
+        }
+        ChaosEvent::Unanswered { why: None } => "the runtime answers again".into(),
+        ChaosEvent::Excluded { target, why } => format!("{target} is left alone: {why}"),
         ChaosEvent::Healing { reason } => format!("healing: {reason}"),
         ChaosEvent::Healed { took_us, residue } if residue.is_empty() => {
             format!("healed in {} ms, nothing is left", took_us / 1000)
         }
         ChaosEvent::Healed { residue, .. } => {
-            return Some((LogLevel::Error, format!("still there: {}", residue.join(", "))));
+            let line = format!("still there: {}; {IF_LEFT}", residue.join(", "));
+            return Some((LogLevel::Error, line));
         }
         ChaosEvent::ProtectedDisturbed { what } => {
             return Some((LogLevel::Error, format!("a protected target changed: {what}")));
@@ -105,6 +115,7 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
         ChaosEvent::Injected {}
         | ChaosEvent::Probed { .. }
         | ChaosEvent::Measured { .. }
+        | ChaosEvent::EffectNow { .. }
         | ChaosEvent::Unknown => return None,
     };
     Some((LogLevel::Info, line))

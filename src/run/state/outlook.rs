@@ -1,8 +1,8 @@
-//! How long a run may still take.
+//! How long a run may still take, and what of its plan is still to come.
 
 use std::time::Duration;
 
-use super::{PhaseStatus, RunState};
+use super::{PhaseStatus, RunState, RunStatus};
 use crate::config::PhaseKind;
 
 impl RunState {
@@ -32,6 +32,26 @@ impl RunState {
             left_us += cooldown.max_us.saturating_sub(passed);
         }
         Duration::from_micros(left_us + cooldowns * cooldown_us)
+    }
+
+    /// The phase that a skip would end, or leave out where the run is held before it; none when nothing
+    /// would be, as in a cooldown.
+    pub fn phase_to_skip(&self) -> Option<PhaseKind> {
+        match (self.running_phase(), &self.status) {
+            (Some(phase), _) => Some(phase.kind),
+            (None, RunStatus::Held(_)) => self.to_come().next(),
+            (None, _) => None,
+        }
+    }
+
+    /// The phase with which the plan goes on after this one; none after the last.
+    pub fn follows(&self, phase: PhaseKind) -> Option<PhaseKind> {
+        self.to_come().find(|kind| *kind != phase)
+    }
+
+    fn to_come(&self) -> impl Iterator<Item = PhaseKind> {
+        let pending = self.phases.iter().filter(|phase| phase.status == PhaseStatus::Pending);
+        pending.filter(|phase| !phase.skip_requested).map(|phase| phase.kind)
     }
 }
 

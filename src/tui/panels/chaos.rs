@@ -13,12 +13,14 @@ use crate::config::ServiceKind;
 use crate::run::event::{
     ExperimentResult, MomentKind, ProbeSecond, Stage, SteadyFigures, Timeline, Verdict,
 };
-use crate::run::state::{ActiveFault, ChaosState, CurrentExperiment};
+use crate::run::state::{ActiveFault, ChaosState, CurrentExperiment, IF_LEFT};
 use crate::tui::app::App;
 use crate::tui::format::{clock, count, latency};
 
 /// Width of a name before a lane.
 const NAME: usize = 8;
+/// Columns of the bar of a recovery that is over, whatever time it took.
+const PAST_COLUMNS: u64 = 40;
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
@@ -33,9 +35,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
     let columns = usize::from(area.width).saturating_sub(NAME + 2);
     text.extend(lanes(chaos, columns, app));
-    if let Some(current) = &chaos.current {
-        text.extend(current.timelines.iter().map(|timeline| bar(timeline, chaos, columns, app)));
-        text.extend(current.timelines.iter().map(|timeline| moments(timeline, app)));
+    let (timelines, until_us) = latest(chaos);
+    text.extend(timelines.iter().map(|timeline| bar(timeline, chaos, until_us, columns, app)));
+    if chaos.current.is_some() {
+        text.extend(timelines.iter().map(|timeline| moments(timeline, app)));
     }
     text.extend(stages(chaos, app));
     text.extend(results(chaos, app));
@@ -98,11 +101,12 @@ fn experiment<'a>(current: &CurrentExperiment, app: &App) -> Vec<Line<'a>> {
         }
         None => ("   its effect is being measured".into(), app.theme.dim),
     };
-    vec![
-        Line::styled(format!("   {}", in_words(fault, app)), app.theme.bad),
-        Line::styled(proof, style),
-        Line::styled(undo, app.theme.dim),
-    ]
+    let mut rows = vec![Line::styled(format!("   {}", in_words(fault, app)), app.theme.bad)];
+    if let Some(why) = &fault.unanswered {
+        rows.push(Line::styled(format!("   {why}; {IF_LEFT}"), app.theme.warning));
+    }
+    rows.extend([Line::styled(proof, style), Line::styled(undo, app.theme.dim)]);
+    rows
 }
 
 /// Until when a fault is there, or for how long it has been healed, then what it is: a narrow screen
@@ -152,33 +156,69 @@ fn second<'a, 'b>(probes: impl Iterator<Item = &'b ProbeSecond>, app: &App) -> S
     }
 }
 
+/// The timelines of the experiment that is under way, or else of the last one, and the end of the latter.
+fn latest(chaos: &ChaosState) -> (&[Timeline], u64) {
+    match (&chaos.current, chaos.results.last()) {
+        (Some(current), _) => (&current.timelines, u64::MAX),
+        (None, Some(last)) => (&last.timelines, chaos.ended_us),
+        (None, None) => (&[], 0),
+    }
+}
+
 /// The recovery of a target below the lanes of the services, second by second: broken, on its way
-/// back, stable.
-fn bar<'a>(timeline: &Timeline, chaos: &ChaosState, columns: usize, app: &App) -> Line<'a> {
+/// back, stable; nothing after the end of its experiment.
+fn bar<'a>(
+    timeline: &Timeline,
+    chaos: &ChaosState,
+    until_us: u64,
+    columns: usize,
+    app: &App,
+) -> Line<'a> {
     let skipped = chaos.seconds.len().saturating_sub(columns);
-    let cells = chaos.seconds.iter().skip(skipped).map(|(at, _)| {
-        let before = timeline.moments.iter().filter(|(_, moment)| moment <= at);
-        match before.max_by_key(|(_, moment)| *moment).map(|(kind, _)| *kind) {
-            None => Span::raw(" "),
-            Some(MomentKind::Injected | MomentKind::Died | MomentKind::Detected) => {
-                Span::styled("!", app.theme.bad)
-            }
-            Some(MomentKind::Stable) => Span::styled(app.glyphs.done(), app.theme.ok),
-            Some(_) => Span::styled("~", app.theme.warning),
-        }
+    let seconds = chaos.seconds.iter().skip(skipped).map(|(at, _)| *at);
+    let cells = seconds.map(|at| match timeline.stood_at(at).filter(|_| at <= until_us) {
+        Some(kind) => standing(kind, app),
+        None => Span::raw(" "),
     });
     let name = Span::styled(format!(" {}", fixed(&timeline.target, NAME)), app.theme.text);
     Line::from([vec![name], cells.collect()].concat())
 }
 
+/// How a target stands after its last moment: broken, on its way back, or stable.
+fn standing<'a>(after: MomentKind, app: &App) -> Span<'a> {
+    match after {
+        MomentKind::Injected | MomentKind::Died | MomentKind::Detected => {
+            Span::styled("!", app.theme.bad)
+        }
+        MomentKind::Stable => Span::styled(app.glyphs.done(), app.theme.ok),
+        _ => Span::styled("~", app.theme.warning),
+    }
+}
+
 fn moments<'a>(timeline: &Timeline, app: &App) -> Line<'a> {
-    let origin = timeline.moments.first().map_or(0, |(_, at)| *at);
-    let words = timeline.moments.iter().map(|(kind, at)| {
-        let after = at.saturating_sub(origin) as f64 / 1e6;
-        format!("{} {after:.1} s", kind.words())
+    Line::styled(format!("   {}: {}", timeline.target, told(timeline)), app.theme.text)
+}
+
+fn told(timeline: &Timeline) -> String {
+    let origin = timeline.origin_us();
+    let words: Vec<String> = timeline.moments.iter().map(|moment| moment.words(origin)).collect();
+    words.join("  ")
+}
+
+/// The whole recovery of a target of an experiment that is over, on a bar of its own scale, and its
+/// moments below it.
+fn past<'a>(timeline: &Timeline, app: &App) -> Vec<Line<'a>> {
+    let (origin, last) = (timeline.origin_us(), timeline.moments.iter().map(|m| m.at_us).max());
+    let Some(last) = last else { return Vec::new() };
+    let length = last.saturating_sub(origin);
+    let cells = (0..=PAST_COLUMNS).filter_map(|column| {
+        timeline.stood_at(origin + length * column / PAST_COLUMNS).map(|kind| standing(kind, app))
     });
-    let words = words.collect::<Vec<_>>().join("  ");
-    Line::styled(format!("   {}: {words}", timeline.target), app.theme.text)
+    let name = Span::styled(format!("     {} ", fixed(&timeline.target, NAME)), app.theme.text);
+    let length = Span::styled(format!(" {:.1} s", length as f64 / 1e6), app.theme.dim);
+    let bar = std::iter::once(name).chain(cells).chain([length]);
+    let moments = Line::styled(format!("       {}", told(timeline)), app.theme.dim);
+    vec![Line::from_iter(bar), moments]
 }
 
 /// Every service in the stages of the experiment that is under way, or else of the last one.
@@ -226,6 +266,11 @@ fn results<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
     for result in &chaos.results {
         text.push(row(result, app));
         text.push(Line::styled(format!("     {}", details(result)), app.theme.dim));
+        text.extend(result.evidence.iter().map(|evidence| {
+            let proof = format!("     proof: {evidence}");
+            Line::styled(proof, app.theme.dim)
+        }));
+        text.extend(result.timelines.iter().flat_map(|timeline| past(timeline, app)));
     }
     text
 }

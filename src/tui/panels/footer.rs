@@ -105,11 +105,24 @@ fn question<'a>(prompt: &Prompt, app: &App) -> Line<'a> {
         Prompt::AbortPhase => {
             format!(" abort this phase? y/n   {}; the plan goes on", consequence(app))
         }
+        Prompt::SkipPhase(phase) => skipping(*phase, app),
         Prompt::Annotate(text) => format!(" remark: {text}_   Enter records it, Esc drops it"),
         Prompt::Filter(text) => format!(" findings with: {text}_   Enter filters, Esc leaves it"),
         Prompt::Arm(text) => format!(" PRODUCTION: type the target's name to arm the run: {text}_"),
     };
     Line::styled(text, app.theme.warning)
+}
+
+/// What skipping this phase would do, and what comes after it.
+fn skipping(phase: PhaseKind, app: &App) -> String {
+    let then = match app.state.follows(phase) {
+        Some(next) => format!("the plan goes on with {next}"),
+        None => "it is the last of the plan: the run ends".into(),
+    };
+    match app.state.running_phase() {
+        Some(_) => format!(" skip the rest of {phase}? y/n   {}; {then}", consequence(app)),
+        None => format!(" leave out {phase}? y/n   {then}"),
+    }
 }
 
 /// What aborting would do now, and how long it may take.

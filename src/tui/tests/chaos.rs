@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{Panel, Story, app_with, press, screen};
+use super::{Panel, Story, app_with, press, screen, sent};
 use crate::config::{ExperimentKind, PhaseKind, ServiceKind};
+use crate::run::client::ClientUpdate;
+use crate::run::control::Command;
 use crate::run::event::{
-    ChaosEvent, ChaosStart, EventBody, ExperimentResult, MomentKind, PhaseOutcome, ProbeSecond,
-    Stage, SteadyFigures, Timeline, Verdict,
+    ChaosEvent, ChaosStart, EventBody, ExperimentResult, Life, Lives, Moment, MomentKind,
+    MomentSource, PhaseOutcome, ProbeSecond, Stage, SteadyFigures, Timeline, Verdict,
 };
 
 impl Story {
@@ -57,8 +59,12 @@ impl Story {
             lasts_us: 30_000_000,
         });
         let at_us = 60_000_000;
-        for (kind, after) in [(MomentKind::Injected, 0), (MomentKind::Detected, 800_000)] {
-            tell(ChaosEvent::Moment { target: "rag-1".into(), kind, at_us: at_us + after });
+        for (kind, after, source) in [
+            (MomentKind::Injected, 0, MomentSource::Act),
+            (MomentKind::Detected, 800_000, MomentSource::Probe),
+        ] {
+            let (at_us, source) = (at_us + after, Some(source));
+            tell(ChaosEvent::Moment { target: "rag-1".into(), kind, at_us, source });
         }
         tell(ChaosEvent::Effect { effective: true, evidence: "312 packets stopped".into() });
         let row = |service, n, failed, p95_us| SteadyFigures {
@@ -137,6 +143,105 @@ async fn an_abort_says_how_long_healing_took_before() {
     assert!(asked.contains(words), "{asked}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_skip_asks_where_something_is_broken_or_nothing_would_follow() {
+    let skip = || KeyEvent::new(KeyCode::Char('S'), KeyModifiers::NONE);
+    let char = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+    // In the middle of a load phase, with others to come, it does what it says.
+    let (mut app, mut peer) = app_with(Story::new().running(3).state, false);
+    press(&mut app, skip());
+    assert_eq!(sent(&mut peer), [Command::SkipPhase {}]);
+    let (mut app, mut peer) = app_with(Story::new().running(3).chaos().state, false);
+    press(&mut app, skip());
+    let asked = screen(&app, 200, 50);
+    assert!(asked.contains("skip the rest of chaos? y/n   heals first"), "{asked}");
+    assert!(asked.contains("remove table shakedown_1"), "what is healed: {asked}");
+    assert!(asked.contains("the plan goes on with ramping"), "{asked}");
+    press(&mut app, char('n'));
+    assert!(sent(&mut peer).is_empty());
+    press(&mut app, skip());
+    press(&mut app, char('y'));
+    assert_eq!(sent(&mut peer), [Command::SkipPhase {}]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skip_of_the_last_phase_says_that_the_run_ends_and_skips_no_other() {
+    let char = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+    let mut story = Story::new().running(3).chaos();
+    let healed = ChaosEvent::Healed { took_us: 9, residue: Vec::new() };
+    story.tell(Some(PhaseKind::Chaos), EventBody::Chaos(healed));
+    let outcome = || PhaseOutcome::new(Verdict::Skipped, "left out");
+    let others = [PhaseKind::Ramping, PhaseKind::Security, PhaseKind::Backup, PhaseKind::Slo];
+    for phase in others {
+        story.tell(Some(phase), EventBody::PhaseFinished { outcome: outcome() });
+    }
+    let (mut app, mut peer) = app_with(story.state.clone(), false);
+    press(&mut app, char('S'));
+    let asked = screen(&app, 120, 40);
+    assert!(asked.contains("it is the last of the plan: the run ends"), "{asked}");
+    // It ends by itself before the answer.
+    let event =
+        story.event(Some(PhaseKind::Chaos), EventBody::PhaseFinished { outcome: outcome() });
+    app.hear(ClientUpdate::Event(Box::new(event)));
+    press(&mut app, char('y'));
+    assert!(sent(&mut peer).is_empty());
+    assert!(screen(&app, 120, 40).contains("chaos is over already: nothing was skipped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn recoveries_stay_on_the_panel_and_stand_still_when_they_are_over() {
+    let mut story = Story::new().running(3).chaos();
+    let chaos = |story: &mut Story, event| {
+        story.tell(Some(PhaseKind::Chaos), EventBody::Chaos(event));
+    };
+    let figures = ChaosEvent::EffectNow { effective: true, evidence: "988 packets stopped".into() };
+    chaos(&mut story, figures);
+    let silent = Some("Docker engine: connection refused".to_owned());
+    chaos(&mut story, ChaosEvent::Unanswered { why: silent });
+    let drawn = |story: &Story| {
+        let (mut app, _peer) = app_with(story.state.clone(), false);
+        app.panel = Panel::Chaos;
+        screen(&app, 120, 60)
+    };
+    let now = drawn(&story);
+    assert!(now.contains("proof: 988 packets stopped") && !now.contains("312 packets"), "{now}");
+    assert!(now.contains("connection refused") && now.contains("`shakedown recover`"), "{now}");
+    assert!(now.contains("injected 0.0 s (act)  detected 0.8 s (probe)"), "{now}");
+    assert!(now.contains("chat-1   !!"), "the one before is still there: {now}");
+    assert!(now.contains("died 0.1 s (event)  stable 3.4 s (probe)"), "{now}");
+    assert!(now.contains("pid 4242, started 12:00:00Z, restart count 0; then pid 4311"), "{now}");
+
+    chaos(&mut story, ChaosEvent::Unanswered { why: None });
+    chaos(&mut story, ChaosEvent::Healed { took_us: 9, residue: Vec::new() });
+    assert!(!drawn(&story).contains("connection refused"));
+    let paused = ExperimentResult {
+        number: 4,
+        title: "cut the network rag-1 - chat-1 for 30 s".into(),
+        timelines: vec![Timeline {
+            target: "rag-1".into(),
+            moments: vec![moment(MomentKind::Injected, 60_000_000, MomentSource::Act)],
+        }],
+        lives: Vec::new(),
+        evidence: Vec::new(),
+        ..killed()
+    };
+    let probed = || ChaosEvent::Probed { probes: Vec::new() };
+    chaos(&mut story, probed());
+    chaos(&mut story, ChaosEvent::ExperimentFinished(Box::new(paused)));
+    let bar = |screen: &str| {
+        let line = screen.lines().find(|line| line.contains(" rag-1") && line.contains('!'));
+        line.map(|line| line.matches('!').count())
+    };
+    let before = bar(&drawn(&story));
+    assert!(before >= Some(1), "{}", drawn(&story));
+    (0..5).for_each(|_| chaos(&mut story, probed()));
+    assert_eq!(bar(&drawn(&story)), before, "{}", drawn(&story));
+}
+
+fn moment(kind: MomentKind, at_us: u64, source: MomentSource) -> Moment {
+    Moment { kind, at_us, source: Some(source) }
+}
+
 fn killed() -> ExperimentResult {
     let figures = |failed, p95_us| {
         vec![SteadyFigures {
@@ -147,6 +252,12 @@ fn killed() -> ExperimentResult {
             p95_us: Some(p95_us),
         }]
     };
+    let life = |pid, started: &str, restarts| Life { pid, started: started.into(), restarts };
+    let lives = Lives {
+        target: "chat-1".into(),
+        before: life(Some(4242), "12:00:00Z", 0),
+        after: Some(life(Some(4311), "12:31:07Z", 1)),
+    };
     ExperimentResult {
         number: 1,
         kind: ExperimentKind::Kill,
@@ -154,11 +265,16 @@ fn killed() -> ExperimentResult {
         verdict: Verdict::Pass,
         reason: "steady again after 3.4 s".into(),
         effective: Some(true),
-        evidence: vec!["the process of chat-1 ended".into()],
+        evidence: vec![lives.words()],
+        lives: vec![lives],
         notes: vec!["chat-1 came back by its restart policy".into()],
         timelines: vec![Timeline {
             target: "chat-1".into(),
-            moments: vec![(MomentKind::Injected, 1), (MomentKind::Stable, 3_400_001)],
+            moments: vec![
+                moment(MomentKind::Injected, 1, MomentSource::Act),
+                moment(MomentKind::Died, 70_001, MomentSource::Event),
+                moment(MomentKind::Stable, 3_400_001, MomentSource::Probe),
+            ],
         }],
         recovery_us: Some(3_400_000),
         recovery_limit_us: 60_000_000,

@@ -273,20 +273,16 @@ async fn a_wrong_name_starts_nothing_on_a_production_target() {
         identity.environment = Environment::Production;
     }
     let (mut app, mut peer) = app_with(state, false);
-    let mut sent = |name: &str| {
+    let mut typed = |name: &str| {
         let keys = name.chars().map(KeyCode::Char);
         for code in std::iter::once(KeyCode::Enter).chain(keys).chain([KeyCode::Enter]) {
             press(&mut app, KeyEvent::new(code, KeyModifiers::NONE));
         }
-        let mut commands = Vec::new();
-        while let Ok((_, command)) = peer.commands.try_recv() {
-            commands.push(command);
-        }
-        commands
+        sent(&mut peer)
     };
-    assert_eq!(sent("staging-us"), [Command::Arm { name: "staging-us".into() }]);
+    assert_eq!(typed("staging-us"), [Command::Arm { name: "staging-us".into() }]);
     let both = [Command::Arm { name: "staging-eu".into() }, Command::Start { phase: None }];
-    assert_eq!(sent("staging-eu"), both);
+    assert_eq!(typed("staging-eu"), both);
 }
 
 proptest! {
@@ -372,11 +368,13 @@ async fn play(
 ) -> (Ended, usize, Vec<Command>) {
     let mut canvas = CountingCanvas::default();
     let ended = event_loop::run(app, &mut canvas, ScriptedKeys::new(&keys), 10).await;
-    let mut commands = Vec::new();
-    while let Ok((_, command)) = peer.commands.try_recv() {
-        commands.push(command);
-    }
-    (ended, canvas.frames, commands)
+    (ended, canvas.frames, sent(peer))
+}
+
+/// What was asked of the engine since the last look.
+fn sent(peer: &mut EngineClientPeer) -> Vec<Command> {
+    let commands = std::iter::from_fn(|| peer.commands.try_recv().ok());
+    commands.map(|(_, command)| command).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -179,6 +179,9 @@ impl DockerRuntime {
 
     /// Addresses of a peer on the networks that both are in.
     async fn addresses(&self, target: &Target, peer: &Target) -> Result<Vec<IpAddr>, RuntimeError> {
+        if let Some(why) = on_another_engine(target, peer) {
+            return Err(RuntimeError::new(why));
+        }
         let (own, other) = (self.inspect(target).await?, self.inspect(peer).await?);
         let networks = |value: &Value| -> BTreeMap<String, Value> {
             let networks = value.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
@@ -186,7 +189,7 @@ impl DockerRuntime {
         };
         let own = networks(&own);
         let shared = networks(&other).into_iter().filter(|(name, _)| own.contains_key(name));
-        let addresses = shared.filter(|_| target.place == peer.place).flat_map(|(_, network)| {
+        let addresses = shared.flat_map(|(_, network)| {
             ["/IPAddress", "/GlobalIPv6Address"].map(|field| {
                 network.pointer(field).and_then(Value::as_str).and_then(|text| text.parse().ok())
             })
@@ -317,6 +320,20 @@ impl DockerRuntime {
     }
 }
 
+/// Why a peer on another engine is no peer to be cut off from: by which address it is reached from here
+/// no engine knows, and a cut of the other machine's would hit everything that is published there.
+fn on_another_engine(target: &Target, peer: &Target) -> Option<String> {
+    (target.place != peer.place).then(|| {
+        let (name, place, peer_name) = (&target.name, &target.place, &peer.name);
+        format!(
+            "{name} runs on {place} and {peer_name} on {}: a cut between two engines cannot be made, only \
+             one between containers that share a network of one engine; name other services in \
+             chaos.partition.pairs",
+            peer.place
+        )
+    })
+}
+
 /// Names of the containers that use the network namespace of this one.
 async fn lodgers(engine: &Engine, id: &str) -> Result<Vec<String>, RuntimeError> {
     let options = ListContainersOptions::default();
@@ -327,4 +344,21 @@ async fn lodgers(engine: &Engine, id: &str) -> Result<Vec<String>, RuntimeError>
     });
     let names = lodges.filter_map(|container| container.names?.into_iter().next());
     Ok(names.map(|name| crate::platform::text::excerpt(name.trim_start_matches('/'))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::runtime::told::serving;
+    use crate::config::ServiceKind;
+
+    #[test]
+    fn a_peer_on_another_engine_is_refused_with_both_places() {
+        let on = |service, place: &str| Target { place: place.into(), ..serving(service) };
+        let rag = on(ServiceKind::Rag, "tcp://a:2376");
+        assert_eq!(on_another_engine(&rag, &on(ServiceKind::Chat, "tcp://a:2376")), None);
+        let words = on_another_engine(&rag, &on(ServiceKind::Chat, "ssh://b")).expect("refused");
+        let both = words.starts_with("rag runs on tcp://a:2376 and chat on ssh://b: ");
+        assert!(both && words.contains("chaos.partition.pairs"), "{words}");
+    }
 }

@@ -53,7 +53,8 @@ impl Engine {
             }
         };
         let unreachable = |error: bollard::errors::Error| {
-            let (url, why) = (&address.url, describe(&error));
+            let trouble = tunnel.as_ref().and_then(Tunnel::trouble);
+            let (url, why) = (&address.url, trouble.unwrap_or_else(|| describe(&error)));
             RuntimeError::new(format!("no Docker engine answers at {url}: {why}"))
         };
         let docker = docker.map_err(unreachable)?.negotiate_version().await.map_err(unreachable)?;
@@ -198,6 +199,22 @@ mod tests {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
         let answer = format!("{head}Content-Length: {length}\r\n\r\n{body}\n");
         client.write_all(answer.as_bytes()).await.ok()
+    }
+
+    #[tokio::test]
+    async fn an_engine_behind_ssh_that_cannot_be_reached_says_what_came_and_what_to_try() {
+        // Nothing listens at this port.
+        let url = "ssh://nobody@127.0.0.1:1".to_owned();
+        let error = Engine::connect(&Address { url, tls: None }).await.err().expect("closed");
+        let words = error.to_string();
+        assert!(
+            words.starts_with("no Docker engine answers at ssh://nobody@127.0.0.1:1: "),
+            "{words}"
+        );
+        assert!(words.contains("`ssh -l nobody -p 1 -- 127.0.0.1 docker version`"), "{words}");
+        // Where there is no ssh, that is what came.
+        let came = ["Connection refused", "cannot be started"].iter().any(|c| words.contains(c));
+        assert!(came && words.contains("expected `ssh` to log in"), "{words}");
     }
 
     #[tokio::test]

@@ -297,7 +297,10 @@ impl Runtime for DockerRuntime {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::chaos::runtime::told::serving;
 
     #[test]
     fn two_containers_of_one_name_are_told_apart_by_their_engine() {
@@ -315,5 +318,38 @@ mod tests {
         tell_apart(&mut targets);
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
         assert_eq!(names, ["chat@a", "rag", "chat@b"]);
+    }
+
+    /// A service may share its container with others, or have the name of a compose service; one that
+    /// was given a name that nothing has is an error with what there is.
+    #[test]
+    fn every_service_that_was_given_a_container_has_to_have_one() {
+        let runtime = |serves: &[(ServiceKind, &str)]| {
+            let serves = serves.iter().map(|(service, name)| (*service, (*name).to_owned()));
+            let chaos = Chaos { serves: serves.collect(), ..Chaos::default() };
+            DockerRuntime { places: Vec::new(), chaos }
+        };
+        let ai = json!({ "Name": "/ai", "Config": { "Labels": {} } });
+        let tools = json!({ "Name": "/p-tools-1", "Config": { "Labels":
+            { "com.docker.compose.service": "tools" } } });
+        let expected = |runtime: &DockerRuntime| {
+            let served =
+                [&ai, &tools].into_iter().flat_map(|one| runtime.services_of(one)).collect();
+            let names = ["ai", "p-tools-1"];
+            let targets =
+                names.map(|name| Target { name: name.into(), ..serving(ServiceKind::Chat) });
+            (runtime.expect_who_serves(&targets, &served), served)
+        };
+        use ServiceKind::{Chat, Mcp, Rag};
+        let (found, served) = expected(&runtime(&[(Chat, "ai"), (Rag, "ai"), (Mcp, "tools")]));
+        assert_eq!(served, [Chat, Rag, Mcp].into(), "one container serves two of them");
+        found.expect("each has one");
+        let (found, served) = expected(&runtime(&[(Chat, "ai"), (Mcp, "tool")]));
+        assert_eq!(served, [Chat].into());
+        let RuntimeError(words) = found.expect_err("nothing is called so");
+        assert!(words.starts_with("chaos.serves.mcp: ") && words.contains("`tool`"), "{words}");
+        assert!(words.ends_with("found ai, p-tools-1"), "{words}");
+        // Nothing is asked of a service that was given no name.
+        expected(&runtime(&[])).0.expect("nothing was named");
     }
 }

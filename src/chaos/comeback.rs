@@ -1,0 +1,244 @@
+//! Watches a target come back, by its runtime and by the probes of its service, and says what each
+//! moment of that is known from.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::course::{Course, Interrupt, LOOK_EVERY};
+use super::plan::Experiment;
+use super::runtime::{Instance, RuntimeError, Target};
+use super::strike::Struck;
+use crate::config::ServiceKind;
+use crate::run::event::{ChaosEvent, Lives, Moment, MomentKind, MomentSource};
+
+/// A target without a service of its own is stable when it ran so long.
+const RUNS_FOR: Duration = Duration::from_secs(2);
+/// A runtime that takes longer than this to show a target does not answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A target that ended may be about to be removed: that takes an engine no longer than this.
+const REMOVED_WITHIN: Duration = Duration::from_secs(2);
+
+impl Course<'_> {
+    /// Looks at a target while something is broken; none when its runtime does not answer, which is
+    /// told when it begins and when it is over.
+    pub(super) async fn observe(&mut self, target: &Target) -> Result<Option<Instance>, Interrupt> {
+        let runtime = self.runtime;
+        let looked = self.heeding(timeout(ANSWERS_WITHIN, runtime.look(target))).await?;
+        let (now, why) = match looked {
+            Ok(Ok(now)) => (Some(now), None),
+            Ok(Err(RuntimeError(why))) => (None, Some(why)),
+            Err(_) => {
+                let (name, seconds) = (runtime.name(), ANSWERS_WITHIN.as_secs());
+                (None, Some(format!("the {name} runtime did not answer within {seconds} s")))
+            }
+        };
+        self.answered(why);
+        Ok(now)
+    }
+
+    /// Tells that the runtime does not answer any more, or does so again.
+    pub(super) fn answered(&mut self, why: Option<String>) {
+        if why.is_some() != self.unanswered {
+            self.unanswered = why.is_some();
+            self.emit(ChaosEvent::Unanswered { why });
+        }
+    }
+
+    /// Id of a target that an experiment needs and that is not there any more. A runtime that does not
+    /// answer says nothing of that.
+    pub(super) async fn first_gone(&self, experiment: &Experiment) -> Option<String> {
+        for target in experiment.needs() {
+            let looked = timeout(ANSWERS_WITHIN, self.runtime.look(target)).await;
+            if matches!(looked, Ok(Ok(now)) if now.gone) {
+                return Some(target.id.clone());
+            }
+        }
+        None
+    }
+
+    /// What became of a target that is not as it was: one that ended is looked at until it is gone or
+    /// runs again, since whoever removes a container ends it first.
+    pub(super) async fn became(
+        &mut self,
+        target: &Target,
+        mut now: Instance,
+    ) -> Result<Instance, Interrupt> {
+        let until = Instant::now() + REMOVED_WITHIN;
+        while now.pid.is_none() && !now.gone && Instant::now() < until {
+            self.wait(LOOK_EVERY).await?;
+            now = self.observe(target).await?.unwrap_or(now);
+        }
+        Ok(now)
+    }
+
+    /// Watches a target that was killed until it is well again, or its time for that is over.
+    pub(super) async fn watch_kill(
+        &mut self,
+        target: &Target,
+        killed: Instant,
+        struck: &mut Struck,
+    ) -> Result<(), Interrupt> {
+        let limit = self.chaos().kill.within.get();
+        struck.limit = Some(limit);
+        struck.effective = Some(false);
+        let witnesses = self.witnesses(target);
+        let mut started = None;
+        let mut last = target.instance.clone();
+        while killed.elapsed() < limit {
+            self.wait(LOOK_EVERY).await?;
+            self.detect(target, &witnesses, killed, struck);
+            let Some(now) = self.observe(target).await? else { continue };
+            if now.gone {
+                struck.removed = true;
+                struck.notes.push(format!("{} was removed", target.name));
+                return Ok(());
+            }
+            if now.pid != target.instance.pid && struck.effective == Some(false) {
+                struck.effective = Some(true);
+                tell_lives(target, None, struck);
+                self.mark_seen(target, struck, MomentKind::Died, killed);
+            }
+            if now.pid.is_some() && !now.same_life(&target.instance) {
+                if !now.same_life(&last) || started.is_none() {
+                    tell_lives(target, Some(&now), struck);
+                    started = Some(self.mark_seen(target, struck, MomentKind::Started, killed));
+                }
+                last = now.clone();
+            }
+            let Some(started) = started else {
+                struck.unstable = Some(format!("{} was not started again", target.name));
+                continue;
+            };
+            match now.healthy {
+                Some(false) => {
+                    let name = &target.name;
+                    struck.unstable = Some(format!("{name} does not pass its own health check"));
+                    continue;
+                }
+                Some(true) if struck.timeline.at(MomentKind::Healthy).is_none() => {
+                    self.mark_seen(target, struck, MomentKind::Healthy, killed);
+                }
+                _ => {}
+            }
+            if let Some(stable) = self.stable_since(target, &witnesses, started) {
+                self.mark_recovery(target, struck, &witnesses, killed, stable);
+                let by_policy = last.restarts > target.instance.restarts;
+                let how = if by_policy { "by its restart policy" } else { "but not by its policy" };
+                struck.notes.push(format!("{} came back {how}", target.name));
+                return Ok(());
+            }
+            struck.unstable = Some(self.board.unstable(&witnesses, started).join(", "));
+        }
+        Ok(())
+    }
+
+    /// Waits until the target is well again.
+    pub(super) async fn until_stable(
+        &mut self,
+        target: &Target,
+        struck: &mut Struck,
+        from: Instant,
+        until: Instant,
+    ) -> Result<(), Interrupt> {
+        let witnesses = self.witnesses(target);
+        while Instant::now() < until {
+            self.wait(LOOK_EVERY).await?;
+            if let Some(stable) = self.stable_since(target, &witnesses, from) {
+                self.mark_recovery(target, struck, &witnesses, from, stable);
+                return Ok(());
+            }
+        }
+        struck.unstable = Some(self.board.unstable(&witnesses, from).join(", "));
+        Ok(())
+    }
+
+    fn stable_since(
+        &self,
+        target: &Target,
+        witnesses: &[ServiceKind],
+        started: Instant,
+    ) -> Option<Instant> {
+        let stable = self.board.stable_since(witnesses, started)?;
+        let runs = target.service.is_some() || started.elapsed() >= RUNS_FOR;
+        runs.then_some(stable)
+    }
+
+    fn mark_recovery(
+        &self,
+        target: &Target,
+        struck: &mut Struck,
+        witnesses: &[ServiceKind],
+        from: Instant,
+        stable: Instant,
+    ) {
+        // What answers while a target that serves nothing known is down says nothing about it.
+        if target.service.is_some()
+            && let Some(first) = self.board.first_success(witnesses, from)
+        {
+            let (kind, at) = (MomentKind::FirstSuccess, first.min(stable));
+            self.mark(target, struck, kind, at, MomentSource::Probe);
+        }
+        self.mark(target, struck, MomentKind::Stable, stable, MomentSource::Probe);
+        struck.unstable = None;
+        struck.recovery = Some(stable.saturating_duration_since(from));
+    }
+
+    /// Marks when a probe of these services failed first, once one has.
+    pub(super) fn detect(
+        &self,
+        target: &Target,
+        witnesses: &[ServiceKind],
+        since: Instant,
+        to: &mut Struck,
+    ) {
+        if to.timeline.at(MomentKind::Detected).is_none()
+            && let Some(failed) = self.board.first_failure(witnesses, since)
+        {
+            self.mark(target, to, MomentKind::Detected, failed, MomentSource::Probe);
+        }
+    }
+
+    /// Marks what is seen now: at the time that the runtime's own events tell, or else at this one.
+    fn mark_seen(
+        &self,
+        target: &Target,
+        struck: &mut Struck,
+        kind: MomentKind,
+        since: Instant,
+    ) -> Instant {
+        let told = self.runtime.moments(target, since).into_iter();
+        let told = told.filter(|(of, _)| *of == kind).map(|(_, at)| at).max();
+        let (at, source) = match told {
+            Some(at) => (at, MomentSource::Event),
+            None => (Instant::now(), MomentSource::Inspect),
+        };
+        self.mark(target, struck, kind, at, source);
+        at
+    }
+
+    /// Marks a moment of a target, and reports it.
+    pub(super) fn mark(
+        &self,
+        target: &Target,
+        struck: &mut Struck,
+        kind: MomentKind,
+        at: Instant,
+        source: MomentSource,
+    ) {
+        let (at_us, source) = (self.run_time(at), Some(source));
+        struck.timeline.moments.push(Moment { kind, at_us, source });
+        self.emit(ChaosEvent::Moment { target: target.name.clone(), kind, at_us, source });
+    }
+}
+
+/// The life that a kill ended and the one after it, as evidence.
+fn tell_lives(target: &Target, after: Option<&Instance>, struck: &mut Struck) {
+    let lives = Lives {
+        target: target.name.clone(),
+        before: target.instance.life(),
+        after: after.map(Instance::life),
+    };
+    struck.evidence = Some(lives.words());
+    struck.lives = Some(lives);
+}

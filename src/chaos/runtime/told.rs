@@ -1,0 +1,138 @@
+//! A runtime for tests: it shows and measures what a test tells it, and records nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{
+    Baseline, Effect, Fault, Injection, Instance, Prepared, Runtime, RuntimeError, Target,
+};
+use crate::chaos::undo::Undo;
+use crate::config::ServiceKind;
+
+/// A runtime that shows what it was told.
+#[derive(Default)]
+pub struct Told {
+    /// What there is.
+    pub targets: Vec<Target>,
+    /// Whether nothing can be injected.
+    pub refuses: bool,
+    /// What looking at a target shows, one look after the other; the last one stays, and without any a
+    /// target is as it was found.
+    shown: Mutex<VecDeque<Result<Instance, String>>>,
+    /// Ids of targets that are gone.
+    gone: Mutex<Vec<String>>,
+    /// Whether a fault has its effect, one measurement after the other; the last one stays.
+    effects: Mutex<VecDeque<bool>>,
+}
+
+/// A target that serves something, is up for long, and is one of a kind.
+pub fn serving(service: ServiceKind) -> Target {
+    let name = service.name().to_owned();
+    let uptime = Duration::from_secs(3600);
+    Target {
+        id: name.clone(),
+        name,
+        place: String::new(),
+        service: Some(service),
+        excluded: None,
+        unkillable: None,
+        protected: false,
+        instance: Instance { pid: Some(7), started: "then".into(), uptime, ..Instance::default() },
+    }
+}
+
+impl Told {
+    /// One target for each of these services.
+    pub fn serving(services: &[ServiceKind]) -> Self {
+        Self { targets: services.iter().copied().map(serving).collect(), ..Self::default() }
+    }
+
+    /// From now on looking shows these, one after the other.
+    pub fn show(&self, shown: impl IntoIterator<Item = Result<Instance, String>>) {
+        *locked(&self.shown) = shown.into_iter().collect();
+    }
+
+    /// A target is gone.
+    pub fn remove(&self, id: &str) {
+        locked(&self.gone).push(id.to_owned());
+    }
+
+    /// Measurements of a fault are these, one after the other.
+    pub fn measure(&self, effects: impl IntoIterator<Item = bool>) {
+        *locked(&self.effects) = effects.into_iter().collect();
+    }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The first of some; the last one stays.
+fn next<T: Clone>(of: &Mutex<VecDeque<T>>) -> Option<T> {
+    let mut of = locked(of);
+    if of.len() > 1 { of.pop_front() } else { of.front().cloned() }
+}
+
+impl Runtime for Told {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
+        Box::pin(async { Ok(self.targets.clone()) })
+    }
+
+    fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
+        let gone = locked(&self.gone).contains(&target.id);
+        let now = match gone {
+            true => Ok(Instance { gone, ..Instance::default() }),
+            false => next(&self.shown).unwrap_or_else(|| Ok(target.instance.clone())),
+        };
+        Box::pin(async move { now.map_err(RuntimeError::new) })
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        _: &'a Target,
+        _: &'a Fault,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
+        Box::pin(async move {
+            if self.refuses {
+                return Err(RuntimeError::new("nothing is broken here"));
+            }
+            Ok(Prepared {
+                deed: format!("by {token}"),
+                undo: Undo::SandboxRestarts {},
+                undo_words: "nothing".into(),
+                prediction: None,
+            })
+        })
+    }
+
+    fn inject<'a>(
+        &'a self,
+        _: &'a Target,
+        _: &'a Fault,
+        _: &'a Undo,
+    ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
+        Box::pin(async {
+            Ok(Injection { lease: None, baseline: Baseline::default(), since: Instant::now() })
+        })
+    }
+
+    fn effect<'a>(
+        &'a self,
+        _: &'a Target,
+        _: &'a Fault,
+        _: &'a Undo,
+        _: &'a Injection,
+    ) -> BoxFuture<'a, Effect> {
+        let effective = next(&self.effects).unwrap_or(true);
+        Box::pin(async move { Effect::new(effective, format!("measured: {effective}")) })
+    }
+}
