@@ -134,7 +134,8 @@ fn figures_were_told_as_they_came(journal: &str) {
         let EventBody::Chaos(chaos) = event.body else { continue };
         match chaos {
             ChaosEvent::ExperimentStarted { .. } => told.clear(),
-            ChaosEvent::EffectNow { effective: true, evidence } => counted.push(evidence),
+            ChaosEvent::Effect { effective: true, evidence }
+            | ChaosEvent::EffectNow { effective: true, evidence } => counted.push(evidence),
             ChaosEvent::Measured { stage, figures } => {
                 told.entry(stage).or_default().push((event.at_us, figures));
             }
