@@ -314,3 +314,55 @@ workloads:
     let told = with(&[&set], &[]).expect_err("accepted");
     assert!(told.starts_with("--set") && told.contains("did you mean `chat`?"), "{told}");
 }
+
+/// A workload of two flows with a request each, of these fields.
+fn named_twice(first: &str, second: &str) -> String {
+    format!(
+        "target: {{ name: x, environment: staging }}
+workloads:
+  mixed:
+    think_time: {{ min: 0s, max: 0s }}
+    scenarios:
+      - name: shop
+        service: rag
+        executor: constant-vus
+        vus: 1
+        flows:
+          - name: buy
+            steps: [{{ think: 1s }}, {{ request: {{ path: /a, {first} }} }}]
+          - name: look
+            steps: [{{ request: {{ path: /a, {second} }} }}]
+"
+    )
+}
+
+#[test]
+fn requests_that_are_counted_together_have_the_same_tags() {
+    for (first, second) in [
+        ("name: pay, tags: { kind: write }", "name: pay, tags: { kind: read }"),
+        ("name: pay, tags: { kind: write }", "name: pay"),
+        ("tags: { kind: write }", "tags: { kind: read }"),
+        ("name: pay", "name: pay, tags: { kind: read }"),
+    ] {
+        let told = message(&named_twice(first, second));
+        assert!(told.starts_with("shakedown.yaml:14:32"), "{told}");
+        for part in ["other tags than step 2 of flow `buy`", "a `name` of its own"] {
+            assert!(told.contains(part), "{part} is missing in:\n{told}");
+        }
+    }
+    for (first, second) in [
+        ("name: pay, tags: { kind: write }", "name: pay, tags: { kind: write }"),
+        ("name: pay, tags: { kind: write }", "name: see, tags: { kind: read }"),
+    ] {
+        let read = parse("shakedown.yaml", &named_twice(first, second), &LoadOptions::default());
+        assert!(read.is_ok(), "{:?}", read.err().map(|error| error.to_string()));
+    }
+}
+
+#[test]
+fn a_step_too_short_to_be_judged_is_refused_with_the_shortest_one() {
+    let step = |step| with(&[&format!("workloads.mixed.find_limit={{step: {step}}}")], &[]);
+    let told = step("8s").expect_err("accepted");
+    assert!(told.contains("find_limit.step") && told.contains("at least 9s"), "{told}");
+    assert!(step("9s").is_ok());
+}

@@ -74,8 +74,8 @@ fn summary(
     let all_compared = compared().count() == reports.len() && crashed == 0;
     // A verifier that was not shown to notice a loss has seen none.
     let trusted = all_compared && reports.iter().all(|report| report.verifier_missed().is_empty());
-    let lost: u64 = compared().map(|comparison| comparison.lost()).sum();
-    let expected = compared().map(|comparison| comparison.expected).sum();
+    let lost: u64 = compared().map(|comparison| comparison.difference.lost()).sum();
+    let expected = compared().map(|comparison| comparison.difference.expected).sum();
     let slowest = |of: fn(&StoreReport) -> Option<u64>| reports.iter().filter_map(of).max();
     DrillSummary {
         verdict: worst.unwrap_or(Verdict::Inconclusive).max(fits).max(of_crashed),

@@ -8,10 +8,10 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::record::{Record, RecordDigest};
+use crate::run::event::Difference;
 
 /// What is sorted in memory at once. Several stores have two ledgers each at a time.
 const RUN_BYTES: usize = 4 * 1024 * 1024;
@@ -228,43 +228,10 @@ impl Iterator for Entries {
     }
 }
 
-/// What differs between what should be there and what is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// Records that should be there.
-    pub expected: u64,
-    /// Records that are.
-    pub found: u64,
-    /// How many are missing.
-    pub missing_count: u64,
-    /// How many should not be there.
-    pub extra_count: u64,
-    /// How many hold something else.
-    pub changed_count: u64,
-    /// The first of the missing, at most [`NAMED`].
-    pub missing: Vec<String>,
-    /// The first of the extra.
-    pub extra: Vec<String>,
-    /// The first of the changed.
-    pub changed: Vec<String>,
-}
-
-impl Difference {
-    /// Whether both are the same, record by record.
-    pub const fn is_none(&self) -> bool {
-        self.missing_count == 0 && self.extra_count == 0 && self.changed_count == 0
-    }
-
-    /// Records that were lost: missing, or not what they were.
-    pub const fn lost(&self) -> u64 {
-        self.missing_count + self.changed_count
-    }
-
-    fn note(count: &mut u64, names: &mut Vec<String>, name: String) {
-        *count += 1;
-        if names.len() < NAMED {
-            names.push(name);
-        }
+fn note(count: &mut u64, names: &mut Vec<String>, name: String) {
+    *count += 1;
+    if names.len() < NAMED {
+        names.push(name);
     }
 }
 
@@ -294,17 +261,13 @@ pub fn compare(
         }
         match (order, left.clone(), right.clone()) {
             (Ordering::Less, Some(entry), _) => {
-                Difference::note(
-                    &mut difference.missing_count,
-                    &mut difference.missing,
-                    entry.name,
-                );
+                note(&mut difference.missing_count, &mut difference.missing, entry.name);
             }
             (Ordering::Greater, _, Some(entry)) => {
-                Difference::note(&mut difference.extra_count, &mut difference.extra, entry.name);
+                note(&mut difference.extra_count, &mut difference.extra, entry.name);
             }
             (_, Some(one), Some(other)) if one.digest != other.digest => {
-                Difference::note(&mut difference.changed_count, &mut difference.changed, one.name);
+                note(&mut difference.changed_count, &mut difference.changed, one.name);
             }
             _ => {}
         }

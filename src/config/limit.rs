@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::timespan::TimeSpan;
 
+/// A shorter step could not be judged: a second counts once, and fewer than six of the two thirds that
+/// are judged do not tell whether answers take ever longer.
+pub const LEAST_STEP: TimeSpan = TimeSpan::secs(9);
+
 /// How the largest sustained rate is looked for: the rate grows from step to step until a step breaks
 /// what is promised, then the gap between the last good and the first bad rate is halved.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +18,7 @@ pub struct FindLimit {
     pub start_rate: f64,
     /// Each step is this many times the one before.
     pub growth: f64,
-    /// Length of a step; its first third is not judged.
+    /// Length of a step, at least 9s; its first third is not judged.
     pub step: TimeSpan,
     /// The search ends when the gap is at most this share of the rate, in percent.
     pub precision_percent: f64,

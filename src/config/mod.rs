@@ -3,6 +3,7 @@
 mod backup;
 mod chaos;
 mod compliance;
+mod counted;
 mod executor;
 mod feeder;
 mod feeds;
@@ -46,10 +47,11 @@ pub use chaos::{
     Memory, Partition, Probe, RuntimeKind, SteadyRules,
 };
 pub use compliance::{ComplianceRules, Control, Evidence, RecoveryRules, Required};
+pub use counted::Counted;
 pub use executor::{Arrivals, ExecutorKind, Stage};
 pub use feeder::{Feeder, FeederOrder, FeederRows};
 pub use feeds::check_feeders;
-pub use limit::FindLimit;
+pub use limit::{FindLimit, LEAST_STEP};
 pub use load::{
     DEFAULT_FILE, LoadOptions, Loaded, SHIPPED, apply_overrides, load, parse, read_text, read_yaml,
     runs_folder,
@@ -60,7 +62,7 @@ pub use notify::{
     AlertmanagerChannel, Channel, EmailChannel, EscalationLevel, ExpectedAlert, NotifyMode,
     NotifyRules, PagerDutyChannel, SlackChannel, WebhookChannel,
 };
-pub use placeholder::placeholders;
+pub use placeholder::{BUILT_IN, placeholders};
 pub use plan::{Criteria, Guards, InconclusiveExit, Lengths, OnDetach, PhaseKind, Phases};
 pub use position::Positions;
 pub use problem::{ConfigError, Place, Problem};

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::step::{AnswerCheck, RequestStep, Step};
 
+/// Names that a run itself fills in.
+pub const BUILT_IN: [&str; 4] = ["user", "iteration", "unique", "marker"];
+
 /// The names that stand in braces in a text. The `+` of a path's `{+name}` is no part of the name.
 pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     let names = text.split('{').skip(1).filter_map(|after| after.split_once('}'));

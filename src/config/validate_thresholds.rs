@@ -1,12 +1,12 @@
 //! Thresholds that cannot be read, or that speak of what the workload does not have: nothing would ever
 //! be measured for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::metric::{Labels, Metric, Selector, ThresholdMap};
 use super::problem::nearest;
 use super::validate::Contradiction;
-use super::{Scenario, ServiceKind, Step, Workload};
+use super::{Counted, Scenario, Workload};
 
 /// Everything that is wrong with thresholds of a workload, or of one of its scenarios.
 pub(super) fn contradictions(
@@ -41,64 +41,42 @@ pub(super) fn contradictions(
 }
 
 /// What the samples of a metric belong to.
-struct Measured {
+struct Measured<'a> {
     metric: Metric,
-    all: Vec<Owner>,
+    all: Vec<Owner<'a>>,
 }
 
-/// A scenario, or one of its steps.
-struct Owner {
-    scenario: String,
-    service: ServiceKind,
-    step: Option<String>,
-    tags: BTreeMap<String, String>,
+/// A scenario, or some of its requests.
+struct Owner<'a> {
+    scenario: &'a Scenario,
+    counted: Option<Counted>,
 }
 
-impl Owner {
-    fn of(scenario: &Scenario, step: Option<String>, more: &BTreeMap<String, String>) -> Self {
-        let mut tags = scenario.tags.clone();
-        tags.extend(more.clone());
-        Self { scenario: scenario.name.clone(), service: scenario.service, step, tags }
-    }
-
+impl Owner<'_> {
     fn labels(&self) -> Labels<'_> {
-        Labels {
-            scenario: &self.scenario,
-            service: self.service,
-            step: self.step.as_deref(),
-            tags: &self.tags,
-        }
+        self.scenario.labels(self.counted.as_ref())
     }
 
     /// Names of its tags.
     fn names(&self) -> impl Iterator<Item = &str> {
-        let step = self.step.as_ref().map(|_| "name");
-        ["scenario", "service"].into_iter().chain(step).chain(self.tags.keys().map(String::as_str))
+        let step = self.counted.as_ref().map(|_| "name");
+        let tags = self.labels().tags.keys().map(String::as_str);
+        ["scenario", "service"].into_iter().chain(step).chain(tags)
     }
 }
 
-impl Measured {
-    fn of(workload: &Workload, metric: Metric) -> Self {
-        let none = BTreeMap::new();
+impl<'a> Measured<'a> {
+    fn of(workload: &'a Workload, metric: Metric) -> Self {
         let mut all = Vec::new();
         for scenario in &workload.scenarios {
             if metric.is_of_scenario() {
-                all.push(Owner::of(scenario, None, &none));
+                all.push(Owner { scenario, counted: None });
                 continue;
             }
-            if scenario.service == ServiceKind::Mcp {
-                all.push(Owner::of(scenario, Some("initialize".into()), &none));
-            }
-            let flows = scenario.flows.iter().filter(|flow| flow.weight > 0);
-            for step in flows.flat_map(|flow| &flow.steps) {
-                match step {
-                    Step::Think(_) => {}
-                    Step::Request(request) => {
-                        all.push(Owner::of(scenario, Some(step.name()), &request.tags));
-                    }
-                    _ => all.push(Owner::of(scenario, Some(step.name()), &none)),
-                }
-            }
+            let steps = scenario.drawn_flows().flat_map(|(_, flow)| &flow.steps);
+            let counted = steps.filter_map(|step| scenario.counted(step));
+            let counted = scenario.handshake().into_iter().chain(counted);
+            all.extend(counted.map(|counted| Owner { scenario, counted: Some(counted) }));
         }
         Self { metric, all }
     }

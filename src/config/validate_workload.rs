@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::validate::Found;
+use super::validate::{Contradiction, Found};
 use super::validate_thresholds::contradictions;
-use super::{Durations, FindLimit, Flow, RequestStep, Scenario, Step, Workload, executor};
+use super::{
+    Counted, Durations, FindLimit, Flow, LEAST_STEP, RequestStep, Scenario, Step, Workload,
+    executor,
+};
 
 pub(super) fn workload(path: &str, workload: &Workload, found: &mut Found) {
     let think = workload.think_time.contradiction();
@@ -75,10 +78,13 @@ fn feeders(path: &str, workload: &Workload, found: &mut Found) {
 
 fn find_limit(path: &str, search: &FindLimit, found: &mut Found) {
     let positive = |number: f64| number.is_finite() && number > 0.0;
+    let short = format!(
+        "expected at least {LEAST_STEP}: a shorter step cannot tell whether answers take ever longer"
+    );
     for (name, holds, why) in [
         ("start_rate", positive(search.start_rate), "expected a number above 0"),
         ("growth", search.growth.is_finite() && search.growth > 1.0, "expected more than 1"),
-        ("step", search.step.get() >= Duration::from_secs(3), "expected at least 3s"),
+        ("step", search.step >= LEAST_STEP, &short),
         ("precision_percent", positive(search.precision_percent), "expected a number above 0"),
         ("max_rate", positive(search.max_rate), "expected a number above 0"),
         ("max_users", search.max_users > 0, "expected at least 1"),
@@ -105,6 +111,37 @@ fn scenario(path: &str, scenario: &Scenario, found: &mut Found) {
     for (at, one) in scenario.flows.iter().enumerate() {
         flow(&format!("{path}.flows.{at}"), one, scenario, found);
     }
+    found.extend(shared_names(path, scenario));
+}
+
+/// Requests that are counted as one though their tags differ: a threshold on a tag would be of both.
+fn shared_names(path: &str, scenario: &Scenario) -> Vec<Contradiction> {
+    let handshake = scenario.handshake().map(|counted| (counted, "the handshake".to_owned()));
+    let mut first: Vec<(Counted, String)> = handshake.into_iter().collect();
+    let mut wrong = Vec::new();
+    for (of, flow) in scenario.drawn_flows() {
+        for (at, step) in flow.steps.iter().enumerate() {
+            let Some(counted) = scenario.counted(step) else { continue };
+            let known = first.iter().find(|(known, _)| known.step == counted.step);
+            let Some((known, place)) = known else {
+                first.push((counted, format!("step {} of flow `{}`", at + 1, flow.name)));
+                continue;
+            };
+            if known.tags == counted.tags {
+                continue;
+            }
+            wrong.push(Contradiction {
+                path: format!("{path}.flows.{of}.steps.{at}.request"),
+                message: format!(
+                    "`{}` has other tags than {place}, and both are counted under this name: a \
+                     threshold on a tag would be of both",
+                    counted.step
+                ),
+                hint: Some("give it a `name` of its own, or the same `tags`".into()),
+            });
+        }
+    }
+    wrong
 }
 
 fn flow(path: &str, flow: &Flow, scenario: &Scenario, found: &mut Found) {

@@ -8,7 +8,7 @@ use super::request::Constant;
 use super::schedule::{Model, Schedule};
 use crate::config::metric::Labels;
 use crate::config::{
-    Config, Scenario, ServiceKind, SessionLife, Step, ThinkTime, Workload, placeholders,
+    Config, Counted, Scenario, ServiceKind, SessionLife, Step, ThinkTime, Workload, placeholders,
 };
 use crate::run::event::{ScenarioModel, SeriesKey};
 
@@ -137,9 +137,8 @@ impl Course {
             self.left_out.push((scenario.name.clone(), reason));
             return;
         }
-        let initialize = (scenario.service == ServiceKind::Mcp)
-            .then(|| self.series_of(scenario, "initialize", &BTreeMap::new()));
-        let flows = scenario.flows.iter().filter(|flow| flow.weight > 0);
+        let initialize = scenario.handshake().map(|counted| self.series_of(scenario, counted));
+        let flows = scenario.drawn_flows().map(|(_, flow)| flow);
         let flows = flows.map(|flow| (flow.weight, self.ready_flow(&flow.steps, scenario, config)));
         let is_request = |ready: &ReadyStep| !matches!(ready.step, Step::Think(_));
         let flows: Vec<(u32, ReadyFlow)> =
@@ -183,15 +182,11 @@ impl Course {
                 }
                 continue;
             }
-            let none = BTreeMap::new();
-            let (tags, extract) = match step {
-                Step::Request(request) => (&request.tags, request.extract.keys().collect()),
-                _ => (&none, Vec::new()),
+            let extract = match step {
+                Step::Request(request) => request.extract.keys().collect(),
+                _ => Vec::new(),
             };
-            let series = match step {
-                Step::Think(_) => 0,
-                step => self.series_of(scenario, &step.name(), tags),
-            };
+            let series = scenario.counted(step).map(|counted| self.series_of(scenario, counted));
             let texts = step.filled_texts();
             let names: BTreeSet<&str> =
                 texts.iter().flat_map(|(_, text)| placeholders(text)).collect();
@@ -206,26 +201,22 @@ impl Course {
             let needs = needs.cloned().collect();
             extracted.extend(extract.into_iter().cloned());
             let constant = Constant::default();
+            let series = series.unwrap_or_default();
             flow.steps.push(ReadyStep { step: step.clone(), series, needs, constant });
         }
         flow
     }
 
-    fn series_of(
-        &mut self,
-        scenario: &Scenario,
-        step: &str,
-        tags: &BTreeMap<String, String>,
-    ) -> usize {
+    /// The position of a series; what has the same name has the same tags, as the configuration is checked
+    /// for.
+    fn series_of(&mut self, scenario: &Scenario, counted: Counted) -> usize {
         let key = SeriesKey {
             service: scenario.service,
             scenario: scenario.name.clone(),
-            step: step.to_owned(),
+            step: counted.step,
         };
         self.series.iter().position(|known| *known == key).unwrap_or_else(|| {
-            let mut all = scenario.tags.clone();
-            all.extend(tags.clone());
-            self.tags.push(all);
+            self.tags.push(counted.tags);
             self.series.push(key);
             self.series.len() - 1
         })

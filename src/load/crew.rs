@@ -98,8 +98,10 @@ impl Crew {
 
     /// Waits until somebody has left; for ever when nobody is there.
     pub async fn someone_left(&mut self) {
-        if self.tasks.join_next().await.is_none() {
-            std::future::pending::<()>().await;
+        match self.tasks.join_next().await {
+            None => std::future::pending::<()>().await,
+            Some(Err(error)) if error.is_panic() => log::error!("a virtual user crashed: {error}"),
+            Some(_) => {}
         }
     }
 

@@ -77,6 +77,14 @@ impl Curve {
         piece.map_or(0.0, |piece| piece.value(seconds - piece.at))
     }
 
+    /// Its values where its lines begin and end, in their order; equal ones in a row once.
+    pub fn corners(&self) -> Vec<f64> {
+        let mut corners: Vec<f64> =
+            self.0.iter().flat_map(|piece| [piece.from, piece.to]).collect();
+        corners.dedup();
+        corners
+    }
+
     /// Its highest value.
     pub fn highest(&self) -> f64 {
         self.0.iter().map(|piece| piece.from.max(piece.to)).fold(0.0, f64::max)

@@ -25,6 +25,7 @@ mod patience;
 mod phase;
 mod plain;
 mod population;
+mod progress;
 mod rag;
 mod recorder;
 mod recovery;

@@ -117,13 +117,22 @@ impl Schedule {
     }
 }
 
+/// A curve with more corners than this is told by its ends and its highest value.
+const MOST_CORNERS: usize = 6;
+
 fn range(curve: &Curve, unit: &str) -> String {
-    let (from, to) = (curve.value(Duration::ZERO), curve.value(curve.length()));
-    if from == to {
-        format!("{from:.4}").trim_end_matches('0').trim_end_matches('.').to_owned() + " " + unit
-    } else {
-        format!("{from:.1} to {to:.1} {unit}")
+    let number =
+        |value: f64| format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned();
+    let corners = curve.corners();
+    let [first, .., last] = corners.as_slice() else {
+        return number(corners.first().copied().unwrap_or(0.0)) + " " + unit;
+    };
+    if corners.len() > MOST_CORNERS {
+        let highest = number(curve.highest());
+        return format!("{} to {} {unit}, at most {highest}", number(*first), number(*last));
     }
+    let corners: Vec<String> = corners.into_iter().map(number).collect();
+    format!("{} {unit}", corners.join(" to "))
 }
 
 /// By how much lengths are stretched so that the longest scenario fills the phase.

@@ -87,6 +87,14 @@ impl ThresholdWatch {
         watch
     }
 
+    /// The same, where thresholds on what is not measured decide nothing, for the reason that is returned.
+    pub fn without(mut self, why: impl Fn(&Selector) -> Option<String>) -> Self {
+        for rule in self.rules.iter_mut().filter(|rule| rule.skipped.is_none()) {
+            rule.skipped = why(&rule.selector);
+        }
+        self
+    }
+
     /// What the configuration has checked already is read again here.
     fn add(&mut self, map: &ThresholdMap, scenario: Option<&str>, course: &Course) {
         for (key, entries) in map {
@@ -308,11 +316,20 @@ fn of_scenarios(
     course: &Course,
     sample: &mut Sample,
 ) {
+    let is_meant = |scenario: &str| {
+        // Users of all scenarios together may stand under a name that is none of theirs.
+        selector.tags.is_empty()
+            || course
+                .scenarios
+                .iter()
+                .any(|of| of.name == scenario && selector.selects(&of.labels()))
+    };
+    let users = interval.users.iter().filter(|(scenario, _)| is_meant(scenario));
+    sample.level = users.map(|(_, users)| u64::from(*users)).sum();
     for ready in &course.scenarios {
         if !selector.selects(&ready.labels()) {
             continue;
         }
-        sample.level += u64::from(interval.users.get(&ready.name).copied().unwrap_or(0));
         let Some(iterations) = interval.iterations.get(&ready.name) else { continue };
         match selector.metric {
             Metric::IterationDuration => sample.times.add(&iterations.duration),

@@ -15,12 +15,17 @@ impl Trend {
         self.0.push((at, value));
     }
 
+    /// Whether there are enough points to say anything.
+    pub const fn can_tell(&self) -> bool {
+        self.0.len() >= MIN_POINTS
+    }
+
     /// Whether the slope is above 0 with 95 % confidence (Student's t), and the growth worth it.
     pub fn grows(&self) -> bool {
-        let n = self.0.len() as f64;
-        if self.0.len() < MIN_POINTS {
+        if !self.can_tell() {
             return false;
         }
+        let n = self.0.len() as f64;
         let mean = |of: &dyn Fn(&(f64, f64)) -> f64| self.0.iter().map(of).sum::<f64>() / n;
         let (x, y) = (mean(&|p| p.0), mean(&|p| p.1));
         let sxx: f64 = self.0.iter().map(|p| (p.0 - x).powi(2)).sum();

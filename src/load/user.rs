@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
@@ -22,6 +22,7 @@ use super::documents::Documents;
 use super::exchange::{Dial, Failure, Line};
 use super::mcp::Session;
 use super::patience::Patience;
+use super::progress::Progress;
 use super::recorder::{Brought, Clocks, Ended, Recorder};
 use super::schedule::Model;
 use super::think;
@@ -64,34 +65,6 @@ pub struct Common {
     pub documents: Documents,
     /// The run's id.
     pub run_id: String,
-}
-
-/// How far a scenario is.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Iterations that were begun.
-    begun: AtomicU64,
-    /// Iterations that ended.
-    ended: AtomicU64,
-    /// Set when its feeders have no row left.
-    spent: AtomicBool,
-}
-
-impl Progress {
-    /// Whether nothing more will begin, whatever time is left.
-    pub fn is_done(&self, model: &Model) -> bool {
-        let all = match model {
-            Model::Iterations { count, shared: true, .. } => Some(*count),
-            Model::Iterations { count, users, shared: false } => Some(count * u64::from(*users)),
-            _ => None,
-        };
-        self.is_spent() || all.is_some_and(|all| self.ended.load(Ordering::Relaxed) >= all)
-    }
-
-    /// Whether its feeders have no row left.
-    pub fn is_spent(&self) -> bool {
-        self.spent.load(Ordering::Relaxed)
-    }
 }
 
 /// What the users of one thread share.
@@ -206,18 +179,19 @@ impl User {
     fn may_begin(&mut self, common: &Common, scenario: &ReadyScenario) -> bool {
         self.flows += 1;
         let Model::Iterations { count, shared, .. } = scenario.schedule.model else { return true };
-        let begun = &common.progress[self.scenario].begun;
-        let before = if shared { begun.fetch_add(1, Ordering::Relaxed) } else { self.flows - 1 };
+        let progress = &common.progress[self.scenario];
+        let before = if shared { progress.begin() } else { self.flows - 1 };
         before < count
     }
 
     /// Waits for the intended start of the next flow; none when the user has to leave.
     async fn next_start(&mut self, due: Instant) -> Option<Instant> {
         let mut due = due;
-        if self.free.is_none()
-            && self.is_due(due)
-            && self.leave.try_recv() == Err(TryRecvError::Empty)
-        {
+        if self.free.is_none() && self.is_due(due) {
+            // Whoever was told to leave has heard it here: it cannot be waited for once more.
+            if self.leave.try_recv() != Err(TryRecvError::Empty) {
+                return None;
+            }
             // A flow that ends before it sends anything must not keep the thread to itself.
             tokio::task::coop::consume_budget().await;
             return Some(due);
@@ -298,7 +272,7 @@ impl User {
         let Some(mut luggage) =
             (if flow.is_filled { self.pack(common, flow) } else { Some(Luggage::default()) })
         else {
-            common.progress[self.scenario].spent.store(true, Ordering::Relaxed);
+            common.progress[self.scenario].spend(&scenario.name);
             return None;
         };
         if scenario.session == SessionLife::Flow {
@@ -474,7 +448,7 @@ impl Drop for Underway {
         if let Some(how) = self.how {
             self.shared.recorder.borrow_mut().iteration(self.scenario, how);
             let progress = &self.shared.common.progress[self.scenario];
-            progress.ended.fetch_add(1, Ordering::Relaxed);
+            progress.end();
         }
     }
 }

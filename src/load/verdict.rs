@@ -44,7 +44,7 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
     if let Standing::Invalid(reason) = standing {
         return PhaseOutcome::new(Verdict::Invalid, reason);
     }
-    let judged = load.judged();
+    let judged = load.judged(&standing);
     let broken = join(&judged, |judged| matches!(judged, Judged::Broken));
     let own = join(&judged, |judged| matches!(judged, Judged::Invalid(_)));
     if !broken.is_empty() {
@@ -77,7 +77,8 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
         Standing::Ceiling { .. } => "; the rate is the generator's ceiling, not the target's",
         _ => "",
     };
-    let reason = format!("{n} requests, {failed} failed, every threshold held{ceiling}");
+    let thresholds = if judged.is_empty() { "no threshold is set" } else { "every threshold held" };
+    let reason = format!("{n} requests, {failed} failed, {thresholds}{ceiling}");
     PhaseOutcome::new(Verdict::Pass, reason)
 }
 
@@ -193,7 +194,9 @@ mod tests {
     fn a_phase_without_thresholds_does_not_pass_on_failures_alone() {
         let mut load = load(300, 1, 999);
         load.thresholds.clear();
-        assert_eq!(verdict(&load, None), Verdict::Pass);
+        let passed = outcome(&load, None);
+        assert_eq!(passed.verdict, Verdict::Pass);
+        assert_eq!(passed.reason, "1000 requests, 999 failed, no threshold is set");
         load.series
             .values_mut()
             .for_each(|series| *series.errors.values_mut().next().expect("one") = 1000);

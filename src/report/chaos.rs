@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::html::escape;
+use super::meter;
 use crate::run::event::{
     self, ExperimentResult, Life, Lives, MomentKind, SteadyFigures, Timeline, Verdict,
 };
@@ -372,15 +373,15 @@ fn write_recoveries(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result
 
 fn marks(timeline: &TimelineRow) -> String {
     let whole = timeline.moments.iter().map(|moment| moment.t_rel_ms).fold(1.0, f64::max);
-    let mut svg = String::from("<svg viewBox=\"0 0 100 8\">");
+    let mut drawn = String::new();
     for moment in &timeline.moments {
         let x = moment.t_rel_ms / whole * 99.0;
-        svg += &format!(
+        drawn += &format!(
             "<rect class=\"warn\" x=\"{x:.1}\" width=\"1\" height=\"8\"><title>{}</title></rect>",
             escape(&moment.words())
         );
     }
-    svg + "<line class=\"axis\" x1=\"0\" y1=\"8\" x2=\"100\" y2=\"8\"/></svg>"
+    meter::meter(&format!("moments within {:.1} s", whole / 1000.0), &drawn)
 }
 
 /// That of the slowest service.
@@ -391,12 +392,8 @@ fn p95(rows: &[SteadyRow]) -> String {
 
 fn bar(row: &ExperimentRow) -> String {
     let Some(recovery) = row.recovery_ms else { return String::new() };
-    let share = (recovery / row.recovery_limit_ms.max(1.0)).clamp(0.0, 1.0) * 100.0;
-    let class = if share <= 25.0 { "ok" } else { "warn" };
-    format!(
-        "<svg viewBox=\"0 0 100 8\"><rect class=\"{class}\" width=\"{share:.1}\" height=\"8\"/>\
-         <line class=\"axis\" x1=\"0\" y1=\"8\" x2=\"100\" y2=\"8\"/></svg>"
-    )
+    let percent = recovery / row.recovery_limit_ms.max(1.0) * 100.0;
+    meter::share(percent, if percent <= 25.0 { "ok" } else { "warn" })
 }
 
 fn availability(rows: &[SteadyRow]) -> String {

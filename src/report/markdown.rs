@@ -13,8 +13,7 @@ pub fn document(report: &Report) -> String {
     // Writing into a String cannot fail.
     let _ = write_document(&mut text, report);
     if text.len() > MAX_BYTES {
-        let end = (0..=MAX_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(MAX_BYTES));
         text.push_str("\n\n... more in the report\n");
     }
     text

@@ -14,6 +14,7 @@ pub mod json;
 pub mod junit;
 mod load;
 pub mod markdown;
+mod meter;
 mod notify;
 pub mod security;
 mod slo;

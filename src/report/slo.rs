@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::html::escape;
+use super::meter;
 use crate::run::event::{Budget, BurnRate, ControlResult, Objective, WholeWindow};
 
 /// One objective.
@@ -185,7 +186,7 @@ fn write_budget(html: &mut String, id: &str, budget: &BudgetRow) -> std::fmt::Re
          <td class=n>{lasts}<td>{}</tr>",
         escape(id),
         span(budget.allowed_seconds),
-        bar(cost, if cost > 100.0 { "bad" } else { "warn" }),
+        meter::share(cost, if cost > 100.0 { "bad" } else { "warn" }),
         budget.run_cost_percent,
         percent(chaos),
         percent(rest),
@@ -235,7 +236,7 @@ fn write_whole(html: &mut String, id: &str, whole: &WholeWindow) -> std::fmt::Re
     }
     html.write_str(".</p>")?;
     if let Some(left) = whole.budget_left_percent {
-        html.write_str(&bar(left, if left < 10.0 { "bad" } else { "ok" }))?;
+        html.write_str(&meter::share(left, if left < 10.0 { "bad" } else { "ok" }))?;
     }
     Ok(())
 }
@@ -262,16 +263,6 @@ pub fn write_controls(html: &mut String, controls: &[ControlResult]) -> std::fmt
         )?;
     }
     html.write_str("</tbody></table></section>")
-}
-
-/// A share as a bar; what is below nothing or above all fills none or all of it.
-fn bar(percent: f64, class: &str) -> String {
-    let width = percent.clamp(0.0, 100.0);
-    format!(
-        "<svg class=meter viewBox=\"0 0 100 8\" preserveAspectRatio=none role=img \
-         aria-label=\"{percent:.1} %\"><rect class=track width=100 height=8 /><rect \
-         class=\"{class}\" width=\"{width:.2}\" height=8 /></svg>"
-    )
 }
 
 /// A length of time in its largest fitting unit.

@@ -125,7 +125,7 @@ fn write_backup(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
     let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".into(), |s| format!("{s:.2} s"));
     for store in phase.backup.iter().flat_map(|drill| &drill.stores) {
         let records = store.records.as_ref();
-        let lost = records.map(|records| records.missing_count + records.changed_count);
+        let lost = records.map(|records| records.difference.lost());
         let verdict = store.verdict.as_deref().unwrap_or("-");
         write!(text, "          {:<9} {verdict:<12} ", store.store)?;
         // Why it did not pass stands first; what it came to before that, below.
@@ -141,7 +141,7 @@ fn write_backup(text: &mut String, phase: &PhaseSection) -> std::fmt::Result {
             "{}  lost {} of {}  RPO {}  RTO {}",
             store.level.as_deref().unwrap_or("--"),
             lost.map_or_else(|| "-".into(), |lost| lost.to_string()),
-            records.map_or_else(|| "-".into(), |records| records.expected.to_string()),
+            records.map_or_else(|| "-".into(), |records| records.difference.expected.to_string()),
             time(store.rpo_seconds),
             time(store.rto_seconds.total)
         )?;

@@ -65,9 +65,6 @@ fn asked(request: &Request) -> String {
 
 fn excerpt_around<'a>(body: &'a str, around: &str) -> &'a str {
     let at = if around.is_empty() { None } else { body.find(around) };
-    let mut start = at.unwrap_or(0).saturating_sub(BEFORE);
-    while !body.is_char_boundary(start) {
-        start -= 1;
-    }
-    &body[start..]
+    let start = at.unwrap_or(0).saturating_sub(BEFORE);
+    &body[body.floor_char_boundary(start)..]
 }

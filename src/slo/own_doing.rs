@@ -33,7 +33,7 @@ fn bottleneck(load: &LoadState, measured: &Measurements) -> Option<String> {
         Standing::Invalid(reason) => Some(reason),
         ceiling @ Standing::Ceiling { .. } => ceiling
             .is_own_doing(measured.response.quantile(0.99)?)
-            .then(|| "the generator was at its own ceiling, and may itself be the cause".into()),
+            .then(|| Standing::OWN_DOING.to_owned()),
     }
 }
 

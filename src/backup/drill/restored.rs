@@ -5,9 +5,9 @@ use super::course::Course;
 use super::selftest;
 use super::steps::{blocking, words};
 use crate::backup::dataset::document_id;
-use crate::backup::ledger::{Difference, Ledger, compare};
+use crate::backup::ledger::{Ledger, compare};
 use crate::backup::stores::DrillError;
-use crate::run::event::{BackupLevel, RecordComparison};
+use crate::run::event::{BackupLevel, Difference, RecordComparison};
 
 impl Course<'_> {
     pub(super) async fn restore(&mut self) -> Result<String, DrillError> {
@@ -40,7 +40,7 @@ impl Course<'_> {
         let difference = blocking(move || Ok(compare(one.entries()?, other.entries()?)?)).await?;
         let (data, canaries) = (restored.data()?, restored.canaries.len() as u64);
         let counted = self.restored_store()?.count().await?;
-        self.report.comparison = Some(comparison(&difference, &before, &restored.records));
+        self.report.comparison = Some(comparison(difference.clone(), &before, &restored.records));
         let smoke = self.restored_store()?.smoke(&document_id(1)).await;
         self.take_times(&restored.canaries);
         self.restored = Some(restored);
@@ -101,32 +101,30 @@ impl Course<'_> {
         let comparison = self.report.comparison.as_ref();
         let comparison =
             comparison.ok_or_else(|| DrillError::Wrong("nothing was compared".into()))?;
-        let RecordComparison { expected, missing_count, changed_count, extra_count, .. } =
-            comparison;
-        if comparison.is_equal() {
+        let difference = &comparison.difference;
+        let Difference { expected, missing_count, changed_count, extra_count, .. } = difference;
+        if difference.is_none() {
             return Ok(format!("0 of {expected} records lost"));
         }
         Err(DrillError::Wrong(format!(
             "{} of {expected} records lost: {missing_count} missing, {changed_count} changed; \
              {extra_count} more than there were",
-            comparison.lost()
+            difference.lost()
         )))
     }
 }
 
-fn comparison(difference: &Difference, before: &Ledger, after: &Ledger) -> RecordComparison {
-    let clean = |names: &[String]| {
-        names.iter().map(|name| crate::platform::text::excerpt(name)).collect::<Vec<_>>()
+fn comparison(difference: Difference, before: &Ledger, after: &Ledger) -> RecordComparison {
+    let clean = |names: Vec<String>| -> Vec<String> {
+        names.iter().map(|name| crate::platform::text::excerpt(name)).collect()
     };
     RecordComparison {
-        expected: difference.expected,
-        found: difference.found,
-        missing_count: difference.missing_count,
-        extra_count: difference.extra_count,
-        changed_count: difference.changed_count,
-        missing: clean(&difference.missing),
-        extra: clean(&difference.extra),
-        changed: clean(&difference.changed),
+        difference: Difference {
+            missing: clean(difference.missing),
+            extra: clean(difference.extra),
+            changed: clean(difference.changed),
+            ..difference
+        },
         digest_before: before.digest().to_owned(),
         digest_after: after.digest().to_owned(),
     }

@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 
 use crate::backup::archive::Archive;
-use crate::backup::ledger::{Difference, Entry, Ledger, compare};
+use crate::backup::ledger::{Entry, Ledger, compare};
 use crate::backup::record::{Record, Value};
 use crate::backup::stores::{DrillError, is_definition};
-use crate::run::event::VerifierTest;
+use crate::run::event::{Difference, VerifierTest};
 
 /// A backup of which one byte in a copy was flipped has to be refused. Blocks.
 pub fn catches_flipped_byte(archive: &Archive, scratch: &Path) -> Result<bool, DrillError> {

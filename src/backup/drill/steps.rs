@@ -12,10 +12,10 @@ use super::selftest;
 use super::sink::{ArchiveSink, Holding, LedgerSink, data};
 use crate::backup::archive::ArchiveWriter;
 use crate::backup::dataset::is_canary;
-use crate::backup::ledger::{Difference, Entry, LedgerBuilder, compare};
+use crate::backup::ledger::{Entry, LedgerBuilder, compare};
 use crate::backup::record::Record;
 use crate::backup::stores::{DrillError, DrillStore, Identity, is_definition};
-use crate::run::event::{BackupFile, BackupLevel};
+use crate::run::event::{BackupFile, BackupLevel, Difference};
 
 /// Names of differing records in one line.
 const NAMED_IN_LINE: usize = 3;

@@ -57,7 +57,7 @@ fn of_steps(
 }
 
 fn zero_data_loss(report: &StoreReport) -> String {
-    let records = report.comparison.as_ref().map_or(0, |comparison| comparison.expected);
+    let records = report.comparison.as_ref().map_or(0, |comparison| comparison.difference.expected);
     format!("zero data loss, {records} records equal one by one")
 }
 

@@ -4,6 +4,8 @@
 pub(super) mod parse;
 mod plan;
 mod process;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use self::parse::Said;
+use self::parse::{Said, unsaid};
 use self::plan::ExternalPlan;
 use self::process::{Tool, ToolEnded};
 use super::course::Course;
@@ -87,8 +89,7 @@ impl Phase for ExternalPhase {
 impl ExternalPhase {
     async fn play(&self, mut context: PhaseContext) -> Result<PhaseOutcome, String> {
         let plan = ExternalPlan::new(self.engine, &self.workload, &context.config, context.length)?;
-        let course = Course::new(&self.workload, &context.config, context.length)
-            .map_err(|error| error.to_string())?;
+        let course = course_of(&plan, &context.config, context.length)?;
         let services: BTreeMap<String, ServiceKind> =
             course.scenarios.iter().map(|ready| (ready.name.clone(), ready.service)).collect();
         let mut tool = Tool::start(self.engine, &plan, &context.run_id, context.length)?;
@@ -96,16 +97,14 @@ impl ExternalPhase {
             engine: self.engine.name().into(),
             threads: 1,
             scenarios: services.iter().map(|(name, service)| (name.clone(), *service)).collect(),
-            left_out: plan.left_out.clone(),
+            left_out: course.left_out.clone(),
             models: course.scenarios.iter().map(|ready| ready.model.clone()).collect(),
             clock: None,
         })));
         log::info!("{}", self.version);
-        let mut course = course;
-        course.left_out.extend(plan.left_out);
         let mut playing = Playing {
             said: Said::new(services),
-            thresholds: ThresholdWatch::new(&self.workload, &course),
+            thresholds: watch_of(self.engine, &self.workload, &course),
             guard: ErrorGuard::new(&context.config.guards),
             early: None,
             since: Instant::now(),
@@ -173,6 +172,19 @@ impl ExternalPhase {
         }
         paused
     }
+}
+
+/// What a tool plays, and all that is left out of it.
+fn course_of(plan: &ExternalPlan, config: &Config, length: Duration) -> Result<Course, String> {
+    let course = Course::new(&plan.played, config, length);
+    let mut course = course.map_err(|error| error.to_string())?;
+    course.left_out.extend(plan.left_out.clone());
+    Ok(course)
+}
+
+/// The thresholds of the whole workload: those on what is not played or not said decide nothing.
+fn watch_of(engine: LoadEngine, workload: &Workload, course: &Course) -> ThresholdWatch {
+    ThresholdWatch::new(workload, course).without(|selector| unsaid(engine, selector))
 }
 
 /// What is measured while a tool plays.

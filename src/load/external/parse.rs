@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::ServiceKind;
+use crate::config::metric::{Metric, Selector};
+use crate::config::{LoadEngine, ServiceKind};
 use crate::run::event::{
     ErrorKind, IntervalReport, Iterations, Measurements, SeriesInterval, SeriesKey,
 };
@@ -18,6 +19,30 @@ pub struct Said {
     iterations: BTreeMap<String, Iterations>,
     users: BTreeMap<String, u32>,
     heard: bool,
+}
+
+/// Why nothing that a tool says is what a selector asks for; none where something is.
+pub fn unsaid(engine: LoadEngine, selector: &Selector) -> Option<String> {
+    let is_k6 = engine == LoadEngine::K6;
+    let is_said = match selector.metric {
+        Metric::ResponseTime
+        | Metric::HttpReqDuration
+        | Metric::HttpReqFailed
+        | Metric::HttpReqs
+        | Metric::Iterations
+        | Metric::DroppedIterations => true,
+        Metric::IterationDuration => is_k6,
+        Metric::DataReceived => !is_k6,
+        // k6 counts users of all scenarios together.
+        Metric::Vus => !is_k6 || selector.tags.is_empty(),
+        Metric::Lateness
+        | Metric::TimeToFirstToken
+        | Metric::InterTokenGap
+        | Metric::TimePerOutputToken
+        | Metric::Checks
+        | Metric::Tokens => false,
+    };
+    (!is_said).then(|| format!("{} does not say it", engine.name()))
 }
 
 /// A line of `k6 run --out json`.

@@ -1,6 +1,7 @@
 //! What an external tool is given to play: the requests of every flow, and each scenario's model of
 //! load. Both scripts read the same plan.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -9,8 +10,8 @@ use super::super::population::split;
 use super::super::schedule::stretch;
 use super::super::template::{fill_json, fill_path};
 use crate::config::{
-    Config, ConnectionSettings, ExecutorKind, LoadEngine, RequestStep, Scenario, Step, TimeSpan,
-    TlsSettings, Workload,
+    BUILT_IN, Config, ConnectionSettings, ExecutorKind, Flow, LoadEngine, RequestStep, Scenario,
+    Step, TimeSpan, TlsSettings, Workload, placeholders,
 };
 use crate::platform::endpoint::ResolvedEndpoint;
 
@@ -20,7 +21,9 @@ pub struct ExternalPlan {
     pub plan: Value,
     /// Variables with secrets: name and value.
     pub secrets: Vec<(String, String)>,
-    /// What the tool does not play, with the reason.
+    /// What of the workload the tool plays.
+    pub played: Workload,
+    /// What it does not play, with the reason.
     pub left_out: Vec<(String, String)>,
     /// Users of all scenarios together, for Locust.
     pub users: u32,
@@ -37,7 +40,9 @@ impl ExternalPlan {
         config: &Config,
         length: Duration,
     ) -> Result<Self, String> {
-        let mut this = Self { plan: Value::Null, secrets: vec![], left_out: vec![], users: 0 };
+        let played = Workload { scenarios: vec![], feeders: BTreeMap::new(), ..workload.clone() };
+        let mut this =
+            Self { plan: Value::Null, secrets: vec![], played, left_out: vec![], users: 0 };
         let weights: Vec<u32> = workload
             .scenarios
             .iter()
@@ -48,9 +53,10 @@ impl ExternalPlan {
         for (scenario, share) in workload.scenarios.iter().zip(shares) {
             let users = scenario.vus.unwrap_or(share);
             match this.scenario(engine, scenario, workload, config, users) {
-                Ok(value) => {
+                Ok((value, played)) => {
                     this.users += users;
                     scenarios.push(value);
+                    this.played.scenarios.push(played);
                     let model = k6_model(scenario, workload, share, length);
                     models.insert(scenario.name.clone(), model);
                 }
@@ -72,7 +78,7 @@ impl ExternalPlan {
         workload: &Workload,
         config: &Config,
         users: u32,
-    ) -> Result<Value, String> {
+    ) -> Result<(Value, Scenario), String> {
         let closed = matches!(scenario.executor, None | Some(ExecutorKind::ConstantVus));
         if engine == LoadEngine::Locust && !closed {
             return Err("of the models only constant users are played by locust".into());
@@ -87,12 +93,15 @@ impl ExternalPlan {
             return Err(format!("{name} knows nothing of its `connection` and `tls` settings"));
         }
         let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
-        let mut flows = Vec::new();
-        for flow in scenario.flows.iter().filter(|flow| flow.weight > 0) {
-            let mut steps = Vec::new();
+        let (mut flows, mut played) = (Vec::new(), Scenario { flows: vec![], ..scenario.clone() });
+        for (_, flow) in scenario.drawn_flows() {
+            let (mut steps, mut played_steps) = (Vec::new(), Vec::new());
             for step in &flow.steps {
-                match request(step, config, &resolved, engine) {
-                    Ok(request) => steps.push(request),
+                match request(step, flow, config, &resolved) {
+                    Ok(request) => {
+                        steps.push(request);
+                        played_steps.push(step.clone());
+                    }
                     Err(reason) => {
                         let what = format!("{}: {}", scenario.name, step.name());
                         if !self.left_out.iter().any(|(known, _)| *known == what) {
@@ -103,6 +112,7 @@ impl ExternalPlan {
             }
             if steps.iter().any(|step| step.get("method").is_some()) {
                 flows.push(json!({ "weight": flow.weight, "steps": steps }));
+                played.flows.push(Flow { steps: played_steps, ..flow.clone() });
             }
         }
         if flows.is_empty() {
@@ -122,7 +132,7 @@ impl ExternalPlan {
         let think = scenario.think_time.unwrap_or(workload.think_time);
         let open = scenario.executor.is_some_and(ExecutorKind::is_open);
         let seconds = |span: TimeSpan| span.get().as_secs_f64();
-        Ok(json!({
+        let value = json!({
             "name": scenario.name,
             "origin": resolved.origin(),
             "users": users,
@@ -132,7 +142,8 @@ impl ExternalPlan {
             "timeout_seconds": seconds(endpoint.timeout),
             "think": (!open).then(|| json!({ "min": seconds(think.min), "max": seconds(think.max) })),
             "flows": flows,
-        }))
+        });
+        Ok((value, played))
     }
 }
 
@@ -186,10 +197,13 @@ fn k6_model(scenario: &Scenario, workload: &Workload, share: u32, phase: Duratio
 /// A step as a plain request.
 fn request(
     step: &Step,
+    flow: &Flow,
     config: &Config,
     endpoint: &ResolvedEndpoint,
-    engine: LoadEngine,
 ) -> Result<Value, String> {
+    if is_filled(step, flow) {
+        return Err("placeholders are filled by the built-in engine alone".into());
+    }
     let services = &config.services;
     let (method, path, body, mut headers) = match step {
         Step::Think(pause) => return Ok(json!({ "pause": pause.get().as_secs_f64() })),
@@ -227,9 +241,6 @@ fn request(
             return Err("MCP sessions are spoken by the built-in engine alone".into());
         }
     };
-    if engine == LoadEngine::BuiltIn {
-        return Err("no external tool".into());
-    }
     if body.is_some() {
         headers.entry("content-type").or_insert_with(|| "application/json".into());
     }
@@ -242,18 +253,26 @@ fn request(
     }))
 }
 
+/// Whether a value of the run, of a feeder or of an earlier step of the flow stands in a step's texts.
+fn is_filled(step: &Step, flow: &Flow) -> bool {
+    let extracted = |name: &str| {
+        flow.steps.iter().any(|step| match step {
+            Step::Request(request) => request.extract.contains_key(name),
+            _ => false,
+        })
+    };
+    let texts = step.filled_texts();
+    let mut names = texts.iter().flat_map(|(_, text)| placeholders(text));
+    names.any(|name| name.contains('.') || BUILT_IN.contains(&name) || extracted(name))
+}
+
 type Plain = (String, String, Option<Value>, Map<String, Value>);
 
 fn plain(request: &RequestStep) -> Result<Plain, String> {
     let needs =
         !request.extract.is_empty() || request.text.is_some() || !request.multipart.is_empty();
-    let text = serde_json::to_string(request).unwrap_or_default();
-    let filled = ["{user}", "{iteration}", "{unique}", "{marker}"].iter().any(|p| text.contains(p));
-    if needs || filled || !request.checks.is_empty() {
-        return Err(
-            "extractions, placeholders, checks and forms are played by the built-in engine alone"
-                .into(),
-        );
+    if needs || !request.checks.is_empty() {
+        return Err("extractions, checks and forms are played by the built-in engine alone".into());
     }
     let headers = request.headers.iter().map(|(name, value)| (name.clone(), value.clone().into()));
     Ok((request.method.clone(), request.path.clone(), request.body.clone(), headers.collect()))

@@ -100,9 +100,9 @@ impl Step {
         self.generator.as_deref().filter(|_| self.overloaded * 3 > self.intervals)
     }
 
-    /// Whether it is too short to say anything.
-    pub const fn says_nothing(&self) -> bool {
-        self.measured.requests() < MIN_REQUESTS && self.dropped == 0
+    /// Whether too little came to say anything.
+    pub fn says_nothing(&self) -> bool {
+        self.measured.requests() < MIN_REQUESTS && self.dropped == 0 && self.piled_up() <= 1.0
     }
 
     /// So many per second of the time that is judged.
@@ -129,19 +129,32 @@ impl Step {
             })
     }
 
-    /// Flows pile up: fewer end than begin, by more than chance, and answers take ever longer.
+    /// Flows that began.
+    const fn begun(&self) -> u64 {
+        self.arrived.saturating_sub(self.dropped)
+    }
+
+    /// How many times as many flows began and did not end as may be chance.
+    fn piled_up(&self) -> f64 {
+        let open = self.begun().saturating_sub(self.ended) as f64;
+        open / (DEVIATIONS * (self.arrived as f64).sqrt()).max(1.0)
+    }
+
+    /// Flows pile up: fewer end than begin, by more than chance, and answers take ever longer. Where too few
+    /// answers come to tell that, the rate is not known to be borne, and is looked at again.
     fn over_saturated(&self) -> Option<Failure> {
-        let begun = self.arrived.saturating_sub(self.dropped);
-        let piled_up = begun.saturating_sub(self.ended) as f64;
-        let chance = DEVIATIONS * (self.arrived as f64).sqrt();
-        if piled_up <= chance || !self.response.grows() {
+        let (piled_up, can_tell) = (self.piled_up(), self.response.can_tell());
+        if piled_up <= 1.0 || (can_tell && !self.response.grows()) {
             return None;
         }
-        let [begun, ended] = [begun, self.ended].map(|n| self.per_second(n as f64));
-        let why = format!(
-            "over-saturated: {begun:.1} flows/s began, {ended:.1} ended, and answers take ever longer"
-        );
-        Some(Failure { why, plain: piled_up > PLAINLY * chance })
+        let [begun, ended] = [self.begun(), self.ended].map(|n| self.per_second(n as f64));
+        let flows = format!("{begun:.1} flows/s began, {ended:.1} ended");
+        let why = if can_tell {
+            format!("over-saturated: {flows}, and answers take ever longer")
+        } else {
+            format!("{flows}, and too few answers came to tell whether they take ever longer")
+        };
+        Some(Failure { why, plain: can_tell && piled_up > PLAINLY })
     }
 
     fn dropped_too_many(&self) -> Option<Failure> {

@@ -83,3 +83,20 @@ fn who_does_not_end_in_time_is_dropped() {
     let one = &seen.iterations["one"];
     assert_eq!((one.finished, one.interrupted), (2, 2), "begun at 0 s and at 4 s, dropped at 6 s");
 }
+
+#[test]
+fn a_ramp_is_told_by_all_that_it_goes_through() {
+    let words =
+        |executor: &str| play(&workload(executor), 10, takes_100_ms).models[0].words.clone();
+    let stages = "stages: [{ duration: 1s, target: 6 }, { duration: 1s, target: 6 }, \
+                  { duration: 1s, target: 0 }]";
+    let users = words(&format!("executor: ramping-vus\n    startVUs: 1\n    {stages}"));
+    assert_eq!(users, "ramping-vus, 1 to 6 to 0 users");
+    let rate = words(&format!(
+        "executor: ramping-arrival-rate\n    timeUnit: 4s\n    preAllocatedVUs: 5\n    {stages}"
+    ));
+    assert_eq!(rate, "ramping-arrival-rate, 0 to 1.5 to 0 /s, 5 to 5 users");
+    let saw = "{ duration: 1s, target: 9 }, { duration: 1s, target: 1 },".repeat(4);
+    let long = words(&format!("executor: ramping-vus\n    stages: [{saw}]"));
+    assert_eq!(long, "ramping-vus, 1 to 1 users, at most 9");
+}

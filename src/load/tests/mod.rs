@@ -16,7 +16,7 @@ mod steps;
 mod streams;
 mod vanished;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,8 +24,8 @@ use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,9 +48,10 @@ use super::generator::{self, FromThread, Targets, ThreadParts, due};
 use super::merge::Merge;
 use super::plain::Stream;
 use super::population::Population;
+use super::progress::Progress;
 use super::schedule::Schedule;
 use super::thresholds::ThresholdWatch;
-use super::user::{Common, Gate, Progress};
+use super::user::{Common, Gate};
 use crate::config::{Config, LoadOptions, PhaseKind, parse};
 use crate::platform::connection::{ConnectError, Connection};
 use crate::platform::endpoint::ResolvedEndpoint;
@@ -209,6 +210,7 @@ pub fn play_with<F: Future<Output = ()> + 'static>(
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let config = platform(workload);
+    count_crashes();
     let work = async {
         let length = Duration::from_secs(seconds);
         let common = Arc::new(common(config, length));
@@ -218,7 +220,26 @@ pub fn play_with<F: Future<Output = ()> + 'static>(
         seen.arrived = server.arrived.borrow().iter().map(|at| *at - start).collect();
         seen
     };
-    LocalSet::new().block_on(&runtime.expect("runtime"), work)
+    let seen = LocalSet::new().block_on(&runtime.expect("runtime"), work);
+    assert_eq!(CRASHES.get(), 0, "a virtual user crashed");
+    seen
+}
+
+thread_local! {
+    /// Crashes on this thread: a user that crashes is missed by nobody, as if it had left.
+    static CRASHES: Cell<u32> = const { Cell::new(0) };
+}
+
+fn count_crashes() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |crash| {
+            CRASHES.set(CRASHES.get() + 1);
+            tell(crash);
+        }));
+    });
+    CRASHES.set(0);
 }
 
 fn common(config: Config, length: Duration) -> Common {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{DrillSection, RecordsRow, StoreSection};
+use super::{DrillSection, StoreSection};
 use crate::report::html::escape;
 use crate::run::event::DrillStep;
 
@@ -61,8 +61,8 @@ fn write_matrix(html: &mut String, stores: &[StoreSection]) -> std::fmt::Result 
         write_row(html, step.words(), stores, |store| step_cell(store, step))?;
     }
     write_row(html, "records lost", stores, |store| {
-        let lost = |records: &RecordsRow| records.missing_count + records.changed_count;
-        plain(store.records.as_ref().map_or_else(|| "-".into(), |row| lost(row).to_string()))
+        let records = store.records.as_ref();
+        plain(records.map_or_else(|| "-".into(), |records| records.difference.lost().to_string()))
     })?;
     write_row(html, "RPO", stores, |store| plain(time(store.rpo_seconds)))?;
     write_row(html, "RTO", stores, |store| plain(time(store.rto_seconds.total)))?;
@@ -125,9 +125,9 @@ fn write_evidence(html: &mut String, store: &StoreSection) -> std::fmt::Result {
     }
     html.write_str("</ul>")?;
     if let Some(records) = &store.records {
-        list(html, "Missing", &records.missing)?;
-        list(html, "Changed", &records.changed)?;
-        list(html, "More than there were", &records.extra)?;
+        list(html, "Missing", &records.difference.missing)?;
+        list(html, "Changed", &records.difference.changed)?;
+        list(html, "More than there were", &records.difference.extra)?;
     }
     list(html, "Still there", &store.residue)?;
     list(html, "Not covered", &store.not_covered)?;

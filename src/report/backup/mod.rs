@@ -83,7 +83,7 @@ pub struct StoreSection {
     /// The steps that were taken.
     pub steps: Vec<StepRow>,
     /// The comparison record by record.
-    pub records: Option<RecordsRow>,
+    pub records: Option<RecordComparison>,
     /// Whether the data was proven to be gone between destruction and restore.
     pub absence_proven: bool,
     /// From the last canary that came back to the disaster, seconds.
@@ -123,31 +123,6 @@ pub struct StepRow {
     pub bytes: u64,
     /// How long it took, milliseconds.
     pub ms: f64,
-}
-
-/// The comparison record by record.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct RecordsRow {
-    /// Records that should be there.
-    pub expected: u64,
-    /// Records that are.
-    pub found: u64,
-    /// How many are missing.
-    pub missing_count: u64,
-    /// How many should not be there.
-    pub extra_count: u64,
-    /// How many hold something else.
-    pub changed_count: u64,
-    /// The first 50 of the missing.
-    pub missing: Vec<String>,
-    /// The first 50 of the extra.
-    pub extra: Vec<String>,
-    /// The first 50 of the changed.
-    pub changed: Vec<String>,
-    /// Digest over all records before.
-    pub digest_before: String,
-    /// The same after the restore.
-    pub digest_after: String,
 }
 
 /// The parts of an RTO, seconds.
@@ -240,7 +215,7 @@ fn of_store(kind: StoreKind, state: &StoreState) -> StoreSection {
         reason: report.map_or_else(|| unfinished(state), |report| report.reason.clone()),
         level: report.and_then(|r| r.level).map(BackupLevel::word).map(str::to_owned),
         steps: state.steps.iter().map(step).collect(),
-        records: report.and_then(|report| report.comparison.as_ref()).map(records),
+        records: report.and_then(|report| report.comparison.clone()),
         absence_proven: report.is_some_and(|report| report.absence_proven),
         rpo_seconds: seconds(times.rpo_us),
         rto_seconds: RtoRow {
@@ -295,20 +270,5 @@ fn step(report: &StepReport) -> StepRow {
         records: report.records,
         bytes: report.bytes,
         ms: report.took_us as f64 / 1e3,
-    }
-}
-
-fn records(comparison: &RecordComparison) -> RecordsRow {
-    RecordsRow {
-        expected: comparison.expected,
-        found: comparison.found,
-        missing_count: comparison.missing_count,
-        extra_count: comparison.extra_count,
-        changed_count: comparison.changed_count,
-        missing: comparison.missing.clone(),
-        extra: comparison.extra.clone(),
-        changed: comparison.changed.clone(),
-        digest_before: comparison.digest_before.clone(),
-        digest_after: comparison.digest_after.clone(),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ScenarioRow, ThresholdSection};
+use super::{LimitStepRow, ScenarioRow, StreamFigures, ThresholdSection};
 use crate::report::html::escape;
 use crate::report::json::{Figures, Latency, LoadSection, SeriesRow};
 
@@ -14,9 +14,11 @@ pub(in crate::report) fn write(html: &mut String, load: &LoadSection) -> std::fm
     services(html, load)?;
     if let Some(limit) = &load.limit {
         write!(html, "<p><b>Largest sustained rate:</b> {}</p>", escape(&limit.result))?;
+        search(html, &limit.steps)?;
     }
     scenarios(html, &load.scenarios)?;
     steps(html, &load.series)?;
+    streams(html, &super::streamed(&load.series))?;
     thresholds(html, &load.thresholds)?;
     for (what, why) in &load.left_out {
         write!(html, "<p>Left out: {}: {}</p>", escape(what), escape(why))?;
@@ -79,6 +81,48 @@ fn steps(html: &mut String, rows: &[SeriesRow]) -> std::fmt::Result {
     })
 }
 
+fn streams(html: &mut String, rows: &[(&SeriesRow, &StreamFigures)]) -> std::fmt::Result {
+    let head = "<th>scenario<th>step<th class=n>answers<th class=n>first token P50 ms<th class=n>P95\
+                <th class=n>P99<th class=n>gaps P50 ms<th class=n>P95<th class=n>P99\
+                <th class=n>per token P50 ms<th class=n>P95<th class=n>P99<th class=n>tokens/s\
+                <th class=n>events<th class=n>together";
+    table(html, "Streamed answers", head, rows, |html, (row, streams)| {
+        write!(
+            html,
+            "<td>{}<td>{}<td class=n>{}{}{}{}<td class=n>{}<td class=n>{}<td class=n>{}",
+            escape(&row.scenario),
+            escape(&row.step),
+            streams.streams,
+            percentiles(&streams.first_token),
+            percentiles(&streams.token_gap),
+            percentiles(&streams.time_per_token),
+            super::rate(streams.tokens_per_second),
+            streams.events,
+            streams.coalesced_events
+        )
+    })
+}
+
+fn search(html: &mut String, rows: &[LimitStepRow]) -> std::fmt::Result {
+    let head = "<th>for<th class=n>flows/s<th class=n>ended/s<th class=n>requests<th class=n>P99 ms\
+                <th class=n>failed<th class=n>dropped<th>why it was not borne";
+    table(html, "Steps of the search", head, rows, |html, row| {
+        write!(
+            html,
+            "<td>{}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{}<td class=n>{:.1}<td class=n>{}\
+             <td class=n>{}<td>{}",
+            escape(&row.aim),
+            row.rate,
+            row.achieved,
+            row.n,
+            row.p99_ms,
+            row.failed,
+            row.dropped,
+            escape(row.why_not.as_deref().unwrap_or_default())
+        )
+    })
+}
+
 fn thresholds(html: &mut String, rows: &[ThresholdSection]) -> std::fmt::Result {
     let head = "<th>threshold<th>asked<th class=n>measured<th class=n>n<th>verdict<th>why";
     table(html, "Thresholds", head, rows, |html, row| {
@@ -133,7 +177,8 @@ fn generator(html: &mut String, load: &LoadSection) -> std::fmt::Result {
     write!(
         html,
         "<p><small>{} engine; response time from the intended start, service time from the send; \
-         generator late by {late} ms at P99</small></p>",
+         percentiles are HdrHistogram's to three significant digits, failed requests too; generator late \
+         by {late} ms at P99</small></p>",
         escape(&load.engine)
     )?;
     if generator.reason.is_empty() {

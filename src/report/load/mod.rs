@@ -186,8 +186,8 @@ pub fn scenarios(load: &LoadState) -> Vec<ScenarioRow> {
 }
 
 /// The thresholds of a phase.
-pub fn thresholds(load: &LoadState) -> Vec<ThresholdSection> {
-    load.judged().iter().map(|(row, judged)| threshold(row, judged)).collect()
+pub fn thresholds(load: &LoadState, standing: &Standing) -> Vec<ThresholdSection> {
+    load.judged(standing).iter().map(|(row, judged)| threshold(row, judged)).collect()
 }
 
 fn threshold(row: &ThresholdRow, judged: &Judged) -> ThresholdSection {
@@ -233,9 +233,14 @@ pub fn streams(totals: &Totals) -> Option<StreamFigures> {
     })
 }
 
+/// The steps whose answers were streamed.
+fn streamed(rows: &[SeriesRow]) -> Vec<(&SeriesRow, &StreamFigures)> {
+    rows.iter().filter_map(|row| Some((row, row.figures.streams.as_ref()?))).collect()
+}
+
 /// What a load phase measured.
 pub fn section(load: &LoadState) -> LoadSection {
-    let start = load.start.as_ref();
+    let (start, standing) = (load.start.as_ref(), load.standing());
     let mut services: BTreeMap<String, Figures> = load
         .services()
         .into_iter()
@@ -248,10 +253,10 @@ pub fn section(load: &LoadState) -> LoadSection {
         services,
         series: load.series.iter().map(|(key, series)| series_row(load, key, series)).collect(),
         scenarios: scenarios(load),
-        thresholds: thresholds(load),
+        thresholds: thresholds(load, &standing),
         limit: limit(load),
         generator_lateness_p99_ms: load.lateness.quantile(0.99).map(millis),
-        generator: generator(load),
+        generator: generator(load, standing),
         dropped: load.dropped,
         guard: load.guard.clone(),
         documents: load.cleanup.as_ref().map(|cleanup| Documents {
@@ -264,11 +269,11 @@ pub fn section(load: &LoadState) -> LoadSection {
 }
 
 /// How the generator fared.
-fn generator(load: &LoadState) -> GeneratorSection {
+fn generator(load: &LoadState, standing: Standing) -> GeneratorSection {
     let waited = load.loop_lateness.quantile(0.99);
-    let (standing, reason) = match load.standing() {
+    let (standing, reason) = match standing {
         Standing::Sound => ("sound", String::new()),
-        Standing::Ceiling { own } => {
+        Standing::Ceiling { own, .. } => {
             let own = millis(own);
             let reason = format!(
                 "users without think time used the generator's core up: the rate is its ceiling, and \

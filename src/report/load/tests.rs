@@ -3,7 +3,10 @@
 use super::*;
 use crate::config::{PhaseKind, ServiceKind};
 use crate::report::{ctrf, html, json, junit};
-use crate::run::event::{ErrorKind, LoadStart, PhaseOutcome, RunVerdict, ScenarioModel, Verdict};
+use crate::run::event::{
+    ErrorKind, LimitAim, LimitReport, LimitStep, LoadStart, PhaseOutcome, RunVerdict,
+    ScenarioModel, StreamCounts, Verdict,
+};
 use crate::run::state::{PhaseState, RunState};
 
 const HOSTILE: &str = "<script>x</script>\u{1b}[2J";
@@ -89,6 +92,48 @@ fn flows_steps_errors_and_thresholds_stand_in_text_and_html() {
             assert!(said.contains(part), "{part} is missing in:\n{said}");
         }
     }
+}
+
+#[test]
+fn streamed_answers_and_steps_of_a_search_stand_in_the_reports() {
+    let mut state = state(2, "shop", 1);
+    let load = state.phases[0].load.as_mut().expect("load");
+    let series = load.series.values_mut().next().expect("a step");
+    let some = |micros| {
+        let mut times = crate::run::histogram::Histogram::default();
+        times.record_us(micros, 50);
+        Some(times)
+    };
+    series.first_token = some(70_000);
+    (series.token_gap, series.time_per_token) = (some(14_000), some(15_000));
+    series.streams = StreamCounts { streams: 50, chunks: 900, coalesced: 7, without_usage: 0 };
+    series.tokens = 800;
+    let step = LimitStep {
+        aim: LimitAim::Again,
+        rate: 30.0,
+        achieved: 21.5,
+        requests_per_second: 43.0,
+        n: 430,
+        p99_us: 2_100_000,
+        failed: 1,
+        dropped: 3,
+        why_not: Some(HOSTILE.into()),
+    };
+    load.limit = Some(LimitReport { steps: vec![step], ..LimitReport::default() });
+    let page = html::document(&state);
+    for part in [
+        "<td>shop<td>shop 000<td class=n>50<td class=n>70.0<td class=n>70.0<td class=n>70.0\
+         <td class=n>14.0<td class=n>14.0<td class=n>14.0<td class=n>15.0",
+        "<td class=n>80.0<td class=n>900<td class=n>7",
+        "<td>again<td class=n>30.0<td class=n>21.5<td class=n>430<td class=n>2100.0<td class=n>1<td class=n>3",
+        "HdrHistogram's to three significant digits",
+    ] {
+        assert!(page.contains(part), "{part} is missing in:\n{page}");
+    }
+    assert!(!page.contains("<script"), "{page}");
+    let text = crate::report::text::summary(&json::report(&state));
+    let line = "stream shop: shop 000  n 50  first token 70.0/70.0/70.0  gaps 14.0/14.0/14.0";
+    assert!(text.contains(line), "{line} is missing in:\n{text}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(in crate::report) fn write(text: &mut String, load: &LoadSection) -> std::fm
     services(text, load)?;
     scenarios(text, &load.scenarios)?;
     steps(text, &load.series)?;
+    streams(text, load)?;
     thresholds(text, &load.thresholds)?;
     for (what, why) in &load.left_out {
         writeln!(text, "{INDENT}left out: {what}: {why}")?;
@@ -92,6 +93,23 @@ fn steps(text: &mut String, rows: &[SeriesRow]) -> std::fmt::Result {
         )?;
     }
     more(text, rows.len(), "steps")
+}
+
+fn streams(text: &mut String, load: &LoadSection) -> std::fmt::Result {
+    let rows = super::streamed(&load.series);
+    for (row, streams) in rows.iter().take(MAX_ROWS) {
+        writeln!(
+            text,
+            "{INDENT}stream {}  n {}  first token {}  gaps {}  per token {}  {} tokens/s",
+            name(&format!("{}: {}", row.scenario, row.step)),
+            streams.streams,
+            percentiles(&streams.first_token),
+            percentiles(&streams.token_gap),
+            percentiles(&streams.time_per_token),
+            super::rate(streams.tokens_per_second)
+        )?;
+    }
+    more(text, rows.len(), "streamed steps")
 }
 
 /// The thresholds that do not hold; those that do stand in the report.

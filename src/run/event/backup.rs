@@ -1,5 +1,6 @@
 //! What happens in the backup drill.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Verdict;
@@ -199,8 +200,8 @@ impl BackupLevel {
 }
 
 /// What differs between what should be there and what is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordComparison {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
     /// Records that should be there.
     pub expected: u64,
     /// Records that are.
@@ -211,28 +212,36 @@ pub struct RecordComparison {
     pub extra_count: u64,
     /// How many hold something else.
     pub changed_count: u64,
-    /// The first of the missing.
+    /// The first 50 of the missing.
     pub missing: Vec<String>,
-    /// The first of the extra.
+    /// The first 50 of the extra.
     pub extra: Vec<String>,
-    /// The first of the changed.
+    /// The first 50 of the changed.
     pub changed: Vec<String>,
-    /// Digest over all records before, in hexadecimal digits.
-    pub digest_before: String,
-    /// The same after the restore.
-    pub digest_after: String,
 }
 
-impl RecordComparison {
+impl Difference {
     /// Records that were lost: missing, or not what they were.
     pub const fn lost(&self) -> u64 {
         self.missing_count + self.changed_count
     }
 
     /// Whether nothing is missing, changed, or more than it was.
-    pub const fn is_equal(&self) -> bool {
+    pub const fn is_none(&self) -> bool {
         self.lost() == 0 && self.extra_count == 0
     }
+}
+
+/// The comparison record by record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordComparison {
+    /// What differs.
+    #[serde(flatten)]
+    pub difference: Difference,
+    /// Digest over all records before, in hexadecimal digits.
+    pub digest_before: String,
+    /// The same after the restore.
+    pub digest_after: String,
 }
 
 /// What the verifier caught of what it was given to catch; none where it was not tried.

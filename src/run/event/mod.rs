@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use backup::{
-    BackupEvent, BackupFile, BackupLevel, Bystanders, ClosureReport, DrillStart, DrillStep,
-    DrillSummary, DrillWay, RecordComparison, RecoveryTimes, StepProgress, StepReport, StoreReport,
-    VerifierTest,
+    BackupEvent, BackupFile, BackupLevel, Bystanders, ClosureReport, Difference, DrillStart,
+    DrillStep, DrillSummary, DrillWay, RecordComparison, RecoveryTimes, StepProgress, StepReport,
+    StoreReport, VerifierTest,
 };
 pub use chaos::{
     ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, ProbeSecond, Stage, SteadyFigures,

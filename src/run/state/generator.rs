@@ -27,15 +27,25 @@ pub enum Standing {
     Ceiling {
         /// What of a response time may be the generator's own (P99 of what answers waited for it).
         own: Duration,
+        /// P99 of all response times.
+        measured: Duration,
     },
     /// It is not, for this reason.
     Invalid(String),
 }
 
 impl Standing {
+    /// Why the target is not to blame for what a generator at its ceiling may have done itself.
+    pub const OWN_DOING: &str = "the generator was at its own ceiling, and may itself be the cause";
+
     /// Whether so long a time as measured may be the generator's own to more than a tenth.
     pub fn is_own_doing(&self, measured: Duration) -> bool {
-        matches!(self, Self::Ceiling { own } if *own > measured / 10)
+        matches!(self, Self::Ceiling { own, .. } if *own > measured / 10)
+    }
+
+    /// The same for the response times that it was told from.
+    pub(super) fn owns_response_times(&self) -> bool {
+        matches!(self, Self::Ceiling { measured, .. } if self.is_own_doing(*measured))
     }
 }
 
@@ -74,7 +84,8 @@ impl LoadState {
         }
         if self.is_unpaced() {
             let own = self.loop_lateness.quantile(0.99).unwrap_or_default();
-            return Standing::Ceiling { own };
+            let measured = response.quantile(0.99).unwrap_or_default();
+            return Standing::Ceiling { own, measured };
         }
         let (busy, all) = (self.busy_intervals, self.intervals);
         Standing::Invalid(format!("the generator was out of CPU in {busy} of {all} intervals"))
@@ -139,10 +150,12 @@ mod tests {
     #[test]
     fn a_core_that_is_used_up_is_a_ceiling_only_where_no_moment_was_intended() {
         assert_eq!(busy(&[true], 800, 10).standing(), Standing::Sound);
-        let Standing::Ceiling { own } = busy(&[true, true], 800, 11).standing() else {
+        let Standing::Ceiling { own, measured } = busy(&[true, true], 800, 11).standing() else {
             panic!("a loop without think time fills its core by design");
         };
         assert!(own >= Duration::from_micros(800) && own < Duration::from_micros(810), "{own:?}");
+        let of_all = measured.as_micros().abs_diff(5000);
+        assert!(of_all < 10, "{measured:?}");
         for unpaced in [&[true, false][..], &[false], &[]] {
             assert!(matches!(busy(unpaced, 800, 11).standing(), Standing::Invalid(_)));
         }

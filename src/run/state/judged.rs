@@ -50,17 +50,10 @@ impl Judged {
 }
 
 impl LoadState {
-    /// Every threshold with what it amounts to.
-    pub fn judged(&self) -> Vec<(&ThresholdRow, Judged)> {
-        let standing = self.standing();
-        let own_times = matches!(standing, Standing::Ceiling { .. }) && {
-            let measured = self.totals(None).measured.response.quantile(0.99);
-            standing.is_own_doing(measured.unwrap_or_default())
-        };
-        let judge = |row| match self.search_word(row) {
-            Some(judged) => judged,
-            None => judge(row, &standing, own_times),
-        };
+    /// Every threshold with what it amounts to, where its figures have this standing (it is asked for
+    /// once: to tell it takes all histograms together).
+    pub fn judged(&self, standing: &Standing) -> Vec<(&ThresholdRow, Judged)> {
+        let judge = |row| self.search_word(row).unwrap_or_else(|| judge(row, standing));
         self.thresholds.iter().map(|row| (row, judge(row))).collect()
     }
 
@@ -77,18 +70,15 @@ impl LoadState {
     }
 }
 
-fn judge(row: &ThresholdRow, standing: &Standing, own_times: bool) -> Judged {
+fn judge(row: &ThresholdRow, standing: &Standing) -> Judged {
     match (row.holds, standing) {
         (None, _) if row.skipped => Judged::Skipped(row.why_open.clone()),
         (_, Standing::Invalid(why)) => Judged::Invalid(why.clone()),
         (None, _) => Judged::Open(row.why_open.clone()),
         (Some(true), _) => Judged::Holds,
-        (Some(false), Standing::Ceiling { .. }) if may_be_own_doing(row, own_times) => {
-            Judged::Invalid(
-                "the generator was at its own ceiling, and may itself be the cause: give its users \
-                 think time or a rate, or it more cores"
-                    .into(),
-            )
+        (Some(false), Standing::Ceiling { .. }) if may_be_own_doing(row, standing) => {
+            let why = Standing::OWN_DOING;
+            Judged::Invalid(format!("{why}: give its users think time or a rate, or it more cores"))
         }
         (Some(false), _) => Judged::Broken,
     }
@@ -96,9 +86,9 @@ fn judge(row: &ThresholdRow, standing: &Standing, own_times: bool) -> Judged {
 
 /// Whether a broken threshold may be the doing of a generator at its ceiling: rates are, and times of
 /// which a good part may be its own; failures never are.
-fn may_be_own_doing(row: &ThresholdRow, own_times: bool) -> bool {
+fn may_be_own_doing(row: &ThresholdRow, standing: &Standing) -> bool {
     match row.metric.parse::<Selector>().map(|selector| selector.metric.kind()) {
-        Ok(MetricKind::Trend) => own_times,
+        Ok(MetricKind::Trend) => standing.owns_response_times(),
         Ok(MetricKind::Counter) => true,
         Ok(MetricKind::Rate | MetricKind::Gauge) | Err(_) => false,
     }
@@ -142,7 +132,7 @@ mod tests {
     }
 
     fn words(load: &LoadState) -> Vec<&'static str> {
-        load.judged().iter().map(|(_, judged)| judged.word()).collect()
+        load.judged(&load.standing()).iter().map(|(_, judged)| judged.word()).collect()
     }
 
     #[test]
@@ -150,7 +140,7 @@ mod tests {
         assert_eq!(words(&load(1)), ["pass", "fail", "inconclusive", "skipped"]);
         let late = load(500);
         assert_eq!(words(&late), ["invalid", "invalid", "invalid", "skipped"]);
-        let judged = late.judged();
+        let judged = late.judged(&late.standing());
         assert!(judged[1].1.reason().contains("the generator was late"), "{judged:?}");
         assert_eq!(judged[3].1.reason(), "left out");
     }

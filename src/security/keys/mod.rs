@@ -83,11 +83,7 @@ pub fn redacted(text: &str) -> String {
 }
 
 fn matches(text: &str) -> Vec<(&str, &'static Shape)> {
-    let mut end = text.len().min(MAX_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let text = &text[..end];
+    let text = &text[..text.floor_char_boundary(MAX_BYTES)];
     let Some(any) = ANY.as_ref() else { return Vec::new() };
     let mut found: Vec<(&str, &'static Shape)> = Vec::new();
     for at in any.matches(text) {

@@ -11,8 +11,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::fixed;
 use crate::config::StoreKind;
 use crate::run::event::{
-    BackupLevel, DrillStep, DrillSummary, DrillWay, RecordComparison, StoreReport, Verdict,
-    VerifierTest,
+    BackupLevel, Difference, DrillStep, DrillSummary, DrillWay, StoreReport, Verdict, VerifierTest,
 };
 use crate::run::state::{DrillState, PhaseStatus, StoreState};
 use crate::tui::app::App;
@@ -173,9 +172,8 @@ fn cell_of(state: &StoreState, step: DrillStep, app: &App) -> (String, Style) {
         _ if !report.passed && step != DrillStep::DataLoss => mark.to_owned(),
         DrillStep::Inject | DrillStep::VerifyInitial => format::count(report.records),
         DrillStep::Backup => bytes(report.bytes),
-        DrillStep::DataLoss => {
-            compared.map_or_else(|| mark.to_owned(), |records| format::count(records.lost()))
-        }
+        DrillStep::DataLoss => compared
+            .map_or_else(|| mark.to_owned(), |records| format::count(records.difference.lost())),
         DrillStep::Setup | DrillStep::Restore | DrillStep::VerifyIntegrity => {
             format!("{mark}{}", short_time(report.took_us))
         }
@@ -283,7 +281,8 @@ fn lost<'a>(drill: &DrillState, app: &App) -> Vec<Line<'a>> {
     let reports = drill.stores.values().filter_map(|store| store.report.as_ref());
     let compared = reports.filter_map(|report| Some((report.store, report.comparison.as_ref()?)));
     let mut text: Vec<Line<'a>> = Vec::new();
-    for (kind, RecordComparison { missing, changed, extra, .. }) in compared {
+    for (kind, compared) in compared {
+        let Difference { missing, changed, extra, .. } = &compared.difference;
         for (what, names) in [("missing", missing), ("changed", changed), ("extra", extra)] {
             for name in names.iter().take(NAMED) {
                 text.push(Line::from(vec![

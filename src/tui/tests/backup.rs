@@ -3,8 +3,8 @@
 use super::{Story, app_with, screen};
 use crate::config::{PhaseKind, StoreKind};
 use crate::run::event::{
-    BackupEvent, BackupLevel, ClosureReport, DrillStart, DrillStep, DrillSummary, DrillWay,
-    EventBody, PhaseOutcome, RecordComparison, RecoveryTimes, StepProgress, StepReport,
+    BackupEvent, BackupLevel, ClosureReport, Difference, DrillStart, DrillStep, DrillSummary,
+    DrillWay, EventBody, PhaseOutcome, RecordComparison, RecoveryTimes, StepProgress, StepReport,
     StoreReport, Verdict, VerifierTest,
 };
 use crate::tui::app::Panel;
@@ -126,8 +126,7 @@ fn whole(store: StoreKind, records: u64) -> StoreReport {
         reason: format!("zero data loss, {records} records equal one by one"),
         level: Some(BackupLevel::L6),
         comparison: Some(RecordComparison {
-            expected: records,
-            found: records,
+            difference: Difference { expected: records, found: records, ..Difference::default() },
             ..RecordComparison::default()
         }),
         absence_proven: true,
@@ -162,9 +161,10 @@ fn lossy_report(records: u64) -> StoreReport {
     report.reason = "zero data loss: 2 of 1221 records lost: 1 missing, 1 changed".into();
     report.label = Some("a practice server of the sandbox".into());
     if let Some(comparison) = &mut report.comparison {
-        (comparison.missing_count, comparison.changed_count) = (1, 1);
-        comparison.missing = vec!["hash cache:doc-0000003".into()];
-        comparison.changed = vec!["string hard:name with ünïcode".into()];
+        let difference = &mut comparison.difference;
+        (difference.missing_count, difference.changed_count) = (1, 1);
+        difference.missing = vec!["hash cache:doc-0000003".into()];
+        difference.changed = vec!["string hard:name with ünïcode".into()];
     }
     report
 }

@@ -242,3 +242,17 @@ async fn every_figure_of_the_load_panel_is_explained_and_load_comes_first() {
     let unexplained: Vec<String> = labels(figures).difference(&known).cloned().collect();
     assert!(unexplained.is_empty(), "{unexplained:?}\n{drawn}\n{explained}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn why_all_thresholds_are_invalid_is_said_once() {
+    let mut late = interval();
+    late.generator.lateness.record_us(30_000_000, 1000);
+    let mut story = Story::new().loaded();
+    let event = LoadEvent::Interval(Box::new(late));
+    story.tell(Some(PhaseKind::Mixed), EventBody::Load(event));
+    let (mut app, _peer) = app_with(story.state, false);
+    app.panel = Panel::Load;
+    let drawn = screen(&app, 160, 60);
+    assert!(drawn.contains("invalid response_time{scenario:chat}"), "{drawn}");
+    assert_eq!(drawn.matches("the generator was late").count(), 1, "{drawn}");
+}

@@ -84,7 +84,8 @@ async fn on_a_good_day_every_store_comes_back_record_by_record() {
         assert!(report.absence_proven && report.residue.is_empty());
         assert!(report.verifier.all().iter().all(|(_, caught)| *caught == Some(true)));
         let comparison = report.comparison.expect("compared");
-        assert!(comparison.is_equal() && comparison.expected > 20);
+        let difference = &comparison.difference;
+        assert!(difference.is_none() && difference.expected > 20);
         assert_eq!(comparison.digest_before, comparison.digest_after);
         let times = report.times;
         assert!(times.rpo_us.is_some() && times.canaries_recovered > 0, "{times:?}");
@@ -127,16 +128,22 @@ async fn ends(fault: Fault, verdict: Verdict, words: &str) -> StoreReport {
 async fn whatever_is_lost_or_changed_is_seen_and_named() {
     let fails = |fault, words| ends(fault, Verdict::Fail, words);
     let dropped = fails(Fault::Drops(3), "1 of 39 records lost").await;
-    let comparison = dropped.comparison.expect("compared");
+    let comparison = dropped.comparison.expect("compared").difference;
     assert_eq!(comparison.missing, ["hash cache:doc-0000003"]);
     assert_eq!(dropped.level, Some(BackupLevel::L4), "restored, but not equal");
     let altered = fails(Fault::Alters(4), "0 missing, 1 changed").await;
-    assert_eq!(altered.comparison.expect("compared").changed, ["hash cache:doc-0000004"]);
+    assert_eq!(
+        altered.comparison.expect("compared").difference.changed,
+        ["hash cache:doc-0000004"]
+    );
     let more = fails(Fault::Duplicates(5), "1 more than there were").await;
-    assert_eq!(more.comparison.expect("compared").extra, ["hash cache:doc-0000005 once more"]);
+    assert_eq!(
+        more.comparison.expect("compared").difference.extra,
+        ["hash cache:doc-0000005 once more"]
+    );
     fails(Fault::Doubles(5), "the server counts").await;
     let late = fails(Fault::ExpiresLate, "changed").await;
-    assert!(late.comparison.expect("compared").changed_count > 20, "every lifetime");
+    assert!(late.comparison.expect("compared").difference.changed_count > 20, "every lifetime");
     let forgot = fails(Fault::Forgets(2), "not what was written: 1 missing").await;
     assert!(forgot.comparison.is_none() && !forgot.absence_proven, "nothing was destroyed");
     fails(Fault::Keeps, "still there").await;

@@ -14,7 +14,7 @@ use ratatui::text::{Line, Span};
 use super::latency::{NONE_ANSWERED, columns_of};
 use super::{flowed, history, lines, split_top};
 use crate::run::histogram::Histogram;
-use crate::run::state::Standing;
+use crate::run::state::{LoadState, Standing};
 use crate::tui::app::App;
 use crate::tui::format::{above, count, latency};
 use crate::tui::view::Figures;
@@ -40,15 +40,18 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         ];
         return lines(frame, area, app, text);
     };
-    let engine = phase.load.as_ref().and_then(|load| load.start.as_ref());
+    let load = phase.load.as_ref();
+    let engine = load.and_then(|load| load.start.as_ref());
     let engine = engine.map_or("", |start| start.engine.as_str());
+    let loaded = load.map(|load| (load, load.standing()));
+    let loaded = loaded.as_ref().map(|(load, standing)| (*load, standing));
     let title = format!(" {} by the {engine} engine", phase.kind);
     let mut rest = area;
     let parts = [
         selected(app, &title, area.width),
-        generator(app, area.width),
+        loaded.map_or_else(Vec::new, |(load, standing)| generator(load, standing, area.width, app)),
         limit::block(app),
-        thresholds::block(app),
+        loaded.map_or_else(Vec::new, |(load, standing)| thresholds::block(load, standing, app)),
         scenarios::block(app),
         streams::block(app, area.width),
         steps::block(app, area.width),
@@ -170,13 +173,10 @@ fn clock<'a>(
 }
 
 /// How far the figures can be trusted, by the same rule as the phase's verdict, on what is known now.
-fn generator<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
-    let Some(load) = app.load_phase().and_then(|phase| phase.load.as_ref()) else {
-        return Vec::new();
-    };
+fn generator<'a>(load: &LoadState, standing: &Standing, width: u16, app: &App) -> Vec<Line<'a>> {
     let floor = load.start.as_ref().and_then(|start| start.clock).map(|clock| clock.timer());
     let waited = above(load.loop_lateness.quantile(0.99), floor);
-    let (word, style, more) = match load.standing() {
+    let (word, style, more) = match standing {
         Standing::Sound if load.starved > 0 => {
             ("out of descriptors or ports: raise `ulimit -n`", app.theme.bad, None)
         }
@@ -188,7 +188,7 @@ fn generator<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
             );
             ("AT ITS CEILING", app.theme.warning, Some(more))
         }
-        Standing::Invalid(reason) => ("INVALID", app.theme.bad, Some(reason)),
+        Standing::Invalid(reason) => ("INVALID", app.theme.bad, Some(reason.clone())),
     };
     let mut figures = vec![word.to_owned(), format!("users {}", load.users.values().sum::<u32>())];
     if load.starved > 0 {

@@ -1,0 +1,50 @@
+//! What the requests of a scenario are counted under, and the tags by which thresholds find them: the load
+//! engine counts by it, and the configuration is checked against it.
+
+use std::collections::BTreeMap;
+
+use super::metric::Labels;
+use super::{Flow, Scenario, ServiceKind, Step};
+
+/// Requests that are counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Their name within the scenario.
+    pub step: String,
+    /// Their tags, those of the scenario among them.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Scenario {
+    /// Its flows that are ever drawn, with their positions.
+    pub fn drawn_flows(&self) -> impl Iterator<Item = (usize, &Flow)> {
+        self.flows.iter().enumerate().filter(|(_, flow)| flow.weight > 0)
+    }
+
+    /// What the requests of one of its steps are counted under; none for a pause.
+    pub fn counted(&self, step: &Step) -> Option<Counted> {
+        let mut tags = self.tags.clone();
+        match step {
+            Step::Think(_) => return None,
+            Step::Request(request) => tags.extend(request.tags.clone()),
+            _ => {}
+        }
+        Some(Counted { step: step.name(), tags })
+    }
+
+    /// What the handshake is counted under that its sessions begin with; none where there is none.
+    pub fn handshake(&self) -> Option<Counted> {
+        let speaks_mcp = self.service == ServiceKind::Mcp;
+        speaks_mcp.then(|| Counted { step: "initialize".into(), tags: self.tags.clone() })
+    }
+
+    /// The labels of its flows, or of some of its requests.
+    pub fn labels<'a>(&'a self, counted: Option<&'a Counted>) -> Labels<'a> {
+        Labels {
+            scenario: &self.name,
+            service: self.service,
+            step: counted.map(|counted| counted.step.as_str()),
+            tags: counted.map_or(&self.tags, |counted| &counted.tags),
+        }
+    }
+}
