@@ -145,18 +145,7 @@ mod tests {
     };
 
     fn row(holds: Option<bool>) -> ThresholdRow {
-        ThresholdRow {
-            metric: "response_time".into(),
-            expression: "p(99)<2s".into(),
-            holds,
-            value: "2100 ms".into(),
-            n: 1000,
-            broken_us: 0,
-            worst: None,
-            aborts: false,
-            why_open: String::new(),
-            skipped: false,
-        }
+        ThresholdRow::of("response_time", "p(99)<2s", holds, "2100 ms")
     }
 
     fn load(latency_ms: u64, lateness_ms: u64, failed: u64) -> LoadState {

@@ -39,18 +39,8 @@ fn state(steps: usize, name: &str, late_ms: u64) -> RunState {
     flows.duration.record_us(50_000, 90);
     load.iterations.insert(name.into(), flows);
     load.lateness.record_us(late_ms * 1000, 100);
-    load.thresholds = vec![ThresholdRow {
-        metric: "response_time".into(),
-        expression: "p(99)<2ms".into(),
-        holds: Some(false),
-        value: "40 ms".into(),
-        n: 100,
-        broken_us: 0,
-        worst: None,
-        aborts: false,
-        why_open: String::new(),
-        skipped: false,
-    }];
+    let broken = ThresholdRow::of("response_time", "p(99)<2ms", Some(false), "40 ms");
+    load.thresholds = vec![ThresholdRow { n: 100, ..broken }];
     let verdict = if late_ms > 100 { Verdict::Invalid } else { Verdict::Fail };
     let mut phase = PhaseState::new(PhaseKind::Mixed);
     phase.outcome = Some(PhaseOutcome::new(verdict, "why"));

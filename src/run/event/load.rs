@@ -87,6 +87,25 @@ pub struct ThresholdRow {
     pub skipped: bool,
 }
 
+#[cfg(test)]
+impl ThresholdRow {
+    /// The row of a threshold in a test: a thousand samples, open where nothing is said of it.
+    pub fn of(metric: &str, expression: &str, holds: Option<bool>, value: &str) -> Self {
+        Self {
+            metric: metric.into(),
+            expression: expression.into(),
+            holds,
+            value: value.into(),
+            n: 1000,
+            broken_us: 0,
+            worst: None,
+            aborts: false,
+            why_open: if holds.is_none() { "no samples".into() } else { String::new() },
+            skipped: false,
+        }
+    }
+}
+
 /// What a generator is about to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadStart {

@@ -101,18 +101,7 @@ mod tests {
     use crate::run::event::{LimitReport, Measurements, SeriesKey};
 
     fn row(metric: &str, holds: Option<bool>) -> ThresholdRow {
-        ThresholdRow {
-            metric: metric.into(),
-            expression: "p(99)<2s".into(),
-            holds,
-            value: "2100 ms".into(),
-            n: 1000,
-            broken_us: 0,
-            worst: None,
-            aborts: false,
-            why_open: if holds.is_none() { "no samples".into() } else { String::new() },
-            skipped: false,
-        }
+        ThresholdRow::of(metric, "p(99)<2s", holds, "2100 ms")
     }
 
     /// A phase of 2.1 s answers with one threshold of each kind.

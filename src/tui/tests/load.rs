@@ -29,18 +29,8 @@ fn times(millis: u64) -> Histogram {
 }
 
 fn threshold(metric: &str, expression: &str, holds: Option<bool>, value: &str) -> ThresholdRow {
-    ThresholdRow {
-        metric: metric.into(),
-        expression: expression.into(),
-        holds,
-        value: value.into(),
-        n: 600,
-        broken_us: 0,
-        worst: None,
-        aborts: false,
-        why_open: String::new(),
-        skipped: false,
-    }
+    let row = ThresholdRow::of(metric, expression, holds, value);
+    ThresholdRow { n: 600, why_open: String::new(), ..row }
 }
 
 impl Story {
