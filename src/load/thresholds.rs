@@ -252,18 +252,24 @@ fn left_out(selector: &Selector, course: &Course) -> Option<String> {
         return None;
     }
     let named = |tag: &str| selector.tags.iter().find(|(of, _)| of == tag).map(|(_, name)| name);
+    let step = named("name").or(named("step"));
     // What nothing is though it was not left out stays open.
-    let reason = course.left_out.iter().find(|(what, _)| {
-        let (scenario, step) = match what.split_once(": ") {
-            Some((scenario, step)) => (scenario, Some(step)),
-            None => (what.as_str(), None),
-        };
-        let runs = step.is_none() && course.scenarios.iter().any(|ready| ready.name == scenario);
-        let is_step = |name: &String| step.is_none_or(|step| name == step);
-        !runs
-            && named("scenario").is_none_or(|name| name == scenario)
-            && named("name").or(named("step")).is_none_or(is_step)
-    });
+    let reason = |whole: bool| {
+        course.left_out.iter().find(|(what, _)| {
+            let (scenario, left) = match what.split_once(": ") {
+                Some((scenario, left)) => (scenario, Some(left)),
+                None => (what.as_str(), None),
+            };
+            let runs = whole && course.scenarios.iter().any(|ready| ready.name == scenario);
+            let is_meant = left.is_none_or(|left| step.is_none_or(|step| step == left));
+            left.is_none() == whole
+                && !runs
+                && is_meant
+                && named("scenario").is_none_or(|name| name == scenario)
+        })
+    };
+    // A step by its name is the one that is meant; of a whole scenario it is not known what it would do.
+    let reason = reason(false).or_else(|| reason(true));
     reason.map(|(what, why)| format!("{what} was left out: {why}"))
 }
 
