@@ -136,6 +136,7 @@ struct Setup {
     production: bool,
     autostart: bool,
     on_detach: OnDetach,
+    watched: bool,
     kinds: Vec<PhaseKind>,
 }
 
@@ -146,6 +147,7 @@ impl Default for Setup {
             production: false,
             autostart: true,
             on_detach: OnDetach::Continue,
+            watched: true,
             kinds: vec![PhaseKind::Mixed, PhaseKind::Chaos],
         }
     }
@@ -200,7 +202,7 @@ impl Bench {
             on_detach: setup.on_detach,
         };
         let (inbox, inbox_receiver) = mpsc::channel(16);
-        let (operators, operators_seen) = watch::channel(1);
+        let (operators, operators_seen) = watch::channel(u32::from(setup.watched));
         let orchestrator =
             Orchestrator::new(assembly, settings, events.clone(), inbox_receiver, operators_seen);
         let run = tokio::spawn(orchestrator.run());
@@ -369,6 +371,22 @@ async fn unwatched_it_aborts_where_it_was_told_to() {
     minutes(1).await;
     bench.operators.send_replace(0);
     assert_eq!(bench.verdict().await.verdict, Verdict::Aborted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_does_not_begin_unwatched_where_it_was_told_to_abort_then() {
+    let bench =
+        Bench::start(Setup { on_detach: OnDetach::Abort, watched: false, ..Setup::default() });
+    let operators = bench.operators.clone();
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert!(bench.events.with_state(|state| state.running_phase().is_none()), "nobody is there");
+    operators.send_replace(1);
+    assert_eq!(bench.verdict().await.verdict, Verdict::Pass, "somebody came");
+    let bench =
+        Bench::start(Setup { on_detach: OnDetach::Abort, watched: false, ..Setup::default() });
+    let verdict = bench.verdict().await;
+    assert_eq!(verdict.verdict, Verdict::Aborted);
+    assert!(verdict.reasons[0].contains("nobody came to watch"), "{:?}", verdict.reasons);
 }
 
 #[tokio::test(start_paused = true)]

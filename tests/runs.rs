@@ -82,6 +82,17 @@ fn a_machine_that_knows_no_authority_speaks_plain_http_and_says_what_https_needs
 }
 
 #[test]
+fn a_theme_that_cannot_be_used_starts_nothing() {
+    let place = Workplace::new();
+    let mut command = place.command(&["run", "--only", "mixed", "--theme", "nowhere.yaml"]);
+    let output = command.output().expect("program runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("nowhere.yaml"), "{said}");
+    assert!(!place.path().join("runs").exists(), "a run was started");
+}
+
+#[test]
 fn a_signal_aborts_in_good_order() {
     let place = Workplace::for_measuring();
     let child = place.headless(600, &[]);

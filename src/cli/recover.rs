@@ -177,7 +177,14 @@ fn recover(
         return Ok(0);
     }
     let removal = load::remove_leftovers(&order.config, &id, phase, last);
-    let report = runtime(1)?.block_on(removal).map_err(CliError::usage)?;
+    let report = match runtime(1)?.block_on(removal) {
+        Ok(report) => report,
+        // The others are recovered all the same.
+        Err(error) => {
+            say_error(&format_args!("run {id}, {phase}: {error}"));
+            return Ok(last);
+        }
+    };
     say(format_args!(
         "run {id}, {phase}: of the {} document ids on record as possibly written, {} are absent now, \
          {} could not be removed",

@@ -114,6 +114,11 @@ impl Cleaner {
         report
     }
 
+    /// Whether the service says anything at all when it is asked for a document.
+    pub async fn is_answered(&self, id: &str) -> bool {
+        self.send(&self.scratch.lookup, id).await.is_some()
+    }
+
     /// Removes one document; true when a look-up shows that it is absent.
     async fn remove(&self, id: &str) -> bool {
         for _ in 0..2 {

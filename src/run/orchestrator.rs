@@ -21,6 +21,8 @@ use crate::config::{Config, Environment, OnDetach, PhaseKind};
 
 /// A run that was not started and that nobody watches is closed after this.
 const UNWATCHED: Duration = Duration::from_secs(600);
+/// How long a run that nobody may leave alone waits for the first who watches it.
+const FIRST_OPERATOR_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the orchestrator hears.
 #[derive(Debug)]
@@ -165,6 +167,7 @@ impl Orchestrator {
         } else {
             self.wait_for_start().await;
         }
+        self.wait_for_first_operator().await;
         let Settings { config, run_id, .. } = &self.settings;
         let begun = self.events.with_state(|state| state.started_us.is_some());
         let companions: &[_] = if begun { &self.assembly.companions } else { &[] };
@@ -379,6 +382,22 @@ impl Orchestrator {
                 self.events.emit(EventBody::RunStarted {});
                 return;
             }
+        }
+    }
+
+    /// A run that is to end with its last operator does not begin without one: the terminal may have
+    /// gone before its dashboard was there.
+    async fn wait_for_first_operator(&mut self) {
+        if self.settings.on_detach != OnDetach::Abort {
+            return;
+        }
+        let deadline = Instant::now() + FIRST_OPERATOR_WITHIN;
+        while *self.operators.borrow() == 0 && self.abort.is_none() {
+            let Ok(heard) = tokio::time::timeout_at(deadline, self.hear()).await else {
+                self.abort_run("nobody came to watch, and the run was told to abort without");
+                return;
+            };
+            self.take_in(heard, Situation::Held);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::run::state::{LoadState, RunState, Standing};
 /// target is to blame.
 pub(super) fn own_doing(slo: &Slo, state: &RunState) -> Option<String> {
     if slo.store.is_some() {
-        return None;
+        return every_load_was_invalid(state);
     }
     let (mut trusted, mut why) = (Measurements::default(), None);
     for load in state.phases.iter().filter_map(|phase| phase.load.as_ref()) {
@@ -24,6 +24,18 @@ pub(super) fn own_doing(slo: &Slo, state: &RunState) -> Option<String> {
     let allowed = slo.allowed_bad().unwrap_or_default();
     let misses_alone = n > 0 && bad as f64 > allowed * n as f64;
     why.filter(|_| !misses_alone)
+}
+
+/// Stores are asked by the same engine on the same machine: when it was too slow for its own load all
+/// the time, it was for them too.
+fn every_load_was_invalid(state: &RunState) -> Option<String> {
+    let loads = state.phases.iter().filter_map(|phase| phase.load.as_ref());
+    let mut standings = loads.map(|load| match load.standing() {
+        Standing::Invalid(reason) => Some(reason),
+        _ => None,
+    });
+    let first = standings.next()??;
+    standings.all(|reason| reason.is_some()).then_some(first)
 }
 
 /// Why a load phase's times may be its generator's own.
@@ -42,9 +54,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{LoadedSlos, PhaseKind, SHIPPED_SLOS, ServiceKind};
-    use crate::run::event::{ErrorKind, SeriesKey, Verdict};
-    use crate::run::state::PhaseState;
+    use crate::config::{LoadedSlos, PhaseKind, SHIPPED_SLOS, ServiceKind, StoreKind};
+    use crate::run::event::{ErrorKind, SeriesKey, StoreSeries, Verdict};
+    use crate::run::state::{PhaseState, StoreQueries};
     use crate::slo::evaluate;
 
     const SLOW: Duration = Duration::from_secs(5);
@@ -65,7 +77,12 @@ mod tests {
     fn verdict(id: &str, phases: Vec<PhaseState>) -> (Verdict, String) {
         let promises = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
         let promises = Some(Box::new(promises));
-        let all = evaluate(&RunState { promises, phases, ..RunState::default() });
+        let mut slow = Measurements::default();
+        slow.response.record_us(SLOW.as_micros() as u64, 10_000);
+        let key = StoreSeries { kind: StoreKind::Redis, step: "get".into() };
+        let asked = vec![(StoreKind::Redis, vec!["get".to_owned()])];
+        let stores = StoreQueries { asked, series: [(key, slow)].into(), ..Default::default() };
+        let all = evaluate(&RunState { promises, phases, stores, ..RunState::default() });
         let one = all.into_iter().find(|objective| objective.id == id).expect("shipped");
         (one.verdict, one.reason)
     }
@@ -88,6 +105,16 @@ mod tests {
         assert_eq!(verdict("p99", vec![late, sound()]).0, Verdict::Fail);
         let harmless = phase(PhaseKind::Mixed, FAST, SLOW, 0);
         assert_eq!(verdict("p99", vec![harmless, sound()]).0, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_store_is_slow_where_any_generator_was_sound() {
+        let late = |kind| phase(kind, FAST, SLOW, 0);
+        let sound = phase(PhaseKind::Ramping, FAST, Duration::ZERO, 0);
+        let both = vec![late(PhaseKind::Mixed), late(PhaseKind::Ramping)];
+        assert_eq!(verdict("redis_p99", both).0, Verdict::Invalid);
+        assert_eq!(verdict("redis_p99", vec![late(PhaseKind::Mixed), sound]).0, Verdict::Fail);
+        assert_eq!(verdict("redis_p99", vec![]).0, Verdict::Fail, "no generator was there");
     }
 
     #[test]

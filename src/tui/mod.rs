@@ -17,7 +17,7 @@ mod tests;
 mod theme;
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::run::client::EngineClient;
 use crate::run::event::RunVerdict;
@@ -61,6 +61,14 @@ pub enum TuiError {
     /// The terminal cannot be used.
     #[error("cannot use the terminal: {0}")]
     Terminal(#[from] std::io::Error),
+}
+
+/// Whether a theme can be used, asked before anything is started.
+///
+/// # Errors
+/// When it cannot be read, or does not say what a theme says.
+pub fn check_theme(path: Option<&Path>) -> Result<(), ThemeError> {
+    theme::Theme::load(path, false).map(drop)
 }
 
 /// Shows what a client hears until the operator leaves.

@@ -116,6 +116,12 @@ fn moved(at: usize, rows: usize, action: Action) -> usize {
 }
 
 fn start(app: &mut App) {
+    if matches!(app.link, Link::Connecting(_)) {
+        return app.notify("the engine is not there yet: Enter starts once the plan is shown");
+    }
+    if let Some(phase) = left_out(app) {
+        return app.notify(&format!("{phase} is left out: o takes it in, then Enter starts it"));
+    }
     let identity = app.state.identity.as_ref();
     let production = identity.is_some_and(|i| i.environment == Environment::Production);
     if production && !app.state.armed {
@@ -123,6 +129,13 @@ fn start(app: &mut App) {
     } else {
         begin(app);
     }
+}
+
+/// The phase that is selected to come first, if the plan leaves it out.
+fn left_out(app: &App) -> Option<PhaseKind> {
+    let selected = app.selected().filter(|_| app.state.status == RunStatus::Ready)?;
+    let chosen = app.selected_phase > 0;
+    app.state.phase(selected).filter(|phase| chosen && phase.skip_requested).map(|phase| phase.kind)
 }
 
 /// Starts the plan, with a phase that was selected further down first; goes on where it is held.
@@ -310,6 +323,8 @@ fn edit(
         KeyCode::Backspace => {
             text.pop();
         }
+        KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => text.clear(),
+        KeyCode::Char(_) if key.modifiers.contains(KeyModifiers::CONTROL) => {}
         KeyCode::Char(c) if text.chars().count() < MAX_TEXT_CHARS => text.push(c),
         _ => {}
     }

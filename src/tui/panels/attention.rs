@@ -19,7 +19,8 @@ pub fn height(app: &App) -> u16 {
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let notice = app.notice().map(|notice| (format!("! {notice}"), app.theme.warning));
-    let mut rows: Vec<(String, Style)> = fault(app).into_iter().chain(notice).collect();
+    let fault = fault(app).map(|words| (format!("! {words}"), app.theme.bad));
+    let mut rows: Vec<(String, Style)> = fault.into_iter().chain(notice).collect();
     if rows.is_empty() {
         rows.push(what(app));
     }
@@ -29,11 +30,12 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 /// What is broken on purpose now, as far as the engine can be heard.
-fn fault(app: &App) -> Option<(String, Style)> {
+pub(super) fn fault(app: &App) -> Option<String> {
     let heard = matches!(app.link, Link::Live | Link::Over);
     let fault = app.shown().active_fault().filter(|_| heard)?;
     let words = super::chaos::in_words(fault, app);
-    Some((format!("! FAULT (H heals now) {words}"), app.theme.bad))
+    let heals = if app.client.read_only { "" } else { " (H heals now)" };
+    Some(format!("FAULT{heals} {words}"))
 }
 
 fn what(app: &App) -> (String, Style) {

@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use super::{fitted, fixed};
+use crate::config::Environment;
 use crate::run::state::RunStatus;
 use crate::tui::app::{App, Link};
 use crate::tui::format::clock;
@@ -60,7 +61,14 @@ fn subject(app: &App, width: usize) -> String {
     let (Some(identity), Some(plan)) = (&state.identity, &state.plan) else {
         return fitted(" shakedown", width, app);
     };
-    let begin = app.glyphs.text(&format!(" shakedown  {} {dot} ", identity.target));
+    let environment = match identity.environment {
+        Environment::Production => {
+            format!(" (PRODUCTION{})", if state.armed { ", armed" } else { "" })
+        }
+        _ => String::new(),
+    };
+    let begin = format!(" shakedown  {}{environment} {dot} ", identity.target);
+    let begin = app.glyphs.text(&begin);
     let id = identity.id.rsplit('-').next().unwrap_or_default();
     let end = format!("{dot} {id}");
     let plan = app.glyphs.text(&plan.name);

@@ -1,7 +1,7 @@
 //! What an operator sees on a terminal of 80 columns: nothing that decides is cut away.
 
 use super::{KeyCode, Panel, Story, app_with, screen};
-use crate::config::PhaseKind;
+use crate::config::{Environment, PhaseKind};
 use crate::run::event::{EventBody, LogLevel};
 use crate::tui::app::App;
 use crate::tui::operate::press;
@@ -155,4 +155,27 @@ async fn help_of_who_only_watches_tells_no_key_that_is_refused() {
     assert_eq!(app.selected_phase, 0, "nothing is selected that cannot be seen");
     press(&mut app, KeyEvent::new(KeyCode::Up, KeyModifiers::NONE));
     assert!(screen(&app, 80, 24).contains("page 1 of"), "{}", screen(&app, 80, 24));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_smallest_screen_says_what_is_broken_and_no_figures_of_another_phase() {
+    let (app, _peer) = app_with(Story::new().running(3).chaos().state, false);
+    let drawn = screen(&app, 40, 10);
+    assert!(drawn.contains("! FAULT (H heals now)"), "{drawn}");
+    assert!(drawn.contains("chaos") && !drawn.contains("last 10 s"), "{drawn}");
+    let (app, _peer) = app_with(Story::new().running(3).state, false);
+    assert!(screen(&app, 40, 10).contains("mixed, last 10 s: n "), "{}", screen(&app, 40, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_production_target_is_named_as_one_whatever_the_width() {
+    let mut state = Story::new().running(3).state;
+    if let Some(identity) = &mut state.identity {
+        identity.environment = Environment::Production;
+    }
+    let (mut app, _peer) = app_with(state, false);
+    let head = |app: &App| screen(app, 80, 24).lines().next().map(str::to_owned).expect("a line");
+    assert!(head(&app).contains("staging-eu (PRODUCTION) · "), "{}", head(&app));
+    app.state.armed = true;
+    assert!(head(&app).contains("staging-eu (PRODUCTION, armed) · "), "{}", head(&app));
 }
