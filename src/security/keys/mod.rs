@@ -114,15 +114,17 @@ fn is_run(key: &str) -> bool {
 pub fn secret_setting(setting: &str) -> Option<Found> {
     let (name, value) = setting.split_once('=')?;
     let lower = name.to_lowercase();
-    // A whole word: `MAX_TOTAL_TOKENS` and `TOKENIZER` are settings of every language model.
-    let is_token = lower.split(['_', '-', '.']).any(|word| word == "token");
+    // The end of a word: `MAX_TOTAL_TOKENS` and `TOKENIZER` are settings of every language model.
+    let is_token = lower.split(['_', '-', '.']).any(|word| word.ends_with("token"));
     let called = is_token || NAMES.iter().any(|word| lower.contains(word));
     let called = called && !lower.ends_with("_file");
+    // A password may be all digits; what is set beside one is a time or a number of them.
+    let is_password = lower.ends_with("password") || lower.ends_with("passwd");
     let holds = (LEAST_SECRET..=MOST_SECRET).contains(&value.len())
         && !value.starts_with('/')
         && !value.contains("://")
         && !value.contains(char::is_whitespace)
-        && !value.bytes().all(|byte| byte.is_ascii_digit())
+        && (is_password || !value.bytes().all(|byte| byte.is_ascii_digit()))
         && !is_example(value);
     (called && holds).then(|| Found {
         kind: "secret by its name",
@@ -209,6 +211,16 @@ mod tests {
     fn a_setting_is_a_secret_by_its_name_where_it_holds_one() {
         let found = secret_setting("POSTGRES_PASSWORD=zR8!kq2LmV").expect("a secret");
         assert!(!found.certain && found.shown.starts_with("POSTGRES_PASSWORD: ***"), "{found:?}");
+        for other in [
+            "AUTHTOKEN=zR8!kq2LmV",
+            "GITHUBTOKEN=zR8!kq2LmV",
+            "app.accessToken=zR8!kq2LmV",
+            "HUB_TOKEN_RW=zR8!kq2LmV",
+            "POSTGRES_PASSWORD=84736251",
+            "db.passwd=84736251",
+        ] {
+            assert!(secret_setting(other).is_some(), "{other}");
+        }
         for harmless in [
             "POSTGRES_PASSWORD_FILE=/run/secrets/db",
             "SECRET_PATH=/run/secrets/db",
@@ -219,6 +231,8 @@ mod tests {
             "MAX_TOTAL_TOKENS=131072",
             "TOKENIZER_MODEL=bert-base-uncased",
             "TOKEN_LIMIT=131072",
+            "PASSWORD_RESET_TIMEOUT=259200",
+            "PASSWORD=12345678901",
             "TOKEN",
         ] {
             assert_eq!(secret_setting(harmless), None, "{harmless}");
