@@ -25,6 +25,8 @@ pub enum Shown {
 const ALIKE: f64 = 0.9;
 /// Characters from which on a value is a text that somebody wrote, and no setting.
 const FREE_TEXT: usize = 24;
+/// Digits of a number that may be a setting, such as the size of a font.
+const SETTING_DIGITS: usize = 3;
 /// Stands for a list without anything in it.
 const EMPTY: &str = "[]";
 /// Deepest nesting that is looked into.
@@ -56,8 +58,8 @@ const OF_THE_VIEWER: [&str; 18] = [
     "correlation_id",
 ];
 /// Names of ids and owners, and the ends of longer ones.
-const IDENTITY: [&str; 14] = [
-    "id", "uuid", "guid", "key", "owner", "user", "username", "login", "email", "sub", "author",
+const IDENTITY: [&str; 13] = [
+    "id", "uuid", "guid", "owner", "user", "username", "login", "email", "sub", "author",
     "account", "customer", "tenant",
 ];
 
@@ -137,10 +139,10 @@ fn by_leaves(owner: &Leaves, other: &Leaves) -> Shown {
     Shown::Alike
 }
 
-/// Whether a value is hardly ever that of two things: a number of some length, or a text.
+/// Whether a value is hardly ever that of two things: a number of more than a few digits, or a sentence. An
+/// address of what everybody is given is neither.
 fn tells_apart(text: &str) -> bool {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits > 1 || text.chars().count() >= FREE_TEXT
+    has_long_number(text) || (text.chars().count() >= FREE_TEXT && text.contains(' '))
 }
 
 /// The last part of where a value stands, in the way of `snake_case`.
@@ -163,12 +165,12 @@ fn is_data(at: &str, text: &str) -> bool {
     !empty && !around && !OF_THE_VIEWER.contains(&name.as_str())
 }
 
+/// Whether a name is that of an id or an owner. It is its last part that says what it is: `email_frequency`
+/// is no e-mail address.
 fn is_identity(at: &str) -> bool {
     let name = name(at);
-    let mut parts = name.split('_');
-    IDENTITY.contains(&parts.next().unwrap_or_default())
-        || name.rsplit('_').next().is_some_and(|last| IDENTITY.contains(&last))
-        || name.ends_with("_by")
+    let last = name.rsplit('_').next().unwrap_or_default();
+    IDENTITY.contains(&last) || name.ends_with("_by")
 }
 
 /// Pages and texts: every word and number has to be the same where it stays the same for the first. One
@@ -188,12 +190,14 @@ fn by_words(owner: &[Answer], other: &[Answer]) -> Shown {
     }
     let near = other.iter().all(|answer| resemblance(&answer.body, &own.body) >= ALIKE);
     match (same, near) {
-        (true, _) if steady.has(|word| word.bytes().filter(u8::is_ascii_digit).count() > 1) => {
-            Shown::Same
-        }
+        (true, _) if steady.has(has_long_number) => Shown::Same,
         (true, _) | (false, true) => Shown::Alike,
         (false, false) => Shown::Other,
     }
+}
+
+fn has_long_number(text: &str) -> bool {
+    text.bytes().filter(u8::is_ascii_digit).count() > SETTING_DIGITS
 }
 
 fn has_figure(word: &str) -> bool {
@@ -261,10 +265,30 @@ mod tests {
             )
         };
         assert_eq!(of(&page("ann"), &page("bob")), Shown::Alike);
-        let settings = r#"{"theme":"dark","language":"en"}"#;
-        assert_eq!(of(settings, settings), Shown::Alike, "may be the same for everybody");
         let none = "<h1>Documents</h1><p>There are none yet</p>";
         assert_eq!(of(none, none), Shown::Alike);
+    }
+
+    #[test]
+    fn settings_may_be_the_same_for_everybody_and_what_somebody_wrote_is_not() {
+        for settings in [
+            r#"{"theme":"dark","language":"en"}"#,
+            r#"{"font_size":14,"theme":"dark"}"#,
+            r#"{"avatar":"https://cdn.example.com/avatars/default.png"}"#,
+            r#"{"email_frequency":"weekly","account_type":"free"}"#,
+            r#"[{"key":"theme","value":"dark"},{"key":"language","value":"en"}]"#,
+            "<h1>Settings</h1><p>Font of 14 points</p>",
+        ] {
+            assert_eq!(of(settings, settings), Shown::Alike, "{settings}");
+        }
+        for own in [
+            r#"{"invoice":4711}"#,
+            r#"{"note":"Call the landlord about the roof"}"#,
+            r#"{"billing_email":"ann"}"#,
+            r#"{"lastEditedBy":"ann"}"#,
+        ] {
+            assert_eq!(of(own, own), Shown::Same, "{own}");
+        }
     }
 
     #[test]
