@@ -13,7 +13,7 @@ use crate::run::state::RunState;
 
 use super::check_of;
 
-/// Runs that are looked through for audits.
+/// Runs on the same target that are looked through for audits.
 const LOOKED_THROUGH: usize = 20;
 
 /// What runs before had found.
@@ -34,13 +34,11 @@ impl Before {
     pub fn find(runs: &Path, target: &str, own_run: &str, wanted: &[CheckKind]) -> Self {
         let mut before = Self::default();
         let earlier = RunFolder::list(runs).into_iter().rev().filter(|run| run.id() != own_run);
+        // Whose run it was stands in its first event: the others' need not be read, nor are they counted.
+        let earlier = earlier.filter(|run| target_of(run).as_deref() == Some(target));
         for run in earlier.take(LOOKED_THROUGH) {
             if wanted.iter().all(|check| before.of(*check).is_some()) {
                 break;
-            }
-            // Whose run it was stands in its first event: the others' need not be read.
-            if target_of(&run).as_deref() != Some(target) {
-                continue;
             }
             let mut state = RunState::default();
             // The state keeps the worst only, and what it left out would be new every time.

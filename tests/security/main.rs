@@ -283,6 +283,27 @@ async fn a_run_of_some_checks_makes_nothing_new_and_nothing_fixed_of_the_others(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_on_another_target_do_not_come_between_two_on_the_same() {
+    let (base_url, _twin) = serve(true, WEAK_TOKEN).await;
+    let place = Workplace::new();
+    let config = config(&base_url);
+    run(&place, &config, WEAK_TOKEN, &["--only", "cors"]).await;
+    let first = shakedown::run::folder::RunFolder::list(&place.runs()).pop().expect("a run");
+    let journal = std::fs::read_to_string(first.path().join("events.jsonl")).expect("readable");
+    let begun = journal.lines().next().expect("its first event");
+    let other = begun.replace("\"target\":\"twin\"", "\"target\":\"other\"");
+    assert_ne!(other, begun);
+    for n in 0..20 {
+        // By its name after the first and before the next.
+        let folder = place.runs().join(format!("{}{n:02}", first.id()));
+        std::fs::create_dir(&folder).expect("created");
+        std::fs::write(folder.join("events.jsonl"), format!("{other}\n")).expect("written");
+    }
+    let (_, section) = run(&place, &config, WEAK_TOKEN, &["--only", "cors"]).await;
+    assert_eq!(section["comparison"]["run"], json!(first.id()), "{section:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_accepted_finding_without_a_reason_is_refused_before_anything_is_asked() {
     let (base_url, _twin) = serve(true, WEAK_TOKEN).await;
     let place = Workplace::new();
