@@ -14,8 +14,24 @@ use crate::security::request::Request;
 use crate::security::surface::{Operation, Source, Surface};
 
 /// Words in a path that a GET had better not follow.
-const UNTOUCHED: [&str; 8] =
-    ["logout", "signout", "sign-out", "delete", "remove", "destroy", "revoke", "unsubscribe"];
+const UNTOUCHED: [&str; 13] = [
+    "logout",
+    "log-out",
+    "log_out",
+    "logoff",
+    "signout",
+    "sign-out",
+    "sign_out",
+    "delete",
+    "remove",
+    "destroy",
+    "revoke",
+    "purge",
+    "unsubscribe",
+];
+/// Why a GET is left alone that looks like that.
+pub(super) const ENDS_SOMETHING: &str =
+    "looks as if it ended a session or removed something and is not listed in security.operations";
 /// Links to pages with the same parameters of which a few tell enough.
 const SAME_ROUTE: usize = 3;
 /// Known operations that are searched for links.
@@ -118,7 +134,7 @@ impl Walk {
 }
 
 /// Whether a GET ends no session and removes nothing, as far as its path and query tell.
-fn is_quiet(page: &str) -> bool {
+pub(super) fn is_quiet(page: &str) -> bool {
     let page = page.to_lowercase();
     !UNTOUCHED.iter().any(|word| page.contains(word))
 }
@@ -189,10 +205,14 @@ fn take_form(home: &Home, service: ServiceKind, page: &str, form: &Form, surface
         return;
     }
     request.query.clone_from(&form.fields);
-    if !is_quiet(&request.target()) {
-        return;
+    let quiet = is_quiet(&request.target());
+    let known = surface.of(service, "GET", &route).is_some();
+    let form = Operation::new(request, route, Source::Link);
+    if quiet {
+        surface.add(form);
+    } else if !known {
+        surface.skip(form.place(), ENDS_SOMETHING);
     }
-    surface.add(Operation::new(request, route, Source::Link));
 }
 
 /// What belongs to a service.
@@ -254,5 +274,21 @@ mod tests {
         assert_eq!(named("/v1/items/17/parts/a1"), "/v1/items/{id}/parts/a1");
         let bare = Home { origin: "http://h:1".into(), prefix: String::new() };
         assert_eq!(bare.inside("http://h:10/x", "/"), None, "another port is another service");
+    }
+
+    #[test]
+    fn a_form_that_ends_something_is_left_alone_with_the_reason() {
+        let home = Home { origin: "http://h:1".into(), prefix: String::new() };
+        let mut surface = Surface::default();
+        let fields = |name: &str| vec![("do".to_owned(), name.to_owned())];
+        for (action, name) in [("/find", "look"), ("/session/log-out", "x"), ("/papers", "purge")] {
+            let form = Form { action: action.into(), post: false, fields: fields(name) };
+            take_form(&home, ServiceKind::Rag, "/", &form, &mut surface);
+        }
+        let known: Vec<String> = surface.operations.iter().map(Operation::place).collect();
+        assert_eq!(known, ["rag GET /find"]);
+        let skipped: Vec<&str> = surface.skipped.iter().map(|one| one.place.as_str()).collect();
+        assert_eq!(skipped, ["rag GET /session/log-out", "rag GET /papers"]);
+        assert!(surface.skipped.iter().all(|one| one.reason == ENDS_SOMETHING));
     }
 }

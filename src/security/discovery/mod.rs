@@ -155,13 +155,52 @@ fn take(service: ServiceKind, description: &Description, surface: &mut Surface) 
             Source::Description,
         );
         operation.secured = Some(described.secured);
-        if operation.request.is_safe() {
+        // The route too: a value in its place may hide what it says.
+        let quiet =
+            crawl::is_quiet(&operation.route) && crawl::is_quiet(&operation.request.target());
+        if !operation.request.is_safe() {
+            surface.skip(operation.place(), WRITES);
+        } else if quiet {
             surface.add(operation);
         } else {
-            surface.skip(operation.place(), WRITES);
+            surface.skip(operation.place(), crawl::ENDS_SOMETHING);
         }
     }
     for ignored in &description.ignored {
         surface.notes.push(format!("{service}: {ignored}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_described_get_that_ends_something_is_left_alone_unless_it_is_configured() {
+        let text = r#"{"openapi": "3.0.0", "paths": {
+            "/items": {"get": {}, "post": {}},
+            "/auth/logout": {"get": {}},
+            "/items/{id}/delete": {"get": {}},
+            "/cache/purge": {"get": {}}
+        }}"#;
+        let description = Description::parse(text).expect("a description");
+        let mut surface = Surface::default();
+        let listed = Request::get(ServiceKind::Rag, "/cache/purge");
+        surface.add(Operation::new(listed, "/cache/purge".into(), Source::Configured));
+        take(ServiceKind::Rag, &description, &mut surface);
+        let mut known: Vec<String> = surface.operations.iter().map(Operation::place).collect();
+        known.sort();
+        assert_eq!(known, ["rag GET /cache/purge", "rag GET /items"]);
+        let mut skipped: Vec<(&str, &str)> =
+            surface.skipped.iter().map(|one| (one.place.as_str(), one.reason.as_str())).collect();
+        skipped.sort_unstable();
+        assert_eq!(
+            skipped,
+            [
+                ("rag GET /auth/logout", crawl::ENDS_SOMETHING),
+                ("rag GET /items/{id}/delete", crawl::ENDS_SOMETHING),
+                ("rag POST /items", WRITES),
+            ]
+        );
     }
 }
