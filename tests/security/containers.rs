@@ -21,8 +21,16 @@ macro_rules! recorded {
 enum Engine {
     /// One that answers everything.
     Whole,
-    /// One with the sound container alone, that fails to read the history of its image.
+    /// One with the sound container alone.
+    Sound,
+    /// The same, and it fails to read the history of its image.
     WithoutHistory,
+    /// The same, and it fails to say anything of the container.
+    Unsure,
+    /// The same, but the container has gone since it was listed.
+    JustEnded,
+    /// One with more containers than are looked at.
+    Crowded,
     /// None at all.
     Gone,
 }
@@ -35,35 +43,41 @@ async fn answer(State(engine): State<Engine>, uri: Uri) -> Response {
     let leaky = of("leaky") || of("b464261e");
     let body = match path {
         "/version" => recorded!("version"),
-        "/containers/json" if engine == Engine::WithoutHistory => return sound_ones(),
-        "/containers/json" => recorded!("containers"),
+        "/containers/json" if engine == Engine::Whole => recorded!("containers"),
+        "/containers/json" => return sound_ones(if engine == Engine::Crowded { 201 } else { 1 }),
+        _ if of("/containers/") && engine == Engine::Unsure => return failed(),
+        _ if of("/containers/") && engine == Engine::JustEnded => return missing(),
         _ if of("/containers/492811c6") => recorded!("api"),
         _ if of("/containers/b9c46c32") => recorded!("web"),
-        _ if path.ends_with("/history") && engine == Engine::WithoutHistory => {
-            let message = r#"{"message":"failed to read config content: unexpected EOF"}"#;
-            return (StatusCode::INTERNAL_SERVER_ERROR, message).into_response();
-        }
+        _ if path.ends_with("/history") && engine == Engine::WithoutHistory => return failed(),
+        _ if of("/images/broken") => return failed(),
         _ if path.ends_with("/history") && leaky => recorded!("leaky-history"),
         _ if path.ends_with("/history") => recorded!("sound-history"),
         _ if of("/images/") && leaky => recorded!("leaky-image"),
         _ if of("/images/sound") => recorded!("sound-image"),
-        _ => {
-            let message = r#"{"message":"no such thing"}"#;
-            return (StatusCode::NOT_FOUND, message).into_response();
-        }
+        _ => return missing(),
     };
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// The running containers without the one in which keys are.
-fn sound_ones() -> Response {
-    let mut all: Value = serde_json::from_str(recorded!("containers")).expect("JSON");
-    all.as_array_mut().expect("a list").retain(|one| one["Names"][0] == "/web");
-    axum::Json(all).into_response()
+fn missing() -> Response {
+    (StatusCode::NOT_FOUND, r#"{"message":"no such thing"}"#).into_response()
 }
 
-/// Searches for keys with an engine's answers at hand.
-async fn search(engine: Engine) -> (Option<i32>, Value) {
+fn failed() -> Response {
+    let message = r#"{"message":"failed to read config content: unexpected EOF"}"#;
+    (StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
+}
+
+/// The running containers without the one in which keys are, and the other so many times.
+fn sound_ones(times: usize) -> Response {
+    let all: Value = serde_json::from_str(recorded!("containers")).expect("JSON");
+    let mut sound = all.as_array().expect("a list").iter().filter(|one| one["Names"][0] == "/web");
+    axum::Json(vec![sound.next().expect("recorded").clone(); times]).into_response()
+}
+
+/// Searches for keys with an engine's answers at hand, also in images of these names.
+async fn search(engine: Engine, names: &[&str]) -> (Option<i32>, Value) {
     let place = Workplace::new();
     let socket = place.path().join("d.sock");
     if engine != Engine::Gone {
@@ -78,14 +92,16 @@ async fn search(engine: Engine) -> (Option<i32>, Value) {
     let config = json!({
         "target": { "name": "containers", "environment": "development" },
         "services": { "chat": { "endpoint": { "base_url": base_url }, "model": "m" } },
-        "security": { "images": { "docker": format!("unix://{}", socket.display()) } },
+        "security": { "images": {
+            "docker": format!("unix://{}", socket.display()), "names": names,
+        } },
     });
     run(&place, &config, "no-token", &["--only", "keys"]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_in_environments_and_histories_are_found_and_those_of_sound_ones_are_none() {
-    let (code, section) = search(Engine::Whole).await;
+    let (code, section) = search(Engine::Whole, &[]).await;
     let all = section["findings"].as_array().expect("findings");
     let found: Vec<String> = all
         .iter()
@@ -114,7 +130,7 @@ async fn keys_in_environments_and_histories_are_found_and_those_of_sound_ones_ar
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_does_not_answer_leaves_the_check_open() {
-    let (code, section) = search(Engine::Gone).await;
+    let (code, section) = search(Engine::Gone, &[]).await;
     assert_eq!(status(&section, "API key exposure"), "not tested", "{section:#}");
     assert!(section.to_string().contains("containers not searched: "));
     assert_eq!(code, Some(3), "{section:#}");
@@ -122,11 +138,37 @@ async fn an_engine_that_does_not_answer_leaves_the_check_open() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_that_cannot_be_read_leaves_the_check_open() {
-    let (code, section) = search(Engine::WithoutHistory).await;
+    let (code, section) = search(Engine::WithoutHistory, &[]).await;
     assert_eq!(section["findings"], json!([]), "{section:#}");
     assert_eq!(status(&section, "API key exposure"), "not tested", "{section:#}");
     let told = section.to_string();
     let coverage = "the environment of 1 containers, the history of 0 images (1 without an answer)";
     assert!(told.contains(coverage), "{section:#}");
     assert_eq!(code, Some(3), "{section:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_that_were_not_looked_at_leave_the_check_open_and_one_that_has_ended_does_not() {
+    for (engine, expected, coverage) in [
+        (Engine::Sound, "pass", "the environment of 1 containers, the history of 1 images"),
+        (Engine::JustEnded, "pass", "the environment of 0 containers, the history of 0 images"),
+        (Engine::Unsure, "not tested", "; 1 containers without an answer (Docker engine: "),
+        (Engine::Crowded, "not tested", "; 1 containers not looked at, 200 are the most"),
+    ] {
+        let (_, section) = search(engine, &[]).await;
+        assert_eq!(status(&section, "API key exposure"), expected, "{coverage}: {section:#}");
+        assert!(section.to_string().contains(coverage), "{coverage}: {section:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_the_engine_does_not_have_leaves_nothing_open_and_one_it_fails_on_does() {
+    for (name, expected, coverage) in [
+        ("elsewhere:1", "pass", "the history of 1 images, 1 images are not on the engine"),
+        ("broken:1", "not tested", "the history of 1 images (1 without an answer)"),
+    ] {
+        let (_, section) = search(Engine::Sound, &[name]).await;
+        assert_eq!(status(&section, "API key exposure"), expected, "{name}: {section:#}");
+        assert!(section.to_string().contains(coverage), "{name}: {section:#}");
+    }
 }

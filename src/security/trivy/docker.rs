@@ -27,6 +27,15 @@ pub struct Container {
     pub environment: Vec<String>,
 }
 
+/// What runs on an engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// The containers that were looked at, by their names.
+    pub containers: Vec<Container>,
+    /// What was not looked at, in words; none when that were all.
+    pub open: Option<String>,
+}
+
 impl Docker {
     /// Connects to an engine on this machine.
     ///
@@ -47,19 +56,25 @@ impl Docker {
     ///
     /// # Errors
     /// When the engine does not say.
-    pub async fn containers(&self, project: Option<&str>) -> Result<Vec<Container>, String> {
+    pub async fn containers(&self, project: Option<&str>) -> Result<Running, String> {
         let filters = project.map(|project| {
             let label = format!("com.docker.compose.project={project}");
             HashMap::from([("label".to_owned(), vec![label])])
         });
         let options = ListContainersOptions { filters, ..Default::default() };
         let listed = self.0.list_containers(Some(options)).await.map_err(|error| said(&error))?;
+        let ids: Vec<String> = listed.into_iter().filter_map(|one| one.id).collect();
         let mut containers = Vec::new();
-        for id in listed.into_iter().filter_map(|one| one.id).take(MAX_CONTAINERS) {
-            // One that has gone meanwhile runs no more.
-            let Ok(one) = self.0.inspect_container(&id, None::<InspectContainerOptions>).await
-            else {
-                continue;
+        let mut silent: Vec<String> = Vec::new();
+        for id in ids.iter().take(MAX_CONTAINERS) {
+            let one = match self.0.inspect_container(id, None::<InspectContainerOptions>).await {
+                Ok(one) => one,
+                // One that has gone meanwhile runs no more.
+                Err(error) if is_missing(&error) => continue,
+                Err(error) => {
+                    silent.push(said(&error));
+                    continue;
+                }
             };
             let config = one.config.unwrap_or_default();
             containers.push(Container {
@@ -70,12 +85,20 @@ impl Docker {
             });
         }
         containers.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(containers)
+        let more = ids.len().saturating_sub(MAX_CONTAINERS);
+        Ok(Running { containers, open: left_open(&silent, more) })
     }
 
-    /// The id of an image, where the engine has it.
-    pub async fn image_id(&self, name: &str) -> Option<String> {
-        self.0.inspect_image(name).await.ok()?.id
+    /// The id of an image; none where the engine does not have it.
+    ///
+    /// # Errors
+    /// When the engine does not say.
+    pub async fn image_id(&self, name: &str) -> Result<Option<String>, String> {
+        match self.0.inspect_image(name).await {
+            Ok(image) => Ok(image.id),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(said(&error)),
+        }
     }
 
     /// The commands that made an image.
@@ -86,6 +109,23 @@ impl Docker {
         let steps = self.0.image_history(image).await.map_err(|error| said(&error))?;
         Ok(steps.into_iter().map(|step| step.created_by).collect())
     }
+}
+
+/// Which containers were not looked at, in words: those without an answer, and those that are too many.
+fn left_open(silent: &[String], more: usize) -> Option<String> {
+    let mut open = Vec::new();
+    if let Some(why) = silent.first() {
+        open.push(format!("{} containers without an answer ({why})", silent.len()));
+    }
+    if more > 0 {
+        open.push(format!("{more} containers not looked at, {MAX_CONTAINERS} are the most"));
+    }
+    (!open.is_empty()).then(|| open.join("; "))
+}
+
+/// Whether an engine does not have what it was asked about.
+fn is_missing(error: &bollard::errors::Error) -> bool {
+    matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })
 }
 
 fn said(error: &bollard::errors::Error) -> String {

@@ -21,11 +21,11 @@ impl Image {
     }
 }
 
-/// The images.
+/// The images, and what may run others but was not looked at, in words.
 ///
 /// # Errors
 /// When a Docker engine is configured that does not answer.
-pub async fn images(wanted: &Images) -> Result<Vec<Image>, String> {
+pub async fn images(wanted: &Images) -> Result<(Vec<Image>, Option<String>), String> {
     let mut known: Vec<(String, Option<String>)> = Vec::new();
     let docker = match &wanted.docker {
         Some(host) => Some(Docker::connect(host).await?),
@@ -33,17 +33,19 @@ pub async fn images(wanted: &Images) -> Result<Vec<Image>, String> {
     };
     for name in &wanted.names {
         let id = match &docker {
-            Some(docker) => docker.image_id(name).await,
+            // Trivy tells it otherwise.
+            Some(docker) => docker.image_id(name).await.unwrap_or_default(),
             None => None,
         };
         known.push((name.clone(), id));
     }
+    let mut open = None;
     if let Some(docker) = &docker {
-        for container in docker.containers(wanted.project.as_deref()).await? {
-            known.push((container.image, Some(container.image_id)));
-        }
+        let running = docker.containers(wanted.project.as_deref()).await?;
+        known.extend(running.containers.into_iter().map(|one| (one.image, Some(one.image_id))));
+        open = running.open;
     }
-    Ok(once(known))
+    Ok((once(known), open))
 }
 
 /// Each image once: by its id, or by its name where that is not known.

@@ -33,8 +33,8 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
     if wanted.none {
         return Outcome::not_applicable("the target has no container images");
     }
-    let found = match images::images(wanted).await {
-        Ok(found) if found.is_empty() => {
+    let (found, unseen) = match images::images(wanted).await {
+        Ok((found, None)) if found.is_empty() => {
             return Outcome::not_tested(
                 "no images are known: name them in security.images.names, or a Docker engine in \
                  security.images.docker",
@@ -92,6 +92,10 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
         outcome.status = Some(CheckStatus::NotTested);
         coverage
             .push(format!("older than {} hours: what is new is not known", database::STALE_HOURS));
+    }
+    if let Some(unseen) = unseen {
+        outcome.status = Some(CheckStatus::NotTested);
+        coverage.push(unseen);
     }
     if !uncovered.is_empty() {
         outcome.status = Some(CheckStatus::NotTested);

@@ -6,7 +6,7 @@ use crate::run::event::Finding;
 use crate::security::context::AuditContext;
 use crate::security::keys;
 use crate::security::rules::{KEY_IN_CONTAINER, KEY_IN_IMAGE};
-use crate::security::trivy::docker::{Container, Docker};
+use crate::security::trivy::docker::{Container, Docker, Running};
 
 /// Searches them; returns what that covered, in words, and whether that was all there is.
 ///
@@ -19,7 +19,7 @@ pub async fn search(
     let images = &context.config.security.images;
     let Some(host) = &images.docker else { return Ok((String::new(), true)) };
     let docker = Docker::connect(host).await?;
-    let containers = docker.containers(images.project.as_deref()).await?;
+    let Running { containers, open } = docker.containers(images.project.as_deref()).await?;
     for Container { name, environment, .. } in &containers {
         let place = format!("container {name}");
         for variable in environment {
@@ -33,21 +33,22 @@ pub async fn search(
         }
     }
     let mut searched = std::collections::BTreeSet::new();
-    let (mut histories, mut silent) = (0, 0);
-    let mut all: Vec<(&str, Option<String>)> =
-        containers.iter().map(|one| (one.image.as_str(), Some(one.image_id.clone()))).collect();
+    let (mut histories, mut silent, mut missing) = (0, 0, 0);
+    let mut all: Vec<(&str, String)> =
+        containers.iter().map(|one| (one.image.as_str(), one.image_id.clone())).collect();
     for name in &images.names {
-        all.push((name, docker.image_id(name).await));
+        match docker.image_id(name).await {
+            Ok(Some(id)) => all.push((name, id)),
+            // Trivy may have it from elsewhere; here there is nothing to search.
+            Ok(None) => missing += 1,
+            Err(_) => silent += 1,
+        }
     }
     for (image, id) in all {
-        if id.as_ref().is_some_and(|id| !searched.insert(id.clone())) {
+        if !searched.insert(id.clone()) {
             continue;
         }
-        let history = match &id {
-            Some(id) => docker.history(id).await.ok(),
-            None => None,
-        };
-        let Some(steps) = history else {
+        let Ok(steps) = docker.history(&id).await else {
             silent += 1;
             continue;
         };
@@ -68,5 +69,11 @@ pub async fn search(
     if silent > 0 {
         words += &format!(" ({silent} without an answer)");
     }
-    Ok((words, silent == 0))
+    if missing > 0 {
+        words += &format!(", {missing} images are not on the engine");
+    }
+    if let Some(open) = &open {
+        words += &format!("; {open}");
+    }
+    Ok((words, silent == 0 && open.is_none()))
 }
