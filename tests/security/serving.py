@@ -88,6 +88,10 @@ class Platform(BaseHTTPRequestHandler):
     def answer(self):
         request = Request(self)
         status, headers, body = self.refused(request) or self.routed(request)
+        if status is None:
+            # No answer at all.
+            self.close_connection = True
+            return
         if isinstance(body, (dict, list)):
             headers = {"content-type": "application/json", **headers}
             body = json.dumps(body)

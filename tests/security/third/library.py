@@ -14,8 +14,11 @@ MOST_NOTES = 40
 
 
 def left():
-    """What is still there, and what was taken away by a link that nobody had better follow."""
-    return [f"document {name}" for name in DOCUMENTS] + [f"followed to {name}" for name in TAKEN_AWAY]
+    """What is still there, what was taken away by a link that nobody had better follow, and a motto that
+    was not put back."""
+    motto = [f"motto {MOTTO['motto']}"] if "zq" in MOTTO["motto"] else []
+    followed = [f"followed to {name}" for name in TAKEN_AWAY]
+    return [f"document {name}" for name in DOCUMENTS] + followed + motto
 
 
 def page(body):
@@ -26,7 +29,7 @@ def routes(safe):
     escape = html.escape if safe else (lambda text: text)
 
     def home(_):
-        links = ("/list?sort=name", "/library", "/dropped", "/imprint", "/notes")
+        links = ("/list?sort=name", "/library", "/dropped", "/imprint", "/notes", "/guests", "/fragile")
         return page("".join(f'<a href="{to}">x</a>' for to in links))
 
     def ingest(request):

@@ -9,6 +9,7 @@ import os
 
 import access
 import files
+import guests
 import library
 import rows
 import serving
@@ -26,5 +27,5 @@ class Platform(serving.Platform):
 
 
 if __name__ == "__main__":
-    Platform.take("third", SAFE, (rows, access, files, library))
+    Platform.take("third", SAFE, (rows, access, files, library, guests))
     serving.serve(Platform, lambda: files.left() + library.left())

@@ -10,6 +10,7 @@ mod script;
 
 use super::{cover, stored, with_points};
 use crate::config::CheckKind;
+use crate::run::event::CheckStatus;
 use crate::security::context::{AuditContext, Test};
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
@@ -38,7 +39,10 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     context.each(CheckKind::Xss, tests, outcome).await?;
     outcome.tested = Some(n as u32);
     let stored = stored::probe(context, &mut outcome.findings).await?;
-    let planted = planted::probe(context, &mut outcome.findings).await?;
+    let (planted, whole) = planted::probe(context, &mut outcome.findings).await?;
+    if !whole {
+        outcome.status.get_or_insert(CheckStatus::Error);
+    }
     if known == 0 && outcome.findings.is_empty() {
         let why = "no operation with a place for a value was found or is listed in \
                    security.operations; only error pages were tested";

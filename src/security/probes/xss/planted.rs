@@ -2,8 +2,6 @@
 //! harmless token in each place shows on which page it comes back, then the least that would break out of
 //! there is sent, twice, with another token each time.
 
-use reqwest::Method;
-
 use super::attack::{breaks_out, lowered, token};
 use super::context::{Standing, standing};
 use super::payload::{Payload, payloads};
@@ -14,81 +12,191 @@ use crate::security::context::AuditContext;
 use crate::security::evidence::exchange;
 use crate::security::prober::ProbeError;
 use crate::security::probes::pages::{Page, pages};
-use crate::security::request::{Point, Request};
+use crate::security::request::{Place, Point, Request};
 use crate::security::rules::STORED;
 use crate::security::surface::{Operation, Source};
 
-/// Tries every configured request that is no GET; returns what that covered, in words.
+/// Tries every configured request that may change something; returns what that covered, in words, and
+/// whether that was all there is.
 ///
 /// # Errors
 /// When the budget is used up.
 pub async fn probe(
     context: &AuditContext<'_>,
     findings: &mut Vec<Finding>,
-) -> Result<String, ProbeError> {
+) -> Result<(String, bool), ProbeError> {
     let all = context.surface.operations.iter().filter(|operation| {
-        let writes = operation.request.method != Method::GET;
+        let writes = !operation.request.is_safe();
         operation.source == Source::Configured && writes && !operation.points.is_empty()
     });
     let all: Vec<&Operation> = all.collect();
     if all.is_empty() {
-        return Ok("security.operations has none that may keep something".into());
+        return Ok(("security.operations has none that may keep something".into(), true));
     }
     if !context.config.security.writes {
-        return Ok("requests of security.operations not tried: writing is not allowed".into());
+        let why = "requests of security.operations not tried: writing is not allowed";
+        return Ok((why.into(), true));
     }
     let pages = pages(context).await?;
     let mut silent = 0;
     for operation in &all {
-        match plant(context, operation, pages).await {
-            Ok(found) => findings.extend(found),
+        match plant(context, operation, pages, findings).await {
+            Ok(()) => {}
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(ProbeError::Failed(_)) => silent += 1,
         }
     }
-    let words = format!("what {} requests keep, looked for on {} pages", all.len(), pages.len());
-    Ok(if silent == 0 { words } else { format!("{words} ({silent} without an answer)") })
+    let mut words = format!(
+        "what {} requests keep, looked for on {} pages; what was sent stays, unless the request as \
+         configured takes its place",
+        all.len(),
+        pages.len()
+    );
+    if silent > 0 {
+        words += &format!(" ({silent} without an answer)");
+    }
+    Ok((words, silent == 0))
 }
 
-/// Puts a token into every place of a request, and attacks those that come back on a page.
+/// Plants tokens through a request and attacks those that come back; what that put in the place of
+/// something is replaced by what is configured, whatever came of it.
 async fn plant(
     context: &AuditContext<'_>,
     operation: &Operation,
     pages: &[Page],
-) -> Result<Vec<Finding>, ProbeError> {
-    let tokens: Vec<(&Point, String)> =
-        operation.points.iter().map(|point| (point, token())).collect();
-    let words = tokens.iter().filter(|(point, _)| !point.is_numeric());
-    let at_once =
-        words.fold(operation.request.clone(), |request, (point, token)| request.put(point, token));
-    if context.prober.ask(&at_once).await?.status >= 400 {
-        // What checks one of its values may take the others.
-        for (point, token) in &tokens {
-            context.prober.ask(&operation.request.put(point, token)).await?;
-        }
-    }
-    let mut found = Vec::new();
+    findings: &mut Vec<Finding>,
+) -> Result<(), ProbeError> {
+    let looked = look_for(context, operation, pages, findings).await;
+    let back = context.prober.ask_for_removal(&operation.request).await;
+    looked.and(back.map(drop))
+}
+
+/// A page without an answer does not keep the others from being looked at.
+async fn look_for(
+    context: &AuditContext<'_>,
+    operation: &Operation,
+    pages: &[Page],
+    findings: &mut Vec<Finding>,
+) -> Result<(), ProbeError> {
+    let mut seeds = sow(context, operation).await?;
+    let mut looked = Ok(());
     for page in pages {
-        let shown = context.prober.ask(&page.request).await?;
-        for (point, token) in &tokens {
-            if !shown.is_active() || !shown.body.contains(token.as_str()) {
-                continue;
-            }
-            let attack = Attack { context, operation, point, page };
-            for place in standing(&shown.body, token) {
-                if let Some(finding) = attack.run(&place).await? {
-                    found.push(finding);
-                    break;
-                }
+        match look_on(context, operation, page, &mut seeds, findings).await {
+            Ok(()) => {}
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(failed) => looked = Err(failed),
+        }
+    }
+    looked
+}
+
+/// Tokens that were put into the places of a request.
+#[derive(Default)]
+struct Seeds<'a> {
+    sent: Vec<(&'a Point, String)>,
+    /// Places of what it carries in which any text is taken, all at once.
+    taken: Vec<&'a Point>,
+    /// Places that a finding tells of.
+    proven: Vec<&'a Point>,
+}
+
+impl<'a> Seeds<'a> {
+    /// The request with a token in one place and in all that take any; another one each time, because
+    /// what is there may be refused.
+    fn request(&mut self, operation: &Operation, point: &'a Point) -> Request {
+        let mut request = operation.request.clone();
+        let places: Vec<&'a Point> = self.taken.iter().copied().chain([point]).collect();
+        for place in places {
+            let token = token();
+            request = request.put(place, &token);
+            self.sent.push((place, token));
+        }
+        request
+    }
+
+    /// The latest of a place's tokens that stands on a page.
+    fn shown(&self, point: &Point, page: &Answer) -> Option<&str> {
+        let of = self.sent.iter().rev().filter(|(place, _)| *place == point);
+        of.map(|(_, token)| token.as_str()).find(|token| page.body.contains(*token))
+    }
+}
+
+/// Puts a token into every place of a request, so that the last one has all that it takes: what is kept
+/// may take the place of what was kept before.
+async fn sow<'a>(
+    context: &AuditContext<'_>,
+    operation: &'a Operation,
+) -> Result<Seeds<'a>, ProbeError> {
+    let mut well = context.prober.ask(&operation.request).await?;
+    let (data, others): (Vec<&Point>, Vec<&Point>) =
+        operation.points.iter().partition(|point| is_data(point));
+    let mut seeds = Seeds::default();
+    // What is refused is tried once more, beside what was taken after it: that may have to be unique.
+    for &point in data.iter().chain(&data) {
+        if seeds.taken.contains(&point) {
+            continue;
+        }
+        let answer = context.prober.ask(&seeds.request(operation, point)).await?;
+        // What is there already may be refused as it is configured.
+        let better = well.status >= 400 && answer.status < 400;
+        if better || is_alike(&answer, &well) {
+            seeds.taken.push(point);
+        }
+        if better {
+            well = answer;
+        }
+    }
+    // Another session or path may lead elsewhere, so each alone.
+    for point in others {
+        context.prober.ask(&seeds.request(operation, point)).await?;
+    }
+    Ok(seeds)
+}
+
+/// Whether a place is one of what a request carries, rather than of where it goes and who sends it.
+const fn is_data(point: &Point) -> bool {
+    matches!(point.place, Place::Query(_) | Place::Json(_) | Place::Field(_))
+}
+
+/// Whether a request was taken as another was: a form that is given again is no redirection.
+const fn is_alike(answer: &Answer, well: &Answer) -> bool {
+    answer.status == well.status || (answer.is_success() && well.is_success())
+}
+
+/// Attacks through those places of which a token stands on a page.
+async fn look_on<'a>(
+    context: &AuditContext<'_>,
+    operation: &'a Operation,
+    page: &Page,
+    seeds: &mut Seeds<'a>,
+    findings: &mut Vec<Finding>,
+) -> Result<(), ProbeError> {
+    let shown = context.prober.ask(&page.request).await?;
+    if !shown.is_active() {
+        return Ok(());
+    }
+    for point in &operation.points {
+        if seeds.proven.contains(&point) {
+            continue;
+        }
+        let Some(token) = seeds.shown(point, &shown) else { continue };
+        let attack = Attack { context, operation, taken: &seeds.taken, point, page };
+        for place in standing(&shown.body, token) {
+            if let Some(finding) = attack.run(&place).await? {
+                findings.push(finding);
+                seeds.proven.push(point);
+                break;
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 struct Attack<'a> {
     context: &'a AuditContext<'a>,
     operation: &'a Operation,
+    /// Places that take any text beside the one that is attacked.
+    taken: &'a [&'a Point],
     point: &'a Point,
     page: &'a Page,
 }
@@ -115,7 +223,12 @@ impl Attack<'_> {
     /// Sends one of the payloads of a place; none where it does not break out of the page.
     async fn send(&self, place: &Standing, at: usize) -> Result<Option<Shown>, ProbeError> {
         let Some(payload) = payloads(place, &token()).into_iter().nth(at) else { return Ok(None) };
-        let sent = self.operation.request.put(self.point, &payload.text);
+        // What is unique must differ from one to the next.
+        let filled = self
+            .taken
+            .iter()
+            .fold(self.operation.request.clone(), |request, place| request.put(place, &token()));
+        let sent = filled.put(self.point, &payload.text);
         let answer = self.context.prober.ask(&sent).await?;
         let page = self.context.prober.ask(&self.page.request).await?;
         Ok(breaks_out(&payload, &page).then_some(Shown { payload, sent, answer, page }))
@@ -128,8 +241,8 @@ impl Attack<'_> {
         finding.title = format!("what {from} keeps comes back as part of the page");
         finding.confidence = Confidence::Confirmed;
         finding.evidence = excerpt(&format!(
-            "it stands in {place:?}; {} breaks out of there once the page is parsed, and so does \
-             another one; what was sent is still there, nothing says how it is removed",
+            "what was sent may still be there, nothing says how it is removed; it stood in {place:?}; \
+             {} breaks out of there once the page is parsed, and so does another one",
             shown.payload.text
         ));
         let Shown { payload, sent, answer, page } = shown;
