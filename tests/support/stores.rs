@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use shakedown::backup::archive::{Archive, ArchiveWriter};
 use shakedown::backup::dataset::Dataset;
-use shakedown::backup::ledger::{Difference, Entry, Ledger, LedgerBuilder, compare};
+use shakedown::backup::ledger::{Entry, Ledger, LedgerBuilder, compare};
 use shakedown::backup::record::Record;
 use shakedown::backup::stores::{
     self, DrillError, DrillStore, Namespace, RecordSink, is_definition,
 };
 use shakedown::config::{SecretSource, Store, StoreKind};
+use shakedown::run::event::Difference;
 
 /// Longest wait for one answer.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
