@@ -47,14 +47,25 @@ impl Course<'_> {
 
     /// Id of a target that an experiment needs and that is not there any more. A runtime that does not
     /// answer says nothing of that.
-    pub(super) async fn first_gone(&self, experiment: &Experiment) -> Option<String> {
+    ///
+    /// # Errors
+    /// When the run is to hold, or the phase to end.
+    pub(super) async fn first_gone(
+        &mut self,
+        experiment: &Experiment,
+    ) -> Result<Option<String>, Interrupt> {
+        let runtime = self.runtime;
         for target in experiment.needs() {
-            let looked = timeout(ANSWERS_WITHIN, self.runtime.look(target)).await;
-            if matches!(looked, Ok(Ok(now)) if now.gone) {
-                return Some(target.id.clone());
+            let looked = self.heeding(timeout(ANSWERS_WITHIN, runtime.look(target))).await;
+            match looked {
+                Ok(Ok(Ok(now))) if now.gone => return Ok(Some(target.id.clone())),
+                Ok(_) => {}
+                Err(ended @ (Interrupt::Pause | Interrupt::Stop)) => return Err(ended),
+                // There is nothing to heal; an alarm goes on, and ends the experiment, which tells it.
+                Err(_) => return Ok(None),
             }
         }
-        None
+        Ok(None)
     }
 
     /// What became of a target that is not as it was: one that ended is looked at until it is gone or

@@ -141,6 +141,7 @@ impl Course<'_> {
             result.reason = format!("ended before its time: {}", interrupt.words());
             result.points = None;
         }
+        verdict::heed_residue(&mut result);
         self.emit(ChaosEvent::ExperimentFinished(Box::new(result.clone())));
         (result, ended.err())
     }

@@ -17,6 +17,7 @@ use super::score;
 use super::undo::Undo;
 use crate::config::{Chaos, ExperimentKind, PhaseKind, RuntimeKind};
 use crate::platform::probe::ServiceProbes;
+use crate::run::clock::PlanClock;
 use crate::run::error_budget::ErrorBudget;
 use crate::run::event::{
     ChaosEvent, ChaosScore, ChaosStart, EventBody, ExperimentResult, PhaseOutcome, Verdict,
@@ -29,6 +30,9 @@ use crate::run::undo::UndoJournal;
 /// A lease on the place where targets run outlasts twice the phase's time box by this: pauses are
 /// not counted in that.
 const CLAIM_SLACK: Duration = Duration::from_secs(600);
+
+/// Why nothing more is broken.
+const STILL_BROKEN: &str = "what an experiment before it left could not be undone";
 
 /// The chaos phase.
 pub struct ChaosPhase {
@@ -174,14 +178,39 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     let left = give_back(&mut undo, &claims).await;
     let score = score::score(&results, &chaos.experiments, &disturbed);
     context.events.emit(EventBody::Chaos(ChaosEvent::Scored(score.clone())));
-    let mut outcome = match ended {
-        Some(Interrupt::Stop) => {
-            PhaseOutcome::new(Verdict::Aborted, "ended before its time; everything is healed")
-        }
-        _ => outcome(&results, &score, context.config.criteria.resilience_percent),
+    let stopped = ended == Some(Interrupt::Stop);
+    let outcome = match stopped {
+        true => PhaseOutcome::new(Verdict::Aborted, "ended before its time"),
+        false => outcome(&results, &score, context.config.criteria.resilience_percent),
     };
+    with_what_is_left(outcome, &results, left)
+}
+
+/// The outcome, which fails when something is left behind, of an experiment or of what was claimed for
+/// the phase.
+fn with_what_is_left(
+    mut outcome: PhaseOutcome,
+    results: &[ExperimentResult],
+    claims: Vec<String>,
+) -> PhaseOutcome {
+    let residue = results.iter().flat_map(|result| result.residue.iter().cloned());
+    let mut left: Vec<String> = Vec::new();
+    for what in residue.chain(claims) {
+        if !left.contains(&what) {
+            left.push(what);
+        }
+    }
+    if left.is_empty() {
+        if outcome.verdict == Verdict::Aborted {
+            outcome.reason.push_str("; everything is healed");
+        }
+        return outcome;
+    }
+    // Also one that was aborted: of such a phase the orchestrator tells no reason of its own.
+    outcome.verdict = Verdict::Fail;
+    // Of an experiment it may be told already.
+    left.retain(|what| !outcome.reason.contains(what.as_str()));
     if !left.is_empty() {
-        outcome.verdict = outcome.verdict.max(Verdict::Fail);
         let left = left.join(", ");
         outcome.reason = format!("{}; left behind: {left}; {IF_LEFT}", outcome.reason);
     }
@@ -195,22 +224,30 @@ async fn all(
     mut targets: Vec<Target>,
     time_box: Duration,
 ) -> (Vec<ExperimentResult>, Option<Interrupt>) {
-    let mut clock = crate::run::clock::PlanClock::start();
-    let mut results = Vec::new();
+    let mut clock = PlanClock::start();
+    let mut results: Vec<ExperimentResult> = Vec::new();
     for at in 0.. {
         let number = at as u32 + 1;
         // An experiment that a pause has ended is made again.
         loop {
-            let Some(planned) = next(course, &mut targets, at).await else {
-                return (results, None);
-            };
-            let experiment = match planned {
-                Ok(experiment) => experiment,
-                Err((kind, why)) => {
+            let experiment = match next(course, &mut targets, at).await {
+                Ok(Some(Ok(experiment))) => experiment,
+                Ok(Some(Err((kind, why)))) => {
                     results.push(left_out(course, number, kind, why));
                     break;
                 }
+                Ok(None) => return (results, None),
+                Err(interrupt) => {
+                    if interrupt == Interrupt::Stop || hold(course, &mut clock).await {
+                        return (results, Some(Interrupt::Stop));
+                    }
+                    continue;
+                }
             };
+            if results.iter().any(|result| !result.residue.is_empty()) {
+                results.push(left_out(course, number, experiment.kind, STILL_BROKEN.to_owned()));
+                return (results, None);
+            }
             let needed = experiment.least_time(&course.chaos());
             if clock.elapsed() + needed > time_box {
                 let why = plan::out_of_time(needed);
@@ -220,12 +257,16 @@ async fn all(
             let (result, interrupt) = course.run(number, &experiment).await;
             match interrupt {
                 Some(Interrupt::Pause) => {
-                    clock.hold();
-                    let stop = hold(course).await;
-                    clock.release();
-                    if stop {
+                    let stop = hold(course, &mut clock).await;
+                    let healed = result.residue.is_empty();
+                    if stop || !healed {
                         results.push(result);
+                    }
+                    if stop {
                         return (results, Some(Interrupt::Stop));
+                    }
+                    if !healed {
+                        break;
                     }
                 }
                 Some(Interrupt::Heal) | None => {
@@ -244,32 +285,37 @@ async fn all(
 
 /// What is planned at this place of the plan, if there is anything, on targets that are still there:
 /// one that is gone is left alone from now on, and the choice is made without it.
+///
+/// # Errors
+/// When the run is to hold, or the phase to end.
 pub(super) async fn next(
     course: &mut Course<'_>,
     targets: &mut [Target],
     at: usize,
-) -> Option<Result<Experiment, plan::Impossible>> {
+) -> Result<Option<Result<Experiment, plan::Impossible>>, Interrupt> {
     loop {
         let seed = course.context.seed;
-        let planned = plan::experiments(&course.chaos(), targets, seed).into_iter().nth(at)?;
-        let Ok(experiment) = &planned else { return Some(planned) };
-        let gone = course.first_gone(experiment).await;
+        let planned = plan::experiments(&course.chaos(), targets, seed).into_iter().nth(at);
+        let Some(Ok(experiment)) = &planned else { return Ok(planned) };
+        let gone = course.first_gone(experiment).await?;
         let gone = gone.and_then(|id| targets.iter_mut().find(|target| target.id == id));
-        let Some(target) = gone else { return Some(planned) };
+        let Some(target) = gone else { return Ok(planned) };
         let why = "it was removed during the run".to_owned();
         course.emit(ChaosEvent::Excluded { target: target.name.clone(), why: why.clone() });
         target.excluded = Some(why);
     }
 }
 
-/// Everything is healed: holds until work is wanted again; returns whether the phase is to end.
-async fn hold(course: &mut Course<'_>) -> bool {
+/// Holds, once what can be healed is, until work is wanted again; returns whether the phase is to end.
+async fn hold(course: &mut Course<'_>, clock: &mut PlanClock) -> bool {
+    clock.hold();
     // Nothing is in flight while the run holds: no probe either.
     course.board.rest();
     course.context.control.paused();
     loop {
         match course.context.control.changed().await {
             Wish::Work => {
+                clock.release();
                 course.board.go_on();
                 course.context.control.resumed();
                 return false;

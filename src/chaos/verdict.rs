@@ -53,6 +53,20 @@ pub fn judge(
     result.points = score::points(result, after.is_empty());
 }
 
+/// Fails an experiment of which something could not be undone, whatever else ended it: that comes first
+/// in what is said of it.
+pub fn heed_residue(result: &mut ExperimentResult) {
+    if result.residue.is_empty() || result.reason.contains(IF_LEFT) {
+        return;
+    }
+    result.verdict = Verdict::Fail;
+    result.reason = format!("{}; {}", left(&result.residue.join(", ")), result.reason);
+}
+
+fn left(residue: &str) -> String {
+    format!("could not be undone: {residue}; {IF_LEFT}")
+}
+
 struct Facts {
     residue: String,
     effective: bool,
@@ -71,7 +85,7 @@ struct Facts {
 
 fn decide(facts: &Facts) -> (Verdict, String) {
     if !facts.residue.is_empty() {
-        return (Verdict::Fail, format!("could not be undone: {}; {IF_LEFT}", facts.residue));
+        return (Verdict::Fail, left(&facts.residue));
     }
     if facts.removed {
         let reason =

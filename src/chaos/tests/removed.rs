@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::chaos::phase::next;
+use crate::chaos::plan::{Experiment, Impossible};
 use crate::chaos::runtime::told::serving;
-use crate::chaos::runtime::{Fault, Instance};
+use crate::chaos::runtime::{Fault, Instance, Target};
 use crate::config::ExperimentKind;
 
 #[tokio::test(start_paused = true)]
@@ -31,6 +32,14 @@ async fn who_ends_and_is_gone_soon_after_was_removed_and_not_restarted() {
     assert_eq!(stage.heard(reasons), ["its target was restarted or stopped"]);
 }
 
+async fn planned(
+    course: &mut Course<'_>,
+    targets: &mut [Target],
+    at: usize,
+) -> Option<Result<Experiment, Impossible>> {
+    next(course, targets, at).await.expect("nobody ends it")
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_removed_is_left_alone_by_the_rest_of_the_plan() {
     let all = [ServiceKind::Chat, ServiceKind::Rag, ServiceKind::Mcp];
@@ -40,18 +49,18 @@ async fn what_was_removed_is_left_alone_by_the_rest_of_the_plan() {
     let mut stage = Stage::new(Told::serving(&all), chaos);
     let mut targets = stage.told.targets.clone();
     let mut course = stage.course();
-    let kill = next(&mut course, &mut targets, 0).await.expect("planned").expect("possible");
+    let kill = planned(&mut course, &mut targets, 0).await.expect("planned").expect("possible");
     assert_eq!(kill.strikes.len(), 3);
     drop(course);
     stage.told.remove("chat");
     let mut course = stage.course();
-    let kill = next(&mut course, &mut targets, 0).await.expect("planned").expect("possible");
+    let kill = planned(&mut course, &mut targets, 0).await.expect("planned").expect("possible");
     let names: Vec<&str> = kill.needs().into_iter().map(|target| target.name.as_str()).collect();
     assert!(names.len() == 2 && !names.contains(&"chat"), "{names:?}");
     // As a peer it is missed too.
-    let (_, why) = next(&mut course, &mut targets, 1).await.expect("planned").expect_err("not");
+    let (_, why) = planned(&mut course, &mut targets, 1).await.expect("planned").expect_err("not");
     assert_eq!(why, "not every peer of rag is a target");
-    assert!(next(&mut course, &mut targets, 2).await.is_none(), "the plan is over");
+    assert!(planned(&mut course, &mut targets, 2).await.is_none(), "the plan is over");
     drop(course);
     let told = stage.heard(|event| match event {
         ChaosEvent::Excluded { target, why } => Some((target.clone(), why.clone())),
