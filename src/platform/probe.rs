@@ -118,7 +118,7 @@ impl ServiceProbes {
         Self { rate: rate.max(1), ..self }
     }
 
-    /// Asks until the returned receiver is dropped.
+    /// Asks until nobody receives any more. Dropped before, it gives up what is in flight.
     pub async fn run(self, samples: mpsc::Sender<Sample>) {
         let mut asking = JoinSet::new();
         let every = Duration::from_secs(1) / self.rate;
@@ -129,13 +129,16 @@ impl ServiceProbes {
             asking.spawn(async move {
                 let mut ticks = interval_at(Instant::now() + offset, every);
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+                // Given up together with whoever asks.
+                let mut open = JoinSet::new();
                 loop {
                     let due = ticks.tick().await;
                     if samples.is_closed() {
                         return;
                     }
                     let (question, samples) = (Arc::clone(&question), samples.clone());
-                    tokio::spawn(async move {
+                    while open.try_join_next().is_some() {}
+                    open.spawn(async move {
                         let answered = question.ask().await;
                         let sample = Sample {
                             service: question.service,
