@@ -139,7 +139,7 @@ impl Course<'_> {
                 struck.notes.push(format!("{} came back {how}", target.name));
                 return Ok(());
             }
-            struck.unstable = Some(self.board.unstable(&witnesses, started).join(", "));
+            self.note_missing(target, &witnesses, started, struck);
         }
         Ok(())
     }
@@ -160,8 +160,26 @@ impl Course<'_> {
                 return Ok(());
             }
         }
-        struck.unstable = Some(self.board.unstable(&witnesses, from).join(", "));
+        self.note_missing(target, &witnesses, from, struck);
         Ok(())
+    }
+
+    /// Notes what keeps a target from being stable. Where its probes are well, a target without a service
+    /// of its own does not run for long enough yet.
+    fn note_missing(
+        &self,
+        target: &Target,
+        witnesses: &[ServiceKind],
+        since: Instant,
+        struck: &mut Struck,
+    ) {
+        let missing = self.board.unstable(witnesses, since);
+        if !missing.is_empty() {
+            struck.unstable = Some(missing.join(", "));
+        } else if target.service.is_none() {
+            let seconds = RUNS_FOR.as_secs();
+            struck.unstable = Some(format!("{} has not run for {seconds} s", target.name));
+        }
     }
 
     fn stable_since(

@@ -136,12 +136,15 @@ impl Course<'_> {
             if let Ok(now) = self.heeding(runtime.look(target)).await? {
                 target.instance = now;
             }
+            if target.instance.gone {
+                return Ok(false);
+            }
             let missing = missing_uptime(&chaos, target, fault);
             let is_up = target.instance.pid.is_some() || wanted.is_zero();
             if is_up && missing.is_zero() {
                 return Ok(true);
             }
-            if target.instance.gone || Instant::now() >= until {
+            if Instant::now() >= until {
                 return Ok(false);
             }
             self.wait(missing.max(LOOK_EVERY)).await?;
@@ -263,9 +266,11 @@ impl Course<'_> {
     }
 
     /// A kill for want of memory may come, and is counted, after the last measurement of a short fault:
-    /// asks on when its helper has ended.
+    /// asks on when its helper has ended, unless the fault was ended before its time.
     async fn prove_late(&self, blow: &Blow<'_>, injection: &Injection, struck: &mut Struck) {
-        let awaited = matches!(blow.fault, Fault::Memory { allow_oom: true, .. });
+        let awaited = matches!(blow.fault, Fault::Memory { allow_oom: true, .. })
+            && struck.interrupted.is_none()
+            && !struck.removed;
         let until = Instant::now() + COUNTED_WITHIN;
         while awaited && struck.effective != Some(true) {
             let effect = self.runtime.effect(blow.target, blow.fault, blow.undo, injection).await;
@@ -298,13 +303,18 @@ impl Course<'_> {
         let mut residue = Vec::new();
         for attempt in 1..=HEAL_TRIES {
             residue = match blow.undo.undo().await {
-                Ok(()) => blow.undo.residue().await,
-                Err(error) => vec![error.to_string()],
+                Ok(()) => {
+                    self.answered(None);
+                    blow.undo.residue().await
+                }
+                Err(error) => {
+                    self.answered(Some(error.to_string()));
+                    vec![error.to_string()]
+                }
             };
             if residue.is_empty() || attempt == HEAL_TRIES {
                 break;
             }
-            self.answered(Some(residue.join(", ")));
             tokio::time::sleep(MEASURE_EVERY).await;
         }
         if residue.is_empty()

@@ -54,7 +54,7 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
         let written = left_by_audit(&state);
         if !written.is_empty() {
             found = true;
-            left += runtime(2)?.block_on(recover_audit(run, &mut state, &written))?;
+            left += runtime(2)?.block_on(recover_audit(run, &mut state, &written));
         }
     }
     if !found {
@@ -134,8 +134,15 @@ fn leftovers(state: &RunState) -> Vec<(PhaseKind, u64)> {
 
 /// Removes what was made in the stores to ask them; returns how much could not be removed.
 fn recover_stores(run: &RunFolder, state: &mut RunState) -> Result<u64, CliError> {
-    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
     let id = run.id();
+    let order = match run.read_order::<EngineOrder>() {
+        Ok(order) => order,
+        // The others are recovered all the same.
+        Err(error) => {
+            say_error(&format_args!("run {id}, stores: {error}"));
+            return Ok(state.stores.made.len() as u64);
+        }
+    };
     let mut left = 0;
     let events = if order.sandbox {
         slo::gone_with_their_stores(state)
@@ -166,8 +173,15 @@ fn recover(
     phase: PhaseKind,
     last: u64,
 ) -> Result<u64, CliError> {
-    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
     let id = run.id();
+    let order = match run.read_order::<EngineOrder>() {
+        Ok(order) => order,
+        // The others are recovered all the same.
+        Err(error) => {
+            say_error(&format_args!("run {id}, {phase}: {error}"));
+            return Ok(last);
+        }
+    };
     if order.sandbox {
         say(format_args!("run {id}: its sandbox is gone, and what was written with it"));
         let gone = CleanupReport { written: last, removed: last, ..CleanupReport::default() };

@@ -23,13 +23,16 @@ pub fn left_by_audit(state: &RunState) -> Vec<Written> {
 }
 
 /// Removes what an audit wrote, and says so; returns how much of it is not shown to be gone.
-pub async fn recover_audit(
-    run: &RunFolder,
-    state: &mut RunState,
-    written: &[Written],
-) -> Result<u64, CliError> {
+pub async fn recover_audit(run: &RunFolder, state: &mut RunState, written: &[Written]) -> u64 {
     let id = run.id();
-    let left = remove(run, state, written).await?;
+    let left = match remove(run, state, written).await {
+        Ok(left) => left,
+        // The other runs are recovered all the same.
+        Err(error) => {
+            say_error(&format_args!("run {id}, security: {error}"));
+            return written.len() as u64;
+        }
+    };
     say(format_args!(
         "run {id}, security: {} of {} things that the audit wrote are gone now",
         written.len() - left.len(),
@@ -38,7 +41,7 @@ pub async fn recover_audit(
     for (one, reason) in &left {
         say_error(&format_args!("still there: {} at {}: {reason}", one.name, one.place));
     }
-    Ok(left.len() as u64)
+    left.len() as u64
 }
 
 /// Removes what the latest audits beside a run wrote and did not remove. One that cannot be cleaned

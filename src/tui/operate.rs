@@ -151,9 +151,9 @@ fn begin(app: &mut App) {
 fn skip(app: &mut App) {
     let state = &app.state;
     let asks = state.phase_to_skip().filter(|phase| {
-        // A drill has destroyed what it is about to bring back.
+        // A drill that has begun has destroyed what it is about to bring back.
         state.active_fault().is_some()
-            || *phase == PhaseKind::Backup
+            || (*phase == PhaseKind::Backup && state.running_phase().is_some())
             || state.follows(*phase).is_none()
     });
     match asks {

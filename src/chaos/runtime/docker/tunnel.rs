@@ -26,8 +26,8 @@ const SHARED_FOR: u32 = 60;
 
 /// More of what `ssh` complains of is not read.
 const MAX_COMPLAINT_BYTES: u64 = 2000;
-/// What is left of its complaint is waited for so long after its end: a login that is shared goes on, and
-/// holds on to where it would complain.
+/// Its end is waited for so long once it has said everything, and what is left of its complaint for so
+/// long after that: a login that is shared goes on, and holds on to where it would complain.
 const COMPLAINS_WITHIN: Duration = Duration::from_millis(300);
 
 /// A way to an engine; it ends with this value.
@@ -138,7 +138,8 @@ async fn carry(stream: UnixStream, command: &[String], complaint: &Complaint) ->
     let downwards = async {
         let copied = copy(&mut output, &mut to).await;
         // Whoever asked the engine learns that it is gone by the end of this stream, and asks why then.
-        if let Ok(status) = ssh.wait().await
+        if copied.is_ok()
+            && let Ok(Ok(status)) = timeout(COMPLAINS_WITHIN, ssh.wait()).await
             && !status.success()
         {
             let mut said = Vec::new();
