@@ -188,7 +188,7 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
 
 /// The outcome, which fails when something is left behind, of an experiment or of what was claimed for
 /// the phase.
-fn with_what_is_left(
+pub(super) fn with_what_is_left(
     mut outcome: PhaseOutcome,
     results: &[ExperimentResult],
     claims: Vec<String>,
@@ -219,7 +219,7 @@ fn with_what_is_left(
 
 /// Makes every experiment of the plan on these targets. The plan is made anew before each, with the
 /// same choices, so that a target that was removed meanwhile is no part of it any more.
-async fn all(
+pub(super) async fn all(
     course: &mut Course<'_>,
     mut targets: Vec<Target>,
     time_box: Duration,

@@ -302,15 +302,14 @@ impl Course<'_> {
         }
         let mut residue = Vec::new();
         for attempt in 1..=HEAL_TRIES {
-            residue = match blow.undo.undo().await {
-                Ok(()) => {
-                    self.answered(None);
-                    blow.undo.residue().await
-                }
-                Err(error) => {
-                    self.answered(Some(error.to_string()));
-                    vec![error.to_string()]
-                }
+            let undone = blow.undo.undo().await;
+            // An undo on this machine says nothing of the engine.
+            if blow.undo.asks_an_engine() {
+                self.answered(undone.as_ref().err().map(ToString::to_string));
+            }
+            residue = match undone {
+                Ok(()) => blow.undo.residue().await,
+                Err(error) => vec![error.to_string()],
             };
             if residue.is_empty() || attempt == HEAL_TRIES {
                 break;

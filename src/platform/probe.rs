@@ -193,3 +193,32 @@ impl Question {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_in_flight_is_given_up_with_whoever_asks() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("bound");
+        let services =
+            format!("chat: {{ endpoint: {{ base_url: 'http://{address}' }}, model: m }}");
+        let services: Services = serde_yaml::from_str(&services).expect("services");
+        let none = BTreeMap::<ServiceKind, Probe>::new();
+        let probes = ServiceProbes::new(&services, &none).expect("usable");
+        let (sender, _samples) = mpsc::channel(8);
+        let asking = tokio::spawn(probes.run(sender));
+        let (mut asked, _) = listener.accept().await.expect("asked");
+        asking.abort();
+        // Nobody answers: a question that goes on keeps its connection until it is said to hang.
+        let end = timeout(HANGS_AFTER / 2, asked.read_to_end(&mut Vec::new())).await;
+        assert!(end.is_ok(), "it is still waited for");
+    }
+}

@@ -20,6 +20,8 @@ pub struct Told {
     pub targets: Vec<Target>,
     /// Whether nothing can be injected.
     pub refuses: bool,
+    /// What undoes a fault; nothing has to without it.
+    pub undo: Option<Undo>,
     /// What looking at a target shows, one look after the other; the last one stays, and without any a
     /// target is as it was found.
     shown: Mutex<VecDeque<Result<Instance, String>>>,
@@ -107,7 +109,7 @@ impl Runtime for Told {
             }
             Ok(Prepared {
                 deed: format!("by {token}"),
-                undo: Undo::SandboxRestarts {},
+                undo: self.undo.clone().unwrap_or(Undo::SandboxRestarts {}),
                 undo_words: "nothing".into(),
                 prediction: None,
             })

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::chaos::runtime::told::serving;
-use crate::chaos::runtime::{Fault, Instance};
+use crate::chaos::runtime::{Fault, Instance, Target};
 use crate::config::{Kill, SteadyRules, TimeSpan};
 use crate::run::event::{MomentKind, MomentSource};
 
@@ -67,6 +67,17 @@ async fn who_is_not_stable_in_time_is_named_with_what_was_missing() {
     stage.told.show([shown(Some(7), "then", 0), shown(None, "then", 0)]);
     let struck = stage.course().strike(&chat, &Fault::Kill).await;
     assert_eq!(struck.unstable.as_deref(), Some("chat was not started again"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_serves_nothing_and_has_not_run_for_long_enough_is_told_as_that() {
+    let worker = Target { service: None, name: "worker".into(), ..serving(ServiceKind::Chat) };
+    let kill = Kill { within: TimeSpan::secs(1), ..Kill::default() };
+    let mut stage = Stage::new(Told::default(), Chaos { kill, ..Chaos::default() });
+    stage.told.show([shown(Some(7), "then", 0), shown(Some(9), "now", 1)]);
+    let struck = stage.course().strike(&worker, &Fault::Kill).await;
+    let missing = "worker has not run for 2 s";
+    assert_eq!((struck.recovery, struck.unstable.as_deref()), (None, Some(missing)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The course of a fault on a runtime that shows what a test tells it, by a paused clock.
 
 mod courses;
+mod left;
 mod removed;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ struct Stage {
     context: PhaseContext,
     undo: UndoJournal,
     heard: tokio::sync::mpsc::Receiver<Arc<Event>>,
-    _control: PhaseControlHandle,
+    control: Arc<PhaseControlHandle>,
     _folder: tempfile::TempDir,
 }
 
@@ -52,7 +53,8 @@ impl Stage {
         let undo = UndoJournal::open(&state, "r").expect("opened");
         let (told, board) = (Arc::new(told), Board::default());
         let heard = events.subscribe().events;
-        Self { told, board, context, undo, heard, _control: handle, _folder: folder }
+        let control = Arc::new(handle);
+        Self { told, board, context, undo, heard, control, _folder: folder }
     }
 
     fn course(&mut self) -> Course<'_> {

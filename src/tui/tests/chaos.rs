@@ -165,6 +165,21 @@ async fn a_skip_asks_where_something_is_broken_or_nothing_would_follow() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_skip_of_a_drill_that_has_not_begun_destroys_nothing_and_does_not_ask() {
+    let mut story = Story::new().running(3);
+    let outcome = || PhaseOutcome::new(Verdict::Pass, "");
+    for phase in [PhaseKind::Mixed, PhaseKind::Ramping, PhaseKind::Chaos, PhaseKind::Security] {
+        story.tell(Some(phase), EventBody::PhaseFinished { outcome: outcome() });
+    }
+    story.state.phases.iter_mut().for_each(|phase| phase.skip_requested = false);
+    story.tell(None, EventBody::Held { reason: "nobody watches".into() });
+    assert_eq!(story.state.phase_to_skip(), Some(PhaseKind::Backup));
+    let (mut app, mut peer) = app_with(story.state, false);
+    press(&mut app, KeyEvent::new(KeyCode::Char('S'), KeyModifiers::NONE));
+    assert_eq!(sent(&mut peer), [Command::SkipPhase {}]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_skip_of_the_last_phase_says_that_the_run_ends_and_skips_no_other() {
     let char = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
     let mut story = Story::new().running(3).chaos();
