@@ -272,6 +272,15 @@ fn what_a_killed_engine_wrote_is_removed_by_recover() {
     assert!(text(&clean.stdout).contains("kept"), "{}", text(&clean.stdout));
     let told = place.output(&["report"]);
     assert!(text(&told.stderr).contains("shakedown recover"), "{}", text(&told.stderr));
+    // An order that cannot be read is told of its run, and keeps what it left on record.
+    let order = run.path().join("order.json");
+    let asked = std::fs::read(&order).expect("the order");
+    std::fs::write(&order, "{").expect("written");
+    let unread = place.output(&["recover"]);
+    assert_eq!(unread.status.code(), Some(1), "{}", text(&unread.stderr));
+    let words = text(&unread.stderr);
+    assert!(words.contains(&run.id()) && words.contains("order.json"), "{words}");
+    std::fs::write(&order, asked).expect("written");
     let recovered = place.output(&["recover"]);
     assert_eq!(recovered.status.code(), Some(0), "{}", text(&recovered.stderr));
     assert!(practice.ask(&first, "").contains("404"), "{}", text(&recovered.stdout));
