@@ -38,6 +38,12 @@ impl Scenario {
         speaks_mcp.then(|| Counted { step: "initialize".into(), tags: self.tags.clone() })
     }
 
+    /// What all that it asks is counted under; the same name may come more than once.
+    pub fn all_counted(&self) -> impl Iterator<Item = Counted> {
+        let steps = self.drawn_flows().flat_map(|(_, flow)| &flow.steps);
+        self.handshake().into_iter().chain(steps.filter_map(|step| self.counted(step)))
+    }
+
     /// The labels of its flows, or of some of its requests.
     pub fn labels<'a>(&'a self, counted: Option<&'a Counted>) -> Labels<'a> {
         Labels {

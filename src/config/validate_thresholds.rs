@@ -73,9 +73,7 @@ impl<'a> Measured<'a> {
                 all.push(Owner { scenario, counted: None });
                 continue;
             }
-            let steps = scenario.drawn_flows().flat_map(|(_, flow)| &flow.steps);
-            let counted = steps.filter_map(|step| scenario.counted(step));
-            let counted = scenario.handshake().into_iter().chain(counted);
+            let counted = scenario.all_counted();
             all.extend(counted.map(|counted| Owner { scenario, counted: Some(counted) }));
         }
         Self { metric, all }

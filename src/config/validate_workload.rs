@@ -130,14 +130,18 @@ fn shared_names(path: &str, scenario: &Scenario) -> Vec<Contradiction> {
             if known.tags == counted.tags {
                 continue;
             }
+            let (key, hint) = match step {
+                Step::Request(_) => (".request", "give it a `name` of its own, or the same `tags`"),
+                _ => ("", "give the request that has its name another one, or no `tags`"),
+            };
             wrong.push(Contradiction {
-                path: format!("{path}.flows.{of}.steps.{at}.request"),
+                path: format!("{path}.flows.{of}.steps.{at}{key}"),
                 message: format!(
                     "`{}` has other tags than {place}, and both are counted under this name: a \
                      threshold on a tag would be of both",
                     counted.step
                 ),
-                hint: Some("give it a `name` of its own, or the same `tags`".into()),
+                hint: Some(hint.into()),
             });
         }
     }

@@ -137,6 +137,7 @@ impl Course {
             self.left_out.push((scenario.name.clone(), reason));
             return;
         }
+        let before = self.series.len();
         let initialize = scenario.handshake().map(|counted| self.series_of(scenario, counted));
         let flows = scenario.drawn_flows().map(|(_, flow)| flow);
         let flows = flows.map(|flow| (flow.weight, self.ready_flow(&flow.steps, scenario, config)));
@@ -144,6 +145,9 @@ impl Course {
         let flows: Vec<(u32, ReadyFlow)> =
             flows.filter(|(_, flow)| flow.steps.iter().any(is_request)).collect();
         if flows.is_empty() {
+            // No session is begun for nothing: its handshake is not counted either.
+            self.series.truncate(before);
+            self.tags.truncate(before);
             self.left_out.push((scenario.name.clone(), "no flow of it can run".into()));
             return;
         }

@@ -127,6 +127,10 @@ impl<'a> Running<'a> {
             models: course.scenarios.iter().map(|s| s.model.clone()).collect(),
             clock: Some(clock_floor),
         }));
+        // A search that ends within its first step was one all the same.
+        if let Some(search) = &running.search {
+            running.emit(LoadEvent::Limit(search.report().clone()));
+        }
         Ok(running)
     }
 

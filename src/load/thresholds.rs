@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::course::Course;
 use crate::config::metric::{Metric, MetricKind, Selector};
-use crate::config::{Aggregation, LongThreshold, Threshold, ThresholdMap, TimeSpan, Workload};
+use crate::config::{
+    Aggregation, LongThreshold, Scenario, Threshold, ThresholdMap, TimeSpan, Workload,
+};
 use crate::run::event::{IntervalReport, Measurements, ThresholdRow};
 use crate::run::histogram::Histogram;
 
@@ -80,9 +82,9 @@ impl ThresholdWatch {
     /// The thresholds of a workload; those of scenarios that were left out decide nothing.
     pub fn new(workload: &Workload, course: &Course) -> Self {
         let mut watch = Self { rules: Vec::new() };
-        watch.add(&workload.thresholds, None, course);
+        watch.add(&workload.thresholds, None, workload, course);
         for scenario in &workload.scenarios {
-            watch.add(&scenario.thresholds, Some(&scenario.name), course);
+            watch.add(&scenario.thresholds, Some(&scenario.name), workload, course);
         }
         watch
     }
@@ -96,7 +98,13 @@ impl ThresholdWatch {
     }
 
     /// What the configuration has checked already is read again here.
-    fn add(&mut self, map: &ThresholdMap, scenario: Option<&str>, course: &Course) {
+    fn add(
+        &mut self,
+        map: &ThresholdMap,
+        scenario: Option<&str>,
+        workload: &Workload,
+        course: &Course,
+    ) {
         for (key, entries) in map {
             let Ok(mut selector) = key.parse::<Selector>() else { continue };
             if let Some(name) = scenario {
@@ -107,7 +115,7 @@ impl ThresholdWatch {
                 let parsed = selector.metric.kind().threshold(&long.threshold);
                 let Ok(threshold) = parsed else { continue };
                 self.rules.push(Rule {
-                    skipped: left_out(&selector, course),
+                    skipped: left_out(&selector, workload, course),
                     selector: selector.clone(),
                     long,
                     threshold,
@@ -243,7 +251,7 @@ impl Rule {
 
 /// Why what a selector speaks of is not measured, if it was left out: the configuration knows it, and
 /// nothing that can run is it.
-fn left_out(selector: &Selector, course: &Course) -> Option<String> {
+fn left_out(selector: &Selector, workload: &Workload, course: &Course) -> Option<String> {
     let runs = match selector.metric.is_of_scenario() {
         true => course.scenarios.iter().any(|ready| selector.selects(&ready.labels())),
         false => (0..course.series.len()).any(|at| selector.selects(&course.labels(at))),
@@ -251,25 +259,28 @@ fn left_out(selector: &Selector, course: &Course) -> Option<String> {
     if runs {
         return None;
     }
-    let named = |tag: &str| selector.tags.iter().find(|(of, _)| of == tag).map(|(_, name)| name);
-    let step = named("name").or(named("step"));
+    let is_meant = |scenario: &Scenario, step: Option<&str>| match step {
+        None if selector.metric.is_of_scenario() => selector.selects(&scenario.labels(None)),
+        _ => scenario.all_counted().any(|counted| {
+            step.is_none_or(|step| step == counted.step)
+                && selector.selects(&scenario.labels(Some(&counted)))
+        }),
+    };
     // What nothing is though it was not left out stays open.
-    let reason = |whole: bool| {
-        course.left_out.iter().find(|(what, _)| {
-            let (scenario, left) = match what.split_once(": ") {
-                Some((scenario, left)) => (scenario, Some(left)),
-                None => (what.as_str(), None),
-            };
-            let runs = whole && course.scenarios.iter().any(|ready| ready.name == scenario);
-            let is_meant = left.is_none_or(|left| step.is_none_or(|step| step == left));
-            left.is_none() == whole
-                && !runs
-                && is_meant
-                && named("scenario").is_none_or(|name| name == scenario)
+    let is_left_out = |what: &str, whole: bool| {
+        workload.scenarios.iter().any(|scenario| match what.strip_prefix(scenario.name.as_str()) {
+            Some("") if whole => is_meant(scenario, None),
+            Some(rest) if !whole => {
+                rest.strip_prefix(": ").is_some_and(|step| is_meant(scenario, Some(step)))
+            }
+            _ => false,
         })
     };
-    // A step by its name is the one that is meant; of a whole scenario it is not known what it would do.
-    let reason = reason(false).or_else(|| reason(true));
+    // A step by its name is the one that is meant. Why a scenario is left out is said last, after what is
+    // said of its length.
+    let steps = course.left_out.iter().find(|(what, _)| is_left_out(what, false));
+    let reason =
+        steps.or_else(|| course.left_out.iter().rfind(|(what, _)| is_left_out(what, true)));
     reason.map(|(what, why)| format!("{what} was left out: {why}"))
 }
 
@@ -343,5 +354,53 @@ fn of_scenarios(
             Metric::DroppedIterations => sample.hits += iterations.dropped,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PhaseKind;
+    use crate::load::tests::platform;
+
+    /// Why a threshold on it is skipped on a platform without tools and without a scratch collection.
+    fn reason(metric: &str) -> Option<String> {
+        let mut config = platform(&format!(
+            "users: 1
+think_time: {{ min: 0s, max: 0s }}
+thresholds: {{ \"{metric}\": [value>0] }}
+scenarios:
+  - name: tools
+    service: mcp
+    flows: [{{ name: call, steps: [{{ tool: {{}} }}] }}]
+  - name: \"docs: v2\"
+    service: chat
+    flows: [{{ name: talk, steps: [{{ health: {{}} }}] }}]
+  - name: rag
+    service: rag
+    flows: [{{ name: both, steps: [{{ ingest: {{ text: x }} }}, {{ health: {{}} }}] }}]
+",
+        ));
+        config.services.chat = None;
+        if let Some(mcp) = &mut config.services.mcp {
+            mcp.tools.clear();
+        }
+        let workload = config.workloads.of(PhaseKind::Mixed).expect("there");
+        let course = Course::new(workload, &config, Duration::from_secs(60)).expect("no feeders");
+        let row = ThresholdWatch::new(workload, &course).rows().remove(0);
+        row.skipped.then_some(row.why_open)
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_by_its_own_reason_whatever_names_it() {
+        for (metric, begin) in [
+            ("vus{service:mcp}", "tools was left out: no flow"),
+            ("vus{scenario:tools}", "tools was left out: no flow"),
+            ("vus{service:chat}", "docs: v2 was left out: no chat service"),
+        ] {
+            let told = reason(metric).unwrap_or_default();
+            assert!(told.starts_with(begin), "{metric}: {told}");
+        }
+        assert_eq!(reason("vus{service:rag}"), None, "health is asked");
     }
 }

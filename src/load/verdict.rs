@@ -77,7 +77,13 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
         Standing::Ceiling { .. } => "; the rate is the generator's ceiling, not the target's",
         _ => "",
     };
-    let thresholds = if judged.is_empty() { "no threshold is set" } else { "every threshold held" };
+    let skipped = judged.iter().filter(|(row, _)| row.skipped).count();
+    let thresholds = match (judged.len(), skipped) {
+        (0, _) => "no threshold is set",
+        (_, 0) => "every threshold held",
+        (all, skipped) if all == skipped => "every threshold was skipped",
+        _ => "every threshold that was measured held",
+    };
     let reason = format!("{n} requests, {failed} failed, {thresholds}{ceiling}");
     PhaseOutcome::new(Verdict::Pass, reason)
 }

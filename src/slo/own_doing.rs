@@ -30,6 +30,7 @@ pub(super) fn own_doing(slo: &Slo, state: &RunState) -> Option<String> {
 /// the time, it was for them too.
 fn every_load_was_invalid(state: &RunState) -> Option<String> {
     let loads = state.phases.iter().filter_map(|phase| phase.load.as_ref());
+    let loads = loads.filter(|load| load.intervals > 0);
     let mut standings = loads.map(|load| match load.standing() {
         Standing::Invalid(reason) => Some(reason),
         _ => None,

@@ -272,7 +272,10 @@ fn plain(request: &RequestStep) -> Result<Plain, String> {
     let needs =
         !request.extract.is_empty() || request.text.is_some() || !request.multipart.is_empty();
     if needs || !request.checks.is_empty() {
-        return Err("extractions, checks and forms are played by the built-in engine alone".into());
+        return Err(
+            "extractions, checks, text bodies and forms are played by the built-in engine alone"
+                .into(),
+        );
     }
     let headers = request.headers.iter().map(|(name, value)| (name.clone(), value.clone().into()));
     Ok((request.method.clone(), request.path.clone(), request.body.clone(), headers.collect()))

@@ -79,6 +79,8 @@ pub struct Search {
     settling: bool,
     /// The smallest median response time of a step.
     fastest: Option<Duration>,
+    /// The shortest response time of all.
+    quickest: Option<Duration>,
     report: LimitReport,
 }
 
@@ -101,6 +103,7 @@ impl Search {
             step: Step::new(workload, course),
             settling: false,
             fastest: None,
+            quickest: None,
             report: LimitReport { rate, ..LimitReport::default() },
         }
     }
@@ -117,6 +120,7 @@ impl Search {
 
     /// Takes an interval in.
     pub fn observe(&mut self, interval: &IntervalReport, course: &Course) -> Wanted {
+        self.see_the_quickest(interval);
         let length = self.length();
         self.step.elapsed += Duration::from_micros(interval.length_us);
         // What a change of the rate stirs up is not judged.
@@ -136,6 +140,12 @@ impl Search {
         self.judge(&ended)
     }
 
+    fn see_the_quickest(&mut self, interval: &IntervalReport) {
+        let shortest = interval.series.iter();
+        let shortest = shortest.filter_map(|series| series.measured.response.quantile(0.0));
+        self.quickest = self.quickest.into_iter().chain(shortest).min();
+    }
+
     /// Whether what had piled up is gone.
     fn has_settled(&self, interval: &IntervalReport) -> bool {
         if self.step.elapsed * 3 < self.rules.step.get() {
@@ -151,6 +161,8 @@ impl Search {
         }
     }
 
+    /// A step outlasts its answers: what began in its first third would not be answered in it otherwise,
+    /// however much the platform bears.
     fn length(&self) -> Duration {
         let steps = match self.task.aim {
             _ if self.settling => SETTLE_STEPS,
@@ -158,7 +170,7 @@ impl Search {
             LimitAim::Again => AGAIN_STEPS,
             LimitAim::Hold => HOLD_STEPS,
         };
-        self.rules.step.get() * steps
+        (self.rules.step.get() * steps).max(self.quickest.unwrap_or_default() * 3)
     }
 
     fn judge(&mut self, step: &Step) -> Wanted {

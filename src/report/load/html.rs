@@ -109,13 +109,13 @@ fn search(html: &mut String, rows: &[LimitStepRow]) -> std::fmt::Result {
     table(html, "Steps of the search", head, rows, |html, row| {
         write!(
             html,
-            "<td>{}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{}<td class=n>{:.1}<td class=n>{}\
+            "<td>{}<td class=n>{:.1}<td class=n>{:.1}<td class=n>{}<td class=n>{}<td class=n>{}\
              <td class=n>{}<td>{}",
             escape(&row.aim),
             row.rate,
             row.achieved,
             row.n,
-            row.p99_ms,
+            millis((row.n > 0).then_some(row.p99_ms)),
             row.failed,
             row.dropped,
             escape(row.why_not.as_deref().unwrap_or_default())

@@ -302,6 +302,11 @@ fn narrate_load(load: &LoadEvent) -> Option<(LogLevel, String)> {
         LoadEvent::Rescaled { scenario: None, users } => {
             Some((LogLevel::Info, format!("rescaled to {users} users")))
         }
+        LoadEvent::Limit(limit) if limit.steps.is_empty() => {
+            let line =
+                format!("looks for the largest sustained rate, from {:.1} flows/s", limit.rate);
+            Some((LogLevel::Info, line))
+        }
         LoadEvent::Limit(limit) => Some((LogLevel::Info, limit.words())),
         LoadEvent::RateChanged { scenario, percent } => {
             let whose = scenario.as_deref().unwrap_or("all arrivals");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Lint;
-use crate::config::{PhaseKind, ServiceKind, Slo, Step, StoreKind, Workloads};
+use crate::config::{PhaseKind, ServiceKind, Slo, StoreKind, Workloads};
 use crate::slo::stores;
 
 /// Names of the steps that load each service.
@@ -54,14 +54,8 @@ fn loaded(workloads: &Workloads) -> Loaded {
     let mut loaded = Loaded::new();
     let both = [PhaseKind::Mixed, PhaseKind::Ramping].map(|kind| workloads.of(kind));
     for scenario in both.into_iter().flatten().flat_map(|workload| &workload.scenarios) {
-        if scenario.service == ServiceKind::Mcp {
-            loaded.entry(ServiceKind::Mcp).or_default().insert("initialize".into());
-        }
-        let flows = scenario.flows.iter().filter(|flow| flow.weight > 0);
-        let steps = flows.flat_map(|flow| &flow.steps);
-        for step in steps.filter(|step| !matches!(step, Step::Think(_))) {
-            let service = step.service().unwrap_or(scenario.service);
-            loaded.entry(service).or_default().insert(step.name());
+        for counted in scenario.all_counted() {
+            loaded.entry(scenario.service).or_default().insert(counted.step);
         }
     }
     loaded

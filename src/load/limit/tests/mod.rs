@@ -58,6 +58,15 @@ fn a_server_that_answers_in_its_time_whatever_comes_is_held_at_the_largest_rate(
 }
 
 #[test]
+fn answers_that_take_longer_than_a_step_do_not_pile_up() {
+    let rules = FindLimit { max_rate: 40.0, step: LEAST_STEP, ..FindLimit::default() };
+    let kind = Kind { servers: 10_000, capacity: 10_000.0 / 13.0, exponential: false };
+    let mut queue = Queue::new(kind, 1);
+    let (report, _) = searched(rules, None, |rate| queue.second(rate));
+    assert_eq!((report.held, report.not_sustained), (Some(40.0), None), "{report:#?}");
+}
+
+#[test]
 fn a_failure_that_may_be_chance_is_looked_at_twice_and_a_plain_one_once() {
     for (p99_ms, aims) in [(2500, [LimitAim::Try, LimitAim::Again]), (9000, [LimitAim::Try; 2])] {
         let (report, _) = searched(FindLimit::default(), Some(Duration::from_secs(2)), |rate| {

@@ -29,7 +29,7 @@ pub fn block<'a>(app: &App) -> Vec<Line<'a>> {
             step.aim.word(),
             step.requests_per_second,
             count(step.n),
-            latency(Some(Duration::from_micros(step.p99_us))),
+            latency((step.n > 0).then(|| Duration::from_micros(step.p99_us))),
             count(step.failed),
             step.why_not.as_deref().unwrap_or("")
         );
