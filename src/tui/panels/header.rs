@@ -55,26 +55,26 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 /// What is validated, by which plan, in which run. The run's id is what `attach` is given: in little
-/// room the plan's name is cut, then left out.
+/// room the plan's name is cut, then left out, and then the program's own.
 fn subject(app: &App, width: usize) -> String {
     let (state, dot) = (app.shown(), app.glyphs.dot());
     let (Some(identity), Some(plan)) = (&state.identity, &state.plan) else {
         return fitted(" shakedown", width, app);
     };
     let environment = match identity.environment {
-        Environment::Production => {
-            format!(" (PRODUCTION{})", if state.armed { ", armed" } else { "" })
-        }
-        _ => String::new(),
+        Environment::Production => " (PRODUCTION)",
+        _ => "",
     };
-    let begin = format!(" shakedown  {}{environment} {dot} ", identity.target);
-    let begin = app.glyphs.text(&begin);
+    let target = app.glyphs.text(&format!("{}{environment} {dot} ", identity.target));
+    let begin = format!(" shakedown  {target}");
     let id = identity.id.rsplit('-').next().unwrap_or_default();
     let end = format!("{dot} {id}");
     let plan = app.glyphs.text(&plan.name);
     let room = width.saturating_sub(begin.width() + end.width() + 1).min(plan.width());
     if room < SHORTEST_PLAN.min(plan.width()) {
-        return fitted(&format!("{begin}{id}"), width, app);
+        let whole = format!("{begin}{id}");
+        let narrow = format!(" {target}{id}");
+        return fitted(if whole.width() > width { &narrow } else { &whole }, width, app);
     }
     format!("{begin}{} {end}", fitted(&plan, room, app))
 }

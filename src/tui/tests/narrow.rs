@@ -173,9 +173,10 @@ async fn a_production_target_is_named_as_one_whatever_the_width() {
     if let Some(identity) = &mut state.identity {
         identity.environment = Environment::Production;
     }
-    let (mut app, _peer) = app_with(state, false);
-    let head = |app: &App| screen(app, 80, 24).lines().next().map(str::to_owned).expect("a line");
-    assert!(head(&app).contains("staging-eu (PRODUCTION) · "), "{}", head(&app));
-    app.state.armed = true;
-    assert!(head(&app).contains("staging-eu (PRODUCTION, armed) · "), "{}", head(&app));
+    let (app, _peer) = app_with(state, false);
+    for width in [80, 120] {
+        let drawn = screen(&app, width, 24);
+        let head = drawn.lines().next().expect("a line");
+        assert!(head.contains("staging-eu (PRODUCTION) · ") && head.contains("7f3a91"), "{head}");
+    }
 }
