@@ -282,7 +282,7 @@ mod tests {
         let mut surface = Surface::default();
         let fields = |name: &str| vec![("do".to_owned(), name.to_owned())];
         for (action, name) in [("/find", "look"), ("/session/log-out", "x"), ("/papers", "purge")] {
-            let form = Form { action: action.into(), post: false, fields: fields(name) };
+            let form = Form { action: action.into(), fields: fields(name), ..Form::default() };
             take_form(&home, ServiceKind::Rag, "/", &form, &mut surface);
         }
         let known: Vec<String> = surface.operations.iter().map(Operation::place).collect();
