@@ -321,9 +321,14 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
     Workplace::patient_objectives(&deep);
     let mut command = place.command(&["locust", "--headless", "--set", "phases.full.mixed=2s"]);
     let output = command.current_dir(&deep).output().expect("program runs");
-    // Two seconds prove nothing; that they were measured is what is asked here.
+    // Two seconds prove nothing, and a busy machine may spoil them; that they were measured is what is
+    // asked here.
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("mixed         pass"), "{}", text(&output.stdout));
+    let said = text(&output.stdout);
+    assert!(
+        ["pass", "invalid"].iter().any(|it| said.contains(&format!("mixed         {it}"))),
+        "{said}"
+    );
 }
 
 #[test]
