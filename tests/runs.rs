@@ -332,6 +332,15 @@ fn a_folder_whose_path_is_too_long_for_a_socket_works_all_the_same() {
 }
 
 #[test]
+fn a_run_that_wrote_nothing_is_on_record_as_clean() {
+    let place = Workplace::for_measuring();
+    let user = "workloads.mixed.users=1";
+    place.output(&["locust", "--headless", "--set", "phases.full.mixed=1s", "--set", user]);
+    let documents = &report(&place.run())["phases"][0]["load"]["documents"];
+    assert_eq!(documents["remaining"], 0, "{documents}");
+}
+
+#[test]
 fn too_few_samples_and_wrong_usage_are_never_a_pass() {
     let place = Workplace::for_measuring();
     Workplace::patient_objectives(place.path());

@@ -26,7 +26,7 @@ use super::verdict::{EarlyEnd, outcome};
 use crate::config::ServiceKind;
 use crate::platform::descriptors;
 use crate::run::clock::PlanClock;
-use crate::run::event::{ClockFloor, EventBody, LoadEvent, LoadStart, PhaseOutcome};
+use crate::run::event::{CleanupReport, ClockFloor, EventBody, LoadEvent, LoadStart, PhaseOutcome};
 use crate::run::phase::{ControlChange, Phase, PhaseCommand, PhaseContext, Wish};
 use crate::run::state::{LoadState, RunState};
 
@@ -398,9 +398,11 @@ impl<'a> Running<'a> {
 
     async fn clean(&self) {
         let Some(rag) = &self.context.config.services.rag else { return };
-        let (Some(scratch), true) = (&rag.scratch, self.common.documents.taken() > 0) else {
-            return;
-        };
+        let (Some(scratch), true) = (&rag.scratch, self.course().writes()) else { return };
+        if self.common.documents.taken() == 0 {
+            // Numbers were announced: it is on record that none of them was used.
+            return self.emit(LoadEvent::Cleanup(CleanupReport::default()));
+        }
         let mut scenarios = self.course().scenarios.iter();
         let at = scenarios.position(|ready| ready.service == ServiceKind::Rag);
         let Some(endpoint) = at.map(|at| Arc::clone(&self.common.endpoints[at])) else { return };

@@ -107,8 +107,8 @@ pub struct App {
     pub explain_page: usize,
     /// Page of help.
     pub help_page: usize,
-    /// Page of the chaos panel.
-    pub chaos_page: usize,
+    /// Page of the load or chaos panel.
+    pub panel_page: usize,
     pub selected_phase: usize,
     /// The objective that is selected in the SLO panel.
     pub objective: usize,
@@ -155,7 +155,7 @@ impl App {
             explain: false,
             explain_page: 0,
             help_page: 0,
-            chaos_page: 0,
+            panel_page: 0,
             selected_phase: 0,
             objective: 0,
             finding: 0,

@@ -204,7 +204,7 @@ fn change_view(app: &mut App, action: Action) {
     match action {
         Action::Panel(at) => {
             let panel = Panel::ALL[usize::from(at) % Panel::ALL.len()];
-            app.chaos_page = if app.panel == panel { app.chaos_page + 1 } else { 0 };
+            app.panel_page = if app.panel == panel { app.panel_page + 1 } else { 0 };
             app.panel = panel;
         }
         Action::NextPanel => {

@@ -45,7 +45,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     text.extend(excluded(chaos, app));
     let width = usize::from(area.width);
     let rows = text.into_iter().flat_map(|line| rows(ascii(line, app), width)).collect();
-    lines(frame, area, app, page(rows, app.chaos_page, area, "3 turns", app));
+    lines(frame, area, app, page(rows, app.panel_page, area, "3 turns", app));
 }
 
 /// A line in rows that fit, each as far in as the first; one of several styles fits by itself.

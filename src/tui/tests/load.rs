@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
 use super::{Panel, Story, app_with, screen};
 use crate::config::{PhaseKind, ServiceKind};
 use crate::run::event::{
@@ -9,6 +11,7 @@ use crate::run::event::{
     LoadStart, Measurements, ScenarioModel, SeriesInterval, SeriesKey, StreamCounts, ThresholdRow,
 };
 use crate::run::histogram::Histogram;
+use crate::tui::operate::press;
 
 /// Scenarios with their model and steps.
 const SCENARIOS: [(&str, ServiceKind, &str, &[&str]); 3] = [
@@ -159,6 +162,25 @@ async fn every_table_of_the_load_panel_has_rows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_row_of_the_load_panel_is_on_some_page_of_a_small_screen() {
+    let (mut app, _peer) = app_with(Story::new().loaded().state, false);
+    app.panel = Panel::Load;
+    let whole = screen(&app, 80, 60);
+    let mut seen = screen(&app, 80, 24);
+    let first = seen.clone();
+    for page in 1..4 {
+        press(&mut app, KeyEvent::new(KeyCode::Char('2'), KeyModifiers::NONE));
+        let drawn = screen(&app, 80, 24);
+        assert!(page == 3 || drawn.contains(&format!("page {page} of 2: 2 turns")), "{drawn}");
+        seen += &drawn;
+    }
+    assert_eq!(screen(&app, 80, 24), first, "after the last page comes the first");
+    for row in whole.lines().skip(4).take_while(|row| !row.contains("chat in mixed")) {
+        assert!(seen.contains(row), "{row}\n{seen}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_fit_the_load_panel_is_counted_and_no_heading_stands_alone() {
     let (mut app, _peer) = app_with(Story::new().loaded().state, false);
     app.panel = Panel::Load;
@@ -167,7 +189,7 @@ async fn what_does_not_fit_the_load_panel_is_counted_and_no_heading_stands_alone
         let rows: Vec<&str> = drawn.lines().map(|row| row.trim_matches('"').trim()).collect();
         for heading in ["thresholds: ", "scenario users", "scenario step"] {
             let Some(at) = rows.iter().position(|row| row.starts_with(heading)) else {
-                assert!(drawn.contains("more rows need a taller terminal"), "{drawn}");
+                assert!(drawn.contains("more rows: 2 turns the page"), "{drawn}");
                 continue;
             };
             let below = rows.get(at + 1).copied().unwrap_or_default();

@@ -83,7 +83,7 @@ async fn what_is_missing_is_said_and_nothing_is_cut_without_a_mark() {
     let whole = screen(&app, 80, 40);
     assert!(whole.contains("completion") && !whole.contains("more rows"), "{whole}");
     let load = screen(&app, 80, 14);
-    assert!(load.contains("more rows need a taller terminal"), "{load}");
+    assert!(load.contains("more rows: 2 turns the page"), "{load}");
 
     app.panel = Panel::Log;
     app.warnings_only = true;

@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::latency::{NONE_ANSWERED, columns_of};
-use super::{flowed, history, lines, split_top};
+use super::{flowed, history, lines, page, split_top};
 use crate::run::histogram::Histogram;
 use crate::run::state::{LoadState, Standing};
 use crate::tui::app::App;
@@ -56,6 +56,14 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         streams::block(app, area.width),
         steps::block(app, area.width),
     ];
+    let rows = parts.iter().map(Vec::len).sum::<usize>();
+    let pages = rows.div_ceil(usize::from(area.height.saturating_sub(1)).max(1));
+    // The first page has the beginning of every part, those after it have all rows.
+    let turned = app.panel_page % (pages + 1);
+    if rows > usize::from(area.height) && turned > 0 {
+        let rows = parts.into_iter().flatten().collect();
+        return lines(frame, area, app, page(rows, turned - 1, area, "2 turns", app));
+    }
     for part in shared_out(parts, usize::from(area.height), app) {
         let (top, below) = split_top(rest, part.len() as u16);
         lines(frame, top, app, part);
@@ -118,7 +126,7 @@ fn shares<const N: usize>(wanted: [usize; N], room: usize) -> [usize; N] {
 }
 
 fn missing_rows<'a>(rows: usize, app: &App) -> Line<'a> {
-    let text = format!(" {} {rows} more rows need a taller terminal", app.glyphs.more());
+    let text = format!(" {} {rows} more rows: 2 turns the page", app.glyphs.more());
     Line::styled(text, app.theme.dim)
 }
 
