@@ -15,7 +15,7 @@ use crate::run::event::{ChaosEvent, Lives, Moment, MomentKind, MomentSource};
 /// A target without a service of its own is stable when it ran so long.
 const RUNS_FOR: Duration = Duration::from_secs(2);
 /// A runtime that takes longer than this to show a target does not answer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// A target that ended may be about to be removed: that takes an engine no longer than this.
 const REMOVED_WITHIN: Duration = Duration::from_secs(2);
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use super::comeback::ANSWERS_WITHIN;
 use super::course::{Course, Interrupt, LOOK_EVERY};
 use super::lease::Lease;
 use super::plan::{least_uptime, missing_uptime, token};
@@ -158,7 +159,13 @@ impl Course<'_> {
             Ok(injection) => injection,
             Err(RuntimeError(reason)) => {
                 struck.refused = Some(reason.clone());
-                return self.heal(blow, None, &reason, struck).await;
+                self.heal(blow, None, &reason, struck).await;
+                // Between the choice and the deed somebody else may have removed it.
+                let looked = timeout(ANSWERS_WITHIN, self.runtime.look(target)).await;
+                if looked.is_ok_and(|now| now.is_ok_and(|now| now.gone)) {
+                    struck.refused = Some(format!("{} was removed", target.name));
+                }
+                return;
             }
         };
         let (injected, baseline) = (injection.since, injection.baseline.clone());

@@ -139,7 +139,9 @@ fn a_target_that_is_removed_in_mid_fault_is_told_and_leaves_nothing() {
     let platform = Platform::new();
     let child = platform.start(&["chaos.experiments=[partition]", "chaos.steady.within=3s"]);
     let run = platform.place.run();
-    wait_for("a fault", || journal::read(run.path()).ok()?.state.active_fault().map(|_| ()));
+    wait_for("a fault that acts", || {
+        journal::read(run.path()).ok()?.state.active_fault()?.effect.as_ref().map(|_| ())
+    });
     docker(&["rm", "-f", "rag"]);
     let (code, phase) = platform.result(child);
     assert!(matches!(code, Some(1 | 3)), "{phase:#}");
