@@ -151,10 +151,12 @@ fn begin(app: &mut App) {
 fn skip(app: &mut App) {
     let state = &app.state;
     let asks = state.phase_to_skip().filter(|phase| {
-        // A drill that has begun has destroyed what it is about to bring back.
+        let runs = state.running_phase().is_some();
+        // A drill that has begun has destroyed what it is about to bring back; after the last phase that
+        // does something only its figures are judged.
         state.active_fault().is_some()
-            || (*phase == PhaseKind::Backup && state.running_phase().is_some())
-            || state.follows(*phase).is_none()
+            || (*phase == PhaseKind::Backup && runs)
+            || state.follows(*phase).is_none_or(|next| runs && next == PhaseKind::Slo)
     });
     match asks {
         Some(phase) => app.ask(Prompt::SkipPhase(phase)),

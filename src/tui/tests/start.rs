@@ -1,4 +1,4 @@
-//! What Enter starts, and what it does not.
+//! What Enter starts and what it does not, and which phase is not skipped by one key.
 
 use super::*;
 
@@ -38,4 +38,18 @@ async fn nothing_starts_before_the_plan_is_there_and_no_phase_that_it_leaves_out
     app.selected_phase -= 1;
     press(&mut app, enter);
     assert!(matches!(peer.commands.try_recv(), Ok((_, Command::Start { phase: Some(_) }))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_phase_that_does_something_is_not_skipped_by_one_key() {
+    let mut story = Story::new().running(3);
+    for kind in [PhaseKind::Ramping, PhaseKind::Chaos, PhaseKind::Security] {
+        let outcome = PhaseOutcome::skipped_by_request("left out");
+        story.tell(Some(kind), EventBody::PhaseFinished { outcome });
+    }
+    let (mut app, mut peer) = app_with(story.state, false);
+    press(&mut app, KeyEvent::new(KeyCode::Char('S'), KeyModifiers::NONE));
+    assert!(peer.commands.try_recv().is_err() && app.prompt.is_some(), "it asks first");
+    press(&mut app, KeyEvent::new(KeyCode::Char('y'), KeyModifiers::NONE));
+    assert!(matches!(peer.commands.try_recv(), Ok((_, Command::SkipPhase {}))));
 }
