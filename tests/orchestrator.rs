@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 use shakedown::config::{Criteria, Environment, OnDetach, PhaseKind, Phases};
 use shakedown::run::clock::RunClock;
@@ -35,23 +36,19 @@ enum Behaviour {
 
 struct TestPhase(PhaseKind, Behaviour);
 
+#[async_trait]
 impl Phase for TestPhase {
     fn kind(&self) -> PhaseKind {
         self.0
     }
 
-    fn run(
-        &self,
-        context: PhaseContext,
-    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
-        Box::pin(async move {
-            match self.1 {
-                Behaviour::Good => work(context).await,
-                Behaviour::Crash => panic!("on purpose"),
-                Behaviour::Deaf => std::future::pending().await,
-                Behaviour::Missing => PhaseOutcome::new(Verdict::Skipped, "no Docker"),
-            }
-        })
+    async fn run(&self, context: PhaseContext) -> PhaseOutcome {
+        match self.1 {
+            Behaviour::Good => work(context).await,
+            Behaviour::Crash => panic!("on purpose"),
+            Behaviour::Deaf => std::future::pending().await,
+            Behaviour::Missing => PhaseOutcome::new(Verdict::Skipped, "no Docker"),
+        }
     }
 }
 
@@ -80,16 +77,11 @@ async fn work(mut context: PhaseContext) -> PhaseOutcome {
 
 struct Calm;
 
+#[async_trait]
 impl SteadyWatch for Calm {
-    fn until_steady<'a>(
-        &'a self,
-        max: Duration,
-        _: &'a EventSink,
-    ) -> Pin<Box<dyn Future<Output = Steady> + Send + 'a>> {
-        Box::pin(async move {
-            tokio::time::sleep(max / 2).await;
-            Steady { steady: true, reason: "calm".into() }
-        })
+    async fn until_steady(&self, max: Duration, _: &EventSink) -> Steady {
+        tokio::time::sleep(max / 2).await;
+        Steady { steady: true, reason: "calm".into() }
     }
 }
 
@@ -107,10 +99,11 @@ impl ReportWriter for Reports {
 #[derive(Default)]
 struct Healed(AtomicU32);
 
+#[async_trait]
 impl Healer for Healed {
-    fn heal(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
+    async fn heal(&self) -> Vec<String> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { vec!["a table of ours".to_owned()] })
+        vec!["a table of ours".to_owned()]
     }
 }
 

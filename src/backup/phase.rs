@@ -1,9 +1,9 @@
 //! The backup phase: the drills of all stores side by side, whatever operators wish meanwhile.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -40,21 +40,17 @@ pub struct BackupOptions {
 /// The backup phase.
 pub struct BackupPhase(pub BackupOptions);
 
+#[async_trait]
 impl Phase for BackupPhase {
     fn kind(&self) -> PhaseKind {
         PhaseKind::Backup
     }
 
-    fn run(
-        &self,
-        context: PhaseContext,
-    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
-        Box::pin(async move {
-            match Session::begin(&context, &self.0).await {
-                Ok(session) => session.run(context).await,
-                Err(error) => PhaseOutcome::new(Verdict::Skipped, error.to_string()),
-            }
-        })
+    async fn run(&self, context: PhaseContext) -> PhaseOutcome {
+        match Session::begin(&context, &self.0).await {
+            Ok(session) => session.run(context).await,
+            Err(error) => PhaseOutcome::new(Verdict::Skipped, error.to_string()),
+        }
     }
 }
 

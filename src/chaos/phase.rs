@@ -1,9 +1,10 @@
 //! The chaos phase: one experiment after the other, each healed before the next, whatever operators
 //! wish meanwhile.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::board::Board;
 use super::budget::Known;
@@ -40,24 +41,20 @@ pub struct ChaosPhase {
     pub budget: Arc<dyn ErrorBudget>,
 }
 
+#[async_trait]
 impl Phase for ChaosPhase {
     fn kind(&self) -> PhaseKind {
         PhaseKind::Chaos
     }
 
-    fn run(
-        &self,
-        mut context: PhaseContext,
-    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
-        Box::pin(async move {
-            if let Some(outcome) = refused(&mut context, &*self.budget).await {
-                return outcome;
-            }
-            match begin(&context).await {
-                Ok(began) => experiments(context, began).await,
-                Err(RuntimeError(reason)) => PhaseOutcome::new(Verdict::Skipped, reason),
-            }
-        })
+    async fn run(&self, mut context: PhaseContext) -> PhaseOutcome {
+        if let Some(outcome) = refused(&mut context, &*self.budget).await {
+            return outcome;
+        }
+        match begin(&context).await {
+            Ok(began) => experiments(context, began).await,
+            Err(RuntimeError(reason)) => PhaseOutcome::new(Verdict::Skipped, reason),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The hidden command that is the engine: puts the rooms together and runs the order.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::exit::{CliError, Exit};
 use super::order::EngineOrder;
@@ -229,43 +230,37 @@ fn engine_of(kind: PhaseKind, config: &Config, backup: &BackupOptions) -> Engine
 /// Undoes what a phase left that crashed or was given up, as if its engine had died.
 struct LeftoverHealer;
 
+#[async_trait]
 impl Healer for LeftoverHealer {
-    fn heal(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
-        Box::pin(async {
-            match recover::undo_leftovers().await {
-                Ok(undone) => {
-                    undone.healed.iter().for_each(|line| log::warn!("{line}"));
-                    undone.unhealed
-                }
-                Err(error) => vec![format!("what is on record cannot be read: {error}")],
+    async fn heal(&self) -> Vec<String> {
+        match recover::undo_leftovers().await {
+            Ok(undone) => {
+                undone.healed.iter().for_each(|line| log::warn!("{line}"));
+                undone.unhealed
             }
-        })
+            Err(error) => vec![format!("what is on record cannot be read: {error}")],
+        }
     }
 }
 
 /// Watches the configured services between two phases.
 struct PlatformWatch(HealthProbe);
 
+#[async_trait]
 impl SteadyWatch for PlatformWatch {
-    fn until_steady<'a>(
-        &'a self,
-        max: Duration,
-        events: &'a EventSink,
-    ) -> Pin<Box<dyn Future<Output = Steady> + Send + 'a>> {
-        Box::pin(async move {
-            let watched = steady::wait_until_steady(&self.0, max, |answers| {
-                for (service, answer) in answers {
-                    events.emit(EventBody::Health {
-                        service: *service,
-                        healthy: answer.healthy,
-                        latency_us: answer.latency.as_micros() as u64,
-                        detail: answer.detail.clone(),
-                    });
-                }
-            });
-            let steady::Steady { steady, reason } = watched.await;
-            Steady { steady, reason }
-        })
+    async fn until_steady(&self, max: Duration, events: &EventSink) -> Steady {
+        let watched = steady::wait_until_steady(&self.0, max, |answers| {
+            for (service, answer) in answers {
+                events.emit(EventBody::Health {
+                    service: *service,
+                    healthy: answer.healthy,
+                    latency_us: answer.latency.as_micros() as u64,
+                    detail: answer.detail.clone(),
+                });
+            }
+        });
+        let steady::Steady { steady, reason } = watched.await;
+        Steady { steady, reason }
     }
 }
 

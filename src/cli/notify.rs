@@ -59,58 +59,50 @@ pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
         || ("sandbox".to_owned(), "sandbox"),
         |config| (config.target.name.clone(), config.target.environment.name()),
     );
-    let now = Timestamp::now();
-    let message = |action| Message {
-        alert: Alert {
-            report_url: definitions.notify.report_of("none"),
-            ..Alert::rehearsal(&target, environment)
-        },
-        action,
-        level: 1,
-        since: now,
-        at: Timestamp::now(),
+    let alert = Alert {
+        report_url: definitions.notify.report_of("none"),
+        ..Alert::rehearsal(&target, environment)
     };
-    let mut exit = Exit::Pass;
     // One that is not configured is no failure, but nobody at all is.
-    if channels.iter().all(|(_, channel)| channel.not_configured().is_some()) {
-        exit = Exit::Fail;
-    }
+    let mut passed = channels.iter().any(|(_, channel)| channel.not_configured().is_none());
     for (name, channel) in channels {
-        let kind = channel.kind();
-        if let Some(missing) = channel.not_configured() {
-            say(format_args!("{name} ({kind}): not configured: {missing}"));
+        passed &= try_out(&format!("{name} ({})", channel.kind()), channel, &alert, args.dry_run)?;
+    }
+    Ok(if passed { Exit::Pass } else { Exit::Fail })
+}
+
+/// Sends a channel the alert and its end, or prints them: whether nothing failed.
+fn try_out(name: &str, channel: &Channel, alert: &Alert, dry_run: bool) -> Result<bool, CliError> {
+    if let Some(missing) = channel.not_configured() {
+        say(format_args!("{name}: not configured: {missing}"));
+        return Ok(true);
+    }
+    let notifier = match notifier(channel) {
+        Ok(notifier) => notifier,
+        Err(why) => {
+            say_error(&format_args!("{name}: not set up: {why}"));
+            return Ok(false);
+        }
+    };
+    let since = Timestamp::now();
+    let mut passed = true;
+    for action in [NotifyAction::Trigger, NotifyAction::Resolve] {
+        let message =
+            Message { alert: alert.clone(), action, level: 1, since, at: Timestamp::now() };
+        if dry_run {
+            say(format_args!("--- {name}: {action}\n{}\n", notifier.payload(&message)));
             continue;
         }
-        let notifier = match notifier(channel) {
-            Ok(notifier) => notifier,
-            Err(why) => {
-                say_error(&format_args!("{name} ({kind}): not set up: {why}"));
-                exit = Exit::Fail;
-                continue;
-            }
-        };
-        for action in [NotifyAction::Trigger, NotifyAction::Resolve] {
-            let message = message(action);
-            if args.dry_run {
-                say(format_args!(
-                    "--- {name} ({kind}): {action}\n{}\n",
-                    notifier.payload(&message)
-                ));
-                continue;
-            }
-            let attempt = runtime(1)?.block_on(deliver(notifier.as_ref(), &message));
-            match attempt.result {
-                Ok(()) => say(format_args!("{name} ({kind}): {action} delivered")),
-                Err(failure) => {
-                    let (tries, reason) = (attempt.tries, failure.reason);
-                    let tries = if tries == 1 { "once".into() } else { format!("{tries} times") };
-                    say_error(&format_args!(
-                        "{name} ({kind}): {action} not delivered, tried {tries}: {reason}"
-                    ));
-                    exit = Exit::Fail;
-                }
+        let attempt = runtime(1)?.block_on(deliver(notifier.as_ref(), &message));
+        match attempt.result {
+            Ok(()) => say(format_args!("{name}: {action} delivered")),
+            Err(failure) => {
+                let (tries, reason) = (attempt.tries, failure.reason);
+                let tries = if tries == 1 { "once".into() } else { format!("{tries} times") };
+                say_error(&format_args!("{name}: {action} not delivered, tried {tries}: {reason}"));
+                passed = false;
             }
         }
     }
-    Ok(exit)
+    Ok(passed)
 }

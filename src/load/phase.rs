@@ -1,10 +1,11 @@
 //! A load phase of the built-in engine: what it needs in order to run.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::budget::Budget;
 use super::clock;
@@ -123,22 +124,18 @@ impl LoadPhase {
     }
 }
 
+#[async_trait]
 impl Phase for LoadPhase {
     fn kind(&self) -> PhaseKind {
         self.kind
     }
 
-    fn run(
-        &self,
-        context: PhaseContext,
-    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
-        Box::pin(async move {
-            let mut scenarios = self.workload.scenarios.iter();
-            let all_open = scenarios.all(|s| s.executor.is_some_and(ExecutorKind::is_open));
-            match Running::start(self, context, clock::floor(all_open).await) {
-                Ok(running) => running.finish().await,
-                Err(reason) => PhaseOutcome::new(Verdict::Invalid, reason),
-            }
-        })
+    async fn run(&self, context: PhaseContext) -> PhaseOutcome {
+        let mut scenarios = self.workload.scenarios.iter();
+        let all_open = scenarios.all(|s| s.executor.is_some_and(ExecutorKind::is_open));
+        match Running::start(self, context, clock::floor(all_open).await) {
+            Ok(running) => running.finish().await,
+            Err(reason) => PhaseOutcome::new(Verdict::Invalid, reason),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Marks the phases and faults of a run on Grafana's dashboards, by its annotations API.
 
-use std::pin::Pin;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ impl GrafanaMarks {
     }
 }
 
+#[async_trait]
 impl Companion for GrafanaMarks {
     fn name(&self) -> &'static str {
         "the marks in Grafana"
@@ -39,24 +40,19 @@ impl Companion for GrafanaMarks {
         Stage::Over
     }
 
-    fn accompany(
-        &self,
-        context: CompanionContext,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move {
-            let server = match Server::new(&self.settings) {
-                Ok(server) => server,
-                Err(error) => return log::error!("nothing is marked in Grafana: {error}"),
-            };
-            let mut following = context.follow(self.ends_with(), None);
-            let mut marks = Marks::new(&following.snapshot, &self.settings.tags);
-            while let Some(notice) = following.next().await {
-                if let Notice::Happened(event) = notice {
-                    server.post_all(marks.hear(&event)).await;
-                }
+    async fn accompany(&self, context: CompanionContext) {
+        let server = match Server::new(&self.settings) {
+            Ok(server) => server,
+            Err(error) => return log::error!("nothing is marked in Grafana: {error}"),
+        };
+        let mut following = context.follow(self.ends_with(), None);
+        let mut marks = Marks::new(&following.snapshot, &self.settings.tags);
+        while let Some(notice) = following.next().await {
+            if let Notice::Happened(event) = notice {
+                server.post_all(marks.hear(&event)).await;
             }
-            server.post_all(marks.end(Timestamp::now())).await;
-        })
+        }
+        server.post_all(marks.end(Timestamp::now())).await;
     }
 }
 

@@ -1,8 +1,8 @@
 //! `/metrics` while a run goes on, on an address that was asked for.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -26,6 +26,7 @@ impl MetricsServer {
     }
 }
 
+#[async_trait]
 impl Companion for MetricsServer {
     fn name(&self) -> &'static str {
         "the server of /metrics"
@@ -35,26 +36,21 @@ impl Companion for MetricsServer {
         Stage::Over
     }
 
-    fn accompany(
-        &self,
-        mut context: CompanionContext,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move {
-            let listener = match TcpListener::bind(self.listen).await {
-                Ok(listener) => listener,
-                Err(error) => {
-                    return log::error!("/metrics is not served on {}: {error}", self.listen);
-                }
-            };
-            log::info!("metrics on http://{}/metrics", self.listen);
-            let router =
-                Router::new().route("/metrics", get(metrics)).with_state(context.events.clone());
-            let over = async move { context.until(Stage::Over).await };
-            let served = axum::serve(listener, router).with_graceful_shutdown(over).await;
-            if let Err(error) = served {
-                log::error!("/metrics is not served any more: {error}");
+    async fn accompany(&self, mut context: CompanionContext) {
+        let listener = match TcpListener::bind(self.listen).await {
+            Ok(listener) => listener,
+            Err(error) => {
+                return log::error!("/metrics is not served on {}: {error}", self.listen);
             }
-        })
+        };
+        log::info!("metrics on http://{}/metrics", self.listen);
+        let router =
+            Router::new().route("/metrics", get(metrics)).with_state(context.events.clone());
+        let over = async move { context.until(Stage::Over).await };
+        let served = axum::serve(listener, router).with_graceful_shutdown(over).await;
+        if let Err(error) = served {
+            log::error!("/metrics is not served any more: {error}");
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
+
+use async_trait::async_trait;
 
 use super::exposition::{Format, render};
 use crate::run::companion::{Companion, CompanionContext, Stage};
@@ -20,6 +21,7 @@ impl Textfile {
     }
 }
 
+#[async_trait]
 impl Companion for Textfile {
     fn name(&self) -> &'static str {
         "the textfile of metrics"
@@ -29,17 +31,12 @@ impl Companion for Textfile {
         Stage::Over
     }
 
-    fn accompany(
-        &self,
-        mut context: CompanionContext,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move {
-            context.until(Stage::Over).await;
-            let text = context.events.with_state(|state| render(state, Format::Classic));
-            if let Err(error) = write(&self.path, &text) {
-                log::error!("metrics not written to {}: {error}", self.path.display());
-            }
-        })
+    async fn accompany(&self, mut context: CompanionContext) {
+        context.until(Stage::Over).await;
+        let text = context.events.with_state(|state| render(state, Format::Classic));
+        if let Err(error) = write(&self.path, &text) {
+            log::error!("metrics not written to {}: {error}", self.path.display());
+        }
     }
 }
 

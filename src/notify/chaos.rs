@@ -2,9 +2,9 @@
 //! with the fault, and whether the platform's own alerts fire.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
@@ -43,6 +43,7 @@ impl ChaosAlerts {
     }
 }
 
+#[async_trait]
 impl Companion for ChaosAlerts {
     fn name(&self) -> &'static str {
         "the watch of the platform's alerts"
@@ -52,40 +53,35 @@ impl Companion for ChaosAlerts {
         Stage::Closing
     }
 
-    fn accompany(
-        &self,
-        context: CompanionContext,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move {
-            let made = http::client().and_then(|client| Alertmanager::new(client, &self.channel));
-            let manager = match made {
-                Ok(manager) => manager,
-                Err(error) => return log::error!("{}: {error}", self.name),
-            };
-            let mut course = Course {
-                name: &self.name,
-                manager,
-                channel: &self.channel,
-                events: context.events.clone(),
-                silence: None,
-                waiting: Waiting::new(&self.channel.expect_during_chaos),
-            };
-            let mut following = context.follow(self.ends_with(), Some(ASK_EVERY));
-            while let Some(notice) = following.next().await {
-                match notice {
-                    Notice::Happened(event) => {
-                        if let EventBody::Chaos(chaos) = &event.body {
-                            course.hear(chaos).await;
-                        }
+    async fn accompany(&self, context: CompanionContext) {
+        let made = http::client().and_then(|client| Alertmanager::new(client, &self.channel));
+        let manager = match made {
+            Ok(manager) => manager,
+            Err(error) => return log::error!("{}: {error}", self.name),
+        };
+        let mut course = Course {
+            name: &self.name,
+            manager,
+            channel: &self.channel,
+            events: context.events.clone(),
+            silence: None,
+            waiting: Waiting::new(&self.channel.expect_during_chaos),
+        };
+        let mut following = context.follow(self.ends_with(), Some(ASK_EVERY));
+        while let Some(notice) = following.next().await {
+            match notice {
+                Notice::Happened(event) => {
+                    if let EventBody::Chaos(chaos) = &event.body {
+                        course.hear(chaos).await;
                     }
-                    Notice::Time => course.look().await,
                 }
+                Notice::Time => course.look().await,
             }
-            course.end_silence().await;
-            // What fires by now counts, however short the last pause was.
-            course.look().await;
-            course.give_up();
-        })
+        }
+        course.end_silence().await;
+        // What fires by now counts, however short the last pause was.
+        course.look().await;
+        course.give_up();
     }
 }
 

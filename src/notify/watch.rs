@@ -1,10 +1,10 @@
 //! The companion that tells others what goes wrong in a run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -52,6 +52,7 @@ impl Watch {
     }
 }
 
+#[async_trait]
 impl Companion for Watch {
     fn name(&self) -> &'static str {
         "the teller of alerts"
@@ -61,27 +62,22 @@ impl Companion for Watch {
         Stage::Over
     }
 
-    fn accompany(
-        &self,
-        context: CompanionContext,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move {
-            let outbox = match Outbox::open(&self.state, &self.target) {
-                Ok(outbox) => outbox,
-                Err(error) => return log::error!("alerts cannot be kept, nobody is told: {error}"),
-            };
-            let mut teller = Teller::new(&self.definitions, self.mode, outbox, &context.events);
-            teller.take_up();
-            let mut following = context.follow(self.ends_with(), Some(LOOK_EVERY));
-            while let Some(notice) = following.next().await {
-                if let Notice::Time = notice {
-                    teller.look();
-                }
+    async fn accompany(&self, context: CompanionContext) {
+        let outbox = match Outbox::open(&self.state, &self.target) {
+            Ok(outbox) => outbox,
+            Err(error) => return log::error!("alerts cannot be kept, nobody is told: {error}"),
+        };
+        let mut teller = Teller::new(&self.definitions, self.mode, outbox, &context.events);
+        teller.take_up();
+        let mut following = context.follow(self.ends_with(), Some(LOOK_EVERY));
+        while let Some(notice) = following.next().await {
+            if let Notice::Time = notice {
+                teller.look();
             }
-            teller.look();
-            teller.run_ends();
-            teller.finish().await;
-        })
+        }
+        teller.look();
+        teller.run_ends();
+        teller.finish().await;
     }
 }
 

@@ -124,6 +124,18 @@ pub fn write_html(html: &mut String, notify: &NotifySection) -> std::fmt::Result
         return Ok(());
     }
     html.write_str("<section><h2 id=alerts>Alerts</h2>")?;
+    write_open(html, notify)?;
+    write_last(html, notify)?;
+    if !notify.not_configured.is_empty() {
+        let all = notify.not_configured.iter();
+        let all: Vec<String> = all.map(|(name, missing)| format!("{name} ({missing})")).collect();
+        write!(html, "<p><small>Not configured: {}</small></p>", escape(&all.join(", ")))?;
+    }
+    write_during_chaos(html, notify)?;
+    html.write_str("</section>")
+}
+
+fn write_open(html: &mut String, notify: &NotifySection) -> std::fmt::Result {
     for alert in &notify.open {
         let level = match alert.level {
             0 => "nobody is told yet".to_owned(),
@@ -132,33 +144,38 @@ pub fn write_html(html: &mut String, notify: &NotifySection) -> std::fmt::Result
         write!(html, "<p><span class=\"v fail\">open</span> {} ", escape(&alert.summary))?;
         write!(html, "<small>{level}, {}</small></p>", escape(&alert.key))?;
     }
-    if !notify.last.is_empty() {
-        html.write_str(
-            "<table><thead><tr><th>channel<th>said<th>alert<th class=n>tries<th>delivered</tr>\
-             </thead><tbody>",
+    Ok(())
+}
+
+/// What was sent last.
+fn write_last(html: &mut String, notify: &NotifySection) -> std::fmt::Result {
+    if notify.last.is_empty() {
+        return Ok(());
+    }
+    html.write_str(
+        "<table><thead><tr><th>channel<th>said<th>alert<th class=n>tries<th>delivered</tr>\
+         </thead><tbody>",
+    )?;
+    for sent in &notify.last {
+        let (class, became) = match &sent.error {
+            None => ("pass", "yes".to_owned()),
+            Some(error) => ("fail", format!("no: {error}")),
+        };
+        write!(
+            html,
+            "<tr><td>{}<td>{}<td>{}<td class=n>{}<td class=\"v {class}\">{}</tr>",
+            escape(&sent.channel),
+            escape(&sent.action),
+            escape(&sent.key),
+            sent.tries,
+            escape(&became)
         )?;
-        for sent in &notify.last {
-            let (class, became) = match &sent.error {
-                None => ("pass", "yes".to_owned()),
-                Some(error) => ("fail", format!("no: {error}")),
-            };
-            write!(
-                html,
-                "<tr><td>{}<td>{}<td>{}<td class=n>{}<td class=\"v {class}\">{}</tr>",
-                escape(&sent.channel),
-                escape(&sent.action),
-                escape(&sent.key),
-                sent.tries,
-                escape(&became)
-            )?;
-        }
-        html.write_str("</tbody></table>")?;
     }
-    if !notify.not_configured.is_empty() {
-        let all = notify.not_configured.iter();
-        let all: Vec<String> = all.map(|(name, missing)| format!("{name} ({missing})")).collect();
-        write!(html, "<p><small>Not configured: {}</small></p>", escape(&all.join(", ")))?;
-    }
+    html.write_str("</tbody></table>")
+}
+
+/// Whether the platform's own alerts fired, and what was silenced meanwhile.
+fn write_during_chaos(html: &mut String, notify: &NotifySection) -> std::fmt::Result {
     for alert in &notify.platform {
         let (class, seen) = match alert.after_seconds {
             Some(after) => ("pass", format!("fired after {after:.1} s")),
@@ -176,5 +193,5 @@ pub fn write_html(html: &mut String, notify: &NotifySection) -> std::fmt::Result
         let (channel, what) = (escape(&silence.channel), escape(&silence.what));
         write!(html, "<p><small>{channel}: <span class=\"v {class}\">{what}</span></small></p>")?;
     }
-    html.write_str("</section>")
+    Ok(())
 }

@@ -1,11 +1,10 @@
 //! What goes beside a run from its start to its end: asks the platform now and then, tells others.
 //! Nothing of it is a phase, and nothing of it decides a verdict by itself.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
@@ -32,6 +31,7 @@ pub enum Stage {
 }
 
 /// Something that goes beside a run.
+#[async_trait]
 pub trait Companion: Send + Sync {
     /// Its name in the engine's log.
     fn name(&self) -> &'static str;
@@ -40,8 +40,7 @@ pub trait Companion: Send + Sync {
     fn ends_with(&self) -> Stage;
 
     /// Goes beside the run until its stage is reached.
-    fn accompany(&self, context: CompanionContext)
-    -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    async fn accompany(&self, context: CompanionContext);
 }
 
 /// What a companion is given.

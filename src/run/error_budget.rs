@@ -1,7 +1,7 @@
 //! What is left of the error budget over the weeks, as something outside of the run measures it: a
 //! phase that needs to know is given whoever asks there.
 
-use std::pin::Pin;
+use async_trait::async_trait;
 
 use crate::config::SloDefinitions;
 
@@ -15,10 +15,8 @@ pub struct BudgetLeft {
 }
 
 /// Knows what is left of the error budgets over their whole windows.
+#[async_trait]
 pub trait ErrorBudget: Send + Sync {
     /// One for each objective with a budget that something measures; none where nothing does.
-    fn left<'a>(
-        &'a self,
-        promises: &'a SloDefinitions,
-    ) -> Pin<Box<dyn Future<Output = Vec<BudgetLeft>> + Send + 'a>>;
+    async fn left(&self, promises: &SloDefinitions) -> Vec<BudgetLeft>;
 }

@@ -1,10 +1,10 @@
 //! The orchestrator: takes the plan phase by phase, and operators' wishes at any moment.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
 use super::clock::PlanClock;
@@ -47,19 +47,17 @@ pub struct Steady {
 }
 
 /// Watches the platform between two phases.
+#[async_trait]
 pub trait SteadyWatch: Send + Sync {
     /// Returns when the platform is steady again, or after `max`.
-    fn until_steady<'a>(
-        &'a self,
-        max: Duration,
-        events: &'a EventSink,
-    ) -> Pin<Box<dyn Future<Output = Steady> + Send + 'a>>;
+    async fn until_steady(&self, max: Duration, events: &EventSink) -> Steady;
 }
 
 /// Undoes what a phase left that did not come to its own end.
+#[async_trait]
 pub trait Healer: Send + Sync {
     /// What could not be undone, in words; empty when nothing is left.
-    fn heal(&self) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>>;
+    async fn heal(&self) -> Vec<String>;
 }
 
 /// Writes reports on request and at the end.

@@ -1,10 +1,9 @@
 //! What a phase is, and what it is given to work with.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
 use super::event::{EventBody, PhaseOutcome};
@@ -12,14 +11,14 @@ use super::recorder::EventSink;
 use crate::config::{Config, PhaseKind};
 
 /// An engine of one phase. It knows neither terminal nor report.
+#[async_trait]
 pub trait Phase: Send + Sync {
     /// Which phase it runs.
     fn kind(&self) -> PhaseKind;
 
     /// Runs the phase until its length is over, its work is done, or it is told to stop. On every
     /// way out it has healed and cleaned what it did.
-    fn run(&self, context: PhaseContext)
-    -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>>;
+    async fn run(&self, context: PhaseContext) -> PhaseOutcome;
 }
 
 /// What a phase is given.

@@ -34,85 +34,159 @@ pub async fn supervise(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let admin_listener = TcpListener::bind(loopback(0)).await?;
-    // Kept to the end: what dies comes back where it was.
-    let mut reserved = Vec::new();
-    let mut reserve = || {
-        let port = Reserved::new()?;
-        let number = port.number()?;
-        reserved.push(port);
-        io::Result::Ok(number)
-    };
-    let mut ports = Vec::new();
-    for service in ServiceKind::ALL {
-        ports.push((service, reserve()?));
-    }
-    let url = |port: u16| format!("http://127.0.0.1:{port}");
-    let mut endpoints = Endpoints {
-        chat: url(ports[0].1),
-        rag: url(ports[1].1),
-        mcp: url(ports[2].1),
-        admin: url(admin_listener.local_addr()?.port()),
-        stores: Stores::default(),
-    };
     // It goes after the children that write there.
     let folder = stores::Folder::new()?;
-    let mut tasks = JoinSet::new();
-    let links = Links::default();
-    let mut peers = Vec::new();
-    for (from, to) in link::PAIRS {
-        let to_port = ports.iter().find(|(of, _)| *of == to).map_or(0, |(_, port)| *port);
-        let (port, carry) = links.lay(from, to, to_port).await?;
-        tasks.spawn(carry);
-        peers.push((from, url(port)));
-    }
-    let mut listening: Vec<(&str, u16)> = Vec::new();
-    let services = Children::default();
-    for (at, (service, port)) in ports.iter().copied().enumerate() {
-        let peer = peers.iter().find(|(of, _)| *of == service).map(|(_, peer)| peer.as_str());
-        let arguments = service_arguments(service, port, options, at, peer);
-        let member = Supervised { executable: executable.to_owned(), arguments, at, folder: None };
-        services.lock().push(ChildState::new(service.name(), url(port)));
-        tasks.spawn(keep_running(member, services.clone()));
-        listening.push((service.name(), port));
-    }
     let credentials = stores::Credentials::new()?;
-    let store_children = Children::default();
-    let mut starting = Vec::new();
-    for (at, (kind, installed)) in choose(options.stores).into_iter().enumerate() {
-        // An installed server insists on having its port to itself.
-        let mut take = || if installed.is_some() { Reserved::new()?.number() } else { reserve() };
-        let port = take()?;
-        let second_port = if kind == StoreKind::Qdrant { Some(take()?) } else { None };
-        let label = installed.as_ref().map_or(stores::label(kind), |one| one.label.as_str());
-        let store = stores::address(kind, port, second_port, &credentials, label);
-        let mut arguments = store_arguments(kind, port, second_port, &credentials);
-        let folder = folder.path().join(kind.name());
-        arguments.extend(["--folder".to_owned(), folder.display().to_string()]);
-        if let Some(installed) = &installed {
-            arguments.extend(["--program".to_owned(), installed.program.display().to_string()]);
-            starting.push((kind, folder.clone()));
-        }
-        // The others keep all of it in memory.
-        let writes = installed.is_some() || kind == StoreKind::Postgres;
-        let folder = writes.then_some(folder);
-        let member = Supervised { executable: executable.to_owned(), arguments, at, folder };
-        store_children.lock().push(ChildState::new(kind.name(), store.url.clone()));
-        tasks.spawn(keep_running(member, store_children.clone()));
-        listening.push((kind.name(), port));
-        listening.extend(second_port.map(|port| (kind.name(), port)));
-        *endpoints.stores.slot(kind) = Some(store);
-    }
+    let mut family = Family::new(executable);
+    let links = Links::default();
+    let (ports, services) = family.start_services(options, &links).await?;
+    let (addresses, store_children) =
+        family.start_stores(options.stores, folder.path(), &credentials)?;
+    let [chat, rag, mcp] = ports.map(url);
+    let admin = url(admin_listener.local_addr()?.port());
+    let endpoints = Endpoints { chat, rag, mcp, admin, stores: addresses };
     let admin = axum::serve(admin_listener, admin::router(services, store_children, links));
     tokio::select! {
         served = admin.into_future() => served,
         never = async {
-            wait_until_listening(&listening, &starting, options.stores.ready_within()).await?;
+            family.wait_until_listening(options.stores.ready_within()).await?;
             ready(&endpoints);
             std::future::pending::<io::Result<()>>().await
         } => never,
         () = stop => Ok(()),
     }
-    // Dropping the tasks drops the children, which kills them.
+}
+
+/// The children of a sandbox, and what they need to be started.
+struct Family<'a> {
+    executable: &'a Path,
+    /// Kept to the end: what dies comes back where it was.
+    reserved: Vec<Reserved>,
+    /// Dropping them drops the children, which kills them.
+    tasks: JoinSet<()>,
+    /// Who has to listen before the sandbox is ready, and where.
+    listening: Vec<(&'static str, u16)>,
+    /// The installed stores, which are not ready by that alone, and their folders.
+    starting: Vec<(StoreKind, PathBuf)>,
+}
+
+impl<'a> Family<'a> {
+    fn new(executable: &'a Path) -> Self {
+        let (reserved, tasks) = (Vec::new(), JoinSet::new());
+        Self { executable, reserved, tasks, listening: Vec::new(), starting: Vec::new() }
+    }
+
+    fn reserve(&mut self) -> io::Result<u16> {
+        let port = Reserved::new()?;
+        let number = port.number()?;
+        self.reserved.push(port);
+        Ok(number)
+    }
+
+    /// Starts the services and the links between them; returns their ports in the order of
+    /// [`ServiceKind::ALL`].
+    async fn start_services(
+        &mut self,
+        options: &Options,
+        links: &Links,
+    ) -> io::Result<([u16; ServiceKind::ALL.len()], Children)> {
+        let mut ports = [0; ServiceKind::ALL.len()];
+        for port in &mut ports {
+            *port = self.reserve()?;
+        }
+        let services = || ServiceKind::ALL.into_iter().zip(ports);
+        let mut peers = Vec::new();
+        for (from, to) in link::PAIRS {
+            let to_port = services().find(|(of, _)| *of == to).map_or(0, |(_, port)| port);
+            let (port, carry) = links.lay(from, to, to_port).await?;
+            self.tasks.spawn(carry);
+            peers.push((from, url(port)));
+        }
+        let children = Children::default();
+        for (at, (service, port)) in services().enumerate() {
+            let peer = peers.iter().find(|(of, _)| *of == service).map(|(_, peer)| peer.as_str());
+            let arguments = service_arguments(service, port, options, at, peer);
+            self.keep(service.name(), url(port), arguments, None, &children);
+            self.listening.push((service.name(), port));
+        }
+        Ok((ports, children))
+    }
+
+    /// Starts the stores; returns where they are.
+    fn start_stores(
+        &mut self,
+        source: StoreSource,
+        folder: &Path,
+        credentials: &stores::Credentials,
+    ) -> io::Result<(Stores, Children)> {
+        let (mut addresses, children) = (Stores::default(), Children::default());
+        for (kind, installed) in choose(source) {
+            // An installed server insists on having its port to itself.
+            let mut take =
+                || if installed.is_some() { Reserved::new()?.number() } else { self.reserve() };
+            let port = take()?;
+            let second_port = if kind == StoreKind::Qdrant { Some(take()?) } else { None };
+            let label = installed.as_ref().map_or(stores::label(kind), |one| one.label.as_str());
+            let store = stores::address(kind, port, second_port, credentials, label);
+            let mut arguments = store_arguments(kind, port, second_port, credentials);
+            let folder = folder.join(kind.name());
+            arguments.extend(["--folder".to_owned(), folder.display().to_string()]);
+            if let Some(installed) = &installed {
+                let program = installed.program.display().to_string();
+                arguments.extend(["--program".to_owned(), program]);
+                self.starting.push((kind, folder.clone()));
+            }
+            // The others keep all of it in memory.
+            let writes = installed.is_some() || kind == StoreKind::Postgres;
+            let folder = writes.then_some(folder);
+            self.keep(kind.name(), store.url.clone(), arguments, folder, &children);
+            let ports = std::iter::once(port).chain(second_port);
+            self.listening.extend(ports.map(|port| (kind.name(), port)));
+            *addresses.slot(kind) = Some(store);
+        }
+        Ok((addresses, children))
+    }
+
+    /// Starts one, and again whenever it ends.
+    fn keep(
+        &mut self,
+        name: &str,
+        url: String,
+        arguments: Vec<String>,
+        folder: Option<PathBuf>,
+        children: &Children,
+    ) {
+        let at = {
+            let mut list = children.lock();
+            list.push(ChildState::new(name, url));
+            list.len() - 1
+        };
+        let member = Supervised { executable: self.executable.to_owned(), arguments, at, folder };
+        self.tasks.spawn(keep_running(member, children.clone()));
+    }
+
+    async fn wait_until_listening(&self, within: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + within;
+        let pause = async |name: &str| {
+            if Instant::now() >= deadline {
+                let message = format!("the sandbox's {name} did not come up");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Ok(())
+        };
+        for (name, port) in &self.listening {
+            while TcpStream::connect(loopback(*port)).await.is_err() {
+                pause(name).await?;
+            }
+        }
+        for (kind, folder) in &self.starting {
+            while !local::is_ready(*kind, folder) {
+                pause(kind.name()).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The stores that a sandbox has, with the installed servers among them.
@@ -216,31 +290,8 @@ impl Supervised {
     }
 }
 
-async fn wait_until_listening(
-    ports: &[(&str, u16)],
-    starting: &[(StoreKind, PathBuf)],
-    within: Duration,
-) -> io::Result<()> {
-    let deadline = Instant::now() + within;
-    let pause = async |name: &str| {
-        if Instant::now() >= deadline {
-            let message = format!("the sandbox's {name} did not come up");
-            return Err(io::Error::new(io::ErrorKind::TimedOut, message));
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        Ok(())
-    };
-    for (name, port) in ports {
-        while TcpStream::connect(loopback(*port)).await.is_err() {
-            pause(name).await?;
-        }
-    }
-    for (kind, folder) in starting {
-        while !local::is_ready(*kind, folder) {
-            pause(kind.name()).await?;
-        }
-    }
-    Ok(())
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -1,10 +1,10 @@
 //! The security phase: one check after the other, held by a pause and ended by an abort at any moment.
 //! On every way out, what was written is removed.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::audit::Audit;
@@ -19,36 +19,32 @@ const REMOVAL: Duration = Duration::from_secs(60);
 /// The security phase.
 pub struct SecurityPhase;
 
+#[async_trait]
 impl Phase for SecurityPhase {
     fn kind(&self) -> PhaseKind {
         PhaseKind::Security
     }
 
-    fn run(
-        &self,
-        context: PhaseContext,
-    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
-        Box::pin(async move {
-            let PhaseContext { events, control, config, run_id, length, .. } = context;
-            let (gate, open) = watch::channel(true);
-            let audit = match Audit::new(Arc::clone(&config), events, run_id, open) {
-                Ok(audit) => audit,
-                Err(reason) => return PhaseOutcome::new(Verdict::Skipped, reason),
-            };
-            let ended = Course { control, gate, clock: PlanClock::start(), length };
-            let ended = ended.run(&audit).await;
-            if tokio::time::timeout(REMOVAL, audit.clean()).await.is_err() {
-                audit.note("what was written could not all be removed in time");
+    async fn run(&self, context: PhaseContext) -> PhaseOutcome {
+        let PhaseContext { events, control, config, run_id, length, .. } = context;
+        let (gate, open) = watch::channel(true);
+        let audit = match Audit::new(Arc::clone(&config), events, run_id, open) {
+            Ok(audit) => audit,
+            Err(reason) => return PhaseOutcome::new(Verdict::Skipped, reason),
+        };
+        let ended = Course { control, gate, clock: PlanClock::start(), length };
+        let ended = ended.run(&audit).await;
+        if tokio::time::timeout(REMOVAL, audit.clean()).await.is_err() {
+            audit.note("what was written could not all be removed in time");
+        }
+        match ended {
+            Ended::Done => audit.conclude(),
+            Ended::TimeOver => {
+                audit.leave_open("the phase's time was over");
+                audit.conclude()
             }
-            match ended {
-                Ended::Done => audit.conclude(),
-                Ended::TimeOver => {
-                    audit.leave_open("the phase's time was over");
-                    audit.conclude()
-                }
-                Ended::Stopped => PhaseOutcome::new(Verdict::Aborted, "ended before its time"),
-            }
-        })
+            Ended::Stopped => PhaseOutcome::new(Verdict::Aborted, "ended before its time"),
+        }
     }
 }
 

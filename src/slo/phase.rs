@@ -1,6 +1,6 @@
 //! The SLO phase: the objectives over everything that the load phases measured.
 
-use std::pin::Pin;
+use async_trait::async_trait;
 
 use super::brake::broken;
 use super::compliance;
@@ -28,40 +28,36 @@ impl Judge for SloJudge {
 /// The SLO phase.
 pub struct SloPhase;
 
+#[async_trait]
 impl Phase for SloPhase {
     fn kind(&self) -> PhaseKind {
         PhaseKind::Slo
     }
 
-    fn run(
-        &self,
-        mut context: PhaseContext,
-    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
-        Box::pin(async move {
-            let state = context.events.with_state(RunState::clone);
-            let look = async {
-                let controls = compliance::check(&context.config, &state).await;
-                context.events.emit(EventBody::ControlsChecked { controls });
-                match &state.promises {
-                    Some(promises) => whole_windows(promises, |_| true).await,
-                    None => Vec::new(),
-                }
-            };
-            // Who wants the run to end does not wait for servers that do not answer.
-            let whole = tokio::select! {
-                whole = tokio::time::timeout(context.length, look) => whole.unwrap_or_default(),
-                () = context.control.stopped() => Vec::new(),
-            };
-            let mut objectives = context.events.with_state(evaluate);
-            for (slo, whole) in whole {
-                if let Some(objective) = objectives.iter_mut().find(|one| one.id == slo.id) {
-                    with_whole_window(objective, whole);
-                }
+    async fn run(&self, mut context: PhaseContext) -> PhaseOutcome {
+        let state = context.events.with_state(RunState::clone);
+        let look = async {
+            let controls = compliance::check(&context.config, &state).await;
+            context.events.emit(EventBody::ControlsChecked { controls });
+            match &state.promises {
+                Some(promises) => whole_windows(promises, |_| true).await,
+                None => Vec::new(),
             }
-            let outcome = outcome(&objectives);
-            context.events.emit(EventBody::ObjectivesEvaluated { objectives });
-            outcome
-        })
+        };
+        // Who wants the run to end does not wait for servers that do not answer.
+        let whole = tokio::select! {
+            whole = tokio::time::timeout(context.length, look) => whole.unwrap_or_default(),
+            () = context.control.stopped() => Vec::new(),
+        };
+        let mut objectives = context.events.with_state(evaluate);
+        for (slo, whole) in whole {
+            if let Some(objective) = objectives.iter_mut().find(|one| one.id == slo.id) {
+                with_whole_window(objective, whole);
+            }
+        }
+        let outcome = outcome(&objectives);
+        context.events.emit(EventBody::ObjectivesEvaluated { objectives });
+        outcome
     }
 }
 

@@ -2,9 +2,9 @@
 //! counted, not sampled, so there are no bounds; but what was not scraped is not known, and a limit
 //! between two buckets of a histogram can only be bracketed.
 
-use std::pin::Pin;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::Client;
 use serde::Deserialize;
 
@@ -67,19 +67,15 @@ pub async fn whole_windows(
 /// The error budgets that are left, as the platform's own Prometheus has them.
 pub struct MonitoredBudget;
 
+#[async_trait]
 impl ErrorBudget for MonitoredBudget {
-    fn left<'a>(
-        &'a self,
-        promises: &'a SloDefinitions,
-    ) -> Pin<Box<dyn Future<Output = Vec<BudgetLeft>> + Send + 'a>> {
-        Box::pin(async move {
-            let whole = whole_windows(promises, |slo| slo.kind == SloKind::Availability).await;
-            let left = whole.into_iter().map(|(slo, whole)| BudgetLeft {
-                of: format!("{} over {} by Prometheus", slo.id, whole.window),
-                percent: whole.budget_left_percent.ok_or(whole.reason),
-            });
-            left.collect()
-        })
+    async fn left(&self, promises: &SloDefinitions) -> Vec<BudgetLeft> {
+        let whole = whole_windows(promises, |slo| slo.kind == SloKind::Availability).await;
+        let left = whole.into_iter().map(|(slo, whole)| BudgetLeft {
+            of: format!("{} over {} by Prometheus", slo.id, whole.window),
+            percent: whole.budget_left_percent.ok_or(whole.reason),
+        });
+        left.collect()
     }
 }
 

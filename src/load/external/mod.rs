@@ -8,10 +8,10 @@ mod process;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::process::Stdio;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::parse::{Said, unsaid};
@@ -68,21 +68,17 @@ pub fn phase(
     Ok(ExternalPhase { kind, engine, version, workload: workload.clone() })
 }
 
+#[async_trait]
 impl Phase for ExternalPhase {
     fn kind(&self) -> PhaseKind {
         self.kind
     }
 
-    fn run(
-        &self,
-        context: PhaseContext,
-    ) -> Pin<Box<dyn Future<Output = PhaseOutcome> + Send + '_>> {
-        Box::pin(async move {
-            match self.play(context).await {
-                Ok(outcome) => outcome,
-                Err(reason) => PhaseOutcome::new(Verdict::Invalid, reason),
-            }
-        })
+    async fn run(&self, context: PhaseContext) -> PhaseOutcome {
+        match self.play(context).await {
+            Ok(outcome) => outcome,
+            Err(reason) => PhaseOutcome::new(Verdict::Invalid, reason),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The companion that asks stores and health while a run goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -98,6 +98,7 @@ impl StoreWatch {
     }
 }
 
+#[async_trait]
 impl Companion for StoreWatch {
     fn name(&self) -> &'static str {
         "the watch of stores and health"
@@ -107,31 +108,26 @@ impl Companion for StoreWatch {
         Stage::Closing
     }
 
-    fn accompany(
-        &self,
-        mut context: CompanionContext,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move {
-            let (config, events) = (Arc::clone(&context.config), context.events.clone());
-            let run_id = context.run_id.clone();
-            tokio::select! {
-                ((), ()) = async {
-                    tokio::join!(
-                        self.watch_health(&events),
-                        self.watch_stores(&config, &run_id, &events),
-                    )
-                } => {}
-                () = context.until(Stage::Closing) => {}
-            }
-            // What was sent last may be on its way yet.
-            tokio::time::sleep(SETTLING).await;
-            let made = events.with_state(|state| state.stores.made.clone());
-            for (kind, name, _) in made {
-                let residue = removed(&config, &run_id, kind, &name).await.err();
-                let residue = residue.map(|error| error.to_string());
-                emit(&events, StoreEvent::Removed { kind, name, residue });
-            }
-        })
+    async fn accompany(&self, mut context: CompanionContext) {
+        let (config, events) = (Arc::clone(&context.config), context.events.clone());
+        let run_id = context.run_id.clone();
+        tokio::select! {
+            ((), ()) = async {
+                tokio::join!(
+                    self.watch_health(&events),
+                    self.watch_stores(&config, &run_id, &events),
+                )
+            } => {}
+            () = context.until(Stage::Closing) => {}
+        }
+        // What was sent last may be on its way yet.
+        tokio::time::sleep(SETTLING).await;
+        let made = events.with_state(|state| state.stores.made.clone());
+        for (kind, name, _) in made {
+            let residue = removed(&config, &run_id, kind, &name).await.err();
+            let residue = residue.map(|error| error.to_string());
+            emit(&events, StoreEvent::Removed { kind, name, residue });
+        }
     }
 }
 

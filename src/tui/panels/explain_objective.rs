@@ -1,7 +1,7 @@
 //! How the numbers of one objective come about: formulas with what was put into them.
 
-use crate::config::{Slo, SloDefinitions, SloKind};
-use crate::run::event::{Budget, ControlResult, Objective};
+use crate::config::{BurnAlert, Slo, SloDefinitions, SloKind};
+use crate::run::event::{Budget, BurnRate, ControlResult, Objective};
 use crate::run::state::RunState;
 
 /// Everything about an objective.
@@ -120,11 +120,17 @@ fn of_budget(
             seconds / 86_400.0
         ));
     }
+    rows.extend(of_burn_alerts(budget, slo, promises));
+    rows
+}
+
+fn of_burn_alerts(budget: &Budget, slo: &Slo, promises: &SloDefinitions) -> Vec<String> {
     let rate = |burn: Option<f64>| {
         burn.map_or_else(|| "less than half measured".into(), |burn| format!("{burn:.2}"))
     };
-    for (alert, seen) in promises.burn_alerts.iter().zip(&budget.alerts) {
-        rows.push(format!(
+    let alerts = promises.burn_alerts.iter().zip(&budget.alerts);
+    let row = |(alert, seen): (&BurnAlert, &BurnRate)| {
+        format!(
             "burn alert: {} % of the budget in {}: factor = {} % x {} / {} = {:.2}; fires when both {} \
              ({}) and {} ({}) are above it",
             alert.budget_percent,
@@ -137,7 +143,7 @@ fn of_budget(
             rate(seen.long_burn),
             alert.short,
             rate(seen.short_burn)
-        ));
-    }
-    rows
+        )
+    };
+    alerts.map(row).collect()
 }
