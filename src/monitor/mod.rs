@@ -2,10 +2,12 @@
 
 mod exposition;
 mod grafana;
+mod page;
 mod server;
 mod textfile;
 
-pub use exposition::{Format, render};
+pub use exposition::render;
 pub use grafana::GrafanaMarks;
+pub use page::Format;
 pub use server::MetricsServer;
 pub use textfile::Textfile;

@@ -10,7 +10,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use super::exposition::{Format, render};
+use super::exposition::render;
+use super::page::Format;
 use crate::run::companion::{Companion, CompanionContext, Stage};
 use crate::run::recorder::EventSink;
 

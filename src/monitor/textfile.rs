@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::exposition::{Format, render};
+use super::exposition::render;
+use super::page::Format;
 use crate::run::companion::{Companion, CompanionContext, Stage};
 
 /// Writes the metrics of a run when it ends.

@@ -1,6 +1,7 @@
 //! Figures by step in the columns of Locust's `_stats.csv`, so that what reads those can read these.
 
-use super::json::{Figures, Report, SeriesRow};
+use super::json::Report;
+use super::load::{Figures, SeriesRow};
 use crate::run::histogram::Histogram;
 
 const COLUMNS: &str = "Type,Name,Request Count,Failure Count,Median Response Time,\

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::html::escape;
-use super::json::{Latency, latency};
+use super::load::{Latency, latency};
 use crate::run::event::{Measurements, StoreSeries};
 use crate::run::state::StoreQueries;
 

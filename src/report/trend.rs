@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::json::{Figures, Report};
+use super::json::Report;
+use super::load::Figures;
 use super::text::widest;
 
 /// Levels of a sparkline.

@@ -11,6 +11,7 @@ mod lint;
 mod own_doing;
 mod phase;
 mod prometheus;
+mod shares;
 mod stores;
 #[cfg(test)]
 mod test_load;

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::{LimitStepRow, ScenarioRow, StreamFigures, ThresholdSection};
+use super::{
+    Figures, Latency, LimitStepRow, LoadSection, ScenarioRow, SeriesRow, StreamFigures,
+    ThresholdSection,
+};
 use crate::report::html::escape;
-use crate::report::json::{Figures, Latency, LoadSection, SeriesRow};
 
 /// Rows of a table; what is beyond stands in the JSON report.
 const MAX_ROWS: usize = 200;

@@ -1,5 +1,6 @@
 //! What a load phase measured besides requests: scenarios, thresholds, streamed answers.
 
+mod figures;
 pub mod html;
 #[cfg(test)]
 mod tests;
@@ -11,9 +12,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::report::json::{Documents, Figures, Latency, LoadSection, SeriesRow, latency, millis};
 use crate::run::event::{Iterations, Measurements, SeriesKey, ThresholdRow};
 use crate::run::state::{Judged, LoadState, Standing, Totals};
+
+pub use figures::{Documents, Figures, Latency, LoadSection, SeriesRow, latency, millis};
 
 /// How the generator fared, and how far its figures can be trusted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ScenarioRow, ThresholdSection};
-use crate::report::json::{Figures, Latency, LoadSection, SeriesRow};
+use super::{Figures, Latency, LoadSection, ScenarioRow, SeriesRow, ThresholdSection};
 use crate::report::text::widest;
 
 /// Most rows of a kind: the summary is read on a screen.

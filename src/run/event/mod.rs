@@ -3,6 +3,7 @@
 mod backup;
 mod chaos;
 mod compliance;
+mod drilled;
 mod limit;
 mod load;
 mod notify;
@@ -14,15 +15,15 @@ mod store;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use backup::{
-    BackupEvent, BackupFile, BackupLevel, Bystanders, ClosureReport, Difference, DrillStart,
-    DrillStep, DrillSummary, DrillWay, RecordComparison, RecoveryTimes, StepProgress, StepReport,
-    StoreReport, VerifierTest,
-};
+pub use backup::{BackupEvent, DrillStart, DrillStep, DrillWay, StepProgress, StepReport};
 pub use chaos::{
     ChaosEvent, ChaosScore, ChaosStart, ExperimentResult, ProbeSecond, Stage, SteadyFigures,
 };
 pub use compliance::{ControlResult, ControlStatus};
+pub use drilled::{
+    BackupFile, BackupLevel, Bystanders, ClosureReport, Difference, DrillSummary, RecordComparison,
+    RecoveryTimes, StoreReport, VerifierTest,
+};
 pub use limit::{LimitAim, LimitReport, LimitStep};
 pub use load::{
     CheckCounts, CleanupReport, ClockFloor, ErrorKind, GeneratorHealth, IntervalReport, Iterations,

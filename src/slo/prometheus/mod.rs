@@ -2,47 +2,21 @@
 //! counted, not sampled, so there are no bounds; but what was not scraped is not known, and a limit
 //! between two buckets of a histogram can only be bracketed.
 
-use std::time::Duration;
+mod api;
 
 use async_trait::async_trait;
-use reqwest::Client;
-use serde::Deserialize;
 
-use crate::config::{
-    PrometheusSli, PrometheusSource, Secret, Slo, SloDefinitions, SloKind, TimeSpan,
-};
-use crate::platform::client;
-use crate::platform::text::{excerpt, with_causes};
+#[cfg(any(test, fuzzing))]
+use self::api::read;
+use self::api::{Prometheus, PrometheusError, Value};
+use crate::config::{PrometheusSli, Slo, SloDefinitions, SloKind, TimeSpan};
 use crate::run::error_budget::{BudgetLeft, ErrorBudget};
 use crate::run::event::{Verdict, WholeWindow};
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// More of an answer is not read.
-const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// With less of the window scraped nothing is decided, in percent.
 const LEAST_COVERAGE: f64 = 95.0;
 /// The window of the burn rate that is shown.
 const BURN_WINDOW: &str = "1h";
-
-/// A Prometheus server that can be asked.
-struct Prometheus {
-    client: Client,
-    url: String,
-    bearer: Option<Secret>,
-    source: PrometheusSource,
-}
-
-/// Why it could not be asked, or what it answered instead.
-#[derive(Debug, thiserror::Error)]
-#[error("Prometheus: {0}")]
-pub struct PrometheusError(String);
-
-/// A value, and the upper bound of the bucket that it belongs to, where it is of a histogram.
-struct Value {
-    le: Option<f64>,
-    value: f64,
-}
 
 /// What the platform's own monitoring says about the objectives that it measures, and that are wanted.
 pub async fn whole_windows(
@@ -80,22 +54,6 @@ impl ErrorBudget for MonitoredBudget {
 }
 
 impl Prometheus {
-    /// Makes ready to ask; nothing is sent yet.
-    ///
-    /// # Errors
-    /// When its token cannot be read.
-    fn new(source: &PrometheusSource) -> Result<Self, PrometheusError> {
-        let wrong = |error: &dyn std::fmt::Display| PrometheusError(error.to_string());
-        let client = client::anywhere().timeout(PATIENCE).build();
-        let bearer = source.bearer.as_ref().map(crate::config::SecretSource::read).transpose();
-        Ok(Self {
-            client: client.map_err(|error| wrong(&error))?,
-            url: format!("{}/api/v1/query", source.url.trim_end_matches('/')),
-            bearer: bearer.map_err(|error| wrong(&error))?,
-            source: source.clone(),
-        })
-    }
-
     /// What it says about an objective.
     async fn whole_window(&self, slo: &Slo, sli: &PrometheusSli) -> WholeWindow {
         match self.measure(slo, sli).await {
@@ -157,33 +115,6 @@ impl Prometheus {
             (total, (bad, bad))
         }))
     }
-
-    async fn query(&self, query: &str) -> Result<Vec<Value>, PrometheusError> {
-        let wrong =
-            |error: reqwest::Error| PrometheusError(excerpt(&with_causes(&error.without_url())));
-        let mut request = self.client.post(&self.url).form(&[("query", query)]);
-        if let Some(bearer) = &self.bearer {
-            request = request.bearer_auth(bearer.expose());
-        }
-        let mut response = request.send().await.map_err(wrong)?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(wrong)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(PrometheusError("its answer is too long".into()));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        read(&body).unwrap_or_else(|| {
-            let status = status.as_u16();
-            Err(PrometheusError(format!("status {status}, and no JSON of its API")))
-        })
-    }
-}
-
-/// What an answer says; none when it is none of the API.
-fn read(body: &[u8]) -> Option<Result<Vec<Value>, PrometheusError>> {
-    serde_json::from_slice(body).ok().map(values)
 }
 
 /// Takes a body for a histogram, whoever wrote it.
@@ -191,48 +122,6 @@ fn read(body: &[u8]) -> Option<Result<Vec<Value>, PrometheusError>> {
 pub fn histogram_in(body: &[u8], limit: f64) -> Option<(f64, f64)> {
     let buckets = read(body)?.ok()?;
     Some(bracket(&buckets, limit)?.1)
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    data: Data,
-}
-
-#[derive(Default, Deserialize)]
-struct Data {
-    #[serde(default)]
-    result: Vec<Series>,
-}
-
-#[derive(Deserialize)]
-struct Series {
-    #[serde(default)]
-    metric: std::collections::BTreeMap<String, String>,
-    value: (f64, String),
-}
-
-fn values(answer: Answer) -> Result<Vec<Value>, PrometheusError> {
-    if answer.status != "success" {
-        return Err(PrometheusError(excerpt(&answer.error)));
-    }
-    let series = answer.data.result.into_iter();
-    let value = |series: Series| {
-        let le = series.metric.get("le").and_then(|le| number(le));
-        number(&series.value.1).filter(|value| value.is_finite()).map(|value| Value { le, value })
-    };
-    Ok(series.filter_map(value).collect())
-}
-
-/// Samples are strings, with `NaN` and `+Inf` among them.
-fn number(text: &str) -> Option<f64> {
-    match text {
-        "+Inf" => Some(f64::INFINITY),
-        text => text.parse().ok(),
-    }
 }
 
 /// All events of a histogram, and the least and the largest share at or above a limit in seconds.
@@ -321,6 +210,7 @@ fn prometheus_span(span: TimeSpan) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::api::number;
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS};
 
@@ -374,20 +264,6 @@ mod tests {
         let whole = judge(&slo("availability"), 0.005, 1e6, (0.5, 0.5), Some(12.0), Some(2.0));
         assert_eq!((whole.verdict, whole.budget_left_percent), (Verdict::Inconclusive, None));
         assert!(whole.reason.starts_with("insufficient_history: 12.0 %"), "{}", whole.reason);
-    }
-
-    #[test]
-    fn samples_that_are_no_numbers_are_no_data() {
-        let text = r#"{"status":"success","data":{"resultType":"vector","result":[
-            {"metric":{"le":"+Inf"},"value":[1.5,"7"]},{"metric":{},"value":[1.5,"NaN"]}]}}"#;
-        let read = values(serde_json::from_str(text).expect("JSON")).expect("success");
-        assert_eq!(read.len(), 1);
-        assert_eq!((read[0].le, read[0].value), (Some(f64::INFINITY), 7.0));
-        let error = serde_json::from_str(
-            r#"{"status":"error","errorType":"bad_data","error":"parse\u001b[2J"}"#,
-        );
-        let error = values(error.expect("JSON")).err().expect("refused").to_string();
-        assert!(!error.contains('\u{1b}'), "{error:?}");
     }
 
     proptest::proptest! {

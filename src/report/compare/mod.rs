@@ -1,21 +1,16 @@
 //! Two runs side by side: what became better or worse, and whether that is more than chance.
-//!
-//! Every figure has an interval of its own (shares: Wilson, "Probable inference", JASA 22 (1927);
-//! quantiles: order statistics). The interval of a difference is made of both by MOVER (Zou and Donner,
-//! Statistics in Medicine 27 (2008); for shares that is Newcombe's method 10, ibid. 17 (1998)). A
-//! difference counts when its interval leaves out 0 and it is larger than the tolerance.
+//! A difference counts when its interval leaves out 0 and it is larger than the tolerance.
+
+mod estimate;
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::json::{Figures, PhaseSection, Report};
+use self::estimate::{Estimate, difference, quantile_of, wilson};
+use super::json::{PhaseSection, Report};
+use super::load::Figures;
 use crate::run::histogram::Histogram;
-
-/// Two-sided 95 %.
-const Z: f64 = 1.959_963_984_540_054;
-/// Fewer samples on either side of a quantile than this do not bound it.
-const LEAST_BESIDE: f64 = 5.0;
 
 /// What became of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -161,27 +156,11 @@ fn of_load(name: &str, before: &Figures, after: &Figures, tolerance: f64) -> Vec
     let histogram = |of: &Figures| Histogram::from_base64(&of.response.histogram_v2).ok();
     if let (Some(was), Some(is)) = (histogram(before), histogram(after)) {
         for (word, quantile) in [("P50", 0.5), ("P95", 0.95), ("P99", 0.99)] {
-            let of = [estimate(&was, quantile), estimate(&is, quantile)];
+            let of = [quantile_of(&was, quantile), quantile_of(&is, quantile)];
             rows.push(latency(&format!("{name} {word}"), of, tolerance));
         }
     }
     rows
-}
-
-/// A figure with its own interval.
-#[derive(Clone, Copy, Debug)]
-struct Estimate {
-    value: f64,
-    lower: f64,
-    upper: f64,
-}
-
-/// The interval of `after - before`.
-fn difference(before: Estimate, after: Estimate) -> Estimate {
-    let value = after.value - before.value;
-    let down = (after.value - after.lower).hypot(before.upper - before.value);
-    let up = (after.upper - after.value).hypot(before.value - before.lower);
-    Estimate { value, lower: value - down, upper: value + up }
 }
 
 /// More is worse in every figure that has an interval.
@@ -193,17 +172,6 @@ fn change(of: Estimate, least: f64) -> Change {
     } else {
         Change::Same
     }
-}
-
-fn wilson(bad: u64, n: u64) -> Option<Estimate> {
-    if n == 0 {
-        return None;
-    }
-    let (count, value) = (n as f64, bad as f64 / n as f64);
-    let square = Z * Z / count;
-    let middle = (value + square / 2.0) / (1.0 + square);
-    let half = Z / (1.0 + square) * (value * (1.0 - value) / count + square / (4.0 * count)).sqrt();
-    Some(Estimate { value, lower: middle - half, upper: middle + half })
 }
 
 fn errors(name: &str, before: &Figures, after: &Figures) -> Row {
@@ -225,21 +193,6 @@ fn errors(name: &str, before: &Figures, after: &Figures) -> Row {
         (text, change(of, 0.0))
     });
     Row { figure, before: before_word, after: after_word, difference: text, change }
-}
-
-/// A quantile in milliseconds, bounded by order statistics; none with too few samples beside it.
-fn estimate(histogram: &Histogram, quantile: f64) -> Option<Estimate> {
-    let n = histogram.count() as f64;
-    if n * quantile < LEAST_BESIDE || n * (1.0 - quantile) < LEAST_BESIDE {
-        return None;
-    }
-    let half = Z * (quantile * (1.0 - quantile) / n).sqrt();
-    let millis = |q: f64| histogram.quantile(q).map(|of| of.as_secs_f64() * 1000.0);
-    Some(Estimate {
-        value: millis(quantile)?,
-        lower: millis(quantile - half)?,
-        upper: millis(quantile + half)?,
-    })
 }
 
 fn latency(figure: &str, of: [Option<Estimate>; 2], tolerance: f64) -> Row {
@@ -308,18 +261,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::report::json::Latency;
-
-    #[test]
-    fn the_interval_of_a_difference_is_newcombes() {
-        // His example (a) of 1998, method 10: 56/70 and 48/80.
-        let one = wilson(48, 80).expect("samples");
-        let other = wilson(56, 70).expect("samples");
-        let of = difference(one, other);
-        assert!((of.value - 0.2).abs() < 1e-9);
-        assert!((of.lower - 0.0524).abs() < 5e-5, "{of:?}");
-        assert!((of.upper - 0.3339).abs() < 5e-5, "{of:?}");
-    }
+    use crate::report::load::Latency;
 
     fn figures(values: &[u64], failed: u64) -> Figures {
         let mut histogram = Histogram::default();

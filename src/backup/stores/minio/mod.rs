@@ -1,22 +1,21 @@
 //! MinIO or another S3: a bucket of its own. `ETag`s are no checksums and are not looked at: bodies are
 //! read back and hashed here.
 
+mod object;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use s3::error::S3Error;
 use s3::serde_types::{ListBucketResult, ObjectIdentifier};
 use s3::{Bucket, BucketConfiguration};
-use sha2::{Digest, Sha256};
 
 use super::{DrillError, DrillStore, Identity, Namespace, RecordSink, Room};
-use crate::backup::ledger::hex;
 use crate::backup::record::{Record, Value};
 use crate::config::{Store, StoreKind};
-use crate::platform::store::{StoreError, minio, retried, within};
+use crate::platform::store::{StoreError, minio, within};
 use crate::platform::text::innermost;
 
 /// Not a name that the dataset uses.
@@ -25,17 +24,11 @@ const MARKER: &str = ".shakedown-marker";
 const AT_ONCE: usize = 4;
 /// Most that objects which are read at once hold together, unless it is a single one.
 const BYTES_AT_ONCE: u64 = 16 * 1024 * 1024;
-/// Larger bodies go in parts of this size.
-const PART_BYTES: usize = 8 * 1024 * 1024;
 /// What MinIO calls itself.
 const MINIO: &str = "MinIO";
 /// Its administrative interface has the form of a bucket, and is asked with the same signature.
 const ADMIN_BUCKET: &str = "minio";
 const STORAGE_INFO: &str = "admin/v3/storageinfo";
-const METADATA: &str = "x-amz-meta-";
-/// Headers that an object keeps beside its type.
-const KEPT: [&str; 4] =
-    ["cache-control", "content-disposition", "content-encoding", "content-language"];
 
 pub(super) struct Minio {
     server: minio::Connection,
@@ -115,65 +108,6 @@ impl Minio {
         ours.map(|object| (object.key.clone(), object.size)).collect()
     }
 
-    async fn read_object(&self, key: String) -> Result<Record, DrillError> {
-        let doing = format!("read {key}");
-        let data = self.bucket.get_object(&key).await.map_err(said(&doing))?;
-        // Not every server says with an object whether it has tags.
-        let (tags, _) = self.bucket.get_object_tagging(&key).await.map_err(said(&doing))?;
-        let (headers, body) = (data.headers(), data.into_bytes());
-        let get = |name: &str| headers.get(name).map(Value::text);
-        let metadata = headers.iter().filter_map(|(name, value)| {
-            Some((name.strip_prefix(METADATA)?.to_owned(), Value::text(value)))
-        });
-        let kept = KEPT.into_iter().filter_map(|name| Some((name, get(name)?)));
-        let value = Value::map([
-            ("size", Value::Int(body.len() as i64)),
-            ("sha256", Value::Text(hex(&Sha256::digest(&body)))),
-            ("content_type", get("content-type").unwrap_or(Value::Null)),
-            ("headers", Value::map(kept)),
-            ("metadata", Value::map(metadata)),
-            ("tags", Value::map(tags.into_iter().map(|tag| (tag.key(), Value::Text(tag.value()))))),
-        ]);
-        Ok(Record::new("object", key, value).with_payload(body.into()))
-    }
-
-    /// Writes an object; the same again does no harm, so that it may be tried again.
-    async fn write_object(&self, record: &Record) -> Result<(), DrillError> {
-        let doing = format!("write {}", record.key);
-        let wrong = |what: &str| DrillError::Wrong(format!("{}: {what}", record.key));
-        let body = record.payload.as_deref().ok_or_else(|| wrong("an object without a body"))?;
-        let content_type = record.value.get("content_type").and_then(Value::as_text);
-        let content_type = content_type.unwrap_or("application/octet-stream");
-        let headers = headers(&record.value).ok_or_else(|| wrong("not a header"))?;
-        retried(is_transient, || self.put(&record.key, body, content_type, headers.clone()))
-            .await
-            .map_err(said(&doing))?;
-        let tags = pairs(record.value.get("tags"));
-        if !tags.is_empty() {
-            retried(is_transient, || self.bucket.put_object_tagging(&record.key, &tags))
-                .await
-                .map_err(said(&doing))?;
-        }
-        Ok(())
-    }
-
-    async fn put(
-        &self,
-        key: &str,
-        mut body: &[u8],
-        content_type: &str,
-        headers: HeaderMap,
-    ) -> Result<(), S3Error> {
-        if body.len() <= PART_BYTES {
-            let put = self.bucket.put_object_builder(key, body).with_content_type(content_type);
-            put.with_headers(headers).execute().await.map(drop)
-        } else {
-            let put = self.bucket.put_object_stream_builder(key).with_content_type(content_type);
-            let put = put.with_headers(headers).with_max_concurrent_chunks(2);
-            put.execute_stream(&mut body).await.map(drop)
-        }
-    }
-
     async fn delete_all(&self) -> Result<(), DrillError> {
         while let Some(page) = self.page(None).await? {
             let doomed: Vec<_> = Self::keys(&page).map(ObjectIdentifier::new).collect();
@@ -235,29 +169,6 @@ fn portions(objects: Vec<(String, u64)>) -> Vec<Vec<String>> {
         }
     }
     portions
-}
-
-fn pairs(map: Option<&Value>) -> Vec<(&str, &str)> {
-    match map {
-        Some(Value::Map(entries)) => entries
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str(), value.as_text()?)))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The headers that an object keeps, its metadata among them; none when one is no header.
-fn headers(value: &Value) -> Option<HeaderMap> {
-    let kept = pairs(value.get("headers")).into_iter().map(|(name, text)| (name.to_owned(), text));
-    let metadata = pairs(value.get("metadata")).into_iter();
-    let metadata = metadata.map(|(name, text)| (format!("{METADATA}{name}"), text));
-    kept.chain(metadata)
-        .map(|(name, text)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((name, HeaderValue::from_str(text).ok()?))
-        })
-        .collect()
 }
 
 #[async_trait]
