@@ -52,16 +52,27 @@ impl Outbox {
         Ok(Self { folder, next })
     }
 
-    /// Puts a message on disk.
+    /// Puts a message on disk. What still waits to be said of the same there is no news any more: told
+    /// after this, it would begin again what is over.
     ///
     /// # Errors
     /// When it cannot be written; it should be tried all the same.
     pub fn put(&mut self, channel: &str, message: &Message) -> io::Result<Letter> {
         let letter =
             Letter { number: self.next, channel: channel.to_owned(), message: message.clone() };
-        self.next += 1;
         write_atomically(&self.path(letter.number), &serde_json::to_vec(&letter)?)?;
+        for number in numbers(&self.folder)?.into_iter().filter(|number| *number < self.next) {
+            let before = self.read(number).filter(|before| before.channel == channel);
+            if before.is_some_and(|before| before.message.alert.key == message.alert.key) {
+                self.remove(number);
+            }
+        }
+        self.next += 1;
         Ok(letter)
+    }
+
+    fn read(&self, number: u64) -> Option<Letter> {
+        serde_json::from_slice(&fs::read(self.path(number)).ok()?).ok()
     }
 
     /// What has not been said yet, oldest first. What is too old or cannot be read is removed, and
@@ -74,9 +85,8 @@ impl Outbox {
         numbers.sort_unstable();
         let (mut letters, mut dropped) = (Vec::new(), 0);
         for number in numbers {
-            let read = fs::read(self.path(number)).ok();
-            let letter: Option<Letter> = read.and_then(|text| serde_json::from_slice(&text).ok());
-            let fresh = letter.filter(|letter| now.duration_since(letter.message.at) <= NEWS_FOR);
+            let is_news = |letter: &Letter| now.duration_since(letter.message.at) <= NEWS_FOR;
+            let fresh = self.read(number).filter(is_news);
             match fresh {
                 Some(letter) if letters.len() < MOST => letters.push(letter),
                 _ => {
@@ -141,8 +151,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let state = StateDir::at(folder.path().join("state")).expect("state");
         let mut outbox = Outbox::open(&state, "prod").expect("opens");
-        for second in [0, 80_000, 80_001] {
-            outbox.put("slack", &message(second)).expect("written");
+        for (second, channel) in [(0, "slack"), (80_000, "mail"), (80_001, "pager")] {
+            outbox.put(channel, &message(second)).expect("written");
         }
         // The process died here.
         let now = Timestamp::from_second(90_000).expect("in range");
@@ -154,5 +164,20 @@ mod tests {
         assert_eq!(again.waiting(now).expect("readable").0.len(), 1);
         let other = Outbox::open(&state, "prod/").expect("opens");
         assert!(other.waiting(now).expect("readable").0.is_empty(), "another target's");
+    }
+    #[test]
+    fn what_is_over_is_not_begun_again_by_a_letter_that_waited() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let state = StateDir::at(folder.path().join("state")).expect("state");
+        let mut outbox = Outbox::open(&state, "prod").expect("opens");
+        let wrong = message(0);
+        let over = Message { action: NotifyAction::Resolve, ..wrong.clone() };
+        for (channel, message) in [("pager", &wrong), ("slack", &wrong), ("pager", &over)] {
+            outbox.put(channel, message).expect("written");
+        }
+        let (letters, _) = outbox.waiting(wrong.at).expect("readable");
+        let said: Vec<_> =
+            letters.iter().map(|letter| (letter.channel.as_str(), letter.message.action)).collect();
+        assert_eq!(said, [("slack", NotifyAction::Trigger), ("pager", NotifyAction::Resolve)]);
     }
 }

@@ -4,9 +4,10 @@
 mod openslo;
 mod prometheus;
 mod pyrra;
+mod queries;
 mod sloth;
 
-use crate::config::{Slo, SloDefinitions, SloKind};
+use crate::config::{Slo, SloDefinitions};
 
 /// The formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +39,15 @@ impl Format {
 
 /// The definitions in a format, as YAML.
 pub fn export(definitions: &SloDefinitions, format: Format) -> String {
+    let (slos, left_out): (Vec<&Slo>, Vec<&Slo>) =
+        definitions.slos.iter().partition(|slo| expressible(slo, format));
     let body = match format {
-        Format::OpenSlo => openslo::write(definitions),
-        Format::Sloth => sloth::write(definitions),
-        Format::Pyrra => pyrra::write(definitions),
-        Format::PrometheusRules => prometheus::write(definitions),
+        Format::OpenSlo => openslo::write(&slos, definitions),
+        Format::Sloth => sloth::write(&slos, definitions),
+        Format::Pyrra => pyrra::write(&slos, definitions),
+        Format::PrometheusRules => prometheus::write(&slos, definitions),
     };
-    let left_out = definitions.slos.iter().filter(|slo| !expressible(slo));
-    let left_out: Vec<&str> = left_out.map(|slo| slo.id.as_str()).collect();
+    let left_out: Vec<&str> = left_out.iter().map(|slo| slo.id.as_str()).collect();
     let mut text = String::from("# Written by shakedown slo export.\n");
     if !left_out.is_empty() {
         text += &format!("# Not expressible as a ratio of events: {}.\n", left_out.join(", "));
@@ -53,43 +55,14 @@ pub fn export(definitions: &SloDefinitions, format: Format) -> String {
     text + &body
 }
 
-/// Whether an objective is a ratio of requests, which every format can say.
-fn expressible(slo: &Slo) -> bool {
-    slo.store.is_none() && slo.allowed_bad().is_some_and(|share| share > 0.0)
-}
-
-/// The metric that the platform is expected to have, as the conventions of Prometheus name it.
-fn selector(slo: &Slo, more: &str) -> String {
-    let service = slo.service.map(|service| format!("service=\"{service}\""));
-    let labels: Vec<String> =
-        service.into_iter().chain((!more.is_empty()).then(|| more.to_owned())).collect();
-    labels.join(",")
-}
-
-/// PromQL for bad and all events of an objective over a window.
-fn queries(slo: &Slo, window: &str) -> (String, String) {
-    let sum = |metric: &str, labels: &str| format!("sum(rate({metric}{{{labels}}}[{window}]))");
-    match slo.kind {
-        SloKind::Latency => {
-            let limit = slo.below.map_or(0.0, |below| below.get().as_secs_f64());
-            let all = sum("http_request_duration_seconds_count", &selector(slo, ""));
-            // Whole numbers are written both ways, by the version of client or server.
-            let le = match limit.fract() {
-                0.0 => format!("le=~\"{limit}|{limit}.0\""),
-                _ => format!("le=\"{limit}\""),
-            };
-            let good = sum("http_request_duration_seconds_bucket", &selector(slo, &le));
-            (format!("({all} - {good})"), all)
-        }
-        SloKind::ErrorRate => (
-            sum("http_requests_total", &selector(slo, "code=~\"[45]..\"")),
-            sum("http_requests_total", &selector(slo, "")),
-        ),
-        _ => (
-            sum("http_requests_total", &selector(slo, "code=~\"5..\"")),
-            sum("http_requests_total", &selector(slo, "")),
-        ),
-    }
+/// Whether an objective is a ratio of events that a Prometheus counts. Pyrra has metrics where others
+/// have queries.
+fn expressible(slo: &Slo, format: Format) -> bool {
+    let counted = match &slo.prometheus {
+        Some(sli) => format != Format::Pyrra || sli.buckets.is_some(),
+        None => slo.store.is_none(),
+    };
+    counted && slo.allowed_bad().is_some_and(|share| share > 0.0)
 }
 
 /// A name as Kubernetes and its like want it.
@@ -111,7 +84,7 @@ fn yaml(value: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LoadedSlos, SHIPPED_SLOS};
+    use crate::config::{LoadedSlos, PrometheusSli, SHIPPED_SLOS};
 
     #[test]
     fn rules_can_be_told_apart_and_can_fire() {
@@ -148,5 +121,43 @@ mod tests {
             let target = ["99.5", "0.995", "> 0.072"].iter().any(|target| text.contains(target));
             assert!(target, "{text}");
         }
+    }
+
+    #[test]
+    fn an_objective_of_a_step_is_not_that_of_its_service() {
+        let definitions = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
+        for format in Format::ALL {
+            let text = export(&definitions, format).replace('\\', "");
+            for step in ["query", "ingest"] {
+                let labels = format!("service=\"rag\",step=~\"{step}.*\"");
+                assert!(text.contains(&labels), "{}: {text}", format.name());
+            }
+        }
+    }
+
+    #[test]
+    fn what_says_itself_how_it_is_measured_is_measured_so() {
+        let mut definitions =
+            LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
+        definitions.slos.retain(|slo| ["availability", "postgres_p99"].contains(&slo.id.as_str()));
+        let sli = |good: Option<&str>, buckets: Option<&str>| PrometheusSli {
+            good: good.map(Into::into),
+            total: good.map(|_| "sum(increase(all[{{window}}]))".into()),
+            buckets: buckets.map(Into::into),
+        };
+        definitions.slos[0].prometheus = Some(sli(Some("sum(increase(fine[{{window}}]))"), None));
+        definitions.slos[1].prometheus = Some(sli(None, Some("pg_bucket{db=\"app\"}")));
+        let written = Format::ALL.map(|format| export(&definitions, format));
+        for (text, format) in written.iter().zip(Format::ALL) {
+            assert!(!text.contains("http_request"), "{text}");
+            let text = text.replace('\\', "");
+            assert!(text.contains("pg_bucket{db=\"app\",le=\"0.1\"}"), "{text}");
+            let left_out = text.contains("ratio of events: availability.");
+            assert_eq!(left_out, format == Format::Pyrra, "{text}");
+        }
+        let sloth = &written[1];
+        assert!(sloth.contains("increase(fine[{{.window}}])"), "{sloth}");
+        let rules = &written[3];
+        assert!(rules.contains("increase(all[1h])") && !rules.contains("{{window}}"), "{rules}");
     }
 }

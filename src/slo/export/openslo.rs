@@ -2,22 +2,22 @@
 
 use serde_json::json;
 
-use super::{dashed, expressible, queries, target_percent, yaml};
+use super::queries::bad_and_all;
+use super::{dashed, target_percent, yaml};
 use crate::config::{Slo, SloDefinitions};
 
-pub fn write(definitions: &SloDefinitions) -> String {
+pub fn write(slos: &[&Slo], definitions: &SloDefinitions) -> String {
     let service = json!({
         "apiVersion": "openslo/v1", "kind": "Service",
         "metadata": { "name": definitions.metadata.platform },
         "spec": { "description": format!("owned by {}", definitions.metadata.owner) },
     });
-    let slos = definitions.slos.iter().filter(|slo| expressible(slo));
-    let documents = slos.map(|slo| document(slo, definitions));
+    let documents = slos.iter().map(|slo| document(slo, definitions));
     std::iter::once(yaml(&service)).chain(documents).collect::<Vec<_>>().join("---\n")
 }
 
 fn document(slo: &Slo, definitions: &SloDefinitions) -> String {
-    let (bad, total) = queries(slo, &slo.window.to_string());
+    let (bad, total) = bad_and_all(slo, &slo.window.to_string());
     let metric = |query: &str| json!({ "metricSource": { "type": "Prometheus", "spec": { "query": query } } });
     yaml(&json!({
         "apiVersion": "openslo/v1", "kind": "SLO",

@@ -3,12 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::{expressible, queries, yaml};
+use super::queries::bad_and_all;
+use super::yaml;
 use crate::config::{AlertSeverity, BurnAlert, Slo, SloDefinitions, TimeSpan};
 
-pub fn write(definitions: &SloDefinitions) -> String {
-    let slos = definitions.slos.iter().filter(|slo| expressible(slo));
+pub fn write(slos: &[&Slo], definitions: &SloDefinitions) -> String {
     let groups: Vec<Value> = slos
+        .iter()
         .map(|slo| json!({ "name": format!("slo-{}", slo.id), "rules": rules(slo, definitions) }))
         .collect();
     yaml(&json!({ "groups": groups }))
@@ -26,7 +27,7 @@ fn rules(slo: &Slo, definitions: &SloDefinitions) -> Vec<Value> {
 
 /// The share of bad events over a window is above a limit.
 fn above(slo: &Slo, window: TimeSpan, limit: f64) -> String {
-    let (bad, total) = queries(slo, &window.to_string());
+    let (bad, total) = bad_and_all(slo, &window.to_string());
     // To six digits: what remains is the noise of binary fractions.
     format!("({bad} / {total}) > {limit:.6}")
 }

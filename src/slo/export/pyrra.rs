@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{dashed, expressible, selector, target_percent, yaml};
+use super::queries::{exactly, failures, in_time, requests, requests_timed};
+use super::{dashed, target_percent, yaml};
 use crate::config::{Slo, SloDefinitions, SloKind, TimeSpan};
 
-pub fn write(definitions: &SloDefinitions) -> String {
-    let slos = definitions.slos.iter().filter(|slo| expressible(slo));
-    let documents = slos.map(|slo| {
+pub fn write(slos: &[&Slo], definitions: &SloDefinitions) -> String {
+    let documents = slos.iter().map(|slo| {
         yaml(&json!({
             "apiVersion": "pyrra.dev/v1alpha1", "kind": "ServiceLevelObjective",
             "metadata": { "name": dashed(&slo.id), "labels": { "pyrra.dev/owner": definitions.metadata.owner } },
@@ -27,22 +27,10 @@ fn window(slo: &Slo) -> String {
 }
 
 fn indicator(slo: &Slo) -> Value {
-    let metric =
-        |name: &str, more: &str| json!({ "metric": format!("{name}{{{}}}", selector(slo, more)) });
-    match slo.kind {
-        SloKind::Latency => {
-            let limit = slo.below.map_or(0.0, |below| below.get().as_secs_f64());
-            json!({ "latency": {
-                "success": metric("http_request_duration_seconds_bucket", &format!("le=\"{limit}\"")),
-                "total": metric("http_request_duration_seconds_count", ""),
-            } })
-        }
-        kind => {
-            let codes = if kind == SloKind::ErrorRate { "[45].." } else { "5.." };
-            json!({ "ratio": {
-                "errors": metric("http_requests_total", &format!("code=~\"{codes}\"")),
-                "total": metric("http_requests_total", ""),
-            } })
-        }
+    let metric = |selector: String| json!({ "metric": selector });
+    if slo.kind == SloKind::Latency {
+        let success = metric(in_time(slo, &exactly(slo)));
+        return json!({ "latency": { "success": success, "total": metric(requests_timed(slo)) } });
     }
+    json!({ "ratio": { "errors": metric(failures(slo)), "total": metric(requests(slo)) } })
 }

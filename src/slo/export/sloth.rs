@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{dashed, expressible, queries, target_percent, yaml};
+use super::queries::bad_and_all;
+use super::{dashed, target_percent, yaml};
 use crate::config::{Slo, SloDefinitions};
 
 /// The slower of the burn rates at which Sloth pages by itself (its windows of 30 days).
 const PAGE_BURN_RATE: f64 = 6.0;
 
-pub fn write(definitions: &SloDefinitions) -> String {
-    let slos: Vec<Value> = definitions.slos.iter().filter(|s| expressible(s)).map(slo).collect();
+pub fn write(slos: &[&Slo], definitions: &SloDefinitions) -> String {
+    let slos: Vec<Value> = slos.iter().map(|of| slo(of)).collect();
     yaml(&json!({
         "version": "prometheus/v1",
         "service": definitions.metadata.platform,
@@ -19,7 +20,7 @@ pub fn write(definitions: &SloDefinitions) -> String {
 }
 
 fn slo(slo: &Slo) -> Value {
-    let (error, total) = queries(slo, "{{.window}}");
+    let (error, total) = bad_and_all(slo, "{{.window}}");
     let name: String = slo.id.split('_').map(capitalised).collect();
     // Where even everything bad burns more slowly than that, a page would never come.
     let can_page = slo.allowed_bad().is_some_and(|share| share * PAGE_BURN_RATE < 1.0);
@@ -49,11 +50,13 @@ fn capitalised(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS};
+    use crate::slo::export::{Format, export};
 
     #[test]
     fn no_page_is_promised_that_can_never_come() {
         let shipped = LoadedSlos::parse("built-in", SHIPPED_SLOS).expect("valid").definitions;
-        let written: Value = serde_yaml::from_str(&write(&shipped)).expect("YAML");
+        let written = export(&shipped, Format::Sloth);
+        let written: Value = serde_yaml::from_str(&written).expect("YAML");
         let alerting = |name: &str| {
             let slos = written["slos"].as_array().expect("a list");
             &slos.iter().find(|slo| slo["name"] == name).expect("exported")["alerting"]
