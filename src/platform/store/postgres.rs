@@ -85,6 +85,13 @@ pub async fn connect(store: &Store, timeout: Duration) -> Result<Client, StoreEr
     Ok(client)
 }
 
+/// Whether an address asks for a session in the clear, whatever its server offers.
+pub fn is_in_the_clear(url: &str) -> bool {
+    let mode =
+        Address::parse(StoreKind::Postgres, url).and_then(|address| ssl_mode(&address.query));
+    mode.is_ok_and(|mode| mode == SslMode::Disable)
+}
+
 fn ssl_mode(query: &str) -> Result<SslMode, StoreError> {
     let mut modes = query.split('&').filter_map(|pair| pair.strip_prefix("sslmode="));
     match modes.next_back() {

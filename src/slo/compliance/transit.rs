@@ -15,7 +15,7 @@ use x509_cert::der::Decode;
 use super::required;
 use crate::config::{Config, Control, HttpVersion, SloDefinitions, Store, StoreKind, TlsSettings};
 use crate::platform::endpoint::ResolvedEndpoint;
-use crate::platform::store::store_address;
+use crate::platform::store::{postgres, store_address};
 use crate::platform::text::excerpt;
 use crate::platform::tls;
 use crate::run::event::{ControlResult, ControlStatus};
@@ -81,6 +81,7 @@ pub(super) async fn check(config: &Config, promises: &SloDefinitions) -> Vec<Con
 fn of_store(kind: StoreKind, store: &Store) -> Option<Reached> {
     let (scheme, host, port) = store_address(kind, &store.url).ok()?;
     let opening = match (kind, scheme.as_str()) {
+        (StoreKind::Postgres, _) if postgres::is_in_the_clear(&store.url) => Opening::Plain,
         (StoreKind::Postgres, _) => Opening::Postgres,
         (_, "https" | "rediss" | "bolt+s" | "neo4j+s") => Opening::Tls,
         _ => Opening::Plain,
@@ -347,5 +348,13 @@ mod tests {
         let seen = of(port, Opening::Tls, 14, Some(AUTHORITY)).await;
         assert_eq!(seen.status, ControlStatus::Unknown, "{seen:?}");
         assert!(seen.evidence.starts_with("not reached: "), "{seen:?}");
+    }
+
+    #[test]
+    fn a_server_that_offers_what_nobody_asks_of_it_encrypts_nothing() {
+        let opening =
+            |url: &str| of_store(StoreKind::Postgres, &Store::at(url)).expect("an address").opening;
+        assert_eq!(opening("postgres://db/app?sslmode=disable"), Opening::Plain);
+        assert_eq!(opening("postgres://db/app"), Opening::Postgres);
     }
 }
