@@ -73,10 +73,7 @@ pub fn suites(report: &Report) -> Vec<Suite> {
 
 /// What was measured, then why it does not decide, then between which bounds it lies.
 fn found(row: &ObjectiveRow) -> String {
-    let said =
-        [row.reason.as_str(), row.bound.as_str()].into_iter().filter(|part| !part.is_empty());
-    let said = said.collect::<Vec<_>>().join("; ");
-    format!("measured {} (n {}): {said}", row.measured, row.n)
+    format!("measured {} (n {}): {}", row.measured, row.n, row.reason_and_bound())
 }
 
 fn of_phase(phase: &PhaseSection) -> Vec<Case> {

@@ -100,6 +100,14 @@ pub fn row(objective: &Objective) -> ObjectiveRow {
     }
 }
 
+impl ObjectiveRow {
+    /// Why it is not decided, where it is not, and the bounds on what was measured.
+    pub fn reason_and_bound(&self) -> String {
+        let said = [self.reason.as_str(), self.bound.as_str()];
+        said.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    }
+}
+
 fn alert_row(alert: &BurnRate) -> AlertRow {
     AlertRow {
         severity: if alert.page { "page" } else { "ticket" }.to_owned(),
@@ -127,28 +135,42 @@ fn budget_row(budget: &Budget) -> BudgetRow {
 pub fn write_html(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
     html.write_str(
         "<section><h2 id=objectives>Objectives</h2><table><thead><tr><th>objective<th class=n>asked\
-         <th class=n>measured<th class=n>samples<th class=n>bad<th>verdict<th>bounds or reason</tr>\
+         <th class=n>measured<th class=n>samples<th class=n>bad<th>verdict<th>reason and bounds</tr>\
          </thead><tbody>",
     )?;
     for row in rows {
-        let why = if row.reason.is_empty() { &row.bound } else { &row.reason };
         let gate = if row.gate { " <small>gate</small>" } else { "" };
         write!(
             html,
-            "<tr><td title=\"{}\">{}{gate}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}\
+            "<tr><td>{}{gate}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}\
              <td class=\"v {v}\">{v}<td><small>{}</small></tr>",
-            escape(&row.method),
             escape(&row.id),
             escape(&row.objective),
             escape(&row.measured),
             row.n,
             row.bad,
-            escape(why),
+            escape(&row.reason_and_bound()),
             v = escape(&row.verdict),
         )?;
     }
-    html.write_str("</tbody></table></section>")?;
+    html.write_str("</tbody></table>")?;
+    write_methods(html, rows)?;
+    html.write_str("</section>")?;
     write_budgets(html, rows)
+}
+
+/// How each was judged: a number without its method is none.
+fn write_methods(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
+    let judged: Vec<_> = rows.iter().filter(|row| !row.method.is_empty()).collect();
+    if judged.is_empty() {
+        return Ok(());
+    }
+    html.write_str("<details><summary>How each was judged</summary><table><tbody>")?;
+    for row in judged {
+        let (id, method) = (escape(&row.id), escape(&row.method));
+        write!(html, "<tr><td>{id}<td><small>{method}</small></tr>")?;
+    }
+    html.write_str("</tbody></table></details>")
 }
 
 fn write_budgets(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {

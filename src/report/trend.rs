@@ -12,10 +12,11 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// The figures of one run that a trend shows; none where they were not measured.
 struct Point<'a> {
     report: &'a Report,
-    values: [Option<f64>; 6],
+    values: [Option<f64>; HEADS.len()],
 }
 
-const HEADS: [&str; 6] = ["errors %", "P50 ms", "P95 ms", "P99 ms", "resilience", "security"];
+const HEADS: [&str; 9] =
+    ["errors %", "P50 ms", "P95 ms", "P99 ms", "resilience", "security", "lost", "RPO s", "RTO s"];
 
 /// The trend of these runs.
 pub fn text(reports: &[Report]) -> String {
@@ -29,21 +30,25 @@ pub fn text(reports: &[Report]) -> String {
 fn write(text: &mut String, points: &[Point]) -> std::fmt::Result {
     let runs = points.iter().filter_map(|point| point.report.run.as_ref());
     let width = widest(10, runs.map(|run| &run.plan));
+    // What no run measured has no column.
+    let measured = |at: &usize| points.iter().any(|point| point.values[*at].is_some());
+    let columns: Vec<usize> = (0..HEADS.len()).filter(measured).collect();
     write!(text, "{:<24} {:<width$} {:<14}", "run", "plan", "verdict")?;
-    for head in HEADS {
-        write!(text, " {head:>10}")?;
+    for at in &columns {
+        write!(text, " {:>10}", HEADS[*at])?;
     }
     writeln!(text)?;
     for Point { report, values } in points {
         let (id, plan) =
             report.run.as_ref().map_or(("?", "?"), |run| (run.id.as_str(), run.plan.as_str()));
         write!(text, "{id:<24} {plan:<width$} {:<14}", report.overall_status)?;
-        for value in values {
+        for value in columns.iter().map(|at| values[*at]) {
             write!(text, " {:>10}", value.map_or_else(|| "-".into(), |of| format!("{of:.2}")))?;
         }
         writeln!(text)?;
     }
-    for (at, head) in HEADS.into_iter().enumerate() {
+    for at in columns {
+        let head = HEADS[at];
         let column: Vec<Option<f64>> = points.iter().map(|point| point.values[at]).collect();
         if column.iter().flatten().count() > 1 {
             writeln!(text, "{head:<10} {}", sparkline(&column))?;
@@ -57,6 +62,8 @@ fn point(report: &Report) -> Point<'_> {
     let of = |figure: fn(&Figures) -> Option<f64>| load.and_then(figure);
     let chaos = report.phases.iter().find_map(|phase| phase.chaos.as_ref());
     let security = report.phases.iter().find_map(|phase| phase.security.as_ref());
+    // Where both ways were drilled, the platform's own backup comes last.
+    let drill = report.phases.iter().find_map(|phase| phase.backup.last());
     Point {
         report,
         values: [
@@ -66,6 +73,9 @@ fn point(report: &Report) -> Point<'_> {
             of(|figures| figures.response.p99_ms),
             chaos.and_then(|chaos| chaos.resilience_score),
             security.and_then(|security| security.score),
+            drill.and_then(|drill| Some(drill.records_lost? as f64)),
+            drill.and_then(|drill| drill.rpo_seconds),
+            drill.and_then(|drill| drill.rto_seconds),
         ],
     }
 }
@@ -85,11 +95,32 @@ fn sparkline(values: &[Option<f64>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PhaseKind;
+    use crate::run::state::{PhaseState, RunState};
 
     #[test]
     fn a_sparkline_spans_what_is_there_and_leaves_gaps() {
         assert_eq!(sparkline(&[Some(1.0), None, Some(8.0), Some(4.5)]), "▁ █▅");
         assert_eq!(sparkline(&[Some(3.0), Some(3.0)]), "▁▁");
+    }
+
+    #[test]
+    fn a_run_that_only_drills_has_its_figures_and_no_others() {
+        let mut report = super::super::json::report(&RunState {
+            phases: vec![PhaseState::new(PhaseKind::Backup)],
+            ..RunState::default()
+        });
+        let drill = serde_json::json!({
+            "way": "platform", "success_rate": "1/1", "documents": 1, "seed": 1, "namespace": "n",
+            "records_expected": 3, "records_restored": 1, "records_lost": 2, "rpo_seconds": 4.5,
+            "rpo_scope": "platform", "rto_seconds": 61.25, "skipped": {}, "service": [], "stores": [],
+        });
+        report.phases[0].backup = vec![serde_json::from_value(drill).expect("a drill")];
+        let text = text(&[report]);
+        let words = |at: usize| text.lines().nth(at).expect("a line").split_whitespace();
+        assert_eq!(words(0).collect::<Vec<_>>()[3..], ["lost", "RPO", "s", "RTO", "s"], "{text}");
+        let row: Vec<&str> = words(1).collect();
+        assert_eq!(row[row.len() - 3..], ["2.00", "4.50", "61.25"], "{text}");
     }
 
     #[test]
