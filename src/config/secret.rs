@@ -38,6 +38,8 @@ pub enum SecretError {
 static READ: RwLock<Vec<String>> = RwLock::new(Vec::new());
 /// A shorter text stands in too much that is none of it.
 const LEAST_CHARS: usize = 4;
+/// A shorter piece of an address may be a word, such as `services`.
+const LEAST_PIECE_CHARS: usize = 10;
 
 /// A text without any secret that this process has read: a target may send back what it was sent.
 pub fn without_secrets(text: &str) -> String {
@@ -56,6 +58,13 @@ fn remember(secret: &str) {
     if let Some((_, password)) = password {
         remember_text(password);
         remember_text(&percent_decode_str(password).decode_utf8_lossy());
+    }
+    // What a webhook's address lets one in by is often a piece of it, and said again as such.
+    if secret.starts_with("http") {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+        let pieces = path.split('/').chain(values);
+        pieces.filter(|piece| piece.chars().count() >= LEAST_PIECE_CHARS).for_each(remember_text);
     }
 }
 
@@ -170,6 +179,8 @@ mod tests {
         read("abc");
         read("smtps://user:its%2Dpassword@mail.example.com:465");
         read("https://hooks.example.com/services/T0/B1");
+        read("https://alerts.example.com/hook?format=json&key=the-key-to-it");
+        assert_eq!(without_secrets("no the-key-to-it in json"), "no *** in json");
         let said = "no user kept-in-a-file-that-is-longer, nor kept-in-a-file; abc";
         assert_eq!(without_secrets(said), "no user ***, nor ***; abc");
         let said = "not its-password, and nothing at /services/T0/B1 of hooks.example.com";

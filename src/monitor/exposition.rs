@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::page::{Format, Kind, Page, labels};
-use crate::run::event::{ControlStatus, Verdict};
+use crate::run::event::{ControlStatus, Difference, StoreReport, Verdict};
 use crate::run::state::{PhaseStatus, RunState};
 
 /// The metrics of a run.
@@ -16,6 +16,7 @@ pub fn render(state: &RunState, format: Format) -> String {
     objectives(&mut page, state);
     stores(&mut page, state);
     chaos(&mut page, state);
+    drills(&mut page, state);
     others(&mut page, state);
     page.finish()
 }
@@ -229,6 +230,44 @@ fn chaos(page: &mut Page, state: &RunState) {
     page.family("shakedown_chaos_recovery_seconds", Kind::Gauge, help, recovery);
 }
 
+fn drills(page: &mut Page, state: &RunState) {
+    use Kind::Gauge;
+    let phases = || state.phases.iter().filter_map(|phase| phase.backup.as_ref());
+    let reports: Vec<(&str, &StoreReport)> = phases()
+        .flat_map(|backup| &backup.drills)
+        .flat_map(|drill| drill.stores.values().map(|store| (drill.start.way.words(), store)))
+        .filter_map(|(way, store)| Some((way, store.report.as_ref()?)))
+        .collect();
+    let each =
+        || reports.iter().map(|(way, of)| ([("way", *way), ("store", of.store.name())], *of));
+    let verdicts = each().map(|(at, of)| (labels(&at), verdict(of.verdict)));
+    let help = "Verdict of a store's drill: 1 pass, 0 fail, -1 not decided.";
+    page.family("shakedown_backup_verdict", Gauge, help, verdicts);
+    let records = each().flat_map(|([way, store], of)| {
+        let difference = of.comparison.iter().map(|comparison| &comparison.difference);
+        let counts = difference.flat_map(|of| {
+            let Difference { expected, found, missing_count, changed_count, extra_count, .. } = of;
+            [
+                ("expected", *expected),
+                ("found", *found),
+                ("missing", *missing_count),
+                ("changed", *changed_count),
+                ("extra", *extra_count),
+            ]
+        });
+        counts.map(move |(word, n)| (labels(&[way, store, ("state", word)]), n as f64))
+    });
+    let help = "Records of a store's drill after its restore.";
+    page.family("shakedown_backup_records", Gauge, help, records);
+    let seconds = |us: Option<u64>| us.map(|us| us as f64 / 1e6);
+    let rpo = each().filter_map(|(at, of)| Some((labels(&at), seconds(of.times.rpo_us)?)));
+    let help = "From the last record that came back to the disaster.";
+    page.family("shakedown_backup_rpo_seconds", Gauge, help, rpo);
+    let rto = each().filter_map(|(at, of)| Some((labels(&at), seconds(of.times.rto_us)?)));
+    let help = "From the disaster to the proof that everything is there.";
+    page.family("shakedown_backup_rto_seconds", Gauge, help, rto);
+}
+
 fn others(page: &mut Page, state: &RunState) {
     use Kind::{Counter, Gauge};
     let health = state.health.iter().map(|(service, health)| {
@@ -269,9 +308,9 @@ fn others(page: &mut Page, state: &RunState) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, ServiceKind};
-    use crate::run::event::RunIdentity;
-    use crate::run::state::HealthState;
+    use crate::config::{Environment, PhaseKind, ServiceKind, StoreKind};
+    use crate::run::event::{DrillStart, DrillWay, RecordComparison, RunIdentity};
+    use crate::run::state::{BackupState, DrillState, HealthState, PhaseState, StoreState};
 
     fn state() -> RunState {
         let identity = RunIdentity {
@@ -317,6 +356,39 @@ mod tests {
         let classic = render(&state(), Format::Classic);
         assert!(classic.contains("# TYPE shakedown_notify_delivered_total counter\n"), "{classic}");
         assert!(!classic.contains("# EOF") && !classic.contains("# UNIT"));
+    }
+
+    #[test]
+    fn a_drill_has_its_records_and_times_by_way_and_store() {
+        let mut report = StoreReport::begun(StoreKind::Redis, None);
+        report.verdict = Verdict::Fail;
+        report.times.rto_us = Some(2_500_000);
+        let difference =
+            Difference { expected: 9, found: 7, missing_count: 2, ..Default::default() };
+        report.comparison = Some(RecordComparison { difference, ..Default::default() });
+        let mut phase = PhaseState::new(PhaseKind::Backup);
+        let start = DrillStart {
+            way: DrillWay::Platform,
+            documents: 1,
+            seed: 1,
+            namespace: "n".into(),
+            stores: vec![StoreKind::Redis],
+            skipped: vec![],
+        };
+        let store = StoreState { report: Some(report), ..StoreState::default() };
+        let stores = [(StoreKind::Redis, store)].into();
+        let (service, closure, summary) = (vec![], None, None);
+        let drill = DrillState { start, stores, service, closure, summary };
+        phase.backup = Some(BackupState { drills: vec![drill] });
+        let text = render(&RunState { phases: vec![phase], ..state() }, Format::Classic);
+        for line in [
+            "shakedown_backup_verdict{way=\"platform\",store=\"redis\"} 0",
+            "shakedown_backup_records{way=\"platform\",store=\"redis\",state=\"missing\"} 2",
+            "shakedown_backup_rto_seconds{way=\"platform\",store=\"redis\"} 2.5",
+        ] {
+            assert!(text.lines().any(|row| row == line), "{line}: {text}");
+        }
+        assert!(!text.contains("backup_rpo"), "it was not measured: {text}");
     }
 
     #[test]
