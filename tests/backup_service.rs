@@ -27,6 +27,7 @@ use shakedown::config::{Config, Store};
 use shakedown::sandbox::{Options, Sandbox, config};
 use support::{Workplace, ended, report};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -59,6 +60,48 @@ enum Fault {
     Stale,
     /// Its certificate is of an authority that is not the configured one.
     Stranger,
+    /// None, but the scratch store is not there before the restore.
+    MakesScratch,
+    /// None, but the restore starts the scratch store anew: whoever was connected is not any more.
+    RestartsScratch,
+}
+
+/// The way to the scratch store, where it is not always there.
+struct Way {
+    port: u16,
+    to: String,
+    open: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Way {
+    async fn new(to: &Store) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let to = to.url.trim_start_matches("redis://").trim_end_matches("/0").to_owned();
+        Self { port, to, open: Mutex::new(None) }
+    }
+
+    /// Ends all connections, and takes new ones from now on.
+    async fn begin_anew(&self) {
+        let before = self.open.lock().expect("not poisoned").take();
+        if let Some(before) = before {
+            before.abort();
+            let _ = before.await;
+        }
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.expect("the port");
+        let to = self.to.clone();
+        let served = tokio::spawn(async move {
+            let mut all = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let to = to.clone();
+                all.spawn(async move {
+                    let mut far = TcpStream::connect(to).await.expect("reached");
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        });
+        *self.open.lock().expect("not poisoned") = Some(served);
+    }
 }
 
 /// Connections behind TLS; whoever does not trust the certificate is not served.
@@ -87,6 +130,7 @@ struct Service {
     fault: Fault,
     of: Store,
     into: Store,
+    way: Option<Way>,
     bucket: Box<s3::Bucket>,
     folder: PathBuf,
     /// How often it was asked how far it is.
@@ -170,6 +214,9 @@ async fn how_far(State(service): State<Arc<Service>>, Segment(id): Segment<Strin
 }
 
 async fn restore(State(service): State<Arc<Service>>) -> StatusCode {
+    if let Some(way) = &service.way {
+        way.begin_anew().await;
+    }
     let content = std::fs::read_to_string(service.folder.join("redis-2.jsonl")).expect("a backup");
     let (into, fault) = (service.into.clone(), service.fault);
     let work = tokio::task::spawn_blocking(move || {
@@ -244,10 +291,20 @@ impl Stage {
             let then = std::time::SystemTime::now() - Duration::from_secs(48 * 3600);
             std::fs::File::open(&old).and_then(|file| file.set_modified(then)).expect("set");
         }
+        let (mut into, mut way) = (self.into.clone(), None);
+        if matches!(fault, Fault::MakesScratch | Fault::RestartsScratch) {
+            let to = Way::new(&into).await;
+            into.url = format!("redis://127.0.0.1:{}/0", to.port);
+            if fault == Fault::RestartsScratch {
+                to.begin_anew().await;
+            }
+            way = Some(to);
+        }
         let service = Service {
             fault,
             of: self.of.clone(),
             into: self.into.clone(),
+            way,
             bucket,
             folder: folder.clone(),
             asked: Mutex::new(0),
@@ -302,7 +359,7 @@ impl Stage {
                 "artefacts": [artefact],
                 "restore": {
                     "call": { "http": { "url": format!("{url}/restore"), "expect": [204] } },
-                    "into": { "redis": self.into },
+                    "into": { "redis": into },
                 },
             }))
             .expect("a configuration"),
@@ -354,6 +411,16 @@ async fn a_service_is_asked_waited_for_checked_restored_from_and_compared() {
         assert_eq!(keys(&stage.of), ["theirs"], "in the platform's store");
         // What else the restore brought into the scratch store is the service's own.
         assert_eq!(keys(&stage.into), ["theirs"], "in the scratch store");
+        redis::cmd("DEL").arg("theirs").query::<()>(&mut connection(&stage.into)).expect("deleted");
+    }
+    for (fault, note) in [
+        (Fault::MakesScratch, "was not there before the restore"),
+        (Fault::RestartsScratch, "there was no backup before"),
+    ] {
+        let (code, store) = stage.drill(fault, true).await;
+        assert_eq!((code, &store["level"]), (Some(0), &json!("L6")), "{fault:?}: {store}");
+        assert!(store["notes"].to_string().contains(note), "{fault:?}: {store}");
+        assert_eq!(keys(&stage.into), ["theirs"], "{fault:?}: in the scratch store");
         redis::cmd("DEL").arg("theirs").query::<()>(&mut connection(&stage.into)).expect("deleted");
     }
     for (fault, verdict, words) in [

@@ -18,7 +18,7 @@ use crate::backup::ledger::Ledger;
 use crate::backup::stores::{DrillError, DrillStore, Identity, Namespace};
 use crate::backup::subject::{OpenStore, remove};
 use crate::backup::undo::Undos;
-use crate::run::event::{BackupEvent, DrillStep, StoreReport};
+use crate::run::event::{BackupEvent, BackupLevel, DrillStep, StoreReport};
 use crate::run::recorder::EventSink;
 
 /// Longest that one attempt at cleaning may take; the undo journal remembers what it did not reach.
@@ -213,15 +213,33 @@ impl Course<'_> {
     }
 
     /// Removes what a restore brought into a scratch store.
-    pub(in crate::backup) async fn clean_scratch(&mut self, undo: Option<u64>, undos: &Undos) {
-        let (Some(undo), Some(scratch)) = (undo, self.scratch.take()) else { return };
-        let removed = tokio::time::timeout(CLEANING, remove(&*scratch, &self.drill.names)).await;
-        match removed {
+    pub(in crate::backup) async fn clean_scratch(
+        &mut self,
+        undo: u64,
+        opener: &dyn OpenStore,
+        undos: &Undos,
+    ) {
+        let held = self.scratch.take();
+        let names = &self.drill.names;
+        let work = async {
+            let scratch = match held {
+                Some(scratch) => scratch,
+                None => opener.open().await?,
+            };
+            remove(&*scratch, names).await
+        };
+        match tokio::time::timeout(CLEANING, work).await {
             Ok(Ok(left)) if left.is_empty() => undos.done(undo),
+            // It was not there before the restore, and is not now.
+            Ok(Err(_)) if !self.report.absence_proven && !self.is_restored() => undos.done(undo),
             Ok(Ok(left)) => self.scratch_residue(&left.join(", ")),
             Ok(Err(error)) => self.scratch_residue(&error.to_string()),
             Err(_) => self.scratch_residue("no answer"),
         }
+    }
+
+    fn is_restored(&self) -> bool {
+        self.report.level >= Some(BackupLevel::L4)
     }
 
     fn scratch_residue(&mut self, what: &str) {

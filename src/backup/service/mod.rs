@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::bucket::Place;
 use self::call::Asked;
 use super::drill::{Course, Drill, Ended, Gate, check_other_server};
-use super::stores::DrillError;
+use super::stores::{DrillError, DrillStore, Identity};
 use super::subject::OpenStore;
 use super::undo::Undos;
 use crate::config::{Artefact, PlatformBackup, StoreKind};
@@ -78,7 +78,9 @@ impl ServiceDrill {
         let mut ended = Vec::new();
         for One { mut course, outcome, scratch_undo } in all {
             let kind = course.kind();
-            course.clean_scratch(scratch_undo, &self.undos).await;
+            if let Some((undo, opener)) = scratch_undo.zip(self.scratch.get(&kind)) {
+                course.clean_scratch(undo, &**opener, &self.undos).await;
+            }
             ended.push((kind, Some(course.conclude(outcome).await)));
         }
         ended
@@ -183,7 +185,7 @@ impl ServiceDrill {
             return;
         };
         for one in at_work(all) {
-            one.outcome = self.open_scratch(one).await;
+            one.outcome = self.look_at_scratch(one).await;
         }
         let Some(gate) = at_work(all).next().map(|one| one.course.gate.clone()) else { return };
         at_work(all).for_each(|one| one.course.reporter.begin(DrillStep::Restore, None));
@@ -194,42 +196,74 @@ impl ServiceDrill {
             Err(_) => say_failure(&done, say),
         }
         for one in at_work(all) {
-            let took = one.course.reporter.end(done.as_deref());
+            let restored = match &done {
+                Ok(words) => self.open_restored(one).await.map(|()| words.as_str()),
+                Err(error) => Err(of_each(error)),
+            };
+            let took = one.course.reporter.end(restored.as_deref());
             one.course.report.times.restore_us = Some(took.as_micros() as u64);
-            match &done {
+            match restored {
                 Ok(_) => one.course.report.level = Some(BackupLevel::L4),
-                Err(error) => one.outcome = Err(of_each(error)),
+                Err(error) => one.outcome = Err(error),
             }
         }
     }
 
-    /// Connects to the store that the backup is restored into. The platform's own is refused, unless
-    /// the run was armed for it: then our place in it is destroyed first.
-    async fn open_scratch(&self, one: &mut One<'_>) -> Result<(), DrillError> {
+    /// Looks at the scratch store of one before anything is restored into it: it must not be the
+    /// platform's own, and hold nothing of ours. One that is not there yet is made by the restore. No
+    /// connection is kept: a restore may replace a database that nobody uses, or start its server anew.
+    async fn look_at_scratch(&self, one: &mut One<'_>) -> Result<(), DrillError> {
         let kind = one.course.kind();
         let Some(opener) = self.scratch.get(&kind) else {
             let reason = format!("no scratch store for {kind}: backup.platform.restore.into");
             return Err(DrillError::Refused(reason));
         };
-        let scratch = opener.open().await?;
-        let other = check_other_server(&one.course, &*scratch).await;
-        if let Err(error) = other {
-            if !self.in_place {
-                return Err(error);
+        match reach(&**opener).await {
+            Err(error) => {
+                let note = format!("the scratch store was not there before the restore: {error}");
+                one.course.report.notes.push(note);
             }
-            return one.course.steps(&[DrillStep::Destroy]).await;
+            Ok((scratch, identity)) => {
+                if let Err(error) = check_other_server(&one.course, &identity) {
+                    if !self.in_place {
+                        return Err(error);
+                    }
+                    one.course.steps(&[DrillStep::Destroy]).await?;
+                    one.course.store = None;
+                    return Ok(());
+                }
+                let left = scratch.residue().await?;
+                if !left.is_empty() {
+                    let reason = format!("the scratch store holds {} already", left.join(", "));
+                    return Err(DrillError::Refused(reason));
+                }
+                one.course.report.absence_proven = true;
+            }
         }
-        let left = scratch.residue().await?;
-        if !left.is_empty() {
-            let reason = format!("the scratch store holds {} already", left.join(", "));
-            return Err(DrillError::Refused(reason));
-        }
-        one.course.report.absence_proven = true;
         // What the restore brings there is ours to remove.
         one.scratch_undo = Some(self.undos.intend(&opener.undo())?);
+        Ok(())
+    }
+
+    /// Opens the store of one that was restored into.
+    async fn open_restored(&self, one: &mut One<'_>) -> Result<(), DrillError> {
+        let scratch = self.scratch.get(&one.course.kind()).filter(|_| one.scratch_undo.is_some());
+        let Some(opener) = scratch else {
+            one.course.store = Some(one.course.drill.opener.open().await?);
+            return Ok(());
+        };
+        let (scratch, identity) = reach(&**opener).await?;
+        check_other_server(&one.course, &identity)?;
         one.course.scratch = Some(scratch);
         Ok(())
     }
+}
+
+/// Opens a store and asks what it is: not every client says before that that there is nobody.
+async fn reach(opener: &dyn OpenStore) -> Result<(Arc<dyn DrillStore>, Identity), DrillError> {
+    let store = opener.open().await?;
+    let identity = store.identify().await?;
+    Ok((store, identity))
 }
 
 /// When the newest file or object of an artefact was written; none when there is none.

@@ -180,8 +180,9 @@ impl DrillStore for Minio {
     async fn identify(&self) -> Result<Identity, DrillError> {
         // Unsigned, so that the answer is a refusal; but its headers say who refuses.
         let endpoint = self.server.region.endpoint();
-        let ask = self.bucket.http_client().get(&endpoint);
-        let answer = within(self.timeout, "identity", ask.send()).await?;
+        let ask = self.bucket.http_client().get(&endpoint).send();
+        let ask = async { ask.await.map_err(|error| innermost(&error)) };
+        let answer = within(self.timeout, "identity", ask).await?;
         let header = |name: &str| {
             let text = answer.headers().get(name)?.to_str().ok()?;
             Some(crate::platform::text::excerpt(text))
