@@ -127,6 +127,11 @@ fn warnings(before: &Report, after: &Report) -> Vec<String> {
         if !report.complete {
             warnings.push(format!("{} is a partial run", run.id));
         }
+        let loads =
+            report.phases.iter().filter_map(|phase| Some((phase.phase, phase.load.as_ref()?)));
+        for (phase, _) in loads.filter(|(_, load)| !load.generator.is_sound()) {
+            warnings.push(format!("{}: times of {phase} are its generator's own", run.id));
+        }
     }
     warnings
 }
@@ -135,9 +140,15 @@ fn of_phase(before: &PhaseSection, after: &PhaseSection, tolerance: f64) -> Vec<
     let name = after.phase.name();
     let mut rows = Vec::new();
     if let (Some(earlier), Some(later)) = (&before.load, &after.load) {
+        let sound = earlier.generator.is_sound() && later.generator.is_sound();
         for (service, figures) in &later.services {
             if let Some(was) = earlier.services.get(service) {
-                rows.extend(of_load(&format!("{name} {service}"), was, figures, tolerance));
+                rows.extend(of_load(
+                    &format!("{name} {service}"),
+                    [was, figures],
+                    tolerance,
+                    sound,
+                ));
             }
         }
     }
@@ -151,13 +162,15 @@ fn of_phase(before: &PhaseSection, after: &PhaseSection, tolerance: f64) -> Vec<
     rows
 }
 
-fn of_load(name: &str, before: &Figures, after: &Figures, tolerance: f64) -> Vec<Row> {
+/// Errors and times of a set of requests. Times of a generator that was its own bottleneck decide nothing.
+fn of_load(name: &str, [before, after]: [&Figures; 2], tolerance: f64, sound: bool) -> Vec<Row> {
     let mut rows = vec![errors(name, before, after)];
     let histogram = |of: &Figures| Histogram::from_base64(&of.response.histogram_v2).ok();
     if let (Some(was), Some(is)) = (histogram(before), histogram(after)) {
         for (word, quantile) in [("P50", 0.5), ("P95", 0.95), ("P99", 0.99)] {
             let of = [quantile_of(&was, quantile), quantile_of(&is, quantile)];
-            rows.push(latency(&format!("{name} {word}"), of, tolerance));
+            let row = latency(&format!("{name} {word}"), of, tolerance);
+            rows.push(if sound { row } else { Row { change: Change::Undecided, ..row } });
         }
     }
     rows
@@ -294,7 +307,7 @@ mod tests {
     }
 
     fn changes(before: &Figures, after: &Figures) -> Vec<Change> {
-        of_load("x", before, after, 0.05).iter().map(|row| row.change).collect()
+        of_load("x", [before, after], 0.05, true).iter().map(|row| row.change).collect()
     }
 
     #[test]
@@ -309,6 +322,15 @@ mod tests {
         assert_eq!(slower, [Change::Worse, Change::Same, Change::Same, Change::Worse]);
         let faster = changes(&figures(&tail, 60), &was);
         assert_eq!(faster, [Change::Better, Change::Same, Change::Same, Change::Better]);
+    }
+
+    #[test]
+    fn times_of_a_generator_that_was_its_own_bottleneck_decide_nothing_and_errors_do() {
+        let (was, is) = (figures(&[1000; 2000], 0), figures(&[9000; 2000], 60));
+        let rows = of_load("x", [&was, &is], 0.05, false);
+        let changes: Vec<Change> = rows.iter().map(|row| row.change).collect();
+        let undecided = Change::Undecided;
+        assert_eq!(changes, [Change::Worse, undecided, undecided, undecided]);
     }
 
     #[test]
@@ -337,8 +359,8 @@ mod tests {
                 Change::Better => Change::Worse,
                 c => c,
             };
-            let there = of_load("x", &one, &other, 0.0);
-            let back = of_load("x", &other, &one, 0.0);
+            let there = of_load("x", [&one, &other], 0.0, true);
+            let back = of_load("x", [&other, &one], 0.0, true);
             for (there, back) in there.iter().zip(&back) {
                 prop_assert_eq!(there.change, opposite(back.change));
             }

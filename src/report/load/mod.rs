@@ -17,6 +17,9 @@ use crate::run::state::{Judged, LoadState, Standing, Totals};
 
 pub use figures::{Documents, Figures, Latency, LoadSection, SeriesRow, latency, millis};
 
+/// The standing of a generator whose figures say nothing about the target.
+const INVALID: &str = "invalid";
+
 /// How the generator fared, and how far its figures can be trusted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GeneratorSection {
@@ -37,6 +40,13 @@ pub struct GeneratorSection {
     pub timer_floor_ms: Option<f64>,
     /// What reading the clock costs, in nanoseconds.
     pub clock_read_ns: Option<u32>,
+}
+
+impl GeneratorSection {
+    /// Whether what was measured says something about the target.
+    pub fn is_sound(&self) -> bool {
+        self.standing != INVALID
+    }
 }
 
 /// One scenario.
@@ -283,7 +293,7 @@ fn generator(load: &LoadState, standing: Standing) -> GeneratorSection {
             );
             ("ceiling", reason)
         }
-        Standing::Invalid(reason) => ("invalid", reason),
+        Standing::Invalid(reason) => (INVALID, reason),
     };
     let clock = load.start.as_ref().and_then(|start| start.clock);
     GeneratorSection {
