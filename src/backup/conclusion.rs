@@ -117,7 +117,7 @@ fn words(
     match closure {
         Some(Ok(closure)) if closure.whole < closure.documents => {
             let first = closure.broken.first().map_or("", String::as_str);
-            words.push(format!("{}: {first}", closure.words()));
+            words.push(format!("{}, not so {first}", closure.words()));
         }
         Some(Err(error)) => words.push(format!("the stores were not compared: {error}")),
         _ => {}
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(closure.stores, [StoreKind::Postgres, StoreKind::Redis]);
         let whole = "2 of 3 documents are whole over postgres, redis";
         let first = "minio: inconclusive: ended in the middle; ";
-        let second = format!("{whole}: doc-0000002 in redis; ");
+        let second = format!("{whole}, not so doc-0000002 in redis; ");
         assert!(outcome.reason.starts_with(&format!("{first}{second}")), "{}", outcome.reason);
         assert_eq!(outcome.verdict, Verdict::Fail);
     }
