@@ -38,8 +38,6 @@ pub enum SecretError {
 static READ: RwLock<Vec<String>> = RwLock::new(Vec::new());
 /// A shorter text stands in too much that is none of it.
 const LEAST_CHARS: usize = 4;
-/// A shorter piece of an address may be a word, such as `services`.
-const LEAST_PIECE_CHARS: usize = 10;
 
 /// A text without any secret that this process has read: a target may send back what it was sent.
 pub fn without_secrets(text: &str) -> String {
@@ -64,11 +62,16 @@ fn remember(secret: &str) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
         let pieces = path.split('/').chain(values);
-        pieces.filter(|piece| piece.chars().count() >= LEAST_PIECE_CHARS).for_each(remember_text);
+        pieces.filter(|piece| is_key(piece)).for_each(remember_text);
     }
 }
 
 /// Longer ones come first, so that none is left in part because it contains another.
+/// Whether a piece of an address is no word, such as `services` or `production`.
+fn is_key(piece: &str) -> bool {
+    piece.len() >= 10 && piece.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
+}
+
 fn remember_text(secret: &str) {
     if secret.chars().count() < LEAST_CHARS {
         return;
@@ -179,8 +182,11 @@ mod tests {
         read("abc");
         read("smtps://user:its%2Dpassword@mail.example.com:465");
         read("https://hooks.example.com/services/T0/B1");
-        read("https://alerts.example.com/hook?format=json&key=the-key-to-it");
-        assert_eq!(without_secrets("no the-key-to-it in json"), "no *** in json");
+        read("https://alerts.example.com/production/hook?format=json&key=Its-key-17");
+        assert_eq!(
+            without_secrets("no Its-key-17 in production, json"),
+            "no *** in production, json"
+        );
         let said = "no user kept-in-a-file-that-is-longer, nor kept-in-a-file; abc";
         assert_eq!(without_secrets(said), "no user ***, nor ***; abc");
         let said = "not its-password, and nothing at /services/T0/B1 of hooks.example.com";

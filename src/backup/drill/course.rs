@@ -228,7 +228,8 @@ impl Course<'_> {
             };
             remove(&*scratch, names).await
         };
-        match tokio::time::timeout(CLEANING, work).await {
+        let removed = tokio::time::timeout(CLEANING, work).await;
+        match removed {
             Ok(Ok(left)) if left.is_empty() => undos.done(undo),
             // It was not there before the restore, and is not now.
             Ok(Err(_)) if !self.report.absence_proven && !self.is_restored() => undos.done(undo),

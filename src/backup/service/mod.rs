@@ -67,6 +67,7 @@ impl ServiceDrill {
         }
         self.note_age(&mut all).await;
         each(&mut all, &BEFORE).await;
+        self.refuse_own(&mut all).await;
         let say = |message: String| {
             events.emit(EventBody::Backup(BackupEvent::Service { message }));
         };
@@ -205,6 +206,17 @@ impl ServiceDrill {
             match restored {
                 Ok(_) => one.course.report.level = Some(BackupLevel::L4),
                 Err(error) => one.outcome = Err(error),
+            }
+        }
+    }
+
+    /// Refuses scratch stores that are the platform's own before a backup is made for nothing.
+    async fn refuse_own(&self, all: &mut [One<'_>]) {
+        for one in at_work(all).filter(|_| !self.in_place) {
+            if let Some(opener) = self.scratch.get(&one.course.kind())
+                && let Ok((_, identity)) = reach(&**opener).await
+            {
+                one.outcome = check_other_server(&one.course, &identity);
             }
         }
     }
