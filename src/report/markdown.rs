@@ -41,8 +41,26 @@ fn write_document(text: &mut String, report: &Report) -> std::fmt::Result {
     for reason in &report.reasons {
         writeln!(text, "- {}", cell(reason))?;
     }
+    write_objectives(text, report)?;
+    write_controls(text, report)?;
+    for alert in &report.notifications.open {
+        writeln!(text, "\nAlert: {} (level {})", cell(&alert.summary), alert.level)?;
+    }
+    writeln!(text, "\n| phase | verdict | why |\n|---|---|---|")?;
+    for phase in &report.phases {
+        writeln!(text, "| {} | {} | {} |", phase.phase, phase.status, cell(&phase.reason))?;
+    }
+    Ok(())
+}
+
+fn write_objectives(text: &mut String, report: &Report) -> std::fmt::Result {
+    let rows = report.slo_compliance.iter().filter(|row| row.verdict != "skipped");
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "\n| objective | asked | measured | n | verdict |\n|---|--:|--:|--:|---|")?;
-    for row in report.slo_compliance.iter().filter(|row| row.verdict != "skipped") {
+    for row in rows {
         let id = cell(&row.id);
         writeln!(
             text,
@@ -52,14 +70,6 @@ fn write_document(text: &mut String, report: &Report) -> std::fmt::Result {
             row.n,
             row.verdict
         )?;
-    }
-    write_controls(text, report)?;
-    for alert in &report.notifications.open {
-        writeln!(text, "\nAlert: {} (level {})", cell(&alert.summary), alert.level)?;
-    }
-    writeln!(text, "\n| phase | verdict | why |\n|---|---|---|")?;
-    for phase in &report.phases {
-        writeln!(text, "| {} | {} | {} |", phase.phase, phase.status, cell(&phase.reason))?;
     }
     Ok(())
 }

@@ -133,6 +133,9 @@ fn budget_row(budget: &Budget) -> BudgetRow {
 
 /// The objectives for the HTML report, a row each.
 pub fn write_html(html: &mut String, rows: &[ObjectiveRow]) -> std::fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
     html.write_str(
         "<section><h2 id=objectives>Objectives</h2><table><thead><tr><th>objective<th class=n>asked\
          <th class=n>measured<th class=n>samples<th class=n>bad<th>verdict<th>reason and bounds</tr>\
@@ -321,6 +324,35 @@ mod tests {
         ] {
             let row = alert_row(&alert(long, short, fires));
             assert!(burn_alerts(&[row]).contains(said), "{long:?} {short:?} {fires}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_page_says_how_each_objective_was_judged_and_is_quiet_about_none() {
+        let page = |rows: &[ObjectiveRow]| {
+            let mut html = String::new();
+            write_html(&mut html, rows).expect("written");
+            html
+        };
+        assert_eq!(page(&[]), "");
+        let row = ObjectiveRow {
+            id: "p99".into(),
+            objective: "< 2000 ms".into(),
+            measured: "12 ms".into(),
+            n: 251,
+            bad: 0,
+            bad_ratio: Some(0.0),
+            verdict: "inconclusive".into(),
+            reason: "299 decide".into(),
+            bound: "0.000 to 1.186 % bad".into(),
+            method: "exact <binomial> bounds".into(),
+            gate: true,
+            budget: None,
+            whole_window: None,
+        };
+        let html = page(&[row]);
+        for part in ["299 decide; 0.000 to 1.186 % bad", "<small>exact &lt;binomial&gt; bounds"] {
+            assert!(html.contains(part), "{part}: {html}");
         }
     }
 }
