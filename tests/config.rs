@@ -87,28 +87,39 @@ fn contradictions_are_listed_together_with_their_lines() {
     }
 }
 
-/// A workload of one flow with this feeder and this path.
-fn feeding(feeder: &str, path: &str) -> String {
+/// A workload whose scenario is a shop: further keys of the workload and of the scenario, and the flows,
+/// each a block of lines that begin in the first column.
+fn shop(workload: &str, scenario: &str, flows: &str) -> String {
+    let block = |text: &str, by: usize| -> String {
+        text.lines().map(|line| format!("{:by$}{line}\n", "")).collect()
+    };
     format!(
         "target: {{ name: x, environment: staging }}
 workloads:
   mixed:
     think_time: {{ min: 0s, max: 0s }}
-    feeders:
-      people: {{ {feeder} }}
-    scenarios:
+{}    scenarios:
       - name: shop
-        service: rag
         executor: constant-vus
         vus: 1
-        flows:
-          - name: buy
-            steps:
-              - request: {{ path: \"{path}\" }}
-          - name: look
-            steps: [{{ health: {{}} }}]
-"
+{}        flows:
+{}",
+        block(workload, 4),
+        block(scenario, 8),
+        block(flows, 10)
     )
+}
+
+/// A shop of two flows with this feeder and this path.
+fn feeding(feeder: &str, path: &str) -> String {
+    let flows = format!(
+        "- name: buy
+  steps:
+    - request: {{ path: \"{path}\" }}
+- name: look
+  steps: [{{ health: {{}} }}]"
+    );
+    shop(&format!("feeders:\n  people: {{ {feeder} }}"), "service: rag", &flows)
 }
 
 fn feeders(text: &str) -> Result<(), String> {
@@ -237,29 +248,15 @@ proptest! {
     }
 }
 
-/// A workload of one scenario with a tag, a request with another one, and these thresholds.
+/// A shop with a tag, a request with another one, and these thresholds.
 fn judged_by(thresholds: &str, of_scenario: &str) -> String {
-    format!(
-        "target: {{ name: x, environment: staging }}
-workloads:
-  mixed:
-    think_time: {{ min: 0s, max: 0s }}
-    thresholds:
-      {thresholds}
-    scenarios:
-      - name: shop
-        service: mcp
-        executor: constant-vus
-        vus: 1
-        tags: {{ team: search }}
-        thresholds: {{ {of_scenario} }}
-        flows:
-          - name: buy
-            steps:
-              - request: {{ name: \"pay.now\", path: /pay, tags: {{ kind: write }} }}
-              - ping: {{}}
-"
-    )
+    let scenario =
+        format!("service: mcp\ntags: {{ team: search }}\nthresholds: {{ {of_scenario} }}");
+    let flows = "- name: buy
+  steps:
+    - request: { name: \"pay.now\", path: /pay, tags: { kind: write } }
+    - ping: {}";
+    shop(&format!("thresholds:\n  {thresholds}"), &scenario, flows)
 }
 
 #[test]
@@ -315,25 +312,15 @@ workloads:
     assert!(told.starts_with("--set") && told.contains("did you mean `chat`?"), "{told}");
 }
 
-/// A workload of two flows with a request each, of these fields.
+/// A shop of two flows with a request each, of these fields.
 fn named_twice(first: &str, second: &str) -> String {
-    format!(
-        "target: {{ name: x, environment: staging }}
-workloads:
-  mixed:
-    think_time: {{ min: 0s, max: 0s }}
-    scenarios:
-      - name: shop
-        service: rag
-        executor: constant-vus
-        vus: 1
-        flows:
-          - name: buy
-            steps: [{{ think: 1s }}, {{ request: {{ path: /a, {first} }} }}]
-          - name: look
-            steps: [{{ request: {{ path: /a, {second} }} }}]
-"
-    )
+    let flows = format!(
+        "- name: buy
+  steps: [{{ think: 1s }}, {{ request: {{ path: /a, {first} }} }}]
+- name: look
+  steps: [{{ request: {{ path: /a, {second} }} }}]"
+    );
+    shop("", "service: rag", &flows)
 }
 
 #[test]

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::timespan::TimeSpan;
 
-/// A shorter step could not be judged: a second counts once, and fewer than six of the two thirds that
-/// are judged do not tell whether answers take ever longer.
+/// Whether answers take ever longer is told from the medians of six seconds at least; the two thirds of a
+/// shorter step that are judged have fewer.
 pub const LEAST_STEP: TimeSpan = TimeSpan::secs(9);
 
 /// How the largest sustained rate is looked for: the rate grows from step to step until a step breaks

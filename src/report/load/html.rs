@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{
     Figures, Latency, LimitStepRow, LoadSection, ScenarioRow, SeriesRow, StreamFigures,
-    ThresholdSection,
+    ThresholdSection, tenths,
 };
 use crate::report::html::escape;
 
@@ -40,7 +40,7 @@ fn services(html: &mut String, load: &LoadSection) -> std::fmt::Result {
             escape(name),
             counts(figures),
             percentiles(&figures.response),
-            millis(figures.response.max_ms)
+            tenths(figures.response.max_ms)
         )?;
     }
     html.write_str("</tbody></table>")
@@ -56,7 +56,7 @@ fn scenarios(html: &mut String, rows: &[ScenarioRow]) -> std::fmt::Result {
             escape(&row.scenario),
             escape(&row.model),
             row.finished,
-            super::rate(row.iterations_per_second),
+            tenths(row.iterations_per_second),
             row.interrupted,
             row.dropped,
             percentiles(&row.duration)
@@ -98,7 +98,7 @@ fn streams(html: &mut String, rows: &[(&SeriesRow, &StreamFigures)]) -> std::fmt
             percentiles(&streams.first_token),
             percentiles(&streams.token_gap),
             percentiles(&streams.time_per_token),
-            super::rate(streams.tokens_per_second),
+            tenths(streams.tokens_per_second),
             streams.events,
             streams.coalesced_events
         )
@@ -117,7 +117,7 @@ fn search(html: &mut String, rows: &[LimitStepRow]) -> std::fmt::Result {
             row.rate,
             row.achieved,
             row.n,
-            millis((row.n > 0).then_some(row.p99_ms)),
+            tenths((row.n > 0).then_some(row.p99_ms)),
             row.failed,
             row.dropped,
             escape(row.why_not.as_deref().unwrap_or_default())
@@ -174,7 +174,7 @@ fn generator(html: &mut String, load: &LoadSection) -> std::fmt::Result {
     // Below its floor a timer tells nothing apart.
     let late = match (load.generator_lateness_p99_ms, generator.timer_floor_ms) {
         (Some(late), Some(floor)) if late < floor => format!("less than {floor:.1}"),
-        (late, _) => millis(late),
+        (late, _) => tenths(late),
     };
     write!(
         html,
@@ -193,16 +193,12 @@ fn counts(figures: &Figures) -> String {
     format!(
         "<td class=n>{}<td class=n>{}<td class=n>{}",
         figures.n,
-        super::rate(figures.requests_per_second),
+        tenths(figures.requests_per_second),
         figures.failed
     )
 }
 
 fn percentiles(latency: &Latency) -> String {
     let cells = [latency.p50_ms, latency.p95_ms, latency.p99_ms];
-    cells.iter().map(|ms| format!("<td class=n>{}", millis(*ms))).collect()
-}
-
-fn millis(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |ms| format!("{ms:.1}"))
+    cells.iter().map(|ms| format!("<td class=n>{}", tenths(*ms))).collect()
 }

@@ -215,9 +215,9 @@ fn threshold(row: &ThresholdRow, judged: &Judged) -> ThresholdSection {
     }
 }
 
-/// So many per second; a dash where none is known.
-fn rate(per_second: Option<f64>) -> String {
-    per_second.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"))
+/// A rate or a time to a tenth; a dash where none is known.
+fn tenths(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{value:.1}"))
 }
 
 /// Failed requests by kind, the most frequent first, in words.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Figures, Latency, LoadSection, ScenarioRow, SeriesRow, ThresholdSection};
+use super::{Figures, Latency, LoadSection, ScenarioRow, SeriesRow, ThresholdSection, tenths};
 use crate::report::text::widest;
 
 /// Most rows of a kind: the summary is read on a screen.
@@ -55,7 +55,7 @@ fn scenarios(text: &mut String, rows: &[ScenarioRow]) -> std::fmt::Result {
             text,
             "{INDENT}flow {name:<width$}  n {finished:<8} {:>7}/s  broken off {interrupted:<5} \
              dropped {dropped:<5} P95 {:>7}",
-            super::rate(row.iterations_per_second),
+            tenths(row.iterations_per_second),
             millis(duration.p95_ms)
         )?;
     }
@@ -77,7 +77,7 @@ fn steps(text: &mut String, rows: &[SeriesRow]) -> std::fmt::Result {
             text,
             "{INDENT}step {name:<width$}  n {:<8} {:>7}/s  response {}  service {}",
             figures.n,
-            super::rate(figures.requests_per_second),
+            tenths(figures.requests_per_second),
             percentiles(&figures.response),
             percentiles(&figures.service_time)
         )?;
@@ -105,7 +105,7 @@ fn streams(text: &mut String, load: &LoadSection) -> std::fmt::Result {
             percentiles(&streams.first_token),
             percentiles(&streams.token_gap),
             percentiles(&streams.time_per_token),
-            super::rate(streams.tokens_per_second)
+            tenths(streams.tokens_per_second)
         )?;
     }
     more(text, rows.len(), "streamed steps")
@@ -143,9 +143,7 @@ fn more(text: &mut String, rows: usize, what: &str) -> std::fmt::Result {
 }
 
 fn percentiles(latency: &Latency) -> String {
-    let figures = [latency.p50_ms, latency.p95_ms, latency.p99_ms];
-    let figures = figures.map(|ms| ms.map_or_else(|| "-".into(), |ms| format!("{ms:.1}")));
-    figures.join("/")
+    [latency.p50_ms, latency.p95_ms, latency.p99_ms].map(tenths).join("/")
 }
 
 fn millis(value: Option<f64>) -> String {

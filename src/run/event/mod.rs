@@ -6,6 +6,7 @@ mod compliance;
 mod drilled;
 mod limit;
 mod load;
+mod measured;
 mod notify;
 mod outcome;
 mod recovery;
@@ -26,10 +27,10 @@ pub use drilled::{
 };
 pub use limit::{LimitAim, LimitReport, LimitStep};
 pub use load::{
-    CheckCounts, CleanupReport, ClockFloor, ErrorKind, GeneratorHealth, IntervalReport, Iterations,
-    LoadEvent, LoadStart, Measurements, ScenarioModel, SeriesInterval, SeriesKey, StreamCounts,
-    ThresholdRow,
+    CleanupReport, ClockFloor, GeneratorHealth, IntervalReport, LoadEvent, LoadStart,
+    ScenarioModel, SeriesInterval, ThresholdRow,
 };
+pub use measured::{CheckCounts, ErrorKind, Iterations, Measurements, SeriesKey, StreamCounts};
 pub use notify::{NotifyAction, NotifyEvent, Sent};
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict, WholeWindow};
 pub use recovery::{Life, Lives, Moment, MomentKind, MomentSource, Timeline};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::load::Measurements;
+use super::measured::Measurements;
 use crate::config::StoreKind;
 
 /// What happens between a run and the stores that it asks while load runs.

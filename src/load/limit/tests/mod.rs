@@ -45,6 +45,19 @@ fn searched(
     panic!("it never ends: {:?}", search.report());
 }
 
+/// A second at a rate in which every flow was answered within so many milliseconds, or none was.
+fn second(rate: f64, answered_ms: Option<u64>) -> IntervalReport {
+    let n = rate.ceil() as u64;
+    let mut iterations = Iterations { arrived: n, ..Iterations::default() };
+    let mut measured = Measurements::default();
+    if let Some(ms) = answered_ms {
+        iterations.finished = n;
+        measured.response.record_us(ms * 1000, n);
+    }
+    let open = iterations.arrived - iterations.finished;
+    interval(measured, iterations, open as u32)
+}
+
 #[test]
 fn a_server_that_answers_in_its_time_whatever_comes_is_held_at_the_largest_rate() {
     let rules = FindLimit { max_rate: 40.0, ..FindLimit::default() };
@@ -70,11 +83,7 @@ fn answers_that_take_longer_than_a_step_do_not_pile_up() {
 fn a_failure_that_may_be_chance_is_looked_at_twice_and_a_plain_one_once() {
     for (p99_ms, aims) in [(2500, [LimitAim::Try, LimitAim::Again]), (9000, [LimitAim::Try; 2])] {
         let (report, _) = searched(FindLimit::default(), Some(Duration::from_secs(2)), |rate| {
-            let mut measured = Measurements::default();
-            let n = rate.round() as u64;
-            measured.response.record_us(if rate > 20.0 { p99_ms * 1000 } else { 100_000 }, n);
-            let iterations = Iterations { arrived: n, finished: n, ..Iterations::default() };
-            interval(measured, iterations, 1)
+            second(rate, Some(if rate > 20.0 { p99_ms } else { 100 }))
         });
         let at = report.steps.iter().position(|step| step.why_not.is_some()).expect("not borne");
         let seen = [report.steps[at].aim, report.steps[at + 1].aim];
@@ -87,11 +96,10 @@ fn a_failure_that_may_be_chance_is_looked_at_twice_and_a_plain_one_once() {
 #[test]
 fn what_fails_at_any_rate_sustains_none() {
     let (report, seconds) = searched(FindLimit::default(), None, |rate| {
-        let n = rate.ceil() as u64;
-        let mut measured = Measurements::default();
-        measured.response.record_us(1000, n);
-        measured.errors.insert(ErrorKind::ServerStatus, n);
-        interval(measured, Iterations { arrived: n, finished: n, ..Iterations::default() }, 0)
+        let mut report = second(rate, Some(1));
+        let measured = &mut report.series[0].measured;
+        measured.errors.insert(ErrorKind::ServerStatus, measured.requests());
+        report
     });
     assert_eq!((report.sustained, report.held, report.complete), (None, None, true));
     assert!(seconds < 600, "{seconds} s");
@@ -99,16 +107,8 @@ fn what_fails_at_any_rate_sustains_none() {
 
 #[test]
 fn a_platform_that_falls_silent_does_not_bear_the_rate() {
-    let (report, _) = searched(FindLimit::default(), None, |rate| {
-        let n = rate.round() as u64;
-        let mut iterations = Iterations { arrived: n, ..Iterations::default() };
-        let mut measured = Measurements::default();
-        if rate < 20.0 {
-            iterations.finished = n;
-            measured.response.record_us(100_000, n);
-        }
-        interval(measured, iterations, n as u32)
-    });
+    let (report, _) =
+        searched(FindLimit::default(), None, |rate| second(rate, (rate < 20.0).then_some(100)));
     assert!(report.held.is_some_and(|held| held <= 20.0), "{report:?}");
     assert!(report.words().contains("too few answers came"), "{}", report.words());
 }
@@ -130,11 +130,7 @@ fn the_shortest_step_is_long_enough_to_see_that_answers_take_ever_longer() {
 #[test]
 fn a_generator_that_cannot_keep_up_ends_the_search() {
     let (report, _) = searched(FindLimit::default(), None, |rate| {
-        let n = rate.ceil() as u64;
-        let mut measured = Measurements::default();
-        measured.response.record_us(1000, n);
-        let iterations = Iterations { arrived: n, finished: n, ..Iterations::default() };
-        let mut report = interval(measured, iterations, 1);
+        let mut report = second(rate, Some(1));
         report.generator.busiest_thread_percent = if rate > 30.0 { 99.0 } else { 10.0 };
         report
     });
