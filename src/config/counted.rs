@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::metric::Labels;
-use super::{Flow, Scenario, ServiceKind, Step};
+use super::{Flow, Scenario, Step};
+
+/// What the handshake of an MCP session is counted under.
+pub const HANDSHAKE: &str = "initialize";
 
 /// Requests that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +37,10 @@ impl Scenario {
 
     /// What the handshake is counted under that its sessions begin with; none where there is none.
     pub fn handshake(&self) -> Option<Counted> {
-        let speaks_mcp = self.service == ServiceKind::Mcp;
-        speaks_mcp.then(|| Counted { step: "initialize".into(), tags: self.tags.clone() })
+        let mut steps = self.drawn_flows().flat_map(|(_, flow)| &flow.steps);
+        steps
+            .any(Step::needs_session)
+            .then(|| Counted { step: HANDSHAKE.into(), tags: self.tags.clone() })
     }
 
     /// What all that it asks is counted under; the same name may come more than once.

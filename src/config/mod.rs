@@ -47,7 +47,7 @@ pub use chaos::{
     Memory, Partition, Probe, RuntimeKind, SteadyRules,
 };
 pub use compliance::{ComplianceRules, Control, Evidence, RecoveryRules, Required};
-pub use counted::Counted;
+pub use counted::{Counted, HANDSHAKE};
 pub use executor::{Arrivals, ExecutorKind, Stage};
 pub use feeder::{Feeder, FeederOrder, FeederRows};
 pub use feeds::check_feeders;

@@ -57,6 +57,11 @@ impl Step {
         }
     }
 
+    /// Whether it is spoken within an MCP session.
+    pub const fn needs_session(&self) -> bool {
+        matches!(self, Self::Tool {} | Self::ListTools {} | Self::Ping {})
+    }
+
     /// The name under which the step's requests are counted.
     pub fn name(&self) -> String {
         let fixed = match self {

@@ -14,7 +14,7 @@ use super::mcp::{CallFailure, Session};
 use super::rag;
 use super::recorder::Brought;
 use super::request;
-use super::user::Common;
+use super::shared::Common;
 use super::values::Values;
 use crate::config::{Endpoint, ServiceKind, Step};
 use crate::run::event::{CheckCounts, ErrorKind};
@@ -133,11 +133,6 @@ pub fn time_limit(common: &Common, service: ServiceKind, step: &Step) -> Duratio
     };
     let of_endpoint = endpoint(common, service).map(|endpoint| endpoint.timeout);
     own.or(of_endpoint).map_or(Duration::MAX, crate::config::TimeSpan::get)
-}
-
-/// Whether a step is spoken within an MCP session.
-pub const fn needs_session(step: &Step) -> bool {
-    matches!(step, Step::Tool {} | Step::ListTools {} | Step::Ping {})
 }
 
 /// The most tokens that a step can cost.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::feeder::{FeederError, Rows};
+use super::left_out::{self, LeftOut, Part};
 use super::request::Constant;
 use super::schedule::{Model, Schedule};
 use crate::config::metric::Labels;
@@ -22,7 +23,7 @@ pub struct Course {
     /// Tags of each series, for thresholds.
     pub tags: Vec<BTreeMap<String, String>>,
     /// What cannot run, with the reason.
-    pub left_out: Vec<(String, String)>,
+    pub left_out: Vec<LeftOut>,
     /// Rows that flows are filled with.
     pub feeders: Vec<Rows>,
 }
@@ -105,7 +106,7 @@ impl Course {
             {
                 let late = (end - phase).as_secs();
                 let reason = format!("its last {late} s are beyond the end of the phase");
-                course.left_out.push((scenario.name.clone(), reason));
+                course.left_out.push(LeftOut::new(scenario, Part::End, reason));
             }
             course.add(scenario, schedule, workload, config);
         }
@@ -134,23 +135,22 @@ impl Course {
         let configured = config.services.endpoints().any(|(kind, _)| kind == scenario.service);
         if !configured {
             let reason = format!("no {} service is configured", scenario.service);
-            self.left_out.push((scenario.name.clone(), reason));
+            self.left_out.push(LeftOut::new(scenario, Part::Whole, reason));
             return;
         }
-        let before = self.series.len();
-        let initialize = scenario.handshake().map(|counted| self.series_of(scenario, counted));
         let flows = scenario.drawn_flows().map(|(_, flow)| flow);
         let flows = flows.map(|flow| (flow.weight, self.ready_flow(&flow.steps, scenario, config)));
         let is_request = |ready: &ReadyStep| !matches!(ready.step, Step::Think(_));
         let flows: Vec<(u32, ReadyFlow)> =
             flows.filter(|(_, flow)| flow.steps.iter().any(is_request)).collect();
         if flows.is_empty() {
-            // No session is begun for nothing: its handshake is not counted either.
-            self.series.truncate(before);
-            self.tags.truncate(before);
-            self.left_out.push((scenario.name.clone(), "no flow of it can run".into()));
+            self.left_out.push(LeftOut::new(scenario, Part::Whole, "no flow of it can run"));
             return;
         }
+        let mut steps = flows.iter().flat_map(|(_, flow)| &flow.steps);
+        let in_session = steps.any(|ready| ready.step.needs_session());
+        let initialize =
+            scenario.handshake().and_then(|counted| self.handshake(scenario, counted, in_session));
         let think_time = scenario.think_time.unwrap_or(workload.think_time);
         let open = matches!(schedule.model, Model::Arrivals { .. });
         let pauses = flows.iter().any(|(_, flow)| flow.pauses());
@@ -175,15 +175,28 @@ impl Course {
         });
     }
 
+    /// The series of a scenario's handshake; none where no session is begun.
+    fn handshake(
+        &mut self,
+        scenario: &Scenario,
+        counted: Counted,
+        in_session: bool,
+    ) -> Option<usize> {
+        if in_session {
+            return Some(self.series_of(scenario, counted));
+        }
+        let why = "no step that needs a session can run";
+        self.left_out.push(LeftOut::new(scenario, Part::Step(counted.step), why));
+        None
+    }
+
     fn ready_flow(&mut self, steps: &[Step], scenario: &Scenario, config: &Config) -> ReadyFlow {
         let mut flow = ReadyFlow::default();
         let mut extracted: Vec<String> = Vec::new();
         for step in steps {
             if let Some(reason) = why_not(step, config) {
-                let what = format!("{}: {}", scenario.name, step.name());
-                if !self.left_out.iter().any(|(left, _)| *left == what) {
-                    self.left_out.push((what, reason));
-                }
+                let part = Part::Step(step.name());
+                left_out::add(&mut self.left_out, LeftOut::new(scenario, part, reason));
                 continue;
             }
             let extract = match step {
@@ -306,7 +319,7 @@ mod tests {
             config.services.mcp.as_mut().expect("there").tools.clear();
         });
         assert!(!course.writes());
-        let names: Vec<&str> = course.left_out.iter().map(|(what, _)| what.as_str()).collect();
+        let names: Vec<String> = course.left_out.iter().map(LeftOut::what).collect();
         assert_eq!(names, ["rag: ingest", "mcp: tools/call"]);
         assert_eq!(course.scenarios[1].flows.len(), 1, "queries still run");
     }

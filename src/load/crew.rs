@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::header::HeaderMap;
 use rand::SeedableRng;
@@ -16,7 +17,8 @@ use super::generator::{Targets, ThreadParts};
 use super::population::stripe;
 use super::recorder::Ended;
 use super::schedule::Model;
-use super::user::{Common, Gate, ThreadShared, User, UserParts};
+use super::shared::{Common, Gate, ThreadShared};
+use super::user::{User, UserParts};
 
 /// The users of a thread.
 pub struct Crew {
@@ -100,7 +102,10 @@ impl Crew {
     pub async fn someone_left(&mut self) {
         match self.tasks.join_next().await {
             None => std::future::pending::<()>().await,
-            Some(Err(error)) if error.is_panic() => log::error!("a virtual user crashed: {error}"),
+            Some(Err(error)) if error.is_panic() => {
+                log::error!("a virtual user crashed: {error}");
+                self.shared.common.crashed.store(true, Ordering::Relaxed);
+            }
             Some(_) => {}
         }
     }
@@ -177,7 +182,10 @@ impl Crew {
 
     /// Drops everybody.
     pub async fn dismiss(&mut self) {
-        self.tasks.shutdown().await;
+        self.tasks.abort_all();
+        while !self.is_empty() {
+            self.someone_left().await;
+        }
         self.scenarios.iter_mut().for_each(|team| team.users.clear());
         self.leaving.clear();
     }

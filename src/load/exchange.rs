@@ -322,6 +322,10 @@ pub fn expect_success(status: StatusCode) -> Result<(), Failure> {
     if status.is_success() {
         return Ok(());
     }
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        let detail = "a proxy in between asks for credentials (status 407)";
+        return Err(Failure::new(ErrorKind::Connect, detail));
+    }
     let kind =
         if status.is_server_error() { ErrorKind::ServerStatus } else { ErrorKind::ClientStatus };
     Err(Failure::new(kind, format!("status {}", status.as_u16())))

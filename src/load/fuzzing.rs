@@ -8,6 +8,7 @@ use super::plain::{Piece, headers, understand};
 use super::sse::SseParser;
 use super::{chat, mcp};
 use crate::config::ServiceKind;
+use crate::run::event::SeriesKey;
 
 /// An answer of HTTP/1.1: whole, or part of one, or for hyper; and no part of a whole one is whole.
 pub fn answer(bytes: &[u8]) {
@@ -50,7 +51,8 @@ pub fn message(body: &[u8]) {
 
 /// Lines of k6 and of Locust.
 pub fn lines(text: &str) {
-    let mut said = Said::new([("s".to_owned(), ServiceKind::Chat)].into());
+    let key = SeriesKey { service: ServiceKind::Chat, scenario: "s".into(), step: "q".into() };
+    let mut said = Said::new(&[key]);
     for line in text.lines() {
         said.k6(line);
         said.locust(line);

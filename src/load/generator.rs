@@ -16,7 +16,7 @@ use super::alarm::{self, Alarm};
 use super::crew::Crew;
 use super::exchange::Dial;
 use super::recorder::{Measured, Recorder};
-use super::user::{Common, Gate, ThreadShared};
+use super::shared::{Common, Gate, ThreadShared};
 
 /// Length of an interval.
 pub const INTERVAL: Duration = Duration::from_secs(1);
@@ -28,8 +28,8 @@ const PULSE: Duration = Duration::from_millis(20);
 pub enum FromThread {
     /// What it measured.
     Interval(Box<ThreadInterval>),
-    /// Nothing is in flight, and the gate is held.
-    Holding,
+    /// Nothing is in flight, and the gate is held in this pause.
+    Holding(u32),
     /// All its users have left.
     Ended,
 }
@@ -111,7 +111,7 @@ pub async fn run(parts: ThreadParts, dial: Vec<Rc<dyn Dial>>, alarm: Option<Alar
     let crew = Crew::new(&parts, &shared, dial);
     let pulse = tokio::task::spawn_local(feel_pulse(Rc::clone(&shared)));
     let (cpu, since) = (CpuClock::start(), Instant::now());
-    let mut generator = Generator { crew, cpu, since, holding: false, parts, shared, alarm };
+    let mut generator = Generator { crew, cpu, since, holding: None, parts, shared, alarm };
     generator.work().await;
     stop(pulse).await;
 }
@@ -151,7 +151,8 @@ struct Generator {
     cpu: CpuClock,
     /// Since when it measures what it has not handed out.
     since: Instant,
-    holding: bool,
+    /// The pause in which it holds.
+    holding: Option<u32>,
 }
 
 impl Generator {
@@ -192,17 +193,23 @@ impl Generator {
     }
 
     async fn acknowledge_hold(&mut self, gate: Gate) {
-        self.shared.idle_awaited.set(gate == Gate::Held);
-        if gate != Gate::Held {
-            if std::mem::take(&mut self.holding) {
-                // The time of a pause is nobody's.
-                self.since = Instant::now();
-            }
-        } else if !self.holding && self.shared.in_flight.get() == 0 {
-            self.holding = true;
+        let pause = match gate {
+            Gate::Held(pause) => Some(pause),
+            _ => None,
+        };
+        self.shared.idle_awaited.set(pause.is_some());
+        if self.holding == pause {
+            return;
+        }
+        if self.holding.take().is_some() {
+            // The time of a pause is nobody's.
+            self.since = Instant::now();
+        }
+        if let Some(pause) = pause.filter(|_| self.shared.in_flight.get() == 0) {
+            self.holding = Some(pause);
             let last = self.measure();
             let _ = self.parts.out.send(FromThread::Interval(Box::new(last))).await;
-            let _ = self.parts.out.send(FromThread::Holding).await;
+            let _ = self.parts.out.send(FromThread::Holding(pause)).await;
         }
     }
 
@@ -213,7 +220,7 @@ impl Generator {
 
     /// Hands the interval out; while there is no room, it goes on growing, so that nothing is lost.
     fn report(&mut self) {
-        if self.holding || self.parts.out.capacity() == 0 {
+        if self.holding.is_some() || self.parts.out.capacity() == 0 {
             return;
         }
         let measured = self.measure();

@@ -12,6 +12,9 @@ use super::template::fill_json;
 use crate::config::Tool;
 use crate::run::event::ErrorKind;
 
+/// A session is opened by two: the second says that the first was understood.
+pub const HANDSHAKE_REQUESTS: u64 = 2;
+
 const VERSION: &str = "2025-06-18";
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL: HeaderName = HeaderName::from_static("mcp-protocol-version");

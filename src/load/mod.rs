@@ -18,6 +18,7 @@ mod feeder;
 pub mod fuzzing;
 mod generator;
 mod guard;
+mod left_out;
 mod limit;
 mod mcp;
 mod merge;
@@ -32,7 +33,9 @@ mod recovery;
 mod replay;
 mod request;
 mod running;
+mod sample;
 mod schedule;
+mod shared;
 mod sse;
 mod template;
 #[cfg(test)]

@@ -12,14 +12,16 @@ use super::clock;
 use super::course::Course;
 use super::documents::Documents;
 use super::feeder::FeederError;
+use super::left_out;
 use super::limit;
+use super::mcp::HANDSHAKE_REQUESTS;
 use super::progress::Progress;
 use super::running::Running;
-use super::user::Common;
-use crate::config::{Config, ExecutorKind, PhaseKind, ServiceKind, Workload};
+use super::shared::Common;
+use crate::config::{Config, ExecutorKind, HANDSHAKE, PhaseKind, ServiceKind, Workload};
 use crate::platform::connector::{Connector, ConnectorError};
 use crate::platform::endpoint::{EndpointError, ResolvedEndpoint};
-use crate::run::event::{PhaseOutcome, Verdict};
+use crate::run::event::{PhaseOutcome, SeriesKey, Verdict};
 use crate::run::phase::{Phase, PhaseContext};
 
 /// Why a load phase cannot run.
@@ -71,8 +73,7 @@ pub fn phase(kind: PhaseKind, config: &Config) -> Result<LoadPhase, LoadUnavaila
     };
     let course = Course::new(&workload, config, NOMINAL)?;
     if course.scenarios.is_empty() {
-        let reasons = course.left_out.iter().map(|(what, why)| format!("{what}: {why}"));
-        return Err(LoadUnavailable::NothingToRun(reasons.collect::<Vec<_>>().join("; ")));
+        return Err(LoadUnavailable::NothingToRun(left_out::words(&course.left_out)));
     }
     let mut phase = LoadPhase { kind, workload, endpoints: Vec::new(), connectors: Vec::new() };
     let mut made: BTreeMap<ServiceKind, (Arc<ResolvedEndpoint>, Connector)> = BTreeMap::new();
@@ -97,6 +98,11 @@ pub fn phase(kind: PhaseKind, config: &Config) -> Result<LoadPhase, LoadUnavaila
     Ok(phase)
 }
 
+/// Whether a series counts the handshakes of MCP sessions.
+fn is_handshake(key: &SeriesKey) -> bool {
+    key.service == ServiceKind::Mcp && key.step == HANDSHAKE
+}
+
 impl LoadPhase {
     pub(super) fn connectors(&self) -> Vec<Connector> {
         self.connectors.clone()
@@ -105,8 +111,10 @@ impl LoadPhase {
     pub(super) fn common(&self, context: &PhaseContext) -> Result<Common, FeederError> {
         let used = context.events.with_state(|state| {
             let loads = state.phases.iter().filter_map(|phase| phase.load.as_ref());
-            loads.map(|load| load.totals(None)).fold((0, 0), |(requests, tokens), totals| {
-                (requests + totals.measured.requests(), tokens + totals.measured.tokens)
+            loads.flat_map(|load| &load.series).fold((0, 0), |(requests, tokens), (key, of)| {
+                let each = if is_handshake(key) { HANDSHAKE_REQUESTS } else { 1 };
+                // As many tokens as the target says.
+                (requests + each * of.requests(), of.tokens.saturating_add(tokens))
             })
         });
         let guards = &context.config.guards;
@@ -118,6 +126,7 @@ impl LoadPhase {
             endpoints: self.endpoints.clone(),
             budget: Budget::new(guards.max_requests, guards.max_tokens, used),
             exhausted: AtomicBool::new(false),
+            crashed: AtomicBool::new(false),
             documents: Documents::new(&context.run_id, self.kind.name()),
             run_id: context.run_id.clone(),
         })

@@ -1,19 +1,20 @@
 //! Thresholds while the load runs: samples by metric and tags, over the phase or a window of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::course::Course;
-use crate::config::metric::{Metric, MetricKind, Selector};
-use crate::config::{
-    Aggregation, LongThreshold, Scenario, Threshold, ThresholdMap, TimeSpan, Workload,
-};
-use crate::run::event::{IntervalReport, Measurements, ThresholdRow};
-use crate::run::histogram::Histogram;
+use super::left_out;
+use super::sample::Sample;
+use crate::config::metric::{MetricKind, Selector};
+use crate::config::{LongThreshold, Threshold, ThresholdMap, TimeSpan, Workload};
+use crate::run::event::{IntervalReport, ThresholdRow};
 
 /// Every threshold of a workload.
 pub struct ThresholdWatch {
     rules: Vec<Rule>,
+    /// Whether the load is over, and its users leave.
+    leaving: bool,
 }
 
 /// One threshold with what was measured for it.
@@ -30,58 +31,10 @@ struct Rule {
     worst: Option<f64>,
 }
 
-/// What was measured for a threshold.
-#[derive(Clone, Debug, Default)]
-struct Sample {
-    length_us: u64,
-    times: Histogram,
-    /// What is counted, or the good (or bad) ones of a share.
-    hits: u64,
-    /// Out of how many.
-    n: u64,
-    level: u64,
-}
-
-impl Sample {
-    fn add(&mut self, other: &Self) {
-        self.length_us += other.length_us;
-        self.times.add(&other.times);
-        self.hits += other.hits;
-        self.n += other.n;
-        self.level = other.level;
-    }
-
-    fn n(&self, kind: MetricKind) -> u64 {
-        match kind {
-            MetricKind::Trend => self.times.count(),
-            MetricKind::Rate => self.n,
-            // A count of nothing is a count.
-            MetricKind::Counter | MetricKind::Gauge => self.n.max(u64::from(self.length_us > 0)),
-        }
-    }
-
-    /// The value in the unit of the threshold's limit: microseconds, a share, per second, a number.
-    fn value(&self, kind: MetricKind, aggregation: Aggregation) -> Option<f64> {
-        let micros = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e6);
-        match aggregation {
-            Aggregation::Average => micros(self.times.mean()),
-            Aggregation::Minimum => micros(self.times.quantile(0.0)),
-            Aggregation::Maximum => micros(self.times.max()),
-            Aggregation::Percentile(p) => micros(self.times.quantile(p / 100.0)),
-            Aggregation::FailedShare => (self.n > 0).then(|| self.hits as f64 / self.n as f64),
-            Aggregation::PerSecond => {
-                (self.length_us > 0).then(|| self.hits as f64 * 1e6 / self.length_us as f64)
-            }
-            Aggregation::Count if kind == MetricKind::Gauge => Some(self.level as f64),
-            Aggregation::Count => Some(self.hits as f64),
-        }
-    }
-}
-
 impl ThresholdWatch {
     /// The thresholds of a workload; those of scenarios that were left out decide nothing.
     pub fn new(workload: &Workload, course: &Course) -> Self {
-        let mut watch = Self { rules: Vec::new() };
+        let mut watch = Self { rules: Vec::new(), leaving: false };
         watch.add(&workload.thresholds, None, workload, course);
         for scenario in &workload.scenarios {
             watch.add(&scenario.thresholds, Some(&scenario.name), workload, course);
@@ -110,12 +63,13 @@ impl ThresholdWatch {
             if let Some(name) = scenario {
                 selector = selector.of_scenario(name);
             }
+            let skipped = left_out::reason(&selector, workload, course);
             for entry in entries {
                 let long = entry.long();
                 let parsed = selector.metric.kind().threshold(&long.threshold);
                 let Ok(threshold) = parsed else { continue };
                 self.rules.push(Rule {
-                    skipped: left_out(&selector, workload, course),
+                    skipped: skipped.clone(),
                     selector: selector.clone(),
                     long,
                     threshold,
@@ -129,10 +83,20 @@ impl ThresholdWatch {
         }
     }
 
+    /// The load is over: that its users leave is no level of them.
+    pub const fn leave(&mut self) {
+        self.leaving = true;
+    }
+
     /// Takes an interval in.
     pub fn observe(&mut self, interval: &IntervalReport, course: &Course) {
-        for rule in &mut self.rules {
-            let sample = sample(&rule.selector, interval, course);
+        let leaving = self.leaving;
+        let is_open = |rule: &&mut Rule| {
+            let is_level = rule.selector.metric.kind() == MetricKind::Gauge;
+            rule.skipped.is_none() && !(leaving && is_level)
+        };
+        for rule in self.rules.iter_mut().filter(is_open) {
+            let sample = Sample::of(&rule.selector, interval, course);
             rule.whole.add(&sample);
             if let Some(window) = rule.threshold.window {
                 rule.slide(sample, window.get());
@@ -205,154 +169,47 @@ impl Rule {
     }
 
     fn row(&self) -> ThresholdRow {
-        let kind = self.selector.metric.kind();
-        let windowed = self.threshold.window.is_some();
-        let mut sample = Sample::default();
-        if windowed {
-            self.ring.iter().for_each(|part| sample.add(part));
-        } else {
-            sample.add(&self.whole);
-        }
-        let holds = if windowed {
-            self.evaluated.then_some(self.broken_us == 0)
-        } else {
-            self.judge(&sample).map(|(_, holds)| holds)
-        };
-        let holds = holds.filter(|_| self.skipped.is_none());
-        ThresholdRow {
+        let row = ThresholdRow {
             metric: self.selector.to_string(),
             expression: self.long.threshold.clone(),
-            holds,
-            value: sample
-                .value(kind, self.threshold.aggregation)
-                .map_or_else(|| "-".into(), |value| self.threshold.words(value)),
-            n: sample.n(kind),
+            holds: None,
+            value: "-".into(),
+            n: 0,
             broken_us: self.broken_us,
             worst: self.worst.map(|worst| self.threshold.words(worst)),
             aborts: self.long.abort_on_fail,
-            why_open: if holds.is_some() { String::new() } else { self.why_open(&sample) },
+            why_open: String::new(),
             skipped: self.skipped.is_some(),
+        };
+        if let Some(reason) = &self.skipped {
+            return ThresholdRow { why_open: reason.clone(), ..row };
         }
-    }
-
-    fn why_open(&self, sample: &Sample) -> String {
-        let n = sample.n(self.selector.metric.kind());
-        match (&self.skipped, self.threshold.window) {
-            (Some(reason), _) => reason.clone(),
-            (None, _) if n == 0 => "no samples".into(),
-            (None, _) if self.threshold.min_samples.is_some_and(|least| n < least) => {
-                format!("{n} of {} samples", self.threshold.min_samples.unwrap_or_default())
+        let kind = self.selector.metric.kind();
+        let (sample, holds) = match self.threshold.window {
+            Some(_) => {
+                let mut sample = Sample::default();
+                self.ring.iter().for_each(|part| sample.add(part));
+                (sample, self.evaluated.then_some(self.broken_us == 0))
             }
-            (None, Some(window)) => format!("less than {window} measured"),
-            (None, None) => String::new(),
+            None => (self.whole.clone(), self.judge(&self.whole).map(|(_, holds)| holds)),
+        };
+        let value = sample.value(kind, self.threshold.aggregation);
+        ThresholdRow {
+            holds,
+            value: value.map_or(row.value, |value| self.threshold.words(value)),
+            n: sample.n(kind),
+            why_open: if holds.is_some() { String::new() } else { self.why_open(sample.n(kind)) },
+            ..row
         }
     }
-}
 
-/// Why what a selector speaks of is not measured, if it was left out: the configuration knows it, and
-/// nothing that can run is it.
-fn left_out(selector: &Selector, workload: &Workload, course: &Course) -> Option<String> {
-    let runs = match selector.metric.is_of_scenario() {
-        true => course.scenarios.iter().any(|ready| selector.selects(&ready.labels())),
-        false => (0..course.series.len()).any(|at| selector.selects(&course.labels(at))),
-    };
-    if runs {
-        return None;
-    }
-    let is_meant = |scenario: &Scenario, step: Option<&str>| match step {
-        None if selector.metric.is_of_scenario() => selector.selects(&scenario.labels(None)),
-        _ => scenario.all_counted().any(|counted| {
-            step.is_none_or(|step| step == counted.step)
-                && selector.selects(&scenario.labels(Some(&counted)))
-        }),
-    };
-    // What nothing is though it was not left out stays open.
-    let is_left_out = |what: &str, whole: bool| {
-        workload.scenarios.iter().any(|scenario| match what.strip_prefix(scenario.name.as_str()) {
-            Some("") if whole => is_meant(scenario, None),
-            Some(rest) if !whole => {
-                rest.strip_prefix(": ").is_some_and(|step| is_meant(scenario, Some(step)))
-            }
-            _ => false,
-        })
-    };
-    // A step by its name is the one that is meant. Why a scenario is left out is said last, after what is
-    // said of its length.
-    let steps = course.left_out.iter().find(|(what, _)| is_left_out(what, false));
-    let reason =
-        steps.or_else(|| course.left_out.iter().rfind(|(what, _)| is_left_out(what, true)));
-    reason.map(|(what, why)| format!("{what} was left out: {why}"))
-}
-
-fn sample(selector: &Selector, interval: &IntervalReport, course: &Course) -> Sample {
-    let mut sample = Sample { length_us: interval.length_us, ..Sample::default() };
-    if selector.metric.is_of_scenario() {
-        of_scenarios(selector, interval, course, &mut sample);
-    } else {
-        for series in &interval.series {
-            let at = course.series.iter().position(|key| *key == series.key);
-            let none = BTreeMap::new();
-            let tags = at.and_then(|at| course.tags.get(at)).unwrap_or(&none);
-            if selector.selects(&series.key.labels(tags)) {
-                of_requests(selector.metric, &series.measured, &mut sample);
-            }
-        }
-    }
-    sample
-}
-
-fn of_requests(metric: Metric, measured: &Measurements, sample: &mut Sample) {
-    let times = match metric {
-        Metric::ResponseTime => Some(&measured.response),
-        Metric::HttpReqDuration => Some(&measured.service_time),
-        Metric::Lateness => Some(&measured.lateness),
-        Metric::TimeToFirstToken => measured.first_token.as_ref(),
-        Metric::InterTokenGap => measured.token_gap.as_ref(),
-        Metric::TimePerOutputToken => measured.time_per_token.as_ref(),
-        _ => None,
-    };
-    if let Some(times) = times {
-        sample.times.add(times);
-    }
-    let checks = measured.checks;
-    let (hits, n) = match metric {
-        Metric::HttpReqFailed => (measured.failed(), measured.requests()),
-        Metric::Checks => (checks.passed, checks.passed + checks.failed),
-        Metric::HttpReqs => (measured.requests(), measured.requests()),
-        Metric::DataReceived => (measured.bytes, measured.requests()),
-        Metric::Tokens => (measured.tokens, measured.requests()),
-        _ => (0, 0),
-    };
-    sample.hits += hits;
-    sample.n += n;
-}
-
-fn of_scenarios(
-    selector: &Selector,
-    interval: &IntervalReport,
-    course: &Course,
-    sample: &mut Sample,
-) {
-    let is_meant = |scenario: &str| {
-        // Users of all scenarios together may stand under a name that is none of theirs.
-        selector.tags.is_empty()
-            || course
-                .scenarios
-                .iter()
-                .any(|of| of.name == scenario && selector.selects(&of.labels()))
-    };
-    let users = interval.users.iter().filter(|(scenario, _)| is_meant(scenario));
-    sample.level = users.map(|(_, users)| u64::from(*users)).sum();
-    for ready in &course.scenarios {
-        if !selector.selects(&ready.labels()) {
-            continue;
-        }
-        let Some(iterations) = interval.iterations.get(&ready.name) else { continue };
-        match selector.metric {
-            Metric::IterationDuration => sample.times.add(&iterations.duration),
-            Metric::Iterations => sample.hits += iterations.finished,
-            Metric::DroppedIterations => sample.hits += iterations.dropped,
-            _ => {}
+    /// Why so many samples decide nothing.
+    fn why_open(&self, n: u64) -> String {
+        match (self.threshold.window, self.threshold.min_samples) {
+            _ if n == 0 => "no samples".into(),
+            (_, Some(least)) if n < least => format!("{n} of {least} samples"),
+            (Some(window), _) => format!("less than {window} measured"),
+            (None, _) => String::new(),
         }
     }
 }
@@ -390,6 +247,36 @@ scenarios:
         let course = Course::new(workload, &config, Duration::from_secs(60)).expect("no feeders");
         let row = ThresholdWatch::new(workload, &course).rows().remove(0);
         row.skipped.then_some(row.why_open)
+    }
+
+    #[test]
+    fn users_that_leave_in_the_end_are_no_level() {
+        let config = platform(
+            "think_time: { min: 0s, max: 0s }
+thresholds: { vus: [value>=4] }
+scenarios:
+  - name: ask
+    service: rag
+    executor: constant-vus
+    vus: 4
+    flows: [{ name: ask, steps: [{ health: {} }] }]
+",
+        );
+        let workload = config.workloads.of(PhaseKind::Mixed).expect("there");
+        let course = Course::new(workload, &config, Duration::from_secs(60)).expect("no feeders");
+        let mut watch = ThresholdWatch::new(workload, &course);
+        let interval = |users| IntervalReport {
+            length_us: 1_000_000,
+            users: [("ask".to_owned(), users)].into(),
+            series: Vec::new(),
+            iterations: Default::default(),
+            generator: Default::default(),
+        };
+        watch.observe(&interval(4), &course);
+        watch.leave();
+        watch.observe(&interval(0), &course);
+        let row = watch.rows().remove(0);
+        assert_eq!((row.holds, row.value.as_str()), (Some(true), "4"));
     }
 
     #[test]

@@ -1,85 +1,34 @@
 //! A virtual user: flows drawn by weight, steps in order, and what it waits for in between.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::act::{Belongings, Luggage, act, needs_session, reserved_tokens, time_limit};
+use super::act::{Belongings, Luggage, act, reserved_tokens, time_limit};
 use super::arrivals::{Counter, Free};
-use super::budget::Budget;
 use super::cookies::Cookies;
-use super::course::{Course, ReadyFlow, ReadyScenario, ReadyStep};
-use super::documents::Documents;
+use super::course::{ReadyFlow, ReadyScenario, ReadyStep};
 use super::exchange::{Dial, Failure, Line};
-use super::mcp::Session;
+use super::mcp::{HANDSHAKE_REQUESTS, Session};
 use super::patience::Patience;
-use super::progress::Progress;
-use super::recorder::{Brought, Clocks, Ended, Recorder};
+use super::recorder::{Brought, Clocks, Ended};
 use super::schedule::Model;
+use super::shared::{Common, Flight, Gate, ThreadShared, Underway};
 use super::think;
-use crate::config::{Config, SessionLife, Step};
-use crate::platform::endpoint::ResolvedEndpoint;
+use crate::config::{SessionLife, Step};
 use crate::run::event::{CheckCounts, ErrorKind};
 
 /// After a refused or broken connection nobody knocks again at once: a target that is down must not be
 /// stormed, nor the generator kept busy with failing.
 const BACK_OFF: Duration = Duration::from_millis(50);
-
-/// Whether users may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// They may.
-    Open,
-    /// They finish what is in flight, and wait.
-    Held,
-    /// They finish their flow, and leave.
-    Draining,
-    /// They are dropped where they are.
-    Dropped,
-}
-
-/// What the generator threads of a phase share.
-pub struct Common {
-    /// The workload.
-    pub course: Course,
-    /// The platform.
-    pub config: Arc<Config>,
-    /// Resolved endpoints by scenario.
-    pub endpoints: Vec<Arc<ResolvedEndpoint>>,
-    /// What may still be sent.
-    pub budget: Budget,
-    /// Set when the budget is used up.
-    pub exhausted: AtomicBool,
-    /// How far each scenario is, where that is counted.
-    pub progress: Vec<Progress>,
-    /// Documents that are written.
-    pub documents: Documents,
-    /// The run's id.
-    pub run_id: String,
-}
-
-/// What the users of one thread share.
-pub struct ThreadShared {
-    /// What the threads share.
-    pub common: Arc<Common>,
-    /// What the thread measures.
-    pub recorder: RefCell<Recorder>,
-    /// Requests in flight.
-    pub in_flight: Cell<usize>,
-    /// Whether somebody waits until nothing is in flight any more.
-    pub idle_awaited: Cell<bool>,
-    /// Told when nothing is in flight any more.
-    pub idle: Notify,
-}
 
 /// A virtual user.
 pub struct User {
@@ -200,7 +149,7 @@ impl User {
             let gate = *self.gate.borrow_and_update();
             match (gate, &self.free) {
                 (Gate::Draining | Gate::Dropped, _) => return None,
-                (Gate::Held, _) => {
+                (Gate::Held(_), _) => {
                     tokio::select! {
                         changed = self.gate.changed() => changed.ok()?,
                         _ = &mut self.leave => return None,
@@ -241,7 +190,7 @@ impl User {
             return due;
         }
         loop {
-            if *self.gate.borrow_and_update() == Gate::Held {
+            if matches!(*self.gate.borrow_and_update(), Gate::Held(_)) {
                 if self.gate.changed().await.is_err() {
                     return due;
                 }
@@ -291,7 +240,10 @@ impl User {
                 return Some((due, false));
             }
             let intended = self.wait_until(due).await;
-            due = self.take_step(common, scenario, ready, intended, &mut luggage).await;
+            match self.take_step(common, scenario, ready, intended, &mut luggage).await {
+                Ok(next) => due = next,
+                Err(next) => return Some((self.wait_until(next).await, false)),
+            }
         }
         // A pause at the end of a flow is part of it.
         Some((self.wait_until(due).await, true))
@@ -314,7 +266,8 @@ impl User {
         Some(luggage)
     }
 
-    /// Takes one step, and returns when the next may begin.
+    /// Takes one step, and returns when the next may begin; an error where it could not be sent at all,
+    /// and when the next flow may begin.
     async fn take_step(
         &mut self,
         common: &Common,
@@ -322,24 +275,21 @@ impl User {
         ready: &ReadyStep,
         intended: Instant,
         luggage: &mut Luggage,
-    ) -> Instant {
+    ) -> Result<Instant, Instant> {
         let mut intended = intended;
-        if needs_session(&ready.step) && !self.with.session.is_open() {
-            match Box::pin(self.open_session(common, scenario, intended)).await {
-                Ok(at) => intended = at,
-                Err(at) => return at,
-            }
+        if ready.step.needs_session() && !self.with.session.is_open() {
+            intended = Box::pin(self.open_session(common, scenario, intended)).await?;
         }
         let tokens = reserved_tokens(common, &ready.step);
         if !common.budget.take(tokens) {
             common.exhausted.store(true, Ordering::Relaxed);
-            return self.hold_back(Instant::now());
+            return Err(self.hold_back(Instant::now()));
         }
         let id = match ready.step {
             Step::Ingest { .. } => match common.documents.take() {
                 Some(id) => id,
                 // The next block of ids is on record in a moment.
-                None => return self.hold_back(Instant::now()),
+                None => return Err(self.hold_back(Instant::now())),
             },
             _ => String::new(),
         };
@@ -364,10 +314,10 @@ impl User {
         }
         let used = outcome.as_ref().map_or(0, |brought| brought.tokens);
         common.budget.give_back(tokens.saturating_sub(used));
-        let next = self.next_after(&outcome, ended);
+        let (next, sent) = (self.next_after(&outcome, ended), was_sent(&outcome));
         let clocks = Clocks { intended, began, ended };
         self.shared.recorder.borrow_mut().record(ready.series, clocks, checks, outcome);
-        next
+        if sent { Ok(next) } else { Err(next) }
     }
 
     /// Opens an MCP session, as a request of its own; returns when the next may begin.
@@ -380,7 +330,7 @@ impl User {
         let (Some(series), Some(mcp)) = (scenario.initialize, &common.config.services.mcp) else {
             return Ok(intended);
         };
-        if !common.budget.take(0) {
+        if !(0..HANDSHAKE_REQUESTS).all(|_| common.budget.take(0)) {
             common.exhausted.store(true, Ordering::Relaxed);
             return Err(self.hold_back(Instant::now()));
         }
@@ -421,53 +371,7 @@ impl User {
     }
 }
 
-/// A flow that has begun: when its user is dropped in the middle of it, it was interrupted.
-struct Underway {
-    shared: Rc<ThreadShared>,
-    scenario: usize,
-    how: Option<Ended>,
-}
-
-impl Underway {
-    fn begin(shared: &Rc<ThreadShared>, scenario: usize) -> Self {
-        Self { shared: Rc::clone(shared), scenario, how: Some(Ended::Interrupted) }
-    }
-
-    fn ended(mut self, how: Ended) {
-        self.how = Some(how);
-    }
-
-    /// It did not begin after all.
-    fn forget(mut self) {
-        self.how = None;
-    }
-}
-
-impl Drop for Underway {
-    fn drop(&mut self) {
-        if let Some(how) = self.how {
-            self.shared.recorder.borrow_mut().iteration(self.scenario, how);
-            let progress = &self.shared.common.progress[self.scenario];
-            progress.end();
-        }
-    }
-}
-
-/// A request in flight.
-struct Flight(Rc<ThreadShared>);
-
-impl Flight {
-    fn begin(shared: &Rc<ThreadShared>) -> Self {
-        shared.in_flight.set(shared.in_flight.get() + 1);
-        Self(Rc::clone(shared))
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
-        if self.0.in_flight.get() == 0 && self.0.idle_awaited.get() {
-            self.0.idle.notify_waiters();
-        }
-    }
+/// Whether a request left this machine.
+const fn was_sent(outcome: &Result<Brought, Failure>) -> bool {
+    !matches!(outcome, Err(Failure { kind: ErrorKind::Generator, .. }))
 }

@@ -77,12 +77,12 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
         Standing::Ceiling { .. } => "; the rate is the generator's ceiling, not the target's",
         _ => "",
     };
-    let skipped = judged.iter().filter(|(row, _)| row.skipped).count();
-    let thresholds = match (judged.len(), skipped) {
-        (0, _) => "no threshold is set",
-        (_, 0) => "every threshold held",
-        (all, skipped) if all == skipped => "every threshold was skipped",
-        _ => "every threshold that was measured held",
+    let thresholds = match judged.is_empty() {
+        true => "no threshold is set",
+        false if judged.iter().any(|(row, _)| row.skipped) => {
+            "every threshold that was measured held"
+        }
+        false => "every threshold held",
     };
     let reason = format!("{n} requests, {failed} failed, {thresholds}{ceiling}");
     PhaseOutcome::new(Verdict::Pass, reason)
@@ -128,10 +128,14 @@ fn undecided(load: &LoadState, judged: &[(&ThresholdRow, Judged)]) -> Option<Str
              that was asked for was not there; raise maxVUs"
         ));
     }
+    // One that was skipped decides nothing; where all of them were, nothing is decided.
+    let all_skipped = judged.iter().all(|(row, _)| row.skipped);
     let open = judged.iter().filter_map(|(row, judged)| match judged {
-        Judged::Open(why) => Some(format!("{}: {} ({why})", row.metric, row.expression)),
+        Judged::Open(why) => Some((row, why)),
+        Judged::Skipped(why) if all_skipped => Some((row, why)),
         _ => None,
     });
+    let open = open.map(|(row, why)| format!("{}: {} ({why})", row.metric, row.expression));
     let open = open.collect::<Vec<_>>().join("; ");
     (!open.is_empty()).then(|| format!("not decided: {open}"))
 }
@@ -183,6 +187,10 @@ mod tests {
         assert_eq!(verdict(&open, None), Verdict::Inconclusive);
         open.thresholds[1].skipped = true;
         assert_eq!(verdict(&open, None), Verdict::Pass);
+        open.thresholds.remove(0);
+        let nothing_decided = outcome(&open, None);
+        assert_eq!(nothing_decided.verdict, Verdict::Inconclusive);
+        assert!(nothing_decided.reason.contains("no samples"), "{}", nothing_decided.reason);
     }
 
     #[test]

@@ -8,6 +8,8 @@ const plan = JSON.parse(open('./plan.json'));
 export const options = {
   scenarios: plan.k6_scenarios,
   discardResponseBodies: true,
+  // Cookies belong to a user, not to one of its flows.
+  noCookiesReset: true,
   systemTags: ['status', 'name', 'scenario', 'error_code', 'expected_response'],
 };
 
@@ -32,7 +34,7 @@ export function play() {
     http.request(step.method, scenario.origin + step.path, step.body, {
       headers: Object.assign({}, scenario.headers, step.headers, secrets),
       tags: { name: step.name },
-      timeout: scenario.timeout,
+      timeout: step.timeout_seconds * 1000,
       redirects: 0,
     });
   }

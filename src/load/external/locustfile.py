@@ -40,7 +40,7 @@ def user_class(scenario):
                 headers = {**scenario["headers"], **step["headers"], **secrets}
                 with self.client.request(
                     step["method"], step["path"], data=step["body"], headers=headers,
-                    name=step["name"], timeout=scenario["timeout_seconds"], allow_redirects=False,
+                    name=step["name"], timeout=step["timeout_seconds"], allow_redirects=False,
                     catch_response=True, context={"scenario": scenario["name"]},
                 ) as response:
                     if 300 <= response.status_code < 400:

@@ -7,7 +7,6 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,9 +18,10 @@ use self::plan::ExternalPlan;
 use self::process::{Tool, ToolEnded};
 use super::course::Course;
 use super::guard::ErrorGuard;
+use super::left_out::LeftOut;
 use super::thresholds::ThresholdWatch;
 use super::verdict::{EarlyEnd, outcome};
-use crate::config::{Config, Environment, LoadEngine, PhaseKind, ServiceKind, Workload};
+use crate::config::{Config, Environment, LoadEngine, PhaseKind, Workload};
 use crate::run::event::{EventBody, LoadEvent, LoadStart, PhaseOutcome, Verdict};
 use crate::run::phase::{ControlChange, Phase, PhaseCommand, PhaseContext, Wish};
 use crate::run::state::LoadState;
@@ -86,20 +86,18 @@ impl ExternalPhase {
     async fn play(&self, mut context: PhaseContext) -> Result<PhaseOutcome, String> {
         let plan = ExternalPlan::new(self.engine, &self.workload, &context.config, context.length)?;
         let course = course_of(&plan, &context.config, context.length)?;
-        let services: BTreeMap<String, ServiceKind> =
-            course.scenarios.iter().map(|ready| (ready.name.clone(), ready.service)).collect();
         let mut tool = Tool::start(self.engine, &plan, &context.run_id, context.length)?;
         context.events.emit(EventBody::Load(LoadEvent::Started(LoadStart {
             engine: self.engine.name().into(),
             threads: 1,
-            scenarios: services.iter().map(|(name, service)| (name.clone(), *service)).collect(),
-            left_out: course.left_out.clone(),
+            scenarios: course.scenarios.iter().map(|s| (s.name.clone(), s.service)).collect(),
+            left_out: course.left_out.iter().map(LeftOut::told).collect(),
             models: course.scenarios.iter().map(|ready| ready.model.clone()).collect(),
             clock: None,
         })));
         log::info!("{}", self.version);
         let mut playing = Playing {
-            said: Said::new(services),
+            said: Said::new(&course.series),
             thresholds: watch_of(self.engine, &self.workload, &course),
             guard: ErrorGuard::new(&context.config.guards),
             early: None,

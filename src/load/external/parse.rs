@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::config::LoadEngine;
 use crate::config::metric::{Metric, Selector};
-use crate::config::{LoadEngine, ServiceKind};
 use crate::run::event::{
     ErrorKind, IntervalReport, Iterations, Measurements, SeriesInterval, SeriesKey,
 };
@@ -14,7 +14,8 @@ use crate::run::event::{
 /// What was said since the last interval.
 #[derive(Default)]
 pub struct Said {
-    services: BTreeMap<String, ServiceKind>,
+    /// What is played, by scenario and step: nothing else is counted.
+    known: BTreeMap<String, BTreeMap<String, SeriesKey>>,
     series: BTreeMap<SeriesKey, Measurements>,
     iterations: BTreeMap<String, Iterations>,
     users: BTreeMap<String, u32>,
@@ -72,9 +73,14 @@ enum LocustLine {
 }
 
 impl Said {
-    /// Nothing yet; names of scenarios with the service of each.
-    pub fn new(services: BTreeMap<String, ServiceKind>) -> Self {
-        Self { services, ..Self::default() }
+    /// Nothing yet, of these series.
+    pub fn new(series: &[SeriesKey]) -> Self {
+        let mut said = Self::default();
+        for key in series {
+            let steps = said.known.entry(key.scenario.clone()).or_default();
+            steps.insert(key.step.clone(), key.clone());
+        }
+        said
     }
 
     /// Takes a line of k6 in; lines of other kinds are passed over.
@@ -86,8 +92,10 @@ impl Said {
         let tag = |name: &str| line.data.tags.get(name).map_or("", String::as_str);
         let scenario = tag("scenario").to_owned();
         let iterations = |this: &mut Self, change: &dyn Fn(&mut Iterations)| {
-            change(this.iterations.entry(scenario.clone()).or_default());
-            this.heard = true;
+            if this.known.contains_key(&scenario) {
+                change(this.iterations.entry(scenario.clone()).or_default());
+                this.heard = true;
+            }
         };
         match line.metric.as_str() {
             "http_req_duration" => {
@@ -117,11 +125,11 @@ impl Said {
                 let error = locust_error(status, &error);
                 self.request(&scenario, &step, ms, error, bytes);
             }
-            Ok(LocustLine::Flow { flow }) => {
+            Ok(LocustLine::Flow { flow }) if self.known.contains_key(&flow) => {
                 self.iterations.entry(flow).or_default().finished += 1;
             }
             Ok(LocustLine::Users { users }) => self.users = users,
-            Err(_) => {}
+            Ok(LocustLine::Flow { .. }) | Err(_) => {}
         }
     }
 
@@ -133,13 +141,8 @@ impl Said {
         error: Option<ErrorKind>,
         bytes: u64,
     ) {
-        let Some(service) = self.services.get(scenario) else { return };
-        let key = SeriesKey {
-            service: *service,
-            scenario: scenario.to_owned(),
-            step: crate::platform::text::clean(step, 80),
-        };
-        let measured = self.series.entry(key).or_default();
+        let Some(key) = self.known.get(scenario).and_then(|steps| steps.get(step)) else { return };
+        let measured = self.series.entry(key.clone()).or_default();
         let micros = Duration::from_secs_f64(ms.clamp(0.0, 3.6e6) / 1e3).as_micros() as u64;
         // These tools measure from the send; when a request should have begun they do not say.
         measured.response.record_us(micros, 1);
@@ -210,9 +213,32 @@ fn locust_error(status: u16, error: &str) -> Option<ErrorKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServiceKind;
+
+    /// Longer than anything that is cut for a screen.
+    const LONG: &str =
+        "GET /a/path/that/is/so/long/that/its/name/would/not/fit/in/eighty/characters/of/a/row";
 
     fn said() -> Said {
-        Said::new([("chat".to_owned(), ServiceKind::Chat)].into())
+        let key = |step: &str| SeriesKey {
+            service: ServiceKind::Chat,
+            scenario: "chat".into(),
+            step: step.into(),
+        };
+        Said::new(&["completion", "q", "query", LONG].map(key))
+    }
+
+    #[test]
+    fn a_step_is_counted_under_its_whole_name_and_what_is_not_played_not_at_all() {
+        let mut said = said();
+        for step in [LONG, &LONG[..80], "somebody else's"] {
+            said.locust(&format!(
+                r#"{{"scenario":"chat","step":"{step}","ms":1,"bytes":0,"status":200,"error":""}}"#
+            ));
+        }
+        let report = said.take(Duration::from_secs(1)).expect("something");
+        let steps: Vec<&str> = report.series.iter().map(|one| one.key.step.as_str()).collect();
+        assert_eq!(steps, [LONG]);
     }
 
     #[test]

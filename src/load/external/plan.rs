@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::super::left_out::{self, LeftOut, Part};
 use super::super::population::split;
 use super::super::schedule::stretch;
 use super::super::template::{fill_json, fill_path};
 use crate::config::{
-    BUILT_IN, Config, ConnectionSettings, ExecutorKind, Flow, LoadEngine, RequestStep, Scenario,
-    Step, TimeSpan, TlsSettings, Workload, placeholders,
+    Arrivals, BUILT_IN, Config, ConnectionSettings, Endpoint, ExecutorKind, Flow, LoadEngine,
+    RequestStep, Scenario, SessionLife, Step, ThinkDistribution, ThinkTime, TimeSpan, TlsSettings,
+    Workload, placeholders,
 };
 use crate::platform::endpoint::ResolvedEndpoint;
+
+/// Why a step that needs a session is not played.
+const NO_SESSIONS: &str = "MCP sessions are spoken by the built-in engine alone";
 
 /// A plan, and what its credentials are called in the environment of the tool.
 pub struct ExternalPlan {
@@ -24,7 +29,7 @@ pub struct ExternalPlan {
     /// What of the workload the tool plays.
     pub played: Workload,
     /// What it does not play, with the reason.
-    pub left_out: Vec<(String, String)>,
+    pub left_out: Vec<LeftOut>,
     /// Users of all scenarios together, for Locust.
     pub users: u32,
 }
@@ -60,17 +65,19 @@ impl ExternalPlan {
                     let model = k6_model(scenario, workload, share, length);
                     models.insert(scenario.name.clone(), model);
                 }
-                Err(reason) => this.left_out.push((scenario.name.clone(), reason)),
+                Err(reason) => {
+                    this.left_out.push(LeftOut::new(scenario, Part::Whole, reason));
+                }
             }
         }
         if scenarios.is_empty() {
-            let reasons = this.left_out.iter().map(|(what, why)| format!("{what}: {why}"));
-            return Err(reasons.collect::<Vec<_>>().join("; "));
+            return Err(left_out::words(&this.left_out));
         }
         this.plan = json!({ "scenarios": scenarios, "k6_scenarios": models });
         Ok(this)
     }
 
+    /// A scenario as the scripts read it, and what of it is played.
     fn scenario(
         &mut self,
         engine: LoadEngine,
@@ -79,9 +86,12 @@ impl ExternalPlan {
         config: &Config,
         users: u32,
     ) -> Result<(Value, Scenario), String> {
-        let closed = matches!(scenario.executor, None | Some(ExecutorKind::ConstantVus));
-        if engine == LoadEngine::Locust && !closed {
-            return Err("of the models only constant users are played by locust".into());
+        let think = scenario.think_time.unwrap_or(workload.think_time);
+        if let Some(reason) = unplayable(engine, scenario, think) {
+            return Err(reason);
+        }
+        if users == 0 && scenario.executor.is_none() {
+            return Err("its weight is too small for one of the users".into());
         }
         let endpoints = config.services.endpoints();
         let endpoint = endpoints.into_iter().find(|(kind, _)| *kind == scenario.service);
@@ -93,43 +103,15 @@ impl ExternalPlan {
             return Err(format!("{name} knows nothing of its `connection` and `tls` settings"));
         }
         let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
-        let (mut flows, mut played) = (Vec::new(), Scenario { flows: vec![], ..scenario.clone() });
-        for (_, flow) in scenario.drawn_flows() {
-            let (mut steps, mut played_steps) = (Vec::new(), Vec::new());
-            for step in &flow.steps {
-                match request(step, flow, config, &resolved) {
-                    Ok(request) => {
-                        steps.push(request);
-                        played_steps.push(step.clone());
-                    }
-                    Err(reason) => {
-                        let what = format!("{}: {}", scenario.name, step.name());
-                        if !self.left_out.iter().any(|(known, _)| *known == what) {
-                            self.left_out.push((what, reason));
-                        }
-                    }
-                }
-            }
-            if steps.iter().any(|step| step.get("method").is_some()) {
-                flows.push(json!({ "weight": flow.weight, "steps": steps }));
-                played.flows.push(Flow { steps: played_steps, ..flow.clone() });
-            }
-        }
+        let (flows, played) = self.flows(scenario, workload, config, endpoint);
         if flows.is_empty() {
             return Err("nothing of it can be played".into());
         }
-        let (mut headers, mut secrets) = (Map::new(), Map::new());
-        for (name, value) in &resolved.headers {
-            let value = value.to_str().unwrap_or_default();
-            if value_is_secret(&resolved, name) {
-                let variable = format!("SHAKEDOWN_SECRET_{}", self.secrets.len());
-                secrets.insert(name.to_string(), variable.clone().into());
-                self.secrets.push((variable, value.to_owned()));
-            } else {
-                headers.insert(name.to_string(), value.into());
-            }
+        if let Some(handshake) = scenario.handshake() {
+            let part = Part::Step(handshake.step);
+            left_out::add(&mut self.left_out, LeftOut::new(scenario, part, NO_SESSIONS));
         }
-        let think = scenario.think_time.unwrap_or(workload.think_time);
+        let (headers, secrets) = self.headers(&resolved);
         let open = scenario.executor.is_some_and(ExecutorKind::is_open);
         let seconds = |span: TimeSpan| span.get().as_secs_f64();
         let value = json!({
@@ -138,17 +120,85 @@ impl ExternalPlan {
             "users": users,
             "headers": headers,
             "secrets": secrets,
-            "timeout": format!("{}ms", endpoint.timeout.get().as_millis()),
-            "timeout_seconds": seconds(endpoint.timeout),
             "think": (!open).then(|| json!({ "min": seconds(think.min), "max": seconds(think.max) })),
             "flows": flows,
         });
         Ok((value, played))
     }
+
+    /// The flows of a scenario as the scripts read them, and what of them is played.
+    fn flows(
+        &mut self,
+        scenario: &Scenario,
+        workload: &Workload,
+        config: &Config,
+        endpoint: &Endpoint,
+    ) -> (Vec<Value>, Scenario) {
+        let (mut flows, mut played) = (Vec::new(), Scenario { flows: vec![], ..scenario.clone() });
+        for (_, flow) in scenario.drawn_flows() {
+            let (mut steps, mut played_steps) = (Vec::new(), Vec::new());
+            for step in &flow.steps {
+                let asked = match is_filled(step, flow, workload) {
+                    true => Err("placeholders are filled by the built-in engine alone".into()),
+                    false => request(step, config, endpoint),
+                };
+                match asked {
+                    Ok(request) => {
+                        steps.push(request);
+                        played_steps.push(step.clone());
+                    }
+                    Err(reason) => {
+                        let part = Part::Step(step.name());
+                        left_out::add(&mut self.left_out, LeftOut::new(scenario, part, reason));
+                    }
+                }
+            }
+            if steps.iter().any(|step| step.get("method").is_some()) {
+                flows.push(json!({ "weight": flow.weight, "steps": steps }));
+                played.flows.push(Flow { steps: played_steps, ..flow.clone() });
+            }
+        }
+        (flows, played)
+    }
+
+    /// The headers of every request, and the variables that hold the secret ones.
+    fn headers(&mut self, endpoint: &ResolvedEndpoint) -> (Map<String, Value>, Map<String, Value>) {
+        let (mut headers, mut secrets) = (Map::new(), Map::new());
+        for (name, value) in &endpoint.headers {
+            let text = value.to_str().unwrap_or_default();
+            if value.is_sensitive() {
+                let variable = format!("SHAKEDOWN_SECRET_{}", self.secrets.len());
+                secrets.insert(name.to_string(), variable.clone().into());
+                self.secrets.push((variable, text.to_owned()));
+            } else {
+                headers.insert(name.to_string(), text.into());
+            }
+        }
+        (headers, secrets)
+    }
 }
 
-fn value_is_secret(endpoint: &ResolvedEndpoint, name: &hyper::header::HeaderName) -> bool {
-    endpoint.headers.get(name).is_some_and(hyper::header::HeaderValue::is_sensitive)
+/// Why a tool would play another load than a scenario asks for.
+fn unplayable(engine: LoadEngine, scenario: &Scenario, think: ThinkTime) -> Option<String> {
+    let closed = matches!(scenario.executor, None | Some(ExecutorKind::ConstantVus));
+    let open = scenario.executor.is_some_and(ExecutorKind::is_open);
+    let mut rates = scenario.rate.into_iter().chain(scenario.start_rate);
+    if engine == LoadEngine::Locust && !closed {
+        return Some("of the models only constant users are played by locust".into());
+    }
+    let only = |what: &str| Some(format!("{what} by the built-in engine alone"));
+    match scenario {
+        _ if scenario.arrivals == Some(Arrivals::Poisson) => only("Poisson arrivals are played"),
+        _ if scenario.pacing.is_some() => only("`pacing` is kept"),
+        _ if scenario.session == SessionLife::Flow => only("a session for each flow is begun"),
+        _ if !open && think.distribution != ThinkDistribution::Uniform => {
+            only("think times that are not spread evenly are drawn")
+        }
+        _ if open && rates.any(|rate| rate.fract() != 0.0) => {
+            Some("k6 takes whole rates only: a longer `timeUnit` makes them whole".into())
+        }
+        _ => None,
+    }
 }
 
 /// A scenario's model in k6's own keys, with lengths as they are in this phase.
@@ -179,9 +229,8 @@ fn k6_model(scenario: &Scenario, workload: &Workload, share: u32, phase: Duratio
         stages.iter().map(one).collect::<Vec<Value>>()
     });
     put("stages", stages.into());
-    // k6 takes whole rates only.
-    put("rate", scenario.rate.map(|rate| rate.round() as u64).into());
-    put("startRate", scenario.start_rate.map(|rate| rate.round() as u64).into());
+    put("rate", scenario.rate.map(|rate| rate as u64).into());
+    put("startRate", scenario.start_rate.map(|rate| rate as u64).into());
     put("timeUnit", scenario.time_unit.map(|unit| millis(unit.get())).into());
     put("preAllocatedVUs", scenario.pre_allocated_vus.into());
     put("maxVUs", scenario.max_vus.into());
@@ -195,29 +244,13 @@ fn k6_model(scenario: &Scenario, workload: &Workload, share: u32, phase: Duratio
 }
 
 /// A step as a plain request.
-fn request(
-    step: &Step,
-    flow: &Flow,
-    config: &Config,
-    endpoint: &ResolvedEndpoint,
-) -> Result<Value, String> {
-    if is_filled(step, flow) {
-        return Err("placeholders are filled by the built-in engine alone".into());
-    }
+fn request(step: &Step, config: &Config, endpoint: &Endpoint) -> Result<Value, String> {
     let services = &config.services;
+    let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
+    let mut timeout = endpoint.timeout;
     let (method, path, body, mut headers) = match step {
         Step::Think(pause) => return Ok(json!({ "pause": pause.get().as_secs_f64() })),
-        Step::Health {} => {
-            let path = config.services.endpoints().find(|(_, of)| {
-                ResolvedEndpoint::resolve(of).is_ok_and(|of| of.origin() == endpoint.origin())
-            });
-            (
-                "GET".to_owned(),
-                path.map_or("/health".to_owned(), |(_, of)| of.health.clone()),
-                None,
-                Map::new(),
-            )
-        }
+        Step::Health {} => ("GET".to_owned(), endpoint.health.clone(), None, Map::new()),
         Step::Chat { prompt, stream } => {
             let chat = services.chat.as_ref().ok_or("no chat service")?;
             let body = json!({
@@ -233,13 +266,14 @@ fn request(
             let path = fill_path(&query.path, &values);
             (query.method.clone(), path, body, Map::new())
         }
-        Step::Request(request) => plain(request)?,
+        Step::Request(request) => {
+            timeout = request.timeout.unwrap_or(timeout);
+            plain(request)?
+        }
         Step::Ingest { .. } => {
             return Err("only the built-in engine removes what it writes".into());
         }
-        Step::Tool {} | Step::ListTools {} | Step::Ping {} => {
-            return Err("MCP sessions are spoken by the built-in engine alone".into());
-        }
+        Step::Tool {} | Step::ListTools {} | Step::Ping {} => return Err(NO_SESSIONS.into()),
     };
     if body.is_some() {
         headers.entry("content-type").or_insert_with(|| "application/json".into());
@@ -247,23 +281,27 @@ fn request(
     Ok(json!({
         "name": step.name(),
         "method": method,
-        "path": endpoint.path(&path),
+        "path": resolved.path(&path),
         "headers": headers,
         "body": body.map(|body| body.to_string()),
+        "timeout_seconds": timeout.get().as_secs_f64(),
     }))
 }
 
 /// Whether a value of the run, of a feeder or of an earlier step of the flow stands in a step's texts.
-fn is_filled(step: &Step, flow: &Flow) -> bool {
+fn is_filled(step: &Step, flow: &Flow, workload: &Workload) -> bool {
     let extracted = |name: &str| {
         flow.steps.iter().any(|step| match step {
             Step::Request(request) => request.extract.contains_key(name),
             _ => false,
         })
     };
+    let fed = |name: &str| {
+        name.split_once('.').is_some_and(|(feeder, _)| workload.feeders.contains_key(feeder))
+    };
     let texts = step.filled_texts();
     let mut names = texts.iter().flat_map(|(_, text)| placeholders(text));
-    names.any(|name| name.contains('.') || BUILT_IN.contains(&name) || extracted(name))
+    names.any(|name| BUILT_IN.contains(&name) || fed(name) || extracted(name))
 }
 
 type Plain = (String, String, Option<Value>, Map<String, Value>);

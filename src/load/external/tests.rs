@@ -1,5 +1,7 @@
 //! What tools leave out, and what that makes of thresholds.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::config::metric::Selector;
 use crate::load::tests::platform;
@@ -15,12 +17,26 @@ thresholds:
   http_req_failed{scenario:open}: [rate<1%]
   lateness: [p(99)<20]
   vus: [value>2]
+  response_time{name:initialize,scenario:asked}: [p(99)<2s]
+  http_req_failed{scenario:crowd}: [rate<1%]
 scenarios:
   - name: tools
     service: mcp
     executor: constant-vus
     vus: 1
     flows: [{ name: call, steps: [{ tool: {} }] }]
+  - name: asked
+    service: mcp
+    executor: constant-vus
+    vus: 1
+    flows: [{ name: both, steps: [{ tool: {} }, { health: {} }] }]
+  - name: crowd
+    service: rag
+    executor: constant-arrival-rate
+    rate: 5
+    arrivals: poisson
+    preAllocatedVUs: 5
+    flows: [{ name: ask, steps: [{ health: {} }] }]
   - name: docs
     service: rag
     executor: constant-vus
@@ -29,7 +45,7 @@ scenarios:
       - name: search
         steps:
           - request: { name: search, path: "/people/{people.id}" }
-          - request: { name: ask, path: "/ask/{unknown}" }
+          - request: { name: ask, path: "/ask/{unknown}", body: { q: "{see p.5}" } }
   - name: open
     service: rag
     executor: constant-arrival-rate
@@ -74,6 +90,10 @@ fn thresholds_on_what_a_tool_leaves_out_or_does_not_say_are_skipped_with_the_rea
         ("response_time{scenario:tools}", "tools: tools/call was left out: MCP sessions"),
         ("response_time{name:search}", "docs: search was left out: placeholders"),
         ("http_req_failed{scenario:open}", "open was left out: of the models only constant users"),
+        (
+            "response_time{name:initialize,scenario:asked}",
+            "asked: initialize was left out: MCP sessions",
+        ),
         ("lateness", "locust does not say it"),
     ] {
         let (skipped, said) = told(metric);
@@ -87,6 +107,8 @@ fn k6_plays_open_models_and_counts_users_of_all_scenarios_together() {
     let rows = rows(LoadEngine::K6);
     let open = rows.iter().find(|row| row.metric.contains("open")).expect("there");
     assert!(!open.skipped, "{open:?}");
+    let crowd = rows.iter().find(|row| row.metric.contains("crowd")).expect("there");
+    assert!(crowd.skipped && crowd.why_open.contains("Poisson"), "{crowd:?}");
     let users = rows.iter().find(|row| row.metric == "vus").expect("there");
     assert_eq!((users.holds, users.skipped), (Some(true), false), "{users:?}");
     let of_one: Selector = "vus{scenario:docs}".parse().expect("a selector");
@@ -101,5 +123,6 @@ fn what_is_played_is_what_is_counted() {
     let names: Vec<String> = docs.flows[0].steps.iter().map(crate::config::Step::name).collect();
     assert_eq!(names, ["ask"], "a name that nothing fills stays as it is");
     let sent = plan.plan.to_string();
-    assert!(sent.contains("/ask/{unknown}") && !sent.contains("people"), "{sent}");
+    assert!(sent.contains("/ask/{unknown}") && sent.contains("{see p.5}"), "{sent}");
+    assert!(!sent.contains("people"), "{sent}");
 }

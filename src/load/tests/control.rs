@@ -42,6 +42,25 @@ fn a_pause_charges_no_backlog_to_the_target() {
     assert!(seen.lateness.max() <= Some(millis(2)));
 }
 
+/// The threads hear of both at once: the second pause is waited for like the first.
+#[test]
+fn a_pause_right_after_another_is_held_too() {
+    let seen = play_with(WORKLOAD, 60, 2, takes_50_ms, |controls| async move {
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            controls.pause();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            controls.resume();
+            controls.pause();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            controls.resume();
+        }
+    });
+    assert_eq!(seen.holds, 4 * 2);
+    assert_eq!(seen.all.requests(), 600);
+    assert!(seen.all.response.max() <= Some(millis(53)), "{:?}", seen.all.response.max());
+}
+
 #[test]
 fn a_rate_can_be_changed_and_changed_back() {
     let seen = play_with(WORKLOAD, 60, 2, takes_50_ms, |controls| async move {

@@ -4,6 +4,7 @@
 mod arrivals;
 mod closed;
 mod control;
+mod crashed;
 mod distributions;
 mod executors;
 mod overload;
@@ -50,8 +51,8 @@ use super::plain::Stream;
 use super::population::Population;
 use super::progress::Progress;
 use super::schedule::Schedule;
+use super::shared::{Common, Gate};
 use super::thresholds::ThresholdWatch;
-use super::user::{Common, Gate};
 use crate::config::{Config, LoadOptions, PhaseKind, parse};
 use crate::platform::connection::{ConnectError, Connection};
 use crate::platform::endpoint::ResolvedEndpoint;
@@ -140,6 +141,8 @@ pub struct Seen {
     pub arrived: Vec<Duration>,
     pub thresholds: Vec<ThresholdRow>,
     pub models: Vec<ScenarioModel>,
+    /// How often a thread said that it holds.
+    pub holds: u32,
     /// Time of the plan clock at the end.
     pub lasted: Duration,
 }
@@ -149,12 +152,31 @@ pub struct Controls {
     pub gate: watch::Sender<Gate>,
     pub targets: watch::Sender<Targets>,
     pub clock: RefCell<PlanClock>,
+    pauses: Cell<u32>,
 }
 
 impl Controls {
+    /// Nothing has been done yet.
+    fn of(population: &Population) -> Self {
+        let clock = PlanClock::start();
+        let users = population.at(Duration::ZERO);
+        let first = Targets {
+            origin: clock.instant_at(Duration::ZERO),
+            percent: vec![100; users.len()],
+            users,
+        };
+        Self {
+            gate: watch::channel(Gate::Open).0,
+            targets: watch::channel(first).0,
+            clock: RefCell::new(clock),
+            pauses: Cell::default(),
+        }
+    }
+
     pub fn pause(&self) {
         self.clock.borrow_mut().hold();
-        self.gate.send_replace(Gate::Held);
+        self.pauses.set(self.pauses.get() + 1);
+        self.gate.send_replace(Gate::Held(self.pauses.get()));
     }
 
     pub fn resume(&self) {
@@ -207,8 +229,6 @@ pub fn play_with<F: Future<Output = ()> + 'static>(
     server: impl FnOnce() -> Server,
     operate: impl FnOnce(Rc<Controls>) -> F,
 ) -> Seen {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let config = platform(workload);
     count_crashes();
     let work = async {
@@ -216,13 +236,20 @@ pub fn play_with<F: Future<Output = ()> + 'static>(
         let common = Arc::new(common(config, length));
         let server = server();
         let start = Instant::now();
-        let mut seen = drive(&common, length, threads, &server, operate).await;
+        let dial = || Rc::new(server.clone()) as Rc<dyn Dial>;
+        let mut seen = drive(&common, length, threads, dial, operate).await;
         seen.arrived = server.arrived.borrow().iter().map(|at| *at - start).collect();
         seen
     };
-    let seen = LocalSet::new().block_on(&runtime.expect("runtime"), work);
+    let seen = in_virtual_time(work);
     assert_eq!(CRASHES.get(), 0, "a virtual user crashed");
     seen
+}
+
+fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    LocalSet::new().block_on(&runtime.expect("runtime"), work)
 }
 
 thread_local! {
@@ -256,34 +283,26 @@ fn common(config: Config, length: Duration) -> Common {
         config: Arc::new(config),
         budget: Budget::new(None, None, (0, 0)),
         exhausted: AtomicBool::new(false),
+        crashed: AtomicBool::new(false),
         documents: Documents::new("test", "mixed"),
         run_id: "test".into(),
     }
 }
 
+/// Runs generators until the workload is over, and takes in what they say.
 async fn drive<F: Future<Output = ()> + 'static>(
     common: &Arc<Common>,
     length: Duration,
     threads: u32,
-    server: &Server,
+    dial: impl Fn() -> Rc<dyn Dial>,
     operate: impl FnOnce(Rc<Controls>) -> F,
 ) -> Seen {
     let workload = common.config.workloads.of(PhaseKind::Mixed).expect("there");
     let schedules: Vec<Schedule> =
         common.course.scenarios.iter().map(|ready| ready.schedule.clone()).collect();
     let population = Population::new(&schedules, workload.users.unwrap_or(0), workload.spawn_rate);
-    let clock = PlanClock::start();
-    let first = Targets {
-        users: population.at(Duration::ZERO),
-        origin: clock.instant_at(Duration::ZERO),
-        percent: vec![100; schedules.len()],
-    };
-    let controls = Rc::new(Controls {
-        gate: watch::channel(Gate::Open).0,
-        targets: watch::channel(first).0,
-        clock: RefCell::new(clock),
-    });
-    let (out, mut from_threads) = mpsc::channel(10_000);
+    let controls = Rc::new(Controls::of(&population));
+    let (out, from_threads) = mpsc::channel(10_000);
     for thread in 0..threads {
         let parts = ThreadParts {
             thread,
@@ -294,12 +313,23 @@ async fn drive<F: Future<Output = ()> + 'static>(
             targets: controls.targets.subscribe(),
             out: out.clone(),
         };
-        let dial = schedules.iter().map(|_| Rc::new(server.clone()) as Rc<dyn Dial>).collect();
+        let dial = schedules.iter().map(|_| dial()).collect();
         tokio::task::spawn_local(generator::run(parts, dial, None));
     }
     drop(out);
     tokio::task::spawn_local(operate(Rc::clone(&controls)));
-    let mut seen = Seen::default();
+    let lasted = follow_plan(common, length, &population, &controls).await;
+    controls.gate.send_replace(Gate::Draining);
+    Seen { lasted, ..take_in(common, threads, from_threads).await }
+}
+
+/// Keeps as many users as are planned until the workload is over; returns when that was.
+async fn follow_plan(
+    common: &Common,
+    length: Duration,
+    population: &Population,
+    controls: &Controls,
+) -> Duration {
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let elapsed = controls.clock.borrow().elapsed();
@@ -313,16 +343,25 @@ async fn drive<F: Future<Output = ()> + 'static>(
             ready.schedule.is_over(elapsed) || progress.is_done(&ready.schedule.model)
         });
         if elapsed >= length || done {
-            seen.lasted = elapsed;
-            break;
+            return elapsed;
         }
     }
-    controls.gate.send_replace(Gate::Draining);
+}
+
+/// What generators say until the last of them has ended.
+async fn take_in(
+    common: &Common,
+    threads: u32,
+    mut from_threads: mpsc::Receiver<FromThread>,
+) -> Seen {
+    let workload = common.config.workloads.of(PhaseKind::Mixed).expect("there");
+    let mut seen = Seen::default();
     let mut watch = ThresholdWatch::new(workload, &common.course);
-    let names: Vec<&str> =
-        common.course.scenarios.iter().map(|ready| ready.name.as_str()).collect();
+    let scenarios = &common.course.scenarios;
+    let names: Vec<&str> = scenarios.iter().map(|ready| ready.name.as_str()).collect();
     let mut merge = Merge::new(threads as usize);
     while let Some(message) = from_threads.recv().await {
+        seen.holds += u32::from(matches!(message, FromThread::Holding(_)));
         let FromThread::Interval(interval) = message else { continue };
         seen.most_users = seen.most_users.max(interval.users.iter().sum());
         merge.add(*interval);
@@ -340,7 +379,7 @@ async fn drive<F: Future<Output = ()> + 'static>(
         }
     }
     seen.thresholds = watch.rows();
-    seen.models = common.course.scenarios.iter().map(|ready| ready.model.clone()).collect();
+    seen.models = scenarios.iter().map(|ready| ready.model.clone()).collect();
     seen
 }
 

@@ -1,5 +1,6 @@
-//! A load phase at work: threads are started, followed and merged; operators' wishes are carried to
-//! them.
+//! A load phase at work: threads are started, followed and merged.
+
+mod wishes;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -14,20 +15,20 @@ use super::course::Course;
 use super::exchange::Dial;
 use super::generator::{self, FromThread, INTERVAL, Targets, ThreadInterval, ThreadParts};
 use super::guard::ErrorGuard;
+use super::left_out::LeftOut;
 use super::limit::{Search, Wanted};
 use super::merge::Merge;
 use super::phase::LoadPhase;
 use super::population::Population;
 use super::rag::Cleaner;
-use super::schedule::Model;
+use super::shared::{Common, Gate};
 use super::thresholds::ThresholdWatch;
-use super::user::{Common, Gate};
 use super::verdict::{EarlyEnd, outcome};
 use crate::config::ServiceKind;
 use crate::platform::descriptors;
 use crate::run::clock::PlanClock;
 use crate::run::event::{CleanupReport, ClockFloor, EventBody, LoadEvent, LoadStart, PhaseOutcome};
-use crate::run::phase::{ControlChange, Phase, PhaseCommand, PhaseContext, Wish};
+use crate::run::phase::{Phase, PhaseContext};
 use crate::run::state::{LoadState, RunState};
 
 /// How often ramps, documents and the end of the phase are looked at.
@@ -35,8 +36,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long documents may take to be removed, in good order and in a hurry.
 const CLEAN_WITHIN: Duration = Duration::from_secs(45);
 const CLEAN_IN_A_HURRY: Duration = Duration::from_secs(5);
-/// Most of the planned rate that an operator may ask for, in percent.
-const MAX_RATE_PERCENT: u32 = 1000;
 
 /// A load phase at work.
 pub struct Running<'a> {
@@ -50,6 +49,8 @@ pub struct Running<'a> {
     from_threads: mpsc::Receiver<FromThread>,
     threads: u32,
     ended: u32,
+    pauses: u32,
+    /// Threads that hold in this pause.
     holding: u32,
     merge: Merge,
     guard: ErrorGuard,
@@ -104,6 +105,7 @@ impl<'a> Running<'a> {
             hurried: false,
             told: BTreeSet::new(),
             ended: 0,
+            pauses: 0,
             holding: 0,
             phase,
             context,
@@ -114,24 +116,37 @@ impl<'a> Running<'a> {
             from_threads,
             threads,
         };
-        running.tell_descriptors();
-        running.announce_documents();
-        for thread in 0..threads {
-            running.start_thread(thread, &gate_seen, &targets_seen, &out)?;
-        }
-        running.emit(LoadEvent::Started(LoadStart {
+        running.start_threads(&gate_seen, &targets_seen, &out)?;
+        running.announce(clock_floor);
+        Ok(running)
+    }
+
+    fn start_threads(
+        &self,
+        gate: &watch::Receiver<Gate>,
+        targets: &watch::Receiver<Targets>,
+        out: &mpsc::Sender<FromThread>,
+    ) -> Result<(), String> {
+        self.tell_descriptors();
+        self.announce_documents();
+        (0..self.threads).try_for_each(|thread| self.start_thread(thread, gate, targets, out))
+    }
+
+    /// Says what has begun.
+    fn announce(&self, clock_floor: ClockFloor) {
+        let course = self.course();
+        self.emit(LoadEvent::Started(LoadStart {
             engine: "built-in".into(),
-            threads,
+            threads: self.threads,
             scenarios: course.scenarios.iter().map(|s| (s.name.clone(), s.service)).collect(),
-            left_out: course.left_out.clone(),
+            left_out: course.left_out.iter().map(LeftOut::told).collect(),
             models: course.scenarios.iter().map(|s| s.model.clone()).collect(),
             clock: Some(clock_floor),
         }));
         // A search that ends within its first step was one all the same.
-        if let Some(search) = &running.search {
-            running.emit(LoadEvent::Limit(search.report().clone()));
+        if let Some(search) = &self.search {
+            self.emit(LoadEvent::Limit(search.report().clone()));
         }
-        Ok(running)
     }
 
     /// Says beforehand when there may be more users than connections.
@@ -185,7 +200,9 @@ impl<'a> Running<'a> {
         }
         self.emit_interval();
         self.clean().await;
-        let (kind, early) = (self.phase.kind(), self.early.take());
+        // A crash may show only when the last users are dismissed.
+        let early = self.early.take().or_else(|| self.crash().map(EarlyEnd::Cap));
+        let kind = self.phase.kind();
         self.context.events.with_state(|state| {
             let load = state.phase(kind).and_then(|phase| phase.load.as_ref());
             let empty = LoadState::default();
@@ -221,11 +238,7 @@ impl<'a> Running<'a> {
             current.users = users;
             changed
         });
-        if self.common.exhausted.load(Ordering::Relaxed) && self.early.is_none() {
-            let percent = elapsed.as_secs_f64() * 100.0 / self.context.length.as_secs_f64();
-            let reason = format!(
-                "the cap on requests or tokens was reached after {percent:.0} % of the phase"
-            );
+        if let Some(reason) = self.cannot_go_on(elapsed).filter(|_| self.early.is_none()) {
             self.stop_early(EarlyEnd::Cap(reason));
         }
         if elapsed >= self.context.length || self.is_over(elapsed) {
@@ -234,6 +247,24 @@ impl<'a> Running<'a> {
         if self.drop_at.is_some_and(|at| Instant::now() >= at) {
             self.gate.send_replace(Gate::Dropped);
         }
+    }
+
+    /// Why no more of the load that was asked for comes, whatever the target does.
+    fn cannot_go_on(&self, elapsed: Duration) -> Option<String> {
+        let percent = elapsed.as_secs_f64() * 100.0 / self.context.length.as_secs_f64();
+        let is_exhausted = self.common.exhausted.load(Ordering::Relaxed);
+        self.crash().or_else(|| {
+            is_exhausted.then(|| {
+                format!(
+                    "the cap on requests or tokens was reached after {percent:.0} % of the phase"
+                )
+            })
+        })
+    }
+
+    fn crash(&self) -> Option<String> {
+        let crashed = self.common.crashed.load(Ordering::Relaxed);
+        crashed.then(|| "a virtual user crashed: the log says where".into())
     }
 
     /// Whether no scenario has anything left to do.
@@ -254,72 +285,8 @@ impl<'a> Running<'a> {
         if self.drop_at.is_none() {
             let stops = self.course().scenarios.iter().map(|ready| ready.schedule.graceful_stop);
             self.drop_at = Some(Instant::now() + stops.max().unwrap_or_default());
+            self.thresholds.leave();
             self.gate.send_replace(Gate::Draining);
-        }
-    }
-
-    fn follow(&mut self, change: ControlChange) {
-        match change {
-            ControlChange::Wish(Wish::Pause) if self.drop_at.is_none() => {
-                self.clock.hold();
-                self.holding = 0;
-                self.gate.send_replace(Gate::Held);
-            }
-            ControlChange::Wish(Wish::Work) if self.drop_at.is_none() => {
-                self.clock.release();
-                let origin = self.clock.instant_at(Duration::ZERO);
-                // Before the gate opens, so that no arrival of the pause is due.
-                self.targets.send_modify(|targets| targets.origin = origin);
-                self.gate.send_replace(Gate::Open);
-                self.context.control.resumed();
-            }
-            ControlChange::Wish(Wish::Stop) => self.drain(),
-            ControlChange::Wish(Wish::StopNow) => {
-                self.hurried = true;
-                self.drain();
-                self.gate.send_replace(Gate::Dropped);
-            }
-            ControlChange::Wish(Wish::Pause | Wish::Work) => {}
-            ControlChange::Command(PhaseCommand::Rescale { scenario, by }) => {
-                self.rescale(scenario, by);
-            }
-            ControlChange::Command(PhaseCommand::ChangeRate { scenario, by_percent }) => {
-                self.change_rate(scenario, by_percent);
-            }
-            // There is nothing to heal in load.
-            ControlChange::Command(PhaseCommand::Heal) => {}
-        }
-    }
-
-    fn rescale(&mut self, scenario: Option<String>, by: i32) {
-        let at = scenario
-            .as_ref()
-            .and_then(|name| self.course().scenarios.iter().position(|s| s.name == *name));
-        let users = self.population.rescale(at, by, self.clock.elapsed());
-        self.emit(LoadEvent::Rescaled { scenario, users });
-        self.look();
-    }
-
-    fn change_rate(&mut self, scenario: Option<String>, by_percent: i32) {
-        if self.search.is_some() {
-            return log::warn!("the search for the limit chooses the rate: it is not changed");
-        }
-        let wanted = |ready: &super::course::ReadyScenario| {
-            let open = matches!(ready.schedule.model, Model::Arrivals { .. });
-            open && scenario.as_ref().is_none_or(|name| *name == ready.name)
-        };
-        let mut changed = Vec::new();
-        self.targets.send_modify(|targets| {
-            for (ready, percent) in self.common.course.scenarios.iter().zip(&mut targets.percent) {
-                if wanted(ready) {
-                    let new = percent.saturating_add_signed(by_percent).min(MAX_RATE_PERCENT);
-                    *percent = new;
-                    changed.push((ready.name.clone(), new));
-                }
-            }
-        });
-        for (name, percent) in changed {
-            self.emit(LoadEvent::RateChanged { scenario: Some(name), percent });
         }
     }
 
@@ -329,9 +296,9 @@ impl<'a> Running<'a> {
                 self.tell_failures(&interval);
                 self.merge.add(*interval);
             }
-            FromThread::Holding => {
-                self.holding += 1;
-                let held = *self.gate.borrow() == Gate::Held;
+            FromThread::Holding(pause) => {
+                let held = *self.gate.borrow() == Gate::Held(pause);
+                self.holding += u32::from(held);
                 if held && self.holding == self.threads {
                     self.emit_interval();
                     self.context.control.paused();
@@ -359,12 +326,14 @@ impl<'a> Running<'a> {
         let n = report.series.iter().map(|series| series.measured.requests()).sum();
         let failed = report.series.iter().map(|series| series.measured.failed()).sum();
         let length = Duration::from_micros(report.length_us);
-        if self.search.is_none() {
-            self.thresholds.observe(&report, &self.common.course);
-        }
-        let wanted = self.search.as_mut().map(|s| s.observe(&report, &self.common.course));
+        let (wanted, rows) = match &mut self.search {
+            Some(search) => (search.observe(&report, &self.common.course), search.rows()),
+            None => {
+                self.thresholds.observe(&report, &self.common.course);
+                (Wanted::Same, self.thresholds.rows())
+            }
+        };
         self.emit(LoadEvent::Interval(Box::new(report)));
-        let rows = self.search.as_ref().map_or_else(|| self.thresholds.rows(), Search::rows);
         if !rows.is_empty() {
             self.emit(LoadEvent::Thresholds { rows });
         }
@@ -373,10 +342,10 @@ impl<'a> Running<'a> {
         }
         if let Some(reason) = self.guard.observe(length, n, failed) {
             self.stop_early(EarlyEnd::Guard(reason));
-        } else if let Some(wanted) = wanted {
-            self.search_on(wanted);
         } else if let Some(reason) = self.thresholds.stops(self.clock.elapsed()) {
             self.stop_early(EarlyEnd::Threshold(reason));
+        } else {
+            self.search_on(wanted);
         }
     }
 
