@@ -365,3 +365,16 @@ pub async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_asks_for_credentials_is_no_answer_of_the_target() {
+        let kind = |status| expect_success(status).err().map(|failure| failure.kind);
+        assert_eq!(kind(StatusCode::PROXY_AUTHENTICATION_REQUIRED), Some(ErrorKind::Connect));
+        assert_eq!(kind(StatusCode::UNAUTHORIZED), Some(ErrorKind::ClientStatus));
+        assert_eq!(kind(StatusCode::NO_CONTENT), None);
+    }
+}

@@ -80,3 +80,20 @@ fn a_session_that_expired_fails_one_call_and_is_opened_again() {
     let expected = ["0", "1", "2"].map(|id| (id.to_owned(), 10));
     assert_eq!(sessions, expected.into(), "each call names its session");
 }
+
+#[test]
+fn a_handshake_is_two_requests_of_the_cap_and_what_is_not_sent_is_no_finished_flow() {
+    let length = Duration::from_secs(60);
+    let budget = Budget::new(Some(5), None, (0, 0));
+    let common = Common { budget, ..common(platform(WORKLOAD), length) };
+    let calls = Calls::default();
+    let seen = in_virtual_time(async {
+        let server = forgetful(&calls, 1000);
+        let dial = || Rc::new(server.clone()) as Rc<dyn Dial>;
+        drive(&Arc::new(common), length, 1, dial, |_| std::future::pending()).await
+    });
+    assert_eq!(calls.borrow().len(), 5, "{calls:?}");
+    assert_eq!(seen.all.requests(), 4, "the handshake is measured as one");
+    let flows = &seen.iterations["mcp"];
+    assert_eq!((flows.finished, flows.interrupted), (3, 27));
+}
