@@ -4,6 +4,7 @@ pub mod client;
 pub mod connection;
 pub mod connector;
 pub mod descriptors;
+pub mod docker;
 pub mod endpoint;
 pub mod health;
 pub mod names;

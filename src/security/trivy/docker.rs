@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
 
+use crate::platform::docker::is_absent;
 use crate::platform::text::excerpt;
 
 /// How long the engine may take to answer.
@@ -70,7 +71,7 @@ impl Docker {
             let one = match self.0.inspect_container(id, None::<InspectContainerOptions>).await {
                 Ok(one) => one,
                 // One that has gone meanwhile runs no more.
-                Err(error) if is_missing(&error) => continue,
+                Err(error) if is_absent(&error) => continue,
                 Err(error) => {
                     silent.push(said(&error));
                     continue;
@@ -96,7 +97,7 @@ impl Docker {
     pub async fn image_id(&self, name: &str) -> Result<Option<String>, String> {
         match self.0.inspect_image(name).await {
             Ok(image) => Ok(image.id),
-            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(said(&error)),
         }
     }
@@ -121,11 +122,6 @@ fn left_open(silent: &[String], more: usize) -> Option<String> {
         open.push(format!("{more} containers not looked at, {MAX_CONTAINERS} are the most"));
     }
     (!open.is_empty()).then(|| open.join("; "))
-}
-
-/// Whether an engine does not have what it was asked about.
-fn is_missing(error: &bollard::errors::Error) -> bool {
-    matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })
 }
 
 fn said(error: &bollard::errors::Error) -> String {

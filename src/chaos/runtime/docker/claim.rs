@@ -7,9 +7,10 @@ use std::time::Duration;
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::RemoveVolumeOptions;
 
-use super::engine::{Engine, failed, is_absent};
+use super::engine::{Engine, failed};
 use super::image;
 use crate::chaos::runtime::RuntimeError;
+use crate::platform::docker::is_absent;
 use crate::platform::text::excerpt;
 
 /// Nobody else's volume has this name.

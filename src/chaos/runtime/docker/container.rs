@@ -13,11 +13,12 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, duplex};
 
-use super::engine::{Engine, failed, is_absent};
+use super::engine::{Engine, failed};
 use super::image::{self, LIBRARIES, PROGRAM};
 use crate::chaos::helper::{Task, Work};
 use crate::chaos::lease::{Ending, Lease, command_line};
 use crate::chaos::runtime::RuntimeError;
+use crate::platform::docker::is_absent;
 
 /// Whatever a helper does, it needs no more memory than this besides.
 const OWN_BYTES: i64 = 64 << 20;

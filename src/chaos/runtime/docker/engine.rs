@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::address::Address;
 use super::tunnel::Tunnel;
 use crate::chaos::runtime::RuntimeError;
+use crate::platform::docker::is_absent;
 use crate::platform::tls;
 
 /// How long the engine may take to answer.
@@ -125,12 +126,6 @@ async fn clock_ahead(docker: &Docker) -> Option<SignedDuration> {
         }
     }
     best.map(|(_, ahead)| ahead)
-}
-
-/// Whether the engine says that there is no such thing.
-pub fn is_absent(error: &bollard::errors::Error) -> bool {
-    use bollard::errors::Error::DockerResponseServerError;
-    matches!(error, DockerResponseServerError { status_code: 404, .. })
 }
 
 /// The engine's error in words.

@@ -14,8 +14,9 @@ use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::engine::{Engine, failed, is_absent};
+use super::engine::{Engine, failed};
 use crate::chaos::runtime::RuntimeError;
+use crate::platform::docker::is_absent;
 
 /// Nobody else's image has this name.
 const REPOSITORY: &str = "shakedown-helper";
