@@ -51,7 +51,8 @@ pub async fn clean_audits(own: &RunFolder) -> Undone {
     let Some(runs) = own.path().parent() else { return all };
     let mut earlier = RunFolder::list(runs);
     earlier.retain(|run| run.id() != own.id());
-    for run in earlier.iter().rev().take(LATEST).filter(|run| !run.has_live_engine()) {
+    // Those that go on are none of these, however many there are.
+    for run in earlier.iter().rev().filter(|run| !run.has_live_engine()).take(LATEST) {
         let Ok(recorded) = recovery::open(run, &SloJudge) else { continue };
         let mut state = recorded.state;
         let written = left_by_audit(&state);

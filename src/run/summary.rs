@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, EventBody, RunVerdict};
+use super::event::{EventBody, RunVerdict};
 use super::folder::{RunFolder, write_atomically};
 use super::journal::{self, JOURNAL_FILE};
 use super::state::{RunState, RunStatus};
@@ -41,14 +41,14 @@ impl RunSummary {
     /// Sums up a run: from what was kept, else, while it goes on, from the first event of its journal,
     /// else from all of it. None without a journal.
     pub fn of(run: &RunFolder) -> Option<Self> {
-        let (bytes, modified) = journal_file(run)?;
+        let (bytes, _) = journal_file(run)?;
         let kept = fs::read(run.path().join(SUMMARY_FILE)).ok();
         let kept = kept.and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
         if let Some(kept) = kept.filter(|kept| kept.journal_bytes == bytes) {
             return Some(kept.summary);
         }
         if run.has_live_engine() {
-            return Self::of_first_event(journal::first_event(run.path())?, modified);
+            return Self::begun(run);
         }
         let state = journal::read(run.path()).ok()?.state;
         Self::keep(run, &state);
@@ -82,7 +82,10 @@ impl RunSummary {
         }
     }
 
-    fn of_first_event(event: Event, modified: SystemTime) -> Option<Self> {
+    /// Sums up a run by the first event of its journal, without its end. None without one.
+    pub fn begun(run: &RunFolder) -> Option<Self> {
+        let (_, modified) = journal_file(run)?;
+        let event = journal::first_event(run.path())?;
         let EventBody::RunCreated { identity, plan, .. } = event.body else { return None };
         let last = Timestamp::try_from(modified).ok()?;
         let seconds = last.duration_since(event.wall).as_secs();

@@ -10,6 +10,7 @@ use crate::run::event::{
 use crate::run::folder::RunFolder;
 use crate::run::journal;
 use crate::run::state::RunState;
+use crate::run::summary::RunSummary;
 
 use super::check_of;
 
@@ -35,7 +36,8 @@ impl Before {
         let mut before = Self::default();
         let earlier = RunFolder::list(runs).into_iter().rev().filter(|run| run.id() != own_run);
         // Whose run it was stands in its first event: the others' need not be read, nor are they counted.
-        let earlier = earlier.filter(|run| target_of(run).as_deref() == Some(target));
+        let on_it = |run: &RunFolder| RunSummary::begun(run).is_some_and(|of| of.target == target);
+        let earlier = earlier.filter(on_it);
         for run in earlier.take(LOOKED_THROUGH) {
             if wanted.iter().all(|check| before.of(*check).is_some()) {
                 break;
@@ -112,13 +114,6 @@ impl Before {
                 })
                 .collect(),
         })
-    }
-}
-
-fn target_of(run: &RunFolder) -> Option<String> {
-    match journal::first_event(run.path())?.body {
-        EventBody::RunCreated { identity, .. } => Some(identity.target),
-        _ => None,
     }
 }
 
