@@ -1,6 +1,8 @@
 //! Keys in the environment of containers and in the history of images, by what a Docker engine 20.10
 //! answered to the same questions: two running containers, one of an image with a key in it.
 
+use std::os::unix::fs::PermissionsExt;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
@@ -78,7 +80,20 @@ fn sound_ones(times: usize) -> Response {
 
 /// Searches for keys with an engine's answers at hand, also in images of these names.
 async fn search(engine: Engine, names: &[&str]) -> (Option<i32>, Value) {
+    audit(engine, names, "keys").await
+}
+
+/// A Trivy that finds packages in every image, and nothing wrong with them.
+const TRIVY: &str = r#"#!/bin/sh
+echo '{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs"}]}'
+"#;
+
+/// Makes a check with an engine's answers at hand.
+async fn audit(engine: Engine, names: &[&str], check: &str) -> (Option<i32>, Value) {
     let place = Workplace::new();
+    let trivy = place.path().join("trivy");
+    std::fs::write(&trivy, TRIVY).expect("written");
+    std::fs::set_permissions(&trivy, std::fs::Permissions::from_mode(0o755)).expect("set");
     let socket = place.path().join("d.sock");
     if engine != Engine::Gone {
         let listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
@@ -93,10 +108,10 @@ async fn search(engine: Engine, names: &[&str]) -> (Option<i32>, Value) {
         "target": { "name": "containers", "environment": "development" },
         "services": { "chat": { "endpoint": { "base_url": base_url }, "model": "m" } },
         "security": { "images": {
-            "docker": format!("unix://{}", socket.display()), "names": names,
+            "docker": format!("unix://{}", socket.display()), "names": names, "trivy": trivy,
         } },
     });
-    run(&place, &config, "no-token", &["--only", "keys"]).await
+    run(&place, &config, "no-token", &["--only", check]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,5 +185,28 @@ async fn an_image_that_the_engine_does_not_have_leaves_nothing_open_and_one_it_f
         let (_, section) = search(Engine::Sound, &[name]).await;
         assert_eq!(status(&section, "API key exposure"), expected, "{name}: {section:#}");
         assert!(section.to_string().contains(coverage), "{name}: {section:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn images_that_an_engine_does_not_tell_of_leave_the_scan_open() {
+    for (engine, names, expected, coverage) in [
+        (Engine::Sound, &[][..], "pass", "1 of 1 images"),
+        (Engine::Crowded, &[], "not tested", "1 of 1 images; 1 containers not looked at, 200"),
+        (
+            Engine::Unsure,
+            &["other:1"],
+            "not tested",
+            "1 of 1 images; 1 containers without an answer",
+        ),
+        // The only one that runs, and nothing else is named.
+        (Engine::Unsure, &[], "not tested", "1 containers without an answer (Docker engine: "),
+        (Engine::JustEnded, &[], "not tested", "no images are known: name them"),
+        (Engine::Gone, &["other:1"], "not tested", "Docker engine: Socket not found"),
+    ] {
+        let (_, section) = audit(engine, names, "images").await;
+        assert_eq!(status(&section, "image scan"), expected, "{coverage}: {section:#}");
+        let told = section["checks"][0]["coverage"].as_str().expect("words");
+        assert!(told.starts_with(coverage), "{coverage}: {told}");
     }
 }

@@ -34,48 +34,60 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
         return Outcome::not_applicable("the target has no container images");
     }
     let (found, unseen) = match images::images(wanted).await {
-        Ok((found, None)) if found.is_empty() => {
-            return Outcome::not_tested(
-                "no images are known: name them in security.images.names, or a Docker engine in \
-                 security.images.docker",
-            );
+        Ok((found, unseen)) if found.is_empty() => {
+            let unknown = "no images are known: name them in security.images.names, or a Docker \
+                           engine in security.images.docker";
+            return Outcome::not_tested(unseen.unwrap_or_else(|| unknown.to_owned()));
         }
         Ok(found) => found,
         Err(why) => return Outcome::not_tested(why),
     };
-    let emit = |event| context.events.emit(EventBody::Security(event));
     let trivy = Trivy::new(wanted, open);
     context.progress(CheckKind::Images, 0, found.len(), "the vulnerability database");
     let database = match trivy.prepare().await {
         Ok(database) => database,
         Err(why) => return Outcome::not_tested(excerpt(&why)),
     };
-    let mut words = Vec::new();
-    words.extend(database.age_hours.map(|age| format!("database {age} hours old")));
-    let stale = database.age_hours.is_some_and(|age| age > database::STALE_HOURS);
-    emit(SecurityEvent::Database(database));
-    let mut outcome = Outcome::default();
-    let found_words = found.iter().map(|image| excerpt(&image.words()));
-    emit(SecurityEvent::ImagesFound { images: found_words.collect() });
+    let age = database.age_hours;
+    emit(context, SecurityEvent::Database(database));
+    let done = scan_each(context, &trivy, found).await;
+    outcome_of(&done, age, unseen)
+}
+
+fn emit(context: &AuditContext<'_>, event: SecurityEvent) {
+    context.events.emit(EventBody::Security(event));
+}
+
+/// Scans one image after the other, and tells of each.
+async fn scan_each(context: &AuditContext<'_>, trivy: &Trivy<'_>, found: Vec<Image>) -> Vec<Done> {
+    let images = found.iter().map(|image| excerpt(&image.words())).collect();
+    emit(context, SecurityEvent::ImagesFound { images });
     let mut done: Vec<Done> = Vec::new();
-    let names = found.len();
+    let of = found.len();
     for (at, image) in found.into_iter().enumerate() {
         let words = excerpt(&image.words());
-        context.progress(CheckKind::Images, at, names, &words);
-        emit(SecurityEvent::ImageStarted { image: words.clone() });
+        context.progress(CheckKind::Images, at, of, &words);
+        emit(context, SecurityEvent::ImageStarted { image: words.clone() });
         let mut steps = 0;
         let mut told = |step: &str| {
             steps += 1;
             if steps <= MAX_STEPS {
-                emit(SecurityEvent::ImageStep { image: words.clone(), step: step.to_owned() });
+                let (image, step) = (words.clone(), step.to_owned());
+                emit(context, SecurityEvent::ImageStep { image, step });
             }
         };
         let scanned = trivy.image(&image.reference, &mut told).await;
         let now = take(&mut done, image, scanned);
-        emit(SecurityEvent::ImageFinished(told_of(&now.image, &now.scanned)));
+        emit(context, SecurityEvent::ImageFinished(told_of(&now.image, &now.scanned)));
     }
+    done
+}
+
+/// What the scans come to, with a database of this age, and what may run other images.
+fn outcome_of(done: &[Done], age_hours: Option<u64>, unseen: Option<String>) -> Outcome {
+    let mut outcome = Outcome::default();
     let mut uncovered = Vec::new();
-    for Done { image, scanned } in &done {
+    for Done { image, scanned } in done {
         let report = told_of(image, scanned);
         if report.status != ImageStatus::Scanned {
             uncovered.push(format!("{}: {}", report.image, report.detail));
@@ -85,26 +97,22 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
             outcome.findings.extend(scanned.findings(&image.reference));
         }
     }
-    let of = done.len();
-    let mut coverage = vec![format!("{} of {of} images", of - uncovered.len())];
-    coverage.append(&mut words);
-    if stale {
-        outcome.status = Some(CheckStatus::NotTested);
-        coverage
-            .push(format!("older than {} hours: what is new is not known", database::STALE_HOURS));
+    let mut coverage = vec![format!("{} of {} images", done.len() - uncovered.len(), done.len())];
+    coverage.extend(age_hours.map(|age| format!("database {age} hours old")));
+    let mut open = Vec::new();
+    if age_hours.is_some_and(|age| age > database::STALE_HOURS) {
+        open.push(format!("older than {} hours: what is new is not known", database::STALE_HOURS));
     }
-    if let Some(unseen) = unseen {
-        outcome.status = Some(CheckStatus::NotTested);
-        coverage.push(unseen);
+    open.extend(unseen);
+    let more = uncovered.len().saturating_sub(TOLD);
+    uncovered.truncate(TOLD);
+    open.append(&mut uncovered);
+    if more > 0 {
+        open.push(format!("and {more} more"));
     }
-    if !uncovered.is_empty() {
+    if !open.is_empty() {
         outcome.status = Some(CheckStatus::NotTested);
-        let more = uncovered.len().saturating_sub(TOLD);
-        uncovered.truncate(TOLD);
-        coverage.append(&mut uncovered);
-        if more > 0 {
-            coverage.push(format!("and {more} more"));
-        }
+        coverage.append(&mut open);
     }
     outcome.coverage = coverage.join("; ");
     outcome

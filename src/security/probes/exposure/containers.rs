@@ -8,6 +8,19 @@ use crate::security::keys;
 use crate::security::rules::{KEY_IN_CONTAINER, KEY_IN_IMAGE};
 use crate::security::trivy::docker::{Container, Docker, Running};
 
+/// Keys in the environment of a container.
+fn in_environment(container: &Container) -> Vec<Finding> {
+    let place = format!("container {}", container.name);
+    let found = container.environment.iter().flat_map(|variable| {
+        let mut found = keys::find(variable);
+        if found.is_empty() {
+            found.extend(keys::secret_setting(variable));
+        }
+        found
+    });
+    found.map(|key| finding(&KEY_IN_CONTAINER, &key, &place, "in its environment")).collect()
+}
+
 /// Searches them; returns what that covered, in words, and whether that was all there is.
 ///
 /// # Errors
@@ -20,18 +33,7 @@ pub async fn search(
     let Some(host) = &images.docker else { return Ok((String::new(), true)) };
     let docker = Docker::connect(host).await?;
     let Running { containers, open } = docker.containers(images.project.as_deref()).await?;
-    for Container { name, environment, .. } in &containers {
-        let place = format!("container {name}");
-        for variable in environment {
-            let mut found = keys::find(variable);
-            if found.is_empty() {
-                found.extend(keys::secret_setting(variable));
-            }
-            let of =
-                |key: &keys::Found| finding(&KEY_IN_CONTAINER, key, &place, "in its environment");
-            findings.extend(found.iter().map(of));
-        }
-    }
+    findings.extend(containers.iter().flat_map(in_environment));
     let mut searched = std::collections::BTreeSet::new();
     let (mut histories, mut silent, mut missing) = (0, 0, 0);
     let mut all: Vec<(&str, String)> =
