@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, ServiceKind};
+use crate::config::{Config, ServiceKind, Tool};
 use crate::platform::text::excerpt;
 use crate::security::prober::{ProbeError, Prober};
 use crate::security::request::{Body, Place, Request};
@@ -41,15 +41,7 @@ pub async fn tools(
         request.body = Body::Json(body);
         request.with("accept", "application/json, text/event-stream")
     };
-    let hello = json!({
-        "jsonrpc": "2.0", "id": 1, "method": "initialize",
-        "params": {
-            "protocolVersion": PROTOCOL,
-            "capabilities": {},
-            "clientInfo": { "name": "shakedown", "version": env!("CARGO_PKG_VERSION") },
-        },
-    });
-    let answer = match prober.ask(&base(hello)).await {
+    let answer = match prober.ask(&base(hello())).await {
         Ok(answer) if answer.is_success() => answer,
         Err(ProbeError::Budget) => return Err(ProbeError::Budget),
         Ok(answer) => {
@@ -76,13 +68,8 @@ pub async fn tools(
             surface.skip(place, "not listed in services.mcp.tools");
             continue;
         };
-        let arguments = tool.arguments.to_string().replace("{marker}", mark);
-        let arguments: Value = serde_json::from_str(&arguments).unwrap_or_else(|_| json!({}));
-        let call = json!({
-            "jsonrpc": "2.0", "id": 3, "method": "tools/call",
-            "params": { "name": name, "arguments": arguments },
-        });
-        let mut operation = Operation::new(within(base(call)), mcp.path.clone(), Source::Tool);
+        let call = within(base(call(tool, mark)));
+        let mut operation = Operation::new(call, mcp.path.clone(), Source::Tool);
         operation.points.retain(
             |point| matches!(&point.place, Place::Json(at) if at.starts_with("/params/arguments/")),
         );
@@ -94,6 +81,28 @@ pub async fn tools(
     let mut close = within(Request::get(ServiceKind::Mcp, &mcp.path));
     close.method = reqwest::Method::DELETE;
     Ok((!id.is_empty()).then_some(Session { close }))
+}
+
+/// What opens a session.
+fn hello() -> Value {
+    json!({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {
+            "protocolVersion": PROTOCOL,
+            "capabilities": {},
+            "clientInfo": { "name": "shakedown", "version": env!("CARGO_PKG_VERSION") },
+        },
+    })
+}
+
+/// A call of a tool with its configured arguments.
+fn call(tool: &Tool, mark: &str) -> Value {
+    let arguments = tool.arguments.to_string().replace("{marker}", mark);
+    let arguments: Value = serde_json::from_str(&arguments).unwrap_or_else(|_| json!({}));
+    json!({
+        "jsonrpc": "2.0", "id": 3, "method": "tools/call",
+        "params": { "name": tool.name, "arguments": arguments },
+    })
 }
 
 /// Names of the tools in an answer, as JSON or as an event stream of one event.

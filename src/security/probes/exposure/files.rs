@@ -1,5 +1,7 @@
 //! Files that should not be served, and what tells that one really is one.
 
+use crate::security::keys::secret_setting;
+
 /// What tells that a body is the file, in words; none when it is something else.
 pub type Sign = fn(&str) -> Option<&'static str>;
 
@@ -28,7 +30,7 @@ pub const FILES: &[File] = &[
     file("/config.json", secret_settings),
     file("/actuator/env", |body| contains(body, "\"propertySources\"", "Spring's environment")),
     file("/actuator/heapdump", |body| begins(body, "JAVA PROFILE", "a heap dump")),
-    file("/debug/pprof/", |body| contains(body, "/debug/pprof/", "Go's profiles")),
+    file("/debug/pprof/", |body| contains(body, "Types of profiles available", "Go's profiles")),
     file("/debug", nothing),
     file("/metrics", nothing),
     file("/openapi.json", nothing),
@@ -75,14 +77,17 @@ fn environment(body: &str) -> Option<&'static str> {
     (settings > 0).then_some("lines of NAME=value")
 }
 
-/// Settings that name a secret and have one.
+/// Settings that are called a secret, rather than be about one, and hold it.
 fn secret_settings(body: &str) -> Option<&'static str> {
     let value: serde_json::Value = serde_json::from_str(body).ok()?;
     let fields = value.as_object()?;
     let secret = fields.iter().any(|(name, value)| {
         let name = name.to_lowercase();
-        ["password", "secret", "private_key"].iter().any(|word| name.contains(word))
-            && value.as_str().is_some_and(|text| text.len() >= 8)
+        let called = ["password", "passwd", "secret", "secret_key", "secretkey", "private_key"];
+        called.iter().any(|word| name.ends_with(word))
+            && value.as_str().is_some_and(|text| {
+                text.len() >= 8 && secret_setting(&format!("{name}={text}")).is_some()
+            })
     });
     secret.then_some("a setting that is a secret")
 }
@@ -109,5 +114,13 @@ mod tests {
         assert!(!sign("/.env", "A=\nB="), "nothing is in it");
         assert!(sign("/.git/config", "[core]\n\tbare = false"));
         assert!(sign("/config.json", r#"{"db_password":"hunter2hunter2"}"#));
+        for public in [
+            r#"{"passwordResetUrl":"/account/password/reset"}"#,
+            r#"{"forgotPassword":"https://example.com/forgot"}"#,
+            r#"{"passwordPolicy":"alphanumeric"}"#,
+            r#"{"password":"changeme-please"}"#,
+        ] {
+            assert!(!sign("/config.json", public), "{public}");
+        }
     }
 }

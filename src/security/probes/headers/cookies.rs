@@ -21,9 +21,13 @@ impl Cookie {
     /// Whether it looks like the one that holds a session.
     pub fn is_session(&self) -> bool {
         let name = self.name.to_lowercase();
-        ["sess", "sid", "auth", "token", "jwt", "login"].iter().any(|word| name.contains(word))
-            // What scripts have to read on purpose.
-            && !name.contains("csrf") && !name.contains("xsrf")
+        let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+        let called = words.any(|word| {
+            ["sess", "sid", "auth", "jwt"].contains(&word)
+                || ["session", "sessid", "sessionid", "token"].iter().any(|end| word.ends_with(end))
+        });
+        // What scripts have to read on purpose.
+        called && !name.contains("csrf") && !name.contains("xsrf")
     }
 }
 
@@ -73,4 +77,25 @@ pub fn judge(page: &Page<'_>) -> Vec<Finding> {
         findings.push(finding);
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::answer::tests::answer;
+
+    #[test]
+    fn a_cookie_of_a_session_is_known_by_a_word_of_its_name() {
+        let is_session = |name: &str| {
+            let set = format!("{name}=1");
+            cookies(&answer(200, &[("set-cookie", &set)], ""))[0].is_session()
+        };
+        for name in ["PHPSESSID", "connect.sid", "ASP.NET_SessionId", "session", "authToken", "jwt"]
+        {
+            assert!(is_session(name), "{name}");
+        }
+        for name in ["sidebar_state", "author", "last_login", "csrftoken", "assessment", "theme"] {
+            assert!(!is_session(name), "{name}");
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub fn unbound_script(body: &str) -> Option<String> {
         if tag.name.as_slice() != b"script" {
             continue;
         }
-        let source = tag.attributes.get(b"src".as_slice())?;
+        let Some(source) = tag.attributes.get(b"src".as_slice()) else { continue };
         let source = String::from_utf8_lossy(source).into_owned();
         let foreign = source.starts_with("http") || source.starts_with("//");
         if foreign && !tag.attributes.contains_key(b"integrity".as_slice()) {
