@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
-use super::request::segment;
+use super::request::{Request, segment};
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -20,7 +20,12 @@ pub struct Answer {
     pub whole: bool,
     /// From the send to the last byte that was read.
     pub latency: Duration,
+    /// The page that it is, where the service sent on to one instead of answering itself.
+    pub landed: Option<Box<Request>>,
 }
+
+/// Words in the path of a page that asks who one is.
+const LOGINS: [&str; 6] = ["login", "log-in", "log_in", "signin", "sign-in", "sign_in"];
 
 impl Answer {
     /// A header as text; empty when it is not there.
@@ -38,6 +43,34 @@ impl Answer {
         self.status >= 200 && self.status < 300
     }
 
+    /// Whether the service did what it was asked to, rather than send to a page that asks who one is.
+    pub fn is_taken(&self) -> bool {
+        self.is_success() && !self.is_login()
+    }
+
+    /// Whether the service sent to a page that asks who one is: called so, or with one place for a
+    /// password.
+    fn is_login(&self) -> bool {
+        let Some(at) = &self.landed else { return false };
+        let (path, page) = (at.path.to_lowercase(), self.body.to_lowercase());
+        let asks = ["type=\"password\"", "type='password'", "type=password"];
+        LOGINS.iter().any(|word| path.contains(word))
+            || asks.iter().map(|field| page.matches(field).count()).sum::<usize>() == 1
+    }
+
+    /// The shape of the page that was sent on to; none where it answered itself.
+    pub fn landing(&self) -> Option<String> {
+        self.landed.as_ref().map(|page| page.shape())
+    }
+
+    /// How it was answered, in words.
+    pub fn words(&self) -> String {
+        match &self.landed {
+            None => self.status.to_string(),
+            Some(page) => format!("{} at {}, which it sends on to", self.status, page.path),
+        }
+    }
+
     /// Whether something refused it as an attack or for its rate rather than the service as wrong.
     pub const fn is_refusal(&self) -> bool {
         matches!(self.status, 403 | 406 | 429)
@@ -53,14 +86,21 @@ impl Answer {
     pub fn is_active(&self) -> bool {
         let kind = self.media_type();
         let nosniff = self.header("x-content-type-options").eq_ignore_ascii_case("nosniff");
-        matches!(
+        let parsed = matches!(
             kind.as_str(),
             "text/html"
                 | "application/xhtml+xml"
                 | "image/svg+xml"
                 | "text/xml"
                 | "application/xml"
-        ) || (kind.is_empty() && !nosniff)
+        ) || (kind.is_empty() && !nosniff);
+        self.is_shown() && parsed
+    }
+
+    /// Whether a browser would show it, rather than go on elsewhere or keep it as a file.
+    pub fn is_shown(&self) -> bool {
+        let disposition = self.header("content-disposition").trim().to_lowercase();
+        !matches!(self.status, 300..=399) && !disposition.starts_with("attachment")
     }
 
     /// The same answer without a text that was sent and may have come back, in any of its spellings.
@@ -82,22 +122,9 @@ impl Answer {
     }
 }
 
-/// Whether two answers say the same: status and, but for numbers, nearly all words.
-pub fn similar(one: &Answer, other: &Answer) -> bool {
-    one.status == other.status && resemblance(&one.body, &other.body) >= 0.95
-}
-
 /// Share of words that two texts have in common, 0-1; numbers count as one word, because times and
 /// ids change from answer to answer.
 pub fn resemblance(one: &str, other: &str) -> f64 {
-    let words = |text: &str| {
-        let mut counts = HashMap::new();
-        for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            let word = if word.bytes().any(|b| b.is_ascii_digit()) { "#" } else { word };
-            *counts.entry(word.to_owned()).or_insert(0_u64) += 1;
-        }
-        counts
-    };
     let (one, other) = (words(one), words(other));
     let total: u64 = one.values().sum::<u64>() + other.values().sum::<u64>();
     if total == 0 {
@@ -105,6 +132,32 @@ pub fn resemblance(one: &str, other: &str) -> f64 {
     }
     let common: u64 = one.iter().map(|(word, n)| n.min(other.get(word).unwrap_or(&0))).sum();
     2.0 * common as f64 / total as f64
+}
+
+/// Whether a text has every word, numbers aside, that all of these have in common.
+pub fn has_what_is_common(texts: impl IntoIterator<Item = impl AsRef<str>>, text: &str) -> bool {
+    let mut all = texts.into_iter().map(|text| words(text.as_ref()));
+    let Some(mut common) = all.next() else { return false };
+    for words in all {
+        for (word, n) in &mut common {
+            *n = (*n).min(words.get(word).copied().unwrap_or(0));
+        }
+    }
+    let has = words(text);
+    common.iter().all(|(word, n)| word == NUMBER || has.get(word).copied().unwrap_or(0) >= *n)
+}
+
+/// Stands for every word with a digit in it.
+const NUMBER: &str = "#";
+
+/// How often each word stands in a text.
+fn words(text: &str) -> HashMap<String, u64> {
+    let mut counts = HashMap::new();
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let word = if word.bytes().any(|b| b.is_ascii_digit()) { NUMBER } else { word };
+        *counts.entry(word.to_owned()).or_insert(0) += 1;
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -118,7 +171,7 @@ pub(crate) mod tests {
             map.append(*name, value.parse().expect("value"));
         }
         let latency = Duration::from_millis(1);
-        Answer { status, headers: map, body: body.into(), whole: true, latency }
+        Answer { status, headers: map, body: body.into(), whole: true, latency, landed: None }
     }
 
     #[test]
@@ -126,6 +179,36 @@ pub(crate) mod tests {
         assert!(resemblance("id 17 at 12:01 rows a b", "id 18 at 13:55 rows a b") > 0.99);
         assert!(resemblance("rows a b c d", "no rows") < 0.5);
         assert!((resemblance("", "") - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_page_that_asks_who_one_is_takes_nothing() {
+        let landed = |path: &str, body: &str| {
+            let page = Request::get(crate::config::ServiceKind::Rag, path);
+            Answer { landed: Some(Box::new(page)), ..answer(200, &[], body) }
+        };
+        let field = "<input type=\"password\" name=p>";
+        assert!(landed("/notes/17?new=1", "<p>Saved</p>").is_taken());
+        assert_eq!(landed("/notes/17?new=1", "").landing().as_deref(), Some("/notes/{id}?new"));
+        assert!(!landed("/Sign-In?next=/notes", "").is_taken());
+        assert!(!landed("/start", field).is_taken());
+        assert!(
+            landed("/account", &field.repeat(3)).is_taken(),
+            "the password can be changed there"
+        );
+        assert!(answer(200, &[], field).is_taken(), "it was asked for");
+    }
+
+    #[test]
+    fn what_a_browser_does_not_show_is_no_page() {
+        let of = |status, headers: &[(&'static str, &str)]| {
+            let html = [("content-type", "text/html; charset=utf-8")];
+            answer(status, &[&html, headers].concat(), "<p>x")
+        };
+        assert!(of(200, &[]).is_active() && of(404, &[]).is_active());
+        assert!(of(200, &[("content-disposition", "inline")]).is_active());
+        assert!(!of(200, &[("content-disposition", "Attachment; filename=a.html")]).is_active());
+        assert!(!of(302, &[("location", "/")]).is_active());
     }
 
     #[test]

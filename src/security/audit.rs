@@ -234,12 +234,17 @@ impl Audit {
             format!("only {}", names.collect::<Vec<_>>().join(", "))
         });
         let mut outcome = outcome(&score, &known, self.config.criteria.security_percent, only);
-        let left = self.ledger.left();
-        if left > 0 {
+        if let Some(words) = self.left_words() {
             outcome.verdict = Verdict::Fail;
-            outcome.reason += &format!("; {left} things that it wrote are not shown to be gone");
+            outcome.reason += &format!("; {words}");
         }
         outcome
+    }
+
+    /// What it could not undo, in words; none where that is nothing.
+    pub fn left_words(&self) -> Option<String> {
+        let left = self.ledger.left();
+        (left > 0).then(|| format!("{left} things that it wrote are not shown to be gone"))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::answer::{Answer, resemblance};
+use super::answer::{Answer, has_what_is_common, resemblance};
+use super::landing;
 use super::prober::{ProbeError, Prober};
 use super::request::Request;
 use super::steady::Steady;
@@ -29,6 +30,9 @@ pub struct Baseline {
 pub enum Measure {
     /// The words that they have in common, numbers aside.
     Words,
+    /// The words that all its own answers have in common, numbers aside: around what matters there may be
+    /// much, and some of that may vary.
+    Common,
     /// Every word and number in its place, but for what varies by itself.
     Exact,
 }
@@ -41,12 +45,13 @@ impl Baseline {
     pub async fn of(prober: &Prober, request: &Request) -> Result<Self, ProbeError> {
         let mut answers = Vec::new();
         for _ in 0..ROUNDS {
-            answers.push(prober.ask(request).await?);
+            answers.push(landing::ask(prober, request).await?);
         }
         Ok(Self::from_answers(answers))
     }
 
-    fn from_answers(answers: Vec<Answer>) -> Self {
+    /// Of answers that were given already.
+    pub fn from_answers(answers: Vec<Answer>) -> Self {
         let mut alike: f64 = 1.0;
         for (at, one) in answers.iter().enumerate() {
             for other in &answers[at + 1..] {
@@ -65,15 +70,34 @@ impl Baseline {
         self.answers.first()
     }
 
-    /// Whether every answer was a success.
-    pub fn is_success(&self) -> bool {
-        self.answers.iter().all(Answer::is_success)
+    /// The first answer to a request that did not do what it was meant to.
+    pub fn refused(&self) -> Option<&Answer> {
+        self.answers.iter().find(|answer| !answer.is_taken())
+    }
+
+    /// Whether every request did what it was meant to.
+    pub fn is_taken(&self) -> bool {
+        self.refused().is_none()
     }
 
     /// The measures by which a difference means something; none where its answers vary too much.
     pub fn measures(&self) -> Vec<Measure> {
-        let words = (self.alike >= LEAST_STABLE).then_some(Measure::Words);
-        words.into_iter().chain(self.steady.is_some().then_some(Measure::Exact)).collect()
+        let mut measures = Vec::new();
+        if self.alike >= LEAST_STABLE {
+            measures.extend([Measure::Words, Measure::Common]);
+        }
+        measures.extend(self.steady.is_some().then_some(Measure::Exact));
+        measures
+    }
+
+    /// How alike its own answers are, 0-1.
+    pub const fn alike(&self) -> f64 {
+        self.alike
+    }
+
+    /// What all answers say.
+    pub fn bodies(&self) -> impl Iterator<Item = &str> {
+        self.answers.iter().map(|answer| answer.body.as_str())
     }
 
     /// The slowest answer.
@@ -88,6 +112,7 @@ impl Baseline {
                 let near = self.nearest(answer, sent, original);
                 near.is_some_and(|near| near >= self.alike - TOLERANCE)
             }
+            Measure::Common => self.has_common(answer, sent, original),
             Measure::Exact => self.is_steady(answer, sent, original),
         }
     }
@@ -99,8 +124,15 @@ impl Baseline {
                 let near = self.nearest(answer, sent, original);
                 near.is_none_or(|near| near < self.alike - 2.0 * TOLERANCE)
             }
+            Measure::Common => !self.has_common(answer, sent, original),
             Measure::Exact => !self.is_steady(answer, sent, original),
         }
+    }
+
+    fn has_common(&self, answer: &Answer, sent: &str, original: &str) -> bool {
+        let status = self.first().map(|own| own.status);
+        status == Some(answer.status)
+            && has_what_is_common(self.bodies(), &answer.with(sent, original))
     }
 
     fn is_steady(&self, answer: &Answer, sent: &str, original: &str) -> bool {
@@ -152,10 +184,24 @@ mod tests {
         let baseline = Baseline::from_answers(vec![answer(200, &[], "one two three for value")]);
         let sent = "value' AND 1=1 AND 'a'='a";
         let reflected = answer(200, &[], &format!("one two three for {sent}"));
-        assert_eq!(baseline.measures().len(), 2);
+        assert_eq!(baseline.measures().len(), 3);
         for by in baseline.measures() {
             assert!(baseline.is_like(by, &reflected, sent, "value"), "{by:?}");
         }
+    }
+
+    #[test]
+    fn rows_in_a_page_that_varies_around_them_differ_by_what_is_always_there() {
+        let around = "home products prices about contact terms privacy help ".repeat(20);
+        let page = |advert: &str, rows: &str| answer(200, &[], &format!("{around}{advert}{rows}"));
+        let adverts = ["Buy glue now ", "New oak is here ", "Saws for all of you "];
+        let own = adverts.map(|advert| page(advert, "saw chisel")).to_vec();
+        let baseline = Baseline::from_answers(own);
+        let (rows, none) = (page("Glue again ", "saw chisel"), page(adverts[0], ""));
+        assert!(baseline.is_like(Measure::Common, &rows, "", ""));
+        assert!(baseline.is_unlike(Measure::Common, &none, "", ""));
+        assert!(!baseline.is_unlike(Measure::Words, &none, "", ""), "there is too much around it");
+        assert!(!baseline.measures().contains(&Measure::Exact));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn exchange(role: &str, request: &Request, answer: &Answer, around: &str) ->
         request: fit(&asked(request)),
         response: fit(&format!(
             "{} {kind} ({} bytes, {} ms) {body}",
-            answer.status,
+            answer.words(),
             answer.body.len(),
             answer.latency.as_millis()
         )),

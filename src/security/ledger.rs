@@ -1,5 +1,5 @@
 //! What the audit writes into the platform: on record before it is done, removed afterwards, and looked
-//! for once more.
+//! for once more; and what it replaces there, which is put back.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,9 +19,20 @@ pub struct Ledger {
 #[derive(Clone)]
 struct Entry {
     name: String,
-    undo: Option<Undo>,
+    way: Way,
     /// Whether the platform said that it has it.
     stored: bool,
+}
+
+/// What undoes an entry.
+#[derive(Clone)]
+enum Way {
+    /// The platform has not said where it is.
+    Unknown,
+    /// Its removal.
+    Removal(Undo),
+    /// This request, which takes the place of others.
+    PutBack(Request),
 }
 
 /// How something is removed, and how its absence is shown: a lookup that is answered with 404 or 410, or
@@ -50,15 +61,24 @@ impl Ledger {
 
     /// Puts something on record. When this returns it is on disk and may be written.
     pub fn announce(&self, written: Written, undo: Option<Undo>) {
-        self.entries().push(Entry { name: written.name.clone(), undo, stored: false });
+        let way = undo.map_or(Way::Unknown, Way::Removal);
+        self.entries().push(Entry { name: written.name.clone(), way, stored: false });
         self.emit(SecurityEvent::Writing(written));
+    }
+
+    /// Puts on record that something may take the place of what a request says. When this returns it is on
+    /// disk.
+    pub fn replacing(&self, written: Written, back: Request) {
+        let name = written.name.clone();
+        self.entries().push(Entry { name, way: Way::PutBack(back), stored: false });
+        self.emit(SecurityEvent::Replacing(written));
     }
 
     /// The platform said where something is.
     pub fn stored(&self, name: &str, at: &str, undo: Undo) {
         self.emit(SecurityEvent::Stored { name: name.to_owned(), at: at.to_owned() });
         if let Some(entry) = self.entries().iter_mut().find(|entry| entry.name == name) {
-            entry.undo = Some(undo);
+            entry.way = Way::Removal(undo);
             entry.stored = true;
         }
     }
@@ -66,7 +86,7 @@ impl Ledger {
     /// How it is found there.
     pub fn found(&self, name: &str, undo: Undo) {
         if let Some(entry) = self.entries().iter_mut().find(|entry| entry.name == name) {
-            entry.undo = Some(undo);
+            entry.way = Way::Removal(undo);
         }
     }
 
@@ -109,19 +129,32 @@ impl Ledger {
     }
 
     async fn remove_entry(&self, prober: &Prober, entry: &Entry) {
-        let outcome = match &entry.undo {
-            Some(undo) => remove_as(prober, undo, entry.stored).await,
-            None => Err("the platform did not say where it put it".to_owned()),
+        let outcome = match &entry.way {
+            Way::Removal(undo) => {
+                remove_as(prober, undo, entry.stored).await.map(|()| String::new())
+            }
+            Way::PutBack(request) => put_back(prober, request).await,
+            Way::Unknown => Err("the platform did not say where it put it".to_owned()),
         };
-        if outcome.is_ok() {
+        let gone = outcome.is_ok();
+        if gone {
             self.entries().retain(|other| other.name != entry.name);
         }
-        self.emit(SecurityEvent::Removed {
-            name: entry.name.clone(),
-            gone: outcome.is_ok(),
-            detail: outcome.err().unwrap_or_default(),
-        });
+        let (name, detail) = (entry.name.clone(), outcome.unwrap_or_else(|why| why));
+        self.emit(SecurityEvent::Removed { name, gone, detail });
     }
+}
+
+/// Sends a request as it is configured; says how that was answered. What refuses it has not let others take
+/// its place, as far as can be told.
+///
+/// # Errors
+/// When nobody dealt with it.
+pub async fn put_back(prober: &Prober, request: &Request) -> Result<String, String> {
+    let answer = prober.ask_for_removal(request).await;
+    let status = answer.map_err(|error| excerpt(&error.to_string()))?.status;
+    let words = format!("{} as it is configured is answered with {status}", request.place());
+    if status == 429 || status >= 500 { Err(excerpt(&words)) } else { Ok(excerpt(&words)) }
 }
 
 /// Removes something and shows that it is gone. Doing it again changes nothing.

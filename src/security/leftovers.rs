@@ -2,9 +2,10 @@
 
 use tokio::sync::watch;
 
-use super::ledger::{Undo, remove_each_way};
+use super::ledger::{Undo, put_back, remove_each_way};
 use super::prober::Prober;
 use super::probes::{stored, upload};
+use super::replaced;
 use crate::config::Config;
 use crate::run::event::Written;
 
@@ -23,7 +24,9 @@ pub async fn remove_leftovers(
     for one in written {
         let mut undos: Vec<Undo> = stored::undo_of(config, one).into_iter().collect();
         undos.extend(upload::undos_of(config, one));
-        let outcome = if undos.is_empty() {
+        let outcome = if let Some(request) = replaced::request_of(config, one) {
+            put_back(&prober, &request).await.map(drop)
+        } else if undos.is_empty() {
             upload::remove_by_name(config, &prober, one).await
         } else {
             remove_each_way(&prober, &undos).await

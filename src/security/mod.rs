@@ -12,12 +12,14 @@ mod evidence;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod keys;
+mod landing;
 mod ledger;
 mod leftovers;
 mod outcome;
 mod phase;
 mod prober;
 mod probes;
+mod replaced;
 mod request;
 mod rules;
 mod score;

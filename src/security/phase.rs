@@ -43,7 +43,11 @@ impl Phase for SecurityPhase {
                 audit.leave_open("the phase's time was over");
                 audit.conclude()
             }
-            Ended::Stopped => PhaseOutcome::new(Verdict::Aborted, "ended before its time"),
+            Ended::Stopped => {
+                let left = audit.left_words().map(|words| format!("; {words}"));
+                let reason = format!("ended before its time{}", left.unwrap_or_default());
+                PhaseOutcome::new(Verdict::Aborted, reason)
+            }
         }
     }
 }

@@ -234,6 +234,7 @@ impl Prober {
                 body,
                 whole,
                 latency: began.elapsed(),
+                landed: None,
             })
         };
         let answer: Answer = timeout(TIMEOUT + Duration::from_secs(1), exchange)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
@@ -19,8 +19,13 @@ async fn serve() -> (String, Asked) {
     let count = async |State(asked): State<Asked>, request: Request| {
         let path = request.uri().path().to_owned();
         let known = ["/health", "/query", "/summary", "/login"].contains(&path.as_str());
+        let made = request.method() != Method::GET && path == "/notes";
         *asked.lock().expect("not poisoned").entry(path).or_default() += 1;
-        let status = if known { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let status = match (known, made) {
+            (_, true) => StatusCode::CREATED,
+            (true, _) => StatusCode::OK,
+            _ => StatusCode::NOT_FOUND,
+        };
         (status, Json(json!({ "answer": known })))
     };
     let router = Router::new().fallback(count).with_state(Arc::clone(&asked));
@@ -73,5 +78,35 @@ async fn what_costs_much_and_logins_are_asked_by_choice_only() {
     let found = found(&section);
     for (rule, place) in [("SDK-RATE-001", "/summary"), ("SDK-RATE-004", "/login")] {
         assert!(found.iter().any(|(of, at)| of == rule && at.contains(place)), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listed_request_that_keeps_what_it_is_sent_is_attacked_only_where_writing_is_allowed() {
+    let listed = |method: &str, path: &str| {
+        let request = json!({ "method": method, "path": path, "body": { "text": "milk" } });
+        json!({ "service": "rag", "request": request })
+    };
+    let operations =
+        json!([listed("POST", "/notes"), listed("PUT", "/settings"), listed("POST", "/summary")]);
+    for writes in [false, true] {
+        let (base_url, asked) = serve().await;
+        let config = config(&base_url, &json!({ "operations": operations, "writes": writes }));
+        let (_, section) =
+            run(&Workplace::new(), &config, "no-token-here", &["--only", "sqli,xss"]).await;
+        let of = |path: &str| asked.lock().expect("not poisoned").get(path).copied().unwrap_or(0);
+        assert!(of("/summary") > 10, "it changes nothing: {section:#}");
+        let skipped = section["discovered"]["skipped"].to_string();
+        let left_alone =
+            ["rag POST /notes", "rag PUT /settings"].map(|place| skipped.contains(place));
+        if writes {
+            assert!(of("/notes") > 10 && of("/settings") > 3, "{section:#}");
+            assert_eq!(left_alone, [false, false], "{skipped}");
+        } else {
+            // To see that it does, as it is configured.
+            assert_eq!((of("/notes"), of("/settings")), (1, 0), "{section:#}");
+            assert_eq!(left_alone, [true, true], "{section:#}");
+            assert!(skipped.contains("keeps what it is sent, and writing is not allowed"));
+        }
     }
 }

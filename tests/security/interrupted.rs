@@ -8,21 +8,24 @@ use serde_json::{Value, json};
 use shakedown::run::connection;
 use shakedown::run::control::Command;
 use shakedown::run::event::{EventBody, SecurityEvent};
-use shakedown::run::folder::RunFolder;
+use shakedown::run::folder::{EngineGuard, RunFolder};
 use shakedown::run::journal;
 use shakedown::run::state::RunStatus;
 
 use super::config;
 use super::support::{Workplace, ended, engine_pid, report, signal, text, wait_for};
-use super::twin::{SECOND, Twin, WEAK_TOKEN, serve};
+use super::twin::{MOTTO, SECOND, Twin, WEAK_TOKEN, serve};
 
 /// The configuration of a twin whose uploads are found by their names, at a pace that leaves time to
 /// interfere.
 fn slow_config(base_url: &str) -> Value {
     let mut config = config(base_url);
-    config["security"]["requests_per_second"] = json!(15);
     config["security"]["checks"] = json!(["xss", "upload"]);
-    config["security"]["operations"] = json!([]);
+    // What takes the place of something, and the page that shows it.
+    config["security"]["operations"] = json!([
+        { "service": "rag", "request": { "path": "/motto", "body": { "motto": MOTTO } } },
+        { "service": "rag", "request": { "method": "GET", "path": "/motto" } },
+    ]);
     config["security"]["discovery"] = json!({ "crawl_pages": 0, "openapi": { "rag": "none" } });
     config["security"]["uploads"][0]["fetch"] = json!("/files/{name}");
     config["security"]["uploads"][0]["delete"]["path"] = json!("/files/{name}");
@@ -38,10 +41,17 @@ struct Audit {
 
 impl Audit {
     async fn start() -> Self {
+        Self::start_at(15).await
+    }
+
+    /// Starts one that asks so often a second.
+    async fn start_at(pace: u32) -> Self {
         let (base_url, twin) = serve(true, WEAK_TOKEN).await;
         let place = Workplace::new();
         let path = place.path().join("shakedown.yaml");
-        std::fs::write(path, slow_config(&base_url).to_string()).expect("written");
+        let mut config = slow_config(&base_url);
+        config["security"]["requests_per_second"] = json!(pace);
+        std::fs::write(path, config.to_string()).expect("written");
         let mut command = place.command(&["security", "--headless"]);
         secrets(&mut command);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
@@ -72,6 +82,28 @@ impl Audit {
         assert!(documents.is_empty(), "{:?}", documents.keys());
         let files = self.twin.files.lock().expect("not poisoned");
         assert!(files.is_empty(), "{:?}", files.keys());
+        assert_eq!(*self.twin.motto.lock().expect("not poisoned"), MOTTO);
+    }
+
+    /// Waits until an attack stands in the place of what is configured.
+    fn wait_for_a_motto(&self) {
+        let attack = || self.twin.motto.lock().expect("not poisoned").contains('<').then_some(());
+        tokio::task::block_in_place(|| wait_for("another motto", attack));
+    }
+
+    fn kill(&mut self) {
+        signal(engine_pid(&self.run), Signal::KILL);
+        tokio::task::block_in_place(|| {
+            let _ = self.child.as_mut().map(Child::wait);
+        });
+    }
+
+    /// Runs a command in its workplace; the exit code and what it says.
+    fn told(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.place.command(arguments);
+        secrets(&mut command);
+        let output = tokio::task::block_in_place(|| command.output().expect("runs"));
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
     }
 }
 
@@ -116,22 +148,12 @@ async fn what_a_killed_audit_wrote_is_removed_by_recover_and_by_the_next_start()
         tokio::task::block_in_place(|| {
             wait_for("something written", || (audit.written() >= moment).then_some(()));
         });
-        signal(engine_pid(&audit.run), Signal::KILL);
-        tokio::task::block_in_place(|| {
-            let _ = audit.child.as_mut().map(Child::wait);
-        });
-        let place = &audit.place;
+        audit.kill();
         if by_recover {
-            let mut command = place.command(&["recover"]);
-            secrets(&mut command);
-            let output = tokio::task::block_in_place(|| command.output().expect("runs"));
-            let told = text(&output.stdout) + &text(&output.stderr);
-            assert_eq!(output.status.code(), Some(0), "{moment}: {told}");
+            let (code, told) = audit.told(&["recover"]);
+            assert_eq!(code, Some(0), "{moment}: {told}");
         } else {
-            let mut command = place.command(&["security", "--headless", "--only", "headers"]);
-            secrets(&mut command);
-            let output = tokio::task::block_in_place(|| command.output().expect("runs"));
-            let told = text(&output.stdout) + &text(&output.stderr);
+            let (_, told) = audit.told(&["security", "--headless", "--only", "headers"]);
             assert!(told.contains("that its audit wrote are gone now"), "{moment}: {told}");
         }
         audit.nothing_is_there();
@@ -141,6 +163,45 @@ async fn what_a_killed_audit_wrote_is_removed_by_recover_and_by_the_next_start()
             .filter(|event| matches!(event, SecurityEvent::Removed { gone: true, .. }));
         assert!(removed.count() >= 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_attack_replaced_is_put_back_after_an_abort_and_after_a_kill() {
+    let mut audit = Audit::start_at(4).await;
+    audit.wait_for_a_motto();
+    let mut client = connection::connect(&audit.run, "operator".into(), false);
+    client.send(Command::AbortRun {}).expect("sent");
+    let child = audit.child.take().expect("not ended yet");
+    let (_, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
+    let verdict = report(&audit.run)["verdict"].to_string();
+    assert!(verdict.contains("aborted"), "{verdict}: {out}{err}");
+    audit.nothing_is_there();
+    assert_eq!(audit.residue(), 0, "{out}{err}");
+    for by_recover in [true, false] {
+        let mut audit = Audit::start_at(4).await;
+        audit.wait_for_a_motto();
+        audit.kill();
+        assert_ne!(*audit.twin.motto.lock().expect("not poisoned"), MOTTO, "it is still there");
+        // However many runs go on that began later: they have nothing that could be removed.
+        let busy: Vec<_> = (0..20).map(|_| going_on(&audit)).collect();
+        let (_, told) = match by_recover {
+            true => audit.told(&["recover"]),
+            false => audit.told(&["security", "--headless", "--only", "headers"]),
+        };
+        audit.nothing_is_there();
+        assert_eq!(audit.residue(), 0, "{told}");
+        drop(busy);
+    }
+}
+
+/// A run that goes on beside an audit, as far as others can tell.
+fn going_on(audit: &Audit) -> EngineGuard {
+    let run = RunFolder::create(&audit.place.runs()).expect("created");
+    let journal = |run: &RunFolder| run.path().join("events.jsonl");
+    let text = std::fs::read_to_string(journal(&audit.run)).expect("readable");
+    let begun = text.lines().next().expect("its first event");
+    std::fs::write(journal(&run), format!("{begun}\n")).expect("written");
+    run.claim().expect("nobody else's")
 }
 
 fn events(run: &RunFolder) -> Vec<SecurityEvent> {

@@ -34,7 +34,12 @@ pub struct Twin {
     logins: Arc<Mutex<HashMap<String, u32>>>,
     pub documents: Arc<Mutex<HashMap<String, String>>>,
     pub files: Files,
+    /// What anybody may replace, and a page shows.
+    pub motto: Arc<Mutex<String>>,
 }
+
+/// What stands there as it is configured.
+pub const MOTTO: &str = "Slow is smooth";
 
 pub async fn serve(weak: bool, token: &str) -> (String, Twin) {
     let twin = Twin {
@@ -44,6 +49,7 @@ pub async fn serve(weak: bool, token: &str) -> (String, Twin) {
         logins: Arc::default(),
         documents: Arc::default(),
         files: Arc::default(),
+        motto: Arc::new(Mutex::new(MOTTO.into())),
     };
     let router = Router::new()
         .route("/health", get(health))
@@ -61,6 +67,7 @@ pub async fn serve(weak: bool, token: &str) -> (String, Twin) {
         .route("/prefix-origin", get(async || Json(json!({ "ok": true }))))
         .route("/documents", post(ingest))
         .route("/documents/{id}", get(document).delete(forget))
+        .route("/motto", get(motto).post(new_motto))
         .route("/files", post(upload))
         .route("/files/{*name}", get(file).delete(remove))
         .route("/login", post(login))
@@ -285,6 +292,17 @@ async fn upload(State(twin): State<Twin>, body: Bytes) -> Response {
     let stored = name.strip_prefix("../").map_or(format!("files/{name}"), str::to_owned);
     twin.files.lock().expect("not poisoned").insert(stored, (name.clone(), content.into_bytes()));
     Json(json!({ "name": name })).into_response()
+}
+
+async fn motto(State(twin): State<Twin>) -> Html<String> {
+    let motto = twin.motto.lock().expect("not poisoned").clone();
+    Html(format!("<!doctype html><h1>{}</h1>", twin.escaped(&motto)))
+}
+
+async fn new_motto(State(twin): State<Twin>, Json(body): Json<Value>) -> StatusCode {
+    let motto = body["motto"].as_str().unwrap_or_default();
+    motto.clone_into(&mut twin.motto.lock().expect("not poisoned"));
+    StatusCode::NO_CONTENT
 }
 
 fn key(name: &str) -> String {

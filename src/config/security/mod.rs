@@ -32,8 +32,9 @@ pub struct Security {
     /// How operations are looked for.
     pub discovery: Discovery,
     /// Requests whose values may be replaced by attacks. Best none of them changes anything: one that
-    /// keeps what it is sent keeps what the audit sends. Operations that are discovered are attacked
-    /// without standing here only when they are GETs.
+    /// keeps what it is sent keeps what the audit sends, and is left alone without `writes` where its
+    /// method or its answer says that it does. Operations that are discovered are attacked without standing
+    /// here only when they are GETs.
     pub operations: Vec<AuditedOperation>,
     /// Credentials of a second user, by service, for the tests of access between users.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -43,7 +44,8 @@ pub struct Security {
     /// Origins whose pages may read answers, such as `https://app.example.com`.
     pub trusted_origins: Vec<String>,
     /// Whether the audit may write at all: a document in the scratch collection of RAG, and files by
-    /// `uploads`. All of it carries a mark, is removed again, and its absence is checked.
+    /// `uploads`, which carry a mark, are removed again, and whose absence is checked; and what requests of
+    /// `operations` keep, which stays unless the request as it is configured takes its place.
     pub writes: bool,
     /// Uploads that may be tried.
     pub uploads: Vec<Upload>,

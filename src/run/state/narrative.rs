@@ -153,12 +153,7 @@ fn narrate_security(security: &SecurityEvent) -> Option<(LogLevel, String)> {
         SecurityEvent::Writing(written) => {
             Some((LogLevel::Info, format!("writes {} to {}", written.name, written.place)))
         }
-        SecurityEvent::Removed { name, gone: true, .. } => {
-            Some((LogLevel::Info, format!("{name} is removed and gone")))
-        }
-        SecurityEvent::Removed { name, gone: false, detail } => {
-            Some((LogLevel::Error, format!("{name} is not shown to be gone: {detail}")))
-        }
+        SecurityEvent::Removed { name, gone, detail } => Some(narrate_removal(name, *gone, detail)),
         SecurityEvent::CheckFinished(report) => {
             let words = format!("{}: {}: {}", report.check, report.status.words(), report.coverage);
             Some((if report.status.is_open() { LogLevel::Warn } else { LogLevel::Info }, words))
@@ -176,12 +171,21 @@ fn narrate_security(security: &SecurityEvent) -> Option<(LogLevel, String)> {
         SecurityEvent::CheckStarted { .. }
         | SecurityEvent::Progress { .. }
         | SecurityEvent::Database(_)
+        | SecurityEvent::Replacing(_)
         | SecurityEvent::Stored { .. }
         | SecurityEvent::ImagesFound { .. }
         | SecurityEvent::ImageStep { .. }
         | SecurityEvent::ImageStarted { .. }
         | SecurityEvent::Scored(_)
         | SecurityEvent::Unknown => None,
+    }
+}
+
+fn narrate_removal(name: &str, gone: bool, detail: &str) -> (LogLevel, String) {
+    match (gone, detail) {
+        (true, "") => (LogLevel::Info, format!("{name} is removed and gone")),
+        (true, detail) => (LogLevel::Info, format!("{name} is off the record: {detail}")),
+        (false, detail) => (LogLevel::Error, format!("{name} is not shown to be gone: {detail}")),
     }
 }
 

@@ -100,6 +100,7 @@ impl SecurityState {
                 self.written += 1;
                 self.residue.push(written.clone());
             }
+            SecurityEvent::Replacing(written) => self.residue.push(written.clone()),
             SecurityEvent::Stored { name, at } => {
                 let known = self.residue.iter_mut().filter(|written| written.name == *name);
                 known.for_each(|written| written.stored = Some(at.clone()));

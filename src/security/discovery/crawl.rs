@@ -10,7 +10,7 @@ use crate::config::{Config, ServiceKind};
 use crate::security::answer::Answer;
 use crate::security::calibration::Calibration;
 use crate::security::prober::{ProbeError, Prober};
-use crate::security::request::Request;
+use crate::security::request::{Request, route_of};
 use crate::security::surface::{Operation, Source, Surface};
 
 /// Words in a path that a GET had better not follow.
@@ -60,9 +60,9 @@ pub async fn crawl(
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(_) => continue,
         };
-        if answer.is_success() && !calibration.is_missing(service, &answer) {
+        if answer.is_success() && !calibration.is_missing(&request, &answer) {
             let route = surface.route_of(service, &request.method, &request.path);
-            let route = route.unwrap_or_else(|| named(&request.path));
+            let route = route.unwrap_or_else(|| route_of(&request.path));
             surface.add(Operation::new(request.clone(), route, Source::Link));
         }
         let mut found = links(&answer.media_type(), &answer.body);
@@ -125,7 +125,7 @@ impl Walk {
 
     /// A page that was linked.
     fn note(&mut self, page: String, depth: u32) {
-        let alike = self.shapes.entry(shape(&Request::get(self.service, &page))).or_insert(0);
+        let alike = self.shapes.entry(Request::get(self.service, &page).shape()).or_insert(0);
         if is_quiet(&page) && *alike < SAME_ROUTE && self.seen.insert(page.clone()) {
             *alike += 1;
             self.linked.push_back((page, depth));
@@ -160,19 +160,13 @@ pub fn linked(prober: &Prober, page: &Request, answer: &Answer, with: &str) -> V
     such.filter_map(|link| home.inside(link, &page.path)).filter(|page| is_quiet(page)).collect()
 }
 
-/// A route with the names of its parameters.
-fn shape(request: &Request) -> String {
-    let names: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).collect();
-    format!("{}?{}", named(&request.path), names.join("&"))
-}
-
-/// A path with names in the place of what looks like an id: numbers and UUIDs.
-fn named(path: &str) -> String {
-    let uuid =
-        |text: &str| text.len() == 36 && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let name = |text| if number(text) || uuid(text) { "{id}" } else { text };
-    path.split('/').map(name).collect::<Vec<_>>().join("/")
+/// The path below the base URL that an answer sends on to with another request; what it would end stays.
+pub fn sent_on(prober: &Prober, request: &Request, answer: &Answer) -> Option<String> {
+    if !matches!(answer.status, 301..=303) {
+        return None;
+    }
+    let home = Home::of(prober, request.service);
+    home.inside(answer.header("location"), &request.path).filter(|page| is_quiet(page))
 }
 
 fn take_scripts(
@@ -271,7 +265,7 @@ mod tests {
         {
             assert_eq!(inside(other), None, "{other}");
         }
-        assert_eq!(named("/v1/items/17/parts/a1"), "/v1/items/{id}/parts/a1");
+        assert_eq!(route_of("/v1/items/17/parts/a1"), "/v1/items/{id}/parts/a1");
         let bare = Home { origin: "http://h:1".into(), prefix: String::new() };
         assert_eq!(bare.inside("http://h:10/x", "/"), None, "another port is another service");
     }

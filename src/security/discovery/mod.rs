@@ -7,9 +7,11 @@ pub mod links;
 mod sample;
 mod tools;
 
-pub use crawl::linked;
+pub use crawl::{linked, sent_on};
 pub use description::Description;
 pub use tools::Session;
+
+use reqwest::Method;
 
 use super::calibration::Calibration;
 use super::prober::{ProbeError, Prober};
@@ -19,6 +21,9 @@ use crate::config::{Config, OpenApi, ServiceKind};
 
 /// Why an operation of a description is left alone.
 const WRITES: &str = "may change something and is not listed in security.operations";
+
+/// Why a configured operation is left alone.
+const KEEPS: &str = "keeps what it is sent, and writing is not allowed (security.writes)";
 
 /// Finds what there is to be attacked. The session of MCP has to be closed afterwards.
 ///
@@ -33,7 +38,12 @@ pub async fn discover(
     let mut surface = Surface::default();
     for operation in &config.security.operations {
         let route = operation.request.path.split('?').next().unwrap_or_default().to_owned();
-        surface.add(Operation::new(Request::audited(operation), route, Source::Configured));
+        let operation = Operation::new(Request::audited(operation), route, Source::Configured);
+        if config.security.writes || !keeps(prober, &operation.request).await? {
+            surface.add(operation);
+        } else {
+            surface.skip(operation.place(), KEEPS);
+        }
     }
     services(config, &mut surface);
     for service in prober.services() {
@@ -44,6 +54,20 @@ pub async fn discover(
     }
     let session = tools::tools(config, prober, mark, &mut surface).await?;
     Ok((surface, session))
+}
+
+/// Whether a request that is listed keeps what it is sent: by its method, or as its answer tells.
+async fn keeps(prober: &Prober, request: &Request) -> Result<bool, ProbeError> {
+    if request.method != Method::POST {
+        return Ok(!request.is_safe());
+    }
+    match prober.ask(request).await {
+        // Made, done with nothing to say, or to be seen elsewhere.
+        Ok(answer) => Ok(matches!(answer.status, 201 | 204 | 205 | 301..=303)),
+        Err(ProbeError::Budget) => Err(ProbeError::Budget),
+        // The checks tell of it.
+        Err(ProbeError::Failed(_)) => Ok(false),
+    }
 }
 
 /// The operations that load uses and that change nothing: health, and the query of RAG.

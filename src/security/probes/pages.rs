@@ -4,8 +4,10 @@ use reqwest::Method;
 use tokio::sync::OnceCell;
 
 use super::xss::{Payload, breaks_out};
+use crate::run::event::Exchange;
 use crate::security::answer::Answer;
 use crate::security::context::AuditContext;
+use crate::security::evidence::exchange;
 use crate::security::prober::ProbeError;
 use crate::security::request::Request;
 
@@ -20,11 +22,20 @@ pub struct Page {
     pub request: Request,
     /// What stays the same from run to run.
     pub place: String,
-    /// What it was before anything was written; none where there was no such page.
+    /// What it was before a document or a file was written; none where there was no such page, or no answer.
     pub before: Option<Answer>,
 }
 
-/// The pages of an audit, asked for once: before anything is written that they may show.
+impl Page {
+    /// What it shows now, and beside that what it was before, where that is known.
+    pub fn exchanges(&self, shown: &Answer, around: &str) -> Vec<Exchange> {
+        let before = self.before.as_ref();
+        let control = before.map(|was| exchange("control", &self.request, was, ""));
+        [exchange("attack", &self.request, shown, around)].into_iter().chain(control).collect()
+    }
+}
+
+/// The pages of an audit, asked for once: before a document or a file was written that they may show.
 #[derive(Default)]
 pub struct Pages(OnceCell<Vec<Page>>);
 
@@ -46,12 +57,13 @@ async fn look_for_pages(context: &AuditContext<'_>) -> Result<Vec<Page>, ProbeEr
         }
         let request = operation.request.clone();
         let before = match context.prober.ask(&request).await {
-            Ok(before) => before,
+            Ok(before) => Some(before),
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
-            Err(ProbeError::Failed(_)) => continue,
+            // It may be one that answers later.
+            Err(ProbeError::Failed(_)) => None,
         };
-        if before.is_active() {
-            pages.push(Page { request, place: operation.place(), before: Some(before) });
+        if before.as_ref().is_none_or(Answer::is_active) {
+            pages.push(Page { request, place: operation.place(), before });
         }
     }
     Ok(pages)

@@ -20,20 +20,22 @@ const DOCUMENT: &str = "-document";
 /// Pages of its own that a page may link to.
 const MAX_LINKED: usize = 10;
 
-/// Writes, looks and removes; returns what that covered, in words.
+/// Writes, looks and removes; returns what that covered, in words, and whether that was all there is.
 ///
 /// # Errors
 /// When the budget is used up; what was written is still on record then.
 pub async fn probe(
     context: &AuditContext<'_>,
     findings: &mut Vec<Finding>,
-) -> Result<String, ProbeError> {
+) -> Result<(String, bool), ProbeError> {
     if !context.config.security.writes {
-        return Ok("not tested, writing is not allowed (security.writes)".into());
+        return Ok(("not tested, writing is not allowed (security.writes)".into(), true));
     }
-    let Some(rag) = &context.config.services.rag else { return Ok("there is no RAG".into()) };
+    let Some(rag) = &context.config.services.rag else {
+        return Ok(("there is no RAG".into(), true));
+    };
     let Some(scratch) = &rag.scratch else {
-        return Ok("not tested, services.rag.scratch is not configured".into());
+        return Ok(("not tested, services.rag.scratch is not configured".into(), true));
     };
     let name = format!("{}{DOCUMENT}", context.mark);
     let payload = Payload::element(&token());
@@ -46,7 +48,8 @@ pub async fn probe(
     let asked = context.prober.ask(&ingest).await?;
     if !asked.is_success() {
         context.ledger.remove(context.prober, &name).await;
-        return Ok(format!("not tested, writing a document is answered with {}", asked.status));
+        let why = format!("not tested, writing a document is answered with {}", asked.status);
+        return Ok((why, false));
     }
     let known = pages.len();
     let (mut at, mut silent) = (0, 0);
@@ -72,7 +75,11 @@ pub async fn probe(
         at += 1;
     }
     context.ledger.remove(context.prober, &name).await;
-    Ok(format!("one document of RAG, looked for on {} pages", at - silent))
+    let mut words = format!("one document of RAG, looked for on {} pages", at - silent);
+    if silent > 0 {
+        words += &format!(" ({silent} without an answer)");
+    }
+    Ok((words, silent == 0))
 }
 
 /// The document itself, the answer to a question for it, and every page that was found.
@@ -110,9 +117,7 @@ fn finding(page: &Page, payload: &Payload, shown: &Answer) -> Finding {
     finding.title = "a stored document comes back as part of the page".into();
     finding.confidence = Confidence::Confirmed;
     finding.evidence = excerpt(&format!("{} stands as an element in the page", payload.text));
-    let before = page.before.as_ref();
-    finding.exchanges = vec![exchange("attack", &page.request, shown, &payload.text)];
-    finding.exchanges.extend(before.map(|was| exchange("control", &page.request, was, "")));
+    finding.exchanges = page.exchanges(shown, &payload.text);
     finding
 }
 

@@ -140,6 +140,12 @@ impl Request {
         format!("{} {} {}", self.service, self.method, self.path)
     }
 
+    /// Its path with names in the place of ids, and the names of its parameters.
+    pub fn shape(&self) -> String {
+        let names: Vec<&str> = self.query.iter().map(|(name, _)| name.as_str()).collect();
+        format!("{}?{}", route_of(&self.path), names.join("&"))
+    }
+
     /// Path and query with what cannot stand in a request line encoded.
     pub fn wire_target(&self) -> String {
         encode::raw(&self.target())
@@ -152,6 +158,15 @@ impl Request {
             false => format!("{}?{}", self.path, encode::form(&self.query)),
         }
     }
+}
+
+/// A path with names in the place of what looks like an id: numbers and UUIDs.
+pub fn route_of(path: &str) -> String {
+    let uuid =
+        |text: &str| text.len() == 36 && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit());
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = |text| if number(text) || uuid(text) { "{id}" } else { text };
+    path.split('/').map(name).collect::<Vec<_>>().join("/")
 }
 
 impl Part {

@@ -51,6 +51,11 @@ impl Point {
         format!("{kind} {}", self.name)
     }
 
+    /// Whether it is one of what a request carries, rather than of where it goes and who sends it.
+    pub const fn is_data(&self) -> bool {
+        matches!(self.place, Place::Query(_) | Place::Json(_) | Place::Field(_))
+    }
+
     /// Whether a number stands there.
     pub fn is_numeric(&self) -> bool {
         !self.original.is_empty() && self.original.bytes().all(|byte| byte.is_ascii_digit())

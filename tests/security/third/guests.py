@@ -1,5 +1,5 @@
 """A guest book: behind a session, with names that are taken once, a form that is given again where it is
-wrong, and a page of the last entry alone. Beside it a page that fails once, while entries are looked for.
+wrong, and a page of the last entry alone. Beside it a page that fails while that is an attack's.
 """
 
 import html
@@ -8,12 +8,9 @@ import access
 import library
 
 SESSION = "of-ann"
-# What is configured.
-WELL = {"name": "ann", "text": "Hello", "topic": "garden"}
 TOPICS = ("garden", "kitchen")
 NAMES = set()
 LAST = {"name": "bob", "text": "Lovely"}
-FRAGILE = {"tried": False, "fails": False}
 
 
 def routes(safe):
@@ -25,9 +22,6 @@ def routes(safe):
         if request.cookies.get("session") != SESSION:
             return 302, {"location": "/login"}, b""
         form = request.form()
-        # The first as it is configured after one with something else in it.
-        FRAGILE["fails"] |= FRAGILE["tried"] and form == WELL and not safe
-        FRAGILE["tried"] |= form != WELL
         if form.get("topic") not in TOPICS:
             return library.page("<p>Choose a topic</p>")
         if form.get("name") in NAMES:
@@ -40,8 +34,7 @@ def routes(safe):
         return library.page(f"<p>{escape(LAST['text'])} <i>{html.escape(LAST['name'])}</i></p>")
 
     def fragile(_):
-        if FRAGILE["fails"]:
-            FRAGILE.update(tried=False, fails=False)
+        if not safe and "zq" in LAST["name"] + LAST["text"]:
             return None, {}, b""
         return library.page("<p>It holds</p>")
 

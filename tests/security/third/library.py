@@ -29,7 +29,7 @@ def routes(safe):
     escape = html.escape if safe else (lambda text: text)
 
     def home(_):
-        links = ("/list?sort=name", "/library", "/dropped", "/imprint", "/notes", "/guests", "/fragile")
+        links = ("/list?sort=name", "/library", "/dropped", "/colophon", "/imprint", "/notes", "/guests", "/fragile")
         return page("".join(f'<a href="{to}">x</a>' for to in links))
 
     def ingest(request):
@@ -92,6 +92,10 @@ def routes(safe):
         text = html.escape(MOTTO["motto"]) if safe else text
         return page(f'<p title="{text}">Third Ltd.</p>')
 
+    def colophon(_):
+        """The same motto before that, escaped in either platform."""
+        return page(f"<p>{html.escape(MOTTO['motto'])}</p>")
+
     def question(request):
         if safe and not access.user(request):
             return access.REFUSED
@@ -99,7 +103,7 @@ def routes(safe):
 
     return [
         ("GET", "/", home), ("GET", "/health", lambda _: (200, {}, {"status": "ok"})),
-        ("GET", "/imprint", imprint), ("POST", "/motto", new_motto),
+        ("GET", "/colophon", colophon), ("GET", "/imprint", imprint), ("POST", "/motto", new_motto),
         ("POST", "/notes", noted), ("GET", "/notes", notes),
         ("POST", "/documents", ingest), ("GET", "/documents/(?P<id>[^/]+)", document),
         ("DELETE", "/documents/(?P<id>[^/]+)", forget),

@@ -31,6 +31,7 @@ fn config(base_url: &str) -> Value {
             "operations": [
                 { "service": "rag", "request": { "path": "/notes" }, "form": { "text": "milk", "by": "ann" } },
                 { "service": "rag", "request": { "path": "/motto", "body": { "motto": "Slow", "size": 3 } } },
+                { "service": "rag", "request": { "path": "/seek" }, "form": { "name": "saw" } },
             ],
             // What a user is called may be a word that stands everywhere.
             "login": {
@@ -98,12 +99,17 @@ async fn weaknesses_that_show_little_are_found() {
         "SDK-SQLI-001 rag GET /shelf query sort",
         "SDK-SQLI-001 rag GET /top query limit",
         "SDK-SQLI-001 rag GET /towards query dir",
+        // A form that leads to a page with the answer.
+        "SDK-SQLI-001 rag POST /seek form name",
         // Written in one place, shown in others.
         "SDK-XSS-002 rag GET /library document",
         "SDK-XSS-002 rag GET /library/view?id={document} document",
-        // Kept by a request of the configuration: in a list, and in the place of what was there.
+        // Kept by a request of the configuration: in a list, and in the place of what was there, on the
+        // second page that shows it.
         "SDK-XSS-002 rag GET /notes rag POST /notes form text",
         "SDK-XSS-002 rag GET /imprint rag POST /motto body /motto",
+        // It sends everybody on to the same page, which shows what nobody in particular sent.
+        "SDK-AUTH-001 rag POST /seek no credentials",
         // One's own list is none; what belongs to another is.
         "SDK-ACCESS-001 rag GET /folders/7 ",
         // Out of the folder, where nothing serves what lies there.
@@ -143,6 +149,10 @@ async fn what_only_looks_like_them_is_none() {
     for check in ["SQL injection", "XSS", "authentication bypass", "file upload"] {
         assert_eq!(status(&section, check), "pass", "{check}: {section:#}");
     }
+    assert!(
+        !super::found(&section).iter().any(|(_, place)| place.contains("/seek")),
+        "{section:#}"
+    );
     assert_eq!((code, section["score"].as_f64()), (Some(0), Some(100.0)), "{section:#}");
     assert_eq!((left, &section["residue"]), (json!([]), &json!([])));
 }
@@ -170,7 +180,7 @@ async fn what_a_guarded_request_keeps_is_found_although_a_page_fails_and_is_put_
     // The page that gave no answer may have shown more.
     let check = &section["checks"][0];
     let coverage = check["coverage"].as_str().expect("words");
-    assert!(coverage.contains("(1 without an answer)"), "{coverage}");
+    assert!(coverage.contains("(4 refused or without an answer)"), "{coverage}");
     assert_eq!(check["status"], "vulnerable", "{section:#}");
     assert_eq!(left, json!([]), "{section:#}");
     let all = section["findings"].as_array().expect("findings").iter();

@@ -1,10 +1,13 @@
 """Statements whose errors are swallowed, and whose effect is a number or an order."""
 
+import html
 import random
 import re
 import sqlite3
 import threading
 import time
+
+import access
 
 ROWS = [
     (1, "saw", "tool", 30), (2, "chisel", "tool", 12), (3, "oak board", "wood", 44),
@@ -15,6 +18,7 @@ DATABASE = sqlite3.connect(":memory:", check_same_thread=False)
 DATABASE.execute("CREATE TABLE parts (id INTEGER, name TEXT, kind TEXT, price INTEGER)")
 DATABASE.executemany("INSERT INTO parts VALUES (?, ?, ?, ?)", ROWS)
 LOCK = threading.Lock()
+SOUGHT = ["", []]
 
 
 def select(what, rest, values=()):
@@ -82,6 +86,25 @@ def routes(safe):
         except sqlite3.Error:
             return 400, {}, {"error": "no such direction"}
 
+    def seek(request):
+        """A form that leads to a page with what was found; errors are swallowed."""
+        if safe and not access.user(request):
+            return 303, {"location": "/login?next=/sought"}, b""
+        name = request.form().get("name", "")
+        try:
+            rows = select("name", "WHERE name = ?", (name,)) if safe else select("name", f"WHERE name = '{name}'")
+        except sqlite3.Error:
+            rows = []
+        SOUGHT[:] = [name, [found for found, in rows]]
+        return 303, {"location": "/sought"}, b""
+
+    def sought(request):
+        if not access.user(request):
+            return 303, {"location": "/login?next=/sought"}, b""
+        name, rows = SOUGHT
+        found = "".join(f"<li>{one} is in stock today</li>" for one in rows) or "<p>Nothing fits</p>"
+        return 200, {"content-type": "text/html"}, f"<!doctype html><h1>{html.escape(name)}</h1>{found}"
+
     # Traps: none of them asks a database.
     def words(request):
         return 200, {}, {"words": len(request.query.get("q", "").split())}
@@ -106,7 +129,7 @@ def routes(safe):
     return [
         ("GET", "/count", count), ("GET", "/among", among), ("GET", "/find", find),
         ("GET", "/list", sorted_by("name")), ("GET", "/shelf", sorted_by("id")), ("GET", "/top", top),
-        ("GET", "/towards", towards),
+        ("GET", "/towards", towards), ("POST", "/seek", seek), ("GET", "/sought", sought),
         ("GET", "/words", words), ("GET", "/length", length), ("GET", "/numbers", numbers),
         ("GET", "/parity", parity), ("GET", "/bucket", bucket), ("GET", "/visitors", visitors),
     ]
@@ -122,6 +145,8 @@ DESCRIBED = {
     "/find": _query("q"), "/list": {"get": {}},
     "/shelf": _query("sort", example="id"), "/top": _query("limit", example="3"),
     "/towards": _query("dir", example="desc"),
+    # For whom it is stands in the description; what it takes does not.
+    "/seek": {"post": {"security": [{"bearer": []}]}},
     "/words": _query("q", example="two words"), "/length": _query("q", example="word"),
     "/numbers": _query("q", example="word"), "/parity": _query("q", example="word"),
     "/bucket": _query("q", example="word"), "/visitors": _query("q", example="word"),

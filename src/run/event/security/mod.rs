@@ -57,6 +57,8 @@ pub enum SecurityEvent {
     ImageFinished(ImageReport),
     /// Something is written next; on disk before it is done.
     Writing(Written),
+    /// Something may take the place of what a configured request says next; on disk before it does.
+    Replacing(Written),
     /// The platform said where it put something that was written.
     Stored {
         /// Its name, as in [`Written`].
@@ -64,7 +66,7 @@ pub enum SecurityEvent {
         /// What the platform calls it.
         at: String,
     },
-    /// What became of something that was written.
+    /// What became of something that was written or replaced.
     Removed {
         /// Its name, as in [`Written`].
         name: String,

@@ -5,20 +5,30 @@ mod credentials;
 mod forged;
 pub mod jwt;
 mod owned;
+mod sameness;
 mod tricks;
 mod users;
 
 use super::cover;
 use crate::config::CheckKind;
 use crate::run::event::{CheckStatus, Confidence, Finding, Severity};
-use crate::security::answer::{Answer, similar};
+use crate::security::answer::Answer;
+use crate::security::baseline::Baseline;
 use crate::security::context::{AuditContext, Test, Tested};
 use crate::security::evidence::exchange;
+use crate::security::landing;
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
+use crate::security::probes::xss::token;
+use crate::security::replaced::attacked;
 use crate::security::request::{Identity, Request};
 use crate::security::rules::{BYPASS, Rule};
 use crate::security::surface::{Operation, Source};
+
+use sameness::{Sameness, sameness};
+
+/// Places of a form in which something is put that may show.
+const MAX_TRIED: usize = 6;
 
 /// Tries every operation that needs credentials without the right to it.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
@@ -34,7 +44,8 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         let (_, value) = context.prober.credentials(service)?;
         forged::weak_key(service, &value)
     }));
-    let tests = operations.into_iter().map(|one| Test::new(one, attack(context, one))).collect();
+    let attacked = |one| attacked(context, one, attack(context, one));
+    let tests = operations.into_iter().map(|one| Test::new(one, attacked(one))).collect();
     context.each(CheckKind::Auth, tests, outcome).await?;
     let between = users::probe(context, outcome).await?;
     cover(outcome, format!("{n} operations that need credentials; between users: {between}"));
@@ -70,7 +81,14 @@ struct Attack<'a> {
     context: &'a AuditContext<'a>,
     operation: &'a Operation,
     /// What the right credentials get; none where there are none.
-    baseline: Option<Answer>,
+    baseline: Option<Baseline>,
+}
+
+/// An answer to a request that had no right to it.
+struct Inside {
+    answer: Answer,
+    /// Whether it is only nearly that of the right credentials.
+    alike: bool,
 }
 
 async fn attack(context: &AuditContext<'_>, operation: &Operation) -> Result<Tested, ProbeError> {
@@ -79,12 +97,12 @@ async fn attack(context: &AuditContext<'_>, operation: &Operation) -> Result<Tes
     let baseline = match context.prober.credentials(service) {
         None => None,
         Some(_) => {
-            let answer = context.prober.ask(&operation.request).await?;
-            if !answer.is_success() {
-                tested.open = Some(format!("the right credentials get {}", answer.status));
+            let baseline = Baseline::of(context.prober, &operation.request).await?;
+            if let Some(answer) = baseline.refused() {
+                tested.open = Some(format!("the right credentials get {}", answer.words()));
                 return Ok(tested);
             }
-            Some(answer)
+            Some(baseline)
         }
     };
     let attack = Attack { context, operation, baseline };
@@ -100,24 +118,60 @@ async fn attack(context: &AuditContext<'_>, operation: &Operation) -> Result<Tes
 }
 
 impl Attack<'_> {
-    /// Whether a request without the right to it is answered as if it had it, twice.
-    async fn gets_in(&self, request: &Request) -> Result<Option<Answer>, ProbeError> {
-        let first = self.context.prober.ask(request).await?;
-        if !self.is_in(&first) {
+    /// Whether a request without the right to it is answered as if it had it, twice, and how sure that is.
+    async fn gets_in(&self, request: &Request) -> Result<Option<Inside>, ProbeError> {
+        let first = landing::ask(self.context.prober, request).await?;
+        let once = self.sameness(&first);
+        if once == Sameness::Other {
             return Ok(None);
         }
-        let again = self.context.prober.ask(request).await?;
-        Ok(self.is_in(&again).then_some(first))
+        let again = landing::ask(self.context.prober, request).await?;
+        let twice = self.sameness(&again);
+        if twice == Sameness::Other {
+            return Ok(None);
+        }
+        let alike = [once, twice].contains(&Sameness::Alike);
+        if alike && let Some(answer) = self.effect(request).await? {
+            return Ok(Some(Inside { answer, alike: false }));
+        }
+        Ok(Some(Inside { answer: first, alike }))
     }
 
-    fn is_in(&self, answer: &Answer) -> bool {
-        if !answer.is_success() {
-            return false;
+    /// The page that a form leads to with what it was sent on it, shown to the right credentials, twice;
+    /// nothing where that decides nothing.
+    async fn effect(&self, request: &Request) -> Result<Option<Answer>, ProbeError> {
+        let leads = self.baseline.as_ref().and_then(Baseline::first).and_then(Answer::landing);
+        if leads.is_none() || !self.is_declared() {
+            return Ok(None);
         }
+        let data = self.operation.points.iter().filter(|point| point.is_data());
+        for point in data.take(MAX_TRIED) {
+            let mut shown = None;
+            for _ in 0..2 {
+                let token = token();
+                let answer = landing::ask(self.context.prober, &request.put(point, &token)).await?;
+                let stands = answer.landing() == leads && answer.body.contains(&token);
+                shown = stands.then_some(answer);
+                if !stands {
+                    break;
+                }
+            }
+            if shown.is_some() {
+                return Ok(shown);
+            }
+        }
+        Ok(None)
+    }
+
+    fn sameness(&self, answer: &Answer) -> Sameness {
         match &self.baseline {
-            Some(baseline) => similar(answer, baseline),
+            Some(baseline) => sameness(baseline, answer),
             // Without credentials there is only what the description says.
-            None => !self.context.calibration.is_missing(self.operation.request.service, answer),
+            None => {
+                let request = &self.operation.request;
+                let missing = self.context.calibration.is_missing(request, answer);
+                if answer.is_taken() && !missing { Sameness::Same } else { Sameness::Other }
+            }
         }
     }
 
@@ -127,13 +181,26 @@ impl Attack<'_> {
         parameter: &str,
         title: String,
         request: &Request,
-        answer: &Answer,
+        inside: &Inside,
     ) -> Finding {
         let place = self.operation.place();
         let mut finding = rule.finding(Severity::Critical, &place, Some(parameter));
         finding.title = title;
-        let status = answer.status;
-        (finding.confidence, finding.evidence) = match (&self.baseline, self.is_declared()) {
+        let Inside { answer, alike } = inside;
+        let status = answer.words();
+        let right = self.baseline.as_ref().and_then(Baseline::first);
+        (finding.confidence, finding.evidence) = match (right, self.is_declared()) {
+            (Some(_), _) if *alike => (
+                Confidence::Tentative,
+                format!(
+                    "{status} and nearly the answer of the right credentials, twice; whether it is that, \
+                     or what everybody is shown around it, cannot be told"
+                ),
+            ),
+            (Some(right), true) if right.landed.is_some() => (
+                Confidence::Confirmed,
+                format!("status {status}, and what was sent stands there, twice"),
+            ),
             (Some(_), true) => (
                 Confidence::Confirmed,
                 format!("status {status} and the answer of the right credentials, twice"),
@@ -152,11 +219,8 @@ impl Attack<'_> {
             ),
         };
         finding.exchanges = vec![exchange("attack", request, answer, "")];
-        finding.exchanges.extend(
-            self.baseline
-                .as_ref()
-                .map(|baseline| exchange("control", &self.operation.request, baseline, "")),
-        );
+        let control = right.map(|right| exchange("control", &self.operation.request, right, ""));
+        finding.exchanges.extend(control);
         finding
     }
 

@@ -2,9 +2,11 @@
 
 use super::leave_open;
 use super::owned::{Shown, shown};
+use super::sameness::{Sameness, sameness};
 use crate::config::{PrivateOperation, PrivateReason};
 use crate::run::event::{Confidence, Finding, Severity};
-use crate::security::answer::{Answer, similar};
+use crate::security::answer::Answer;
+use crate::security::baseline::Baseline;
 use crate::security::context::AuditContext;
 use crate::security::evidence::exchange;
 use crate::security::outcome::Outcome;
@@ -83,13 +85,20 @@ fn sight(
     other: &[Answer; 2],
 ) -> Result<Option<Sight>, ProbeError> {
     if because == PrivateReason::PrivilegedFunction {
-        let gets_it = other.iter().all(|answer| similar(answer, &owner[0]));
-        return Ok(gets_it.then_some(Sight {
-            rule: &FUNCTION,
-            title: "another user may do what only the first has the right to",
-            confidence: Confidence::Confirmed,
-            evidence: "the second user gets the answer of the first, twice",
-        }));
+        let right = Baseline::from_answers(owner.to_vec());
+        let (confidence, evidence) = match other.each_ref().map(|one| sameness(&right, one)) {
+            [Sameness::Same, Sameness::Same] => {
+                (Confidence::Confirmed, "the second user gets the answer of the first, twice")
+            }
+            [Sameness::Other, _] | [_, Sameness::Other] => return Ok(None),
+            _ => (
+                Confidence::Tentative,
+                "the second user gets nearly the answer of the first, twice; whether it is that, or what \
+                 everybody is shown around it, cannot be told",
+            ),
+        };
+        let title = "another user may do what only the first has the right to";
+        return Ok(Some(Sight { rule: &FUNCTION, title, confidence, evidence }));
     }
     let (confidence, evidence) = match shown(owner, other) {
         Shown::Same => (

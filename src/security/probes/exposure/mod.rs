@@ -20,21 +20,8 @@ use crate::security::rules::{EXPOSED_FILE, KEY, Rule};
 
 /// Looks through everything that is answered.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
-    let operations = context.surface.operations.iter();
-    let mut requests: Vec<Request> = operations.map(|one| one.request.clone()).collect();
-    outcome.tested = Some(requests.len() as u32);
-    requests.extend(context.surface.scripts.iter().cloned());
-    let files: Vec<(Request, Option<files::Sign>)> = context
-        .prober
-        .services()
-        .flat_map(|service| files::FILES.iter().map(move |file| (service, file)))
-        // Whether a file is there for everybody is the question.
-        .map(|(service, file)| {
-            (Request::get(service, file.path).by(Identity::Nobody), Some(file.sign))
-        })
-        .collect();
-    let all: Vec<(Request, Option<files::Sign>)> =
-        requests.into_iter().map(|request| (request, None)).chain(files).collect();
+    outcome.tested = Some(context.surface.operations.len() as u32);
+    let all = requests(context);
     let (of, mut looked, mut silent) = (all.len(), 0, 0);
     for (done, (request, sign)) in all.into_iter().enumerate() {
         let answer = match context.prober.ask(&request).await {
@@ -48,9 +35,10 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         looked += 1;
         context.progress(CheckKind::Keys, done + 1, of, &request.place());
         // A page that is always there is not the file, and its keys were found on it already.
-        let missing = sign.is_some() && context.calibration.is_missing(request.service, &answer);
+        let missing = sign.is_some() && context.calibration.is_missing(&request, &answer);
         if let Some(sign) = sign.filter(|_| answer.is_success() && !missing)
             && let Some(what) = sign(&answer.body)
+            && is_there_again(context, &request, sign).await?
         {
             outcome.findings.push(exposed(context, &request, &answer, what));
         }
@@ -66,6 +54,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let mut words = format!("{looked} answers");
     if silent > 0 {
         words += &format!(", {silent} without an answer");
+        outcome.status = Some(CheckStatus::Error);
     }
     if looked == 0 {
         outcome.status = Some(CheckStatus::NotTested);
@@ -86,12 +75,37 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     Ok(())
 }
 
+/// What is asked for: operations, scripts, and files by what gives them away.
+fn requests(context: &AuditContext<'_>) -> Vec<(Request, Option<files::Sign>)> {
+    let operations = context.surface.operations.iter().map(|one| &one.request);
+    let known = operations.chain(&context.surface.scripts).map(|one| (one.clone(), None));
+    let services = context.prober.services();
+    let files = services.flat_map(|of| files::FILES.iter().map(move |file| (of, file)));
+    // Whether a file is there for everybody is the question.
+    let by_nobody = files.map(|(service, file)| {
+        (Request::get(service, file.path).by(Identity::Nobody), Some(file.sign))
+    });
+    known.chain(by_nobody).collect()
+}
+
+async fn is_there_again(
+    context: &AuditContext<'_>,
+    request: &Request,
+    sign: files::Sign,
+) -> Result<bool, ProbeError> {
+    match context.prober.ask(request).await {
+        Ok(again) => Ok(again.is_success() && sign(&again.body).is_some()),
+        Err(ProbeError::Budget) => Err(ProbeError::Budget),
+        Err(ProbeError::Failed(_)) => Ok(false),
+    }
+}
+
 /// Shown beside what is answered when nothing is there.
 fn exposed(context: &AuditContext<'_>, request: &Request, answer: &Answer, what: &str) -> Finding {
     let mut finding = EXPOSED_FILE.finding(Severity::Critical, &request.place(), None);
     finding.title = format!("{} is served", request.path);
     finding.confidence = Confidence::Confirmed;
-    finding.evidence = format!("its content has the shape of the file: {what}");
+    finding.evidence = format!("its content has the shape of the file, twice: {what}");
     let mut served = exchange("attack", request, answer, "");
     // What it holds is what should not get any further.
     served.response = format!(

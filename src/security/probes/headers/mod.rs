@@ -10,8 +10,9 @@ mod page;
 pub use csp::Policy;
 
 use super::cover;
+use crate::config::ServiceKind;
 use crate::platform::text::excerpt;
-use crate::run::event::{Exchange, Finding, Severity};
+use crate::run::event::{CheckStatus, Exchange, Finding, Severity};
 use crate::security::answer::Answer;
 use crate::security::calibration::ABSENT;
 use crate::security::context::AuditContext;
@@ -47,71 +48,102 @@ impl Page<'_> {
     }
 
     fn is_html(&self) -> bool {
-        self.answer.media_type().contains("html")
+        self.answer.media_type().contains("html") && self.answer.is_shown()
     }
+}
+
+/// What was seen of one service.
+#[derive(Default)]
+struct Seen {
+    findings: Vec<Finding>,
+    /// Operations that answered, and those that did not.
+    tested: u32,
+    silent: u32,
+    /// Pages, and the worst score of one.
+    html: u32,
+    worst: Option<u32>,
+    /// Error pages.
+    errors: u32,
 }
 
 /// Looks at the answers of every service.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
-    let (mut looked, mut tested, mut words) = (0, 0, Vec::new());
+    let (mut looked, mut silent, mut words) = (0, 0, Vec::new());
+    let mut tested = 0;
     for service in context.prober.services() {
-        let tls = context.prober.is_tls(service);
-        let mut findings = Vec::new();
-        let (mut html, mut worst) = (0, None);
-        let own = context.surface.operations.iter().filter(|operation| {
-            operation.request.service == service && operation.request.is_safe()
-        });
-        for operation in own.take(MAX_ANSWERS) {
-            let answer = match context.prober.ask(&operation.request).await {
-                Ok(answer) => answer,
-                Err(ProbeError::Budget) => return Err(ProbeError::Budget),
-                Err(_) => continue,
-            };
-            tested += 1;
-            let private = operation.secured == Some(true)
-                && answer.is_success()
-                && context.prober.credentials(service).is_some();
-            let place = operation.place();
-            let evidence = shown(&operation.request, &answer);
-            let page = Page { answer: &answer, place, tls, private, evidence };
-            looked += 1;
-            judge(&page, &mut findings);
-            if page.is_html() {
-                html += 1;
-                let scored = observatory::score(&answer, tls);
-                worst = Some(worst.map_or(scored, |other: u32| other.min(scored)));
-            }
-        }
-        // Error pages come from other code than answers.
-        for answer in context.calibration.pages(service).take(2) {
-            let absent = Request::get(service, ABSENT);
-            let evidence = shown(&absent, answer);
-            judge(
-                &Page { answer, place: absent.place(), tls, private: false, evidence },
-                &mut findings,
-            );
-            looked += 1;
-        }
+        let mut seen = answers(context, service).await?;
+        error_pages(context, service, &mut seen);
+        tested += seen.tested;
+        silent += seen.silent;
+        looked += seen.tested + seen.errors;
         // The same header that is missing on several pages of a service is one finding.
-        let mut seen = std::collections::HashSet::new();
-        findings.retain(|finding: &Finding| seen.insert(finding.rule.clone()));
-        outcome.findings.extend(findings);
-        words.push(match worst {
+        let mut known = std::collections::HashSet::new();
+        seen.findings.retain(|finding| known.insert(finding.rule.clone()));
+        outcome.findings.append(&mut seen.findings);
+        words.push(match seen.worst {
             Some(score) => {
-                format!(
-                    "{service} {html} pages, Observatory {score} ({})",
-                    observatory::grade(score)
-                )
+                let grade = observatory::grade(score);
+                format!("{service} {} pages, Observatory {score} ({grade})", seen.html)
             }
             None => format!("{service} as a JSON API"),
         });
     }
     outcome.tested = Some(tested);
-    cover(outcome, format!("{looked} answers and error pages: {}", words.join(", ")));
+    let mut covered = format!("{looked} answers and error pages: {}", words.join(", "));
+    if silent > 0 {
+        outcome.status = Some(CheckStatus::Error);
+        covered += &format!("; {silent} operations without an answer");
+    }
+    cover(outcome, covered);
     if looked == 0 {
         *outcome = Outcome::not_tested("no service gave an answer");
     }
     Ok(())
+}
+
+async fn answers(context: &AuditContext<'_>, service: ServiceKind) -> Result<Seen, ProbeError> {
+    let mut seen = Seen::default();
+    let tls = context.prober.is_tls(service);
+    let own =
+        context.surface.operations.iter().filter(|operation| {
+            operation.request.service == service && operation.request.is_safe()
+        });
+    for operation in own.take(MAX_ANSWERS) {
+        let answer = match context.prober.ask(&operation.request).await {
+            Ok(answer) => answer,
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(ProbeError::Failed(_)) => {
+                seen.silent += 1;
+                continue;
+            }
+        };
+        seen.tested += 1;
+        let private = operation.secured == Some(true)
+            && answer.is_success()
+            && context.prober.credentials(service).is_some();
+        let place = operation.place();
+        let evidence = shown(&operation.request, &answer);
+        let page = Page { answer: &answer, place, tls, private, evidence };
+        judge(&page, &mut seen.findings);
+        if page.is_html() {
+            seen.html += 1;
+            let scored = observatory::score(&answer, tls);
+            seen.worst = Some(seen.worst.map_or(scored, |other| other.min(scored)));
+        }
+    }
+    Ok(seen)
+}
+
+/// Error pages come from other code than answers.
+fn error_pages(context: &AuditContext<'_>, service: ServiceKind, seen: &mut Seen) {
+    let tls = context.prober.is_tls(service);
+    for answer in context.calibration.pages(service).take(2) {
+        let absent = Request::get(service, ABSENT);
+        let evidence = shown(&absent, answer);
+        let page = Page { answer, place: absent.place(), tls, private: false, evidence };
+        judge(&page, &mut seen.findings);
+        seen.errors += 1;
+    }
 }
 
 /// An answer as evidence: of headers, the headers.
@@ -224,6 +256,13 @@ mod tests {
             ("server", "nginx"),
         ];
         assert_eq!(rules(&answer(200, &good, "<p>x"), true, false), [""; 0]);
+    }
+
+    #[test]
+    fn a_script_of_another_site_is_seen_behind_one_of_the_page() {
+        let body = "<script>var a = 1;</script><script src=https://cdn.example.com/a.js></script>";
+        let page = answer(200, &[("content-type", "text/html")], body);
+        assert!(rules(&page, false, false).contains(&"SDK-HEAD-009".to_owned()), "{page:?}");
     }
 
     #[test]

@@ -11,11 +11,12 @@ use crate::security::answer::Answer;
 use crate::security::baseline::{Baseline, Measure};
 use crate::security::context::{AuditContext, Tested};
 use crate::security::evidence::exchange;
+use crate::security::landing;
 use crate::security::prober::ProbeError;
 use crate::security::probes::xss::token;
 use crate::security::request::{Place, Point, Request};
 use crate::security::rules::{SQL_INJECTION, UNHANDLED};
-use crate::security::surface::Operation;
+use crate::security::surface::{Operation, Source};
 
 impl Measure {
     /// Rounds in which true and false conditions have to differ, with other numbers each time: more
@@ -23,7 +24,7 @@ impl Measure {
     const fn rounds(self) -> u32 {
         match self {
             Self::Words => 3,
-            Self::Exact => 6,
+            Self::Common | Self::Exact => 6,
         }
     }
 }
@@ -47,13 +48,12 @@ pub async fn attack(
 ) -> Result<Tested, ProbeError> {
     let baseline = Baseline::of(context.prober, &operation.request).await?;
     let mut tested = Tested::default();
-    if !baseline.is_success() {
-        let status = baseline.first().map_or(0, |answer| answer.status);
+    if let Some(well) = baseline.refused() {
         // What is refused as it stands says nothing about statements, unless it needs other values.
-        if !matches!(status, 404 | 405) {
-            tested.open = Some(format!("is answered with {status} when all is well"));
+        if !matches!(well.status, 404 | 405) {
+            tested.open = Some(format!("is answered with {} when all is well", well.words()));
         }
-        if status >= 400 && status != 404 {
+        if well.is_success() || (well.status >= 400 && well.status != 404) {
             return Ok(tested);
         }
     }
@@ -104,7 +104,7 @@ impl Attack<'_> {
         if let Some(finding) = self.unhandled(&quote, &quotes, &one).await? {
             return Ok(Shown::Found(Box::new(finding)));
         }
-        let refused = quote.is_refusal() && quotes.is_refusal() && self.baseline.is_success();
+        let refused = quote.is_refusal() && quotes.is_refusal() && self.baseline.is_taken();
         Ok(if refused { Shown::Refused } else { Shown::Nothing })
     }
 
@@ -115,7 +115,7 @@ impl Attack<'_> {
 
     /// Asks with another value in the place.
     pub async fn ask(&self, value: &str) -> Result<Answer, ProbeError> {
-        self.context.prober.ask(&self.request(value)).await
+        landing::ask(self.context.prober, &self.request(value)).await
     }
 
     /// One quote brings an error of a database, two and none do not, twice. The error must not be what
@@ -154,7 +154,10 @@ impl Attack<'_> {
         if self.baseline.measures().is_empty() {
             return Ok(None);
         }
-        for boundary in Boundary::of(self.point) {
+        // Questions that are asked by POST read only.
+        let request = &self.operation.request;
+        let reads = request.is_safe() || self.operation.source == Source::Service;
+        for boundary in Boundary::of(self.point, reads) {
             if let Some(finding) = self.by_condition_in(boundary).await? {
                 return Ok(Some(finding));
             }
@@ -239,7 +242,7 @@ impl Attack<'_> {
         one: &str,
     ) -> Result<Option<Finding>, ProbeError> {
         let broken = |answer: &Answer| answer.status == 500;
-        if !broken(quote) || !self.baseline.is_success() || !broken(&self.ask(one).await?) {
+        if !broken(quote) || !self.baseline.is_taken() || !broken(&self.ask(one).await?) {
             return Ok(None);
         }
         let place = self.operation.place();

@@ -18,6 +18,11 @@ const CHOICE: Boundary = Boundary {
     words: "a number, by choice",
     shape: "(CASE WHEN {condition} THEN {value} ELSE {other} END)",
 };
+/// The same where something may be changed: no other row is meant by it.
+const NONE_BY_CHOICE: Boundary = Boundary {
+    words: "a number, by choice",
+    shape: "(CASE WHEN {condition} THEN {value} ELSE NULL END)",
+};
 const TEXT: Boundary = Boundary { words: "a text", shape: "{value}' AND {condition} AND 'a'='a" };
 const BRACKETS: Boundary =
     Boundary { words: "a text in brackets", shape: "{value}') AND {condition} AND ('a'='a" };
@@ -42,11 +47,11 @@ const DIRECTION: Boundary = Boundary {
 };
 
 impl Boundary {
-    /// Those that fit a value.
-    pub fn of(point: &Point) -> Vec<Self> {
+    /// Those that fit a value, in a request that reads only or may change something.
+    pub fn of(point: &Point, reads: bool) -> Vec<Self> {
         let value = point.original.as_str();
         if point.is_numeric() {
-            return vec![NUMBER, CHOICE, TEXT, BRACKETS];
+            return vec![NUMBER, if reads { CHOICE } else { NONE_BY_CHOICE }, TEXT, BRACKETS];
         }
         let mut all = vec![TEXT, BRACKETS, QUOTES, PATTERN];
         if column(value).is_some() {
@@ -105,7 +110,8 @@ mod tests {
     fn nothing_is_widened_and_nothing_is_cut_off() {
         for value in ["7", "v", "-name", "DESC", "two words"] {
             let point = Point { place: Place::Query(0), name: "q".into(), original: value.into() };
-            for boundary in Boundary::of(&point) {
+            let all = Boundary::of(&point, true).into_iter().chain(Boundary::of(&point, false));
+            for boundary in all {
                 let attack = boundary.with(value, &condition(7390, true));
                 assert!(!attack.to_uppercase().contains(" OR "), "{attack}");
                 for cut in ["--", "#", ";", "/*", "{"] {
@@ -113,6 +119,10 @@ mod tests {
                 }
             }
         }
+        let point = Point { place: Place::Query(0), name: "id".into(), original: "7".into() };
+        let elsewhere = |boundary: Boundary| boundary.with("7", "1=2").contains("ELSE 0");
+        assert!(Boundary::of(&point, true).into_iter().any(elsewhere));
+        assert!(!Boundary::of(&point, false).into_iter().any(elsewhere), "another row is hit");
         assert_eq!(TEXT.with("v", &condition(7390, false)), "v' AND 7390=7391 AND 'a'='a");
     }
 

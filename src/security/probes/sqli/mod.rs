@@ -12,6 +12,7 @@ use crate::config::CheckKind;
 use crate::security::context::{AuditContext, Test};
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
+use crate::security::replaced::attacked;
 
 /// Attacks every place of every operation.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
@@ -25,7 +26,8 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     }
     let n = operations.len();
     let tests = operations.into_iter();
-    let tests = tests.map(|one| Test::new(one, attack::attack(context, one))).collect();
+    let attacked = |one| attacked(context, one, attack::attack(context, one));
+    let tests = tests.map(|one| Test::new(one, attacked(one))).collect();
     context.each(CheckKind::Sqli, tests, outcome).await?;
     let delays = if context.config.security.delays { ", delays" } else { "; no delays" };
     cover(outcome, format!("{points} places in {n} operations: errors, conditions{delays}"));

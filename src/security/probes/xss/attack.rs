@@ -2,7 +2,7 @@
 //! would break out of there is sent, twice, with another token each time.
 
 use super::context::standing;
-use super::payload::{Payload, payloads};
+use super::payload::{Payload, fresh, token};
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding, Severity};
 use crate::security::answer::Answer;
@@ -12,11 +12,6 @@ use crate::security::prober::ProbeError;
 use crate::security::request::Point;
 use crate::security::rules::REFLECTED;
 use crate::security::surface::Operation;
-
-/// A token that is in no page, and that any escaping leaves as it is.
-pub fn token() -> String {
-    format!("zq{:08x}", rand::random::<u32>())
-}
 
 /// Attacks every place of an operation.
 pub async fn attack(
@@ -62,14 +57,13 @@ impl Attack<'_> {
     async fn run(&self, places: &[super::context::Standing]) -> Result<Option<Shown>, ProbeError> {
         let mut refused = true;
         for place in places {
-            for at in 0..payloads(place, "zq").len() {
-                let Some(payload) = payloads(place, &token()).into_iter().nth(at) else { continue };
+            for (at, payload) in (0..).map_while(|at| Some((at, fresh(place, at)?))) {
                 let first = self.ask(&payload).await?;
                 refused &= first.is_refusal() && !self.control.is_refusal();
                 if !breaks_out(&payload, &first) {
                     continue;
                 }
-                let Some(other) = payloads(place, &token()).into_iter().nth(at) else { continue };
+                let Some(other) = fresh(place, at) else { continue };
                 let again = self.ask(&other).await?;
                 if breaks_out(&other, &again) {
                     let finding = self.finding(place, &payload, &first);

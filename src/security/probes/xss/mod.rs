@@ -14,11 +14,12 @@ use crate::run::event::CheckStatus;
 use crate::security::context::{AuditContext, Test};
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
+use crate::security::replaced::attacked;
 use crate::security::request::Request;
 use crate::security::surface::{Operation, Source};
 
-pub use attack::{breaks_out, lowered, token};
-pub use payload::Payload;
+pub use attack::{breaks_out, lowered};
+pub use payload::{Payload, token};
 
 /// Attacks every place of every operation, and the path of error pages.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
@@ -35,12 +36,13 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     operations.extend(&missing);
     let n = operations.len() - missing.len();
     let tests = operations.into_iter();
-    let tests = tests.map(|one| Test::new(one, attack::attack(context, one))).collect();
+    let attacked = |one| attacked(context, one, attack::attack(context, one));
+    let tests = tests.map(|one| Test::new(one, attacked(one))).collect();
     context.each(CheckKind::Xss, tests, outcome).await?;
     outcome.tested = Some(n as u32);
-    let stored = stored::probe(context, &mut outcome.findings).await?;
-    let (planted, whole) = planted::probe(context, &mut outcome.findings).await?;
-    if !whole {
+    let (stored, whole) = stored::probe(context, &mut outcome.findings).await?;
+    let (planted, all) = planted::probe(context, &mut outcome.findings).await?;
+    if !whole || !all {
         outcome.status.get_or_insert(CheckStatus::Error);
     }
     if known == 0 && outcome.findings.is_empty() {

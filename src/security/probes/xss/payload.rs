@@ -25,8 +25,18 @@ enum Shows {
     Script(String),
 }
 
-/// What would break out of a place; the token is new for each.
-pub fn payloads(standing: &Standing, token: &str) -> Vec<Payload> {
+/// A token that is in no page, and that any escaping leaves as it is.
+pub fn token() -> String {
+    format!("zq{:08x}", rand::random::<u32>())
+}
+
+/// One of the payloads of a place, by number, with a token of its own; none where there are no more.
+pub fn fresh(standing: &Standing, at: usize) -> Option<Payload> {
+    payloads(standing, &token()).into_iter().nth(at)
+}
+
+/// What would break out of a place, all of it with this token.
+fn payloads(standing: &Standing, token: &str) -> Vec<Payload> {
     let element = |before: &str| Payload {
         text: format!("{before}<{token}>"),
         shows: Shows::Element(token.to_owned()),

@@ -2,17 +2,19 @@
 //! harmless token in each place shows on which page it comes back, then the least that would break out of
 //! there is sent, twice, with another token each time.
 
-use super::attack::{breaks_out, lowered, token};
+use super::attack::{breaks_out, lowered};
 use super::context::{Standing, standing};
-use super::payload::{Payload, payloads};
+use super::payload::{Payload, fresh, token};
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Finding, Severity};
 use crate::security::answer::Answer;
 use crate::security::context::AuditContext;
 use crate::security::evidence::exchange;
+use crate::security::landing;
 use crate::security::prober::ProbeError;
 use crate::security::probes::pages::{Page, pages};
-use crate::security::request::{Place, Point, Request};
+use crate::security::replaced::attacked;
+use crate::security::request::{Point, Request, route_of};
 use crate::security::rules::STORED;
 use crate::security::surface::{Operation, Source};
 
@@ -40,7 +42,8 @@ pub async fn probe(
     let pages = pages(context).await?;
     let mut silent = 0;
     for operation in &all {
-        match plant(context, operation, pages, findings).await {
+        let plant = plant(context, operation, pages, findings);
+        match attacked(context, operation, plant).await {
             Ok(()) => {}
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(ProbeError::Failed(_)) => silent += 1,
@@ -53,35 +56,34 @@ pub async fn probe(
         pages.len()
     );
     if silent > 0 {
-        words += &format!(" ({silent} without an answer)");
+        words += &format!(" ({silent} refused or without an answer)");
     }
     Ok((words, silent == 0))
 }
 
-/// Plants tokens through a request and attacks those that come back; what that put in the place of
-/// something is replaced by what is configured, whatever came of it.
+/// Plants tokens through a request and attacks those that come back. A page without an answer does not keep
+/// the others from being looked at.
 async fn plant(
     context: &AuditContext<'_>,
     operation: &Operation,
     pages: &[Page],
     findings: &mut Vec<Finding>,
 ) -> Result<(), ProbeError> {
-    let looked = look_for(context, operation, pages, findings).await;
-    let back = context.prober.ask_for_removal(&operation.request).await;
-    looked.and(back.map(drop))
-}
-
-/// A page without an answer does not keep the others from being looked at.
-async fn look_for(
-    context: &AuditContext<'_>,
-    operation: &Operation,
-    pages: &[Page],
-    findings: &mut Vec<Finding>,
-) -> Result<(), ProbeError> {
-    let mut seeds = sow(context, operation).await?;
+    let (mut seeds, own) = sow(context, operation).await?;
+    let own = own.filter(|own| !pages.iter().any(|page| page.request == own.request));
     let mut looked = Ok(());
-    for page in pages {
-        match look_on(context, operation, page, &mut seeds, findings).await {
+    let mut shown: Vec<(&Page, Answer)> = Vec::new();
+    // All of them before any attack, which takes the place of the tokens.
+    for page in pages.iter().chain(&own) {
+        match context.prober.ask(&page.request).await {
+            Ok(answer) if answer.is_active() => shown.push((page, answer)),
+            Ok(_) => {}
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(failed) => looked = Err(failed),
+        }
+    }
+    for (page, answer) in &shown {
+        match look_on(context, operation, (*page, answer), &mut seeds, findings).await {
             Ok(()) => {}
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(failed) => looked = Err(failed),
@@ -122,64 +124,68 @@ impl<'a> Seeds<'a> {
 }
 
 /// Puts a token into every place of a request, so that the last one has all that it takes: what is kept
-/// may take the place of what was kept before.
+/// may take the place of what was kept before. With them comes the page that the request leads to.
 async fn sow<'a>(
     context: &AuditContext<'_>,
     operation: &'a Operation,
-) -> Result<Seeds<'a>, ProbeError> {
-    let mut well = context.prober.ask(&operation.request).await?;
+) -> Result<(Seeds<'a>, Option<Page>), ProbeError> {
+    let mut well = landing::ask(context.prober, &operation.request).await?;
     let (data, others): (Vec<&Point>, Vec<&Point>) =
-        operation.points.iter().partition(|point| is_data(point));
+        operation.points.iter().partition(|point| point.is_data());
     let mut seeds = Seeds::default();
-    // What is refused is tried once more, beside what was taken after it: that may have to be unique.
+    let mut refused: Vec<(&Point, usize)> = Vec::new();
+    // What is refused is tried once more beside what was taken after it: that may have to be unique.
     for &point in data.iter().chain(&data) {
-        if seeds.taken.contains(&point) {
+        let taken = seeds.taken.len();
+        if seeds.taken.contains(&point) || refused.contains(&(point, taken)) {
             continue;
         }
-        let answer = context.prober.ask(&seeds.request(operation, point)).await?;
+        let answer = landing::ask(context.prober, &seeds.request(operation, point)).await?;
         // What is there already may be refused as it is configured.
-        let better = well.status >= 400 && answer.status < 400;
+        let better = !well.is_taken() && answer.is_taken();
         if better || is_alike(&answer, &well) {
             seeds.taken.push(point);
+        } else {
+            refused.push((point, taken));
         }
         if better {
             well = answer;
         }
     }
+    if !well.is_taken() {
+        let (place, status) = (operation.place(), well.words());
+        return Err(ProbeError::Failed(format!("{place} is answered with {status}")));
+    }
     // Another session or path may lead elsewhere, so each alone.
     for point in others {
         context.prober.ask(&seeds.request(operation, point)).await?;
     }
-    Ok(seeds)
+    let own = well.landed.map(|page| Page {
+        place: format!("{} GET {}", page.service, route_of(&page.path)),
+        request: *page,
+        before: None,
+    });
+    Ok((seeds, own))
 }
 
-/// Whether a place is one of what a request carries, rather than of where it goes and who sends it.
-const fn is_data(point: &Point) -> bool {
-    matches!(point.place, Place::Query(_) | Place::Json(_) | Place::Field(_))
-}
-
-/// Whether a request was taken as another was: a form that is given again is no redirection.
-const fn is_alike(answer: &Answer, well: &Answer) -> bool {
-    answer.status == well.status || (answer.is_success() && well.is_success())
+/// Whether a request was taken as another was: a form that is given again leads to no other page.
+fn is_alike(answer: &Answer, well: &Answer) -> bool {
+    answer.is_taken() && well.is_taken() && answer.landing() == well.landing()
 }
 
 /// Attacks through those places of which a token stands on a page.
 async fn look_on<'a>(
     context: &AuditContext<'_>,
     operation: &'a Operation,
-    page: &Page,
+    (page, shown): (&Page, &Answer),
     seeds: &mut Seeds<'a>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), ProbeError> {
-    let shown = context.prober.ask(&page.request).await?;
-    if !shown.is_active() {
-        return Ok(());
-    }
     for point in &operation.points {
         if seeds.proven.contains(&point) {
             continue;
         }
-        let Some(token) = seeds.shown(point, &shown) else { continue };
+        let Some(token) = seeds.shown(point, shown) else { continue };
         let attack = Attack { context, operation, taken: &seeds.taken, point, page };
         for place in standing(&shown.body, token) {
             if let Some(finding) = attack.run(&place).await? {
@@ -211,26 +217,31 @@ struct Shown {
 
 impl Attack<'_> {
     async fn run(&self, place: &Standing) -> Result<Option<Finding>, ProbeError> {
-        for at in 0..payloads(place, "zq").len() {
-            let Some(first) = self.send(place, at).await? else { continue };
-            if self.send(place, at).await?.is_some() {
+        for (at, payload) in (0..).map_while(|at| Some((at, fresh(place, at)?))) {
+            let Some(first) = self.send(payload).await? else { continue };
+            let Some(other) = fresh(place, at) else { continue };
+            if self.send(other).await?.is_some() {
                 return Ok(Some(self.finding(place, &first)));
             }
         }
         Ok(None)
     }
 
-    /// Sends one of the payloads of a place; none where it does not break out of the page.
-    async fn send(&self, place: &Standing, at: usize) -> Result<Option<Shown>, ProbeError> {
-        let Some(payload) = payloads(place, &token()).into_iter().nth(at) else { return Ok(None) };
+    /// Sends a payload; nothing where it does not break out of the page.
+    async fn send(&self, payload: Payload) -> Result<Option<Shown>, ProbeError> {
         // What is unique must differ from one to the next.
         let filled = self
             .taken
             .iter()
             .fold(self.operation.request.clone(), |request, place| request.put(place, &token()));
         let sent = filled.put(self.point, &payload.text);
-        let answer = self.context.prober.ask(&sent).await?;
-        let page = self.context.prober.ask(&self.page.request).await?;
+        let answer = landing::ask(self.context.prober, &sent).await?;
+        // What was new with the last one may have a page of its own now.
+        let own = answer.landing() == Some(self.page.request.shape());
+        let page = match own {
+            true => answer.clone(),
+            false => self.context.prober.ask(&self.page.request).await?,
+        };
         Ok(breaks_out(&payload, &page).then_some(Shown { payload, sent, answer, page }))
     }
 
@@ -246,13 +257,8 @@ impl Attack<'_> {
             shown.payload.text
         ));
         let Shown { payload, sent, answer, page } = shown;
-        finding.exchanges = vec![
-            exchange("written", sent, answer, ""),
-            exchange("attack", &self.page.request, page, &payload.text),
-        ];
-        let before = self.page.before.as_ref();
-        let control = before.map(|was| exchange("control", &self.page.request, was, ""));
-        finding.exchanges.extend(control);
+        finding.exchanges = self.page.exchanges(page, &payload.text);
+        finding.exchanges.insert(0, exchange("written", sent, answer, ""));
         finding
     }
 }
