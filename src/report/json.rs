@@ -107,7 +107,7 @@ impl RunSection {
 pub struct PhaseSection {
     /// Which.
     pub phase: PhaseKind,
-    /// Its verdict; `pending` or `running` in a partial report.
+    /// Its verdict; `pending` or `running` before it, `unfinished` where the engine ended before the phase did.
     pub status: String,
     /// Why.
     pub reason: String,
@@ -155,7 +155,7 @@ pub fn report(state: &RunState) -> Report {
         controls: state.controls.clone(),
         stores: stores::section(&state.stores),
         notifications: notify::section(&state.notify),
-        phases: state.phases.iter().map(|phase| phase_section(phase, state.now_us)).collect(),
+        phases: state.phases.iter().map(|phase| phase_section(phase, state)).collect(),
         timeline: state
             .marks
             .iter()
@@ -245,17 +245,20 @@ fn run_section(state: &RunState) -> Option<RunSection> {
     })
 }
 
-fn phase_section(phase: &PhaseState, now_us: u64) -> PhaseSection {
+fn phase_section(phase: &PhaseState, state: &RunState) -> PhaseSection {
     let (status, reason) = match (&phase.outcome, phase.status) {
         (Some(outcome), _) => (outcome.verdict.word(), outcome.reason.clone()),
-        (None, PhaseStatus::Running) => ("running", "did not end".into()),
+        (None, PhaseStatus::Running) if state.verdict.is_some() => {
+            ("unfinished", "the engine ended before it did".into())
+        }
+        (None, PhaseStatus::Running) => ("running", "it is under way".into()),
         (None, _) => ("pending", "did not run".into()),
     };
     PhaseSection {
         phase: phase.kind,
         status: status.to_owned(),
         reason,
-        seconds: seconds(phase.elapsed_us(now_us)),
+        seconds: seconds(phase.elapsed_us(state.now_us)),
         paused_seconds: seconds(phase.paused_us),
         load: phase.load.as_ref().map(load::section),
         chaos: phase.chaos.as_ref().map(chaos::section),
