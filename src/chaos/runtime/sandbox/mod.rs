@@ -1,12 +1,16 @@
 //! The embedded sandbox: its services are processes of this machine with a supervisor that starts
 //! them again, and a network of links that can be cut.
 
+mod links;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 use reqwest::Client;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use self::links::{LinkSetting, links, set_links};
+pub use self::links::{closed_links, open_links};
 use super::{
     Baseline, Effect, Fault, Injection, Instance, Prepared, Runtime, RuntimeError, Target,
 };
@@ -34,20 +38,6 @@ struct Child {
     restarts: u64,
 }
 
-#[derive(Deserialize)]
-struct Link {
-    from: ServiceKind,
-    to: ServiceKind,
-    passage: String,
-    stopped: u64,
-}
-
-#[derive(Serialize)]
-struct LinkSetting<'a> {
-    passage: &'a str,
-    for_ms: u64,
-}
-
 /// The sandbox runtime.
 pub struct SandboxRuntime {
     admin: String,
@@ -64,7 +54,7 @@ impl SandboxRuntime {
     }
 
     async fn children(&self) -> Result<Vec<Child>, RuntimeError> {
-        get(&self.client, &format!("{}/sandbox/services", self.admin)).await
+        get(&self.client, &format!("{}/sandbox/services", self.admin)).await.map_err(failed)
     }
 
     fn process(target: &Target) -> Result<Process, RuntimeError> {
@@ -95,8 +85,7 @@ impl SandboxRuntime {
     }
 
     async fn stopped(&self, target: &Target) -> u64 {
-        let links: Vec<Link> =
-            get(&self.client, &format!("{}/sandbox/links", self.admin)).await.unwrap_or_default();
+        let links = links(&self.client, &self.admin).await.ok().flatten().unwrap_or_default();
         let own = links.iter().filter(|link| Some(link.from) == target.service);
         own.map(|link| link.stopped).sum()
     }
@@ -322,47 +311,10 @@ fn client() -> Result<Client, RuntimeError> {
     built.map_err(|error| RuntimeError::new(error.to_string()))
 }
 
-async fn get<T: serde::de::DeserializeOwned>(
-    client: &Client,
-    url: &str,
-) -> Result<T, RuntimeError> {
-    let failed = |error: reqwest::Error| RuntimeError::new(format!("the sandbox: {error}"));
-    let response = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
-    response.map_err(failed)?.json().await.map_err(failed)
+async fn get<T: serde::de::DeserializeOwned>(client: &Client, url: &str) -> reqwest::Result<T> {
+    client.get(url).send().await?.error_for_status()?.json().await
 }
 
-async fn set_links(
-    client: &Client,
-    admin: &str,
-    links: &[String],
-    setting: &LinkSetting<'_>,
-) -> Result<(), RuntimeError> {
-    for link in links {
-        let request = client.post(format!("{admin}/sandbox/links/{link}")).json(setting);
-        let sent = request.send().await.and_then(reqwest::Response::error_for_status);
-        sent.map_err(|error| RuntimeError::new(format!("link {link}: {error}")))?;
-    }
-    Ok(())
-}
-
-/// Opens links. A sandbox that is gone has none.
-///
-/// # Errors
-/// When it is there and they cannot be opened.
-pub async fn open_links(admin: &str, links: &[String]) -> Result<(), RuntimeError> {
-    let client = client()?;
-    if get::<Vec<Link>>(&client, &format!("{admin}/sandbox/links")).await.is_err() {
-        return Ok(());
-    }
-    set_links(&client, admin, links, &LinkSetting { passage: "open", for_ms: 0 }).await
-}
-
-/// Links that are not open.
-pub async fn closed_links(admin: &str, links: &[String]) -> Vec<String> {
-    let Ok(client) = client() else { return Vec::new() };
-    let states: Vec<Link> =
-        get(&client, &format!("{admin}/sandbox/links")).await.unwrap_or_default();
-    let closed = states.iter().filter(|state| state.passage != "open");
-    let named = closed.map(|state| format!("{}/{}", state.from, state.to));
-    named.filter(|name| links.contains(name)).map(|name| format!("link {name} is closed")).collect()
+fn failed(error: reqwest::Error) -> RuntimeError {
+    RuntimeError::new(format!("the sandbox: {error}"))
 }
