@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::course::{Course, Interrupt, LOOK_EVERY};
 use super::plan::Experiment;
-use super::runtime::{Instance, RuntimeError, Target};
+use super::runtime::{Effect, Instance, Runtime, RuntimeError, Target};
 use super::strike::Struck;
 use crate::config::ServiceKind;
 use crate::run::event::{ChaosEvent, Lives, Moment, MomentKind, MomentSource};
@@ -15,33 +15,36 @@ use crate::run::event::{ChaosEvent, Lives, Moment, MomentKind, MomentSource};
 /// A target without a service of its own is stable when it ran so long.
 const RUNS_FOR: Duration = Duration::from_secs(2);
 /// A runtime that takes longer than this to show a target does not answer.
-pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// A target that ended may be about to be removed: that takes an engine no longer than this.
 const REMOVED_WITHIN: Duration = Duration::from_secs(2);
 
+/// Looks at a target; a runtime that does not answer in time is an error too.
+pub(super) async fn look(runtime: &dyn Runtime, target: &Target) -> Result<Instance, RuntimeError> {
+    timeout(ANSWERS_WITHIN, runtime.look(target)).await.unwrap_or_else(|_| {
+        let (name, seconds) = (runtime.name(), ANSWERS_WITHIN.as_secs());
+        Err(RuntimeError::new(format!("the {name} runtime did not answer within {seconds} s")))
+    })
+}
+
 impl Course<'_> {
-    /// Looks at a target while something is broken; none when its runtime does not answer, which is
-    /// told when it begins and when it is over.
+    /// Looks at a target while something is broken; none when its runtime cannot show it, which is told
+    /// when it begins and when it is over.
     pub(super) async fn observe(&mut self, target: &Target) -> Result<Option<Instance>, Interrupt> {
-        let runtime = self.runtime;
-        let looked = self.heeding(timeout(ANSWERS_WITHIN, runtime.look(target))).await?;
-        let (now, why) = match looked {
-            Ok(Ok(now)) => (Some(now), None),
-            Ok(Err(RuntimeError(why))) => (None, Some(why)),
-            Err(_) => {
-                let (name, seconds) = (runtime.name(), ANSWERS_WITHIN.as_secs());
-                (None, Some(format!("the {name} runtime did not answer within {seconds} s")))
-            }
+        let looked = look(self.runtime, target);
+        let (now, came) = match self.heeding(looked).await? {
+            Ok(now) => (Some(now), None),
+            Err(RuntimeError(came)) => (None, Some(came)),
         };
-        self.answered(why);
+        self.heed_trouble(came);
         Ok(now)
     }
 
-    /// Tells that the runtime does not answer any more, or does so again.
-    pub(super) fn answered(&mut self, why: Option<String>) {
-        if why.is_some() != self.unanswered {
-            self.unanswered = why.is_some();
-            self.emit(ChaosEvent::Unanswered { why });
+    /// Tells what came when the runtime does not do what it is asked any more, and that it does again.
+    pub(super) fn heed_trouble(&mut self, why: Option<String>) {
+        if why.is_some() != self.in_trouble {
+            self.in_trouble = why.is_some();
+            self.emit(ChaosEvent::RuntimeTrouble { why });
         }
     }
 
@@ -54,11 +57,10 @@ impl Course<'_> {
         &mut self,
         experiment: &Experiment,
     ) -> Result<Option<String>, Interrupt> {
-        let runtime = self.runtime;
         for target in experiment.needs() {
-            let looked = self.heeding(timeout(ANSWERS_WITHIN, runtime.look(target))).await;
-            match looked {
-                Ok(Ok(Ok(now))) if now.gone => return Ok(Some(target.id.clone())),
+            let looked = look(self.runtime, target);
+            match self.heeding(looked).await {
+                Ok(Ok(now)) if now.gone => return Ok(Some(target.id.clone())),
                 Ok(_) => {}
                 Err(ended @ (Interrupt::Pause | Interrupt::Stop)) => return Err(ended),
                 // There is nothing to heal; an alarm goes on, and ends the experiment, which tells it.
@@ -94,7 +96,7 @@ impl Course<'_> {
         struck.limit = Some(limit);
         struck.effective = Some(false);
         let witnesses = self.witnesses(target);
-        let mut started = None;
+        let (mut started, mut healthy) = (None, None);
         let mut last = target.instance.clone();
         while killed.elapsed() < limit {
             self.wait(LOOK_EVERY).await?;
@@ -105,15 +107,12 @@ impl Course<'_> {
                 struck.notes.push(format!("{} was removed", target.name));
                 return Ok(());
             }
-            if now.pid != target.instance.pid && struck.effective == Some(false) {
-                struck.effective = Some(true);
-                tell_lives(target, None, struck);
-                self.mark_seen(target, struck, MomentKind::Died, killed);
-            }
+            self.mark_end(target, &now, killed, struck);
             if now.pid.is_some() && !now.same_life(&target.instance) {
                 if !now.same_life(&last) || started.is_none() {
-                    tell_lives(target, Some(&now), struck);
-                    started = Some(self.mark_seen(target, struck, MomentKind::Started, killed));
+                    self.tell_lives(target, Some(&now), struck);
+                    let seen = self.mark_seen(target, struck, MomentKind::Started, killed);
+                    (started, healthy) = (Some(seen.0), None);
                 }
                 last = now.clone();
             }
@@ -127,13 +126,17 @@ impl Course<'_> {
                     struck.unstable = Some(format!("{name} does not pass its own health check"));
                     continue;
                 }
-                Some(true) if struck.timeline.at(MomentKind::Healthy).is_none() => {
-                    self.mark_seen(target, struck, MomentKind::Healthy, killed);
+                Some(true) if healthy.is_none() => {
+                    healthy = Some(self.mark_seen(target, struck, MomentKind::Healthy, killed));
                 }
                 _ => {}
             }
-            if let Some(stable) = self.stable_since(target, &witnesses, started) {
-                self.mark_recovery(target, struck, &witnesses, killed, stable);
+            if let Some(probed) = self.stable_since(target, &witnesses, started) {
+                // Its own health check may be what it comes back by last.
+                let probed = (probed, MomentSource::Probe);
+                let stable = healthy.filter(|healthy| healthy.0 > probed.0).unwrap_or(probed);
+                self.mark_recovery(target, struck, &witnesses, started, stable);
+                struck.recovery = Some(stable.0.saturating_duration_since(killed));
                 let by_policy = last.restarts > target.instance.restarts;
                 let how = if by_policy { "by its restart policy" } else { "but not by its policy" };
                 struck.notes.push(format!("{} came back {how}", target.name));
@@ -142,6 +145,25 @@ impl Course<'_> {
             self.note_missing(target, &witnesses, started, struck);
         }
         Ok(())
+    }
+
+    /// Marks that the life that was killed has ended, when that is seen first.
+    fn mark_end(&self, target: &Target, now: &Instance, killed: Instant, struck: &mut Struck) {
+        if now.pid != target.instance.pid && struck.effective == Some(false) {
+            self.tell_lives(target, None, struck);
+            self.mark_seen(target, struck, MomentKind::Died, killed);
+        }
+    }
+
+    /// Tells the life that a kill ended and the one after it, which prove it.
+    fn tell_lives(&self, target: &Target, after: Option<&Instance>, struck: &mut Struck) {
+        let lives = Lives {
+            target: target.name.clone(),
+            before: target.instance.life(),
+            after: after.map(Instance::life),
+        };
+        self.take_effect(Effect::new(true, lives.words()), struck);
+        struck.lives = Some(lives);
     }
 
     /// Waits until the target is well again.
@@ -156,6 +178,8 @@ impl Course<'_> {
         while Instant::now() < until {
             self.wait(LOOK_EVERY).await?;
             if let Some(stable) = self.stable_since(target, &witnesses, from) {
+                struck.recovery = Some(stable.saturating_duration_since(from));
+                let stable = (stable, MomentSource::Probe);
                 self.mark_recovery(target, struck, &witnesses, from, stable);
                 return Ok(());
             }
@@ -193,24 +217,24 @@ impl Course<'_> {
         runs.then_some(stable)
     }
 
+    /// Marks that a target is stable, and its first good answer since it was there again.
     fn mark_recovery(
         &self,
         target: &Target,
         struck: &mut Struck,
         witnesses: &[ServiceKind],
-        from: Instant,
-        stable: Instant,
+        since: Instant,
+        (stable, source): (Instant, MomentSource),
     ) {
         // What answers while a target that serves nothing known is down says nothing about it.
         if target.service.is_some()
-            && let Some(first) = self.board.first_success(witnesses, from)
+            && let Some(first) = self.board.first_success(witnesses, since)
         {
             let (kind, at) = (MomentKind::FirstSuccess, first.min(stable));
             self.mark(target, struck, kind, at, MomentSource::Probe);
         }
-        self.mark(target, struck, MomentKind::Stable, stable, MomentSource::Probe);
+        self.mark(target, struck, MomentKind::Stable, stable, source);
         struck.unstable = None;
-        struck.recovery = Some(stable.saturating_duration_since(from));
     }
 
     /// Marks when a probe of these services failed first, once one has.
@@ -228,22 +252,23 @@ impl Course<'_> {
         }
     }
 
-    /// Marks what is seen now: at the time that the runtime's own events tell, or else at this one.
+    /// Marks what is seen now: at the time that the runtime's own events tell, or else at this one. An event
+    /// by another clock is not told as if it came before its cause.
     fn mark_seen(
         &self,
         target: &Target,
         struck: &mut Struck,
         kind: MomentKind,
         since: Instant,
-    ) -> Instant {
+    ) -> (Instant, MomentSource) {
         let told = self.runtime.moments(target, since).into_iter();
         let told = told.filter(|(of, _)| *of == kind).map(|(_, at)| at).max();
         let (at, source) = match told {
-            Some(at) => (at, MomentSource::Event),
+            Some(at) => (at.max(since), MomentSource::Event),
             None => (Instant::now(), MomentSource::Inspect),
         };
         self.mark(target, struck, kind, at, source);
-        at
+        (at, source)
     }
 
     /// Marks a moment of a target, and reports it.
@@ -256,18 +281,7 @@ impl Course<'_> {
         source: MomentSource,
     ) {
         let (at_us, source) = (self.run_time(at), Some(source));
-        struck.timeline.moments.push(Moment { kind, at_us, source });
+        struck.timeline.add(Moment { kind, at_us, source });
         self.emit(ChaosEvent::Moment { target: target.name.clone(), kind, at_us, source });
     }
-}
-
-/// The life that a kill ended and the one after it, as evidence.
-fn tell_lives(target: &Target, after: Option<&Instance>, struck: &mut Struck) {
-    let lives = Lives {
-        target: target.name.clone(),
-        before: target.instance.life(),
-        after: after.map(Instance::life),
-    };
-    struck.evidence = Some(lives.words());
-    struck.lives = Some(lives);
 }

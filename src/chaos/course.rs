@@ -64,8 +64,8 @@ pub struct Course<'a> {
     pub guard: Guard,
     /// Numbers the faults of the phase.
     pub faults: u32,
-    /// Whether the runtime did not answer when it was asked last.
-    pub unanswered: bool,
+    /// Whether the runtime did not do what it was asked last.
+    pub in_trouble: bool,
 }
 
 impl Course<'_> {

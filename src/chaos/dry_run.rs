@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::budget::Known;
 use super::phase::runtime_of;
-use super::plan::{self, Experiment, missing_uptime};
+use super::plan::{self, Experiment, least_of, missing_uptime};
 use super::runtime::{Fault, Runtime, RuntimeError, Target};
 use crate::config::{Chaos, Config, SloDefinitions};
 use crate::run::error_budget::ErrorBudget;
@@ -76,12 +76,13 @@ impl Walk<'_> {
         if self.passed + needed > length {
             return vec![format!("  not made: {}", plan::out_of_time(needed))];
         }
-        self.passed += needed;
+        self.passed += self.chaos.steady.baseline.get();
         let notes = experiment.notes.iter();
         let mut lines: Vec<String> = notes.map(|note| format!("  note: {note}")).collect();
         for (target, fault) in &experiment.strikes {
             lines.push(format!("  {}", fault.words(target)));
             lines.extend(self.waits(target, fault));
+            self.passed += least_of(fault);
             self.faults += 1;
             let token = plan::token("RUN", self.faults);
             match self.runtime.prepare(target, fault, &token).await {
@@ -100,9 +101,10 @@ impl Walk<'_> {
         lines
     }
 
-    /// What is waited for before a fault, from what is known of its target now.
-    fn waits(&self, target: &Target, fault: &Fault) -> Option<String> {
-        let missing = missing_uptime(self.chaos, target, fault);
+    /// What is waited for before a fault, if its target stays up until then; that passes too.
+    fn waits(&mut self, target: &Target, fault: &Fault) -> Option<String> {
+        let missing = missing_uptime(self.chaos, target.instance.uptime + self.passed, fault);
+        self.passed += missing;
         (!missing.is_zero()).then(|| {
             format!(
                 "    first: waits {:.0} s until it has been up for {} s (chaos.kill.min_uptime); if it \
@@ -146,16 +148,23 @@ mod tests {
     #[tokio::test]
     async fn faults_are_numbered_through_the_phase_and_what_is_too_young_is_waited_for() {
         let mut told = Told::serving(&[ServiceKind::Chat, ServiceKind::Rag]);
-        told.targets[0].instance.uptime = Duration::from_millis(2500);
-        let said = lines(&chaos(), &told, Duration::from_secs(900)).await;
+        for target in &mut told.targets {
+            target.instance.uptime = Duration::from_millis(2500);
+        }
+        let after = |min_uptime| {
+            let kill =
+                crate::config::Kill { min_uptime: TimeSpan::secs(min_uptime), ..chaos().kill };
+            Chaos { kill, ..chaos() }
+        };
+        let said = lines(&after(30), &told, Duration::from_secs(900)).await;
         for number in 1..=3 {
             let token = format!("done: by shakedown-RUN-{number}\n");
             assert_eq!(format!("{said}\n").matches(&token).count(), 1, "{said}");
         }
-        assert_eq!(said.matches("waits 8 s until it has been up for 10 s").count(), 1, "{said}");
-        let min_uptime = TimeSpan::secs(2);
-        let kill = crate::config::Kill { min_uptime, ..chaos().kill };
-        let said = lines(&Chaos { kill, ..chaos() }, &told, Duration::from_secs(900)).await;
+        // By then the platform was measured for 15 s; the second kill comes after the first one's wait.
+        assert_eq!(said.matches("waits 13 s until it has been up for 30 s").count(), 1, "{said}");
+        assert_eq!(said.matches("waits").count(), 1, "{said}");
+        let said = lines(&after(17), &told, Duration::from_secs(900)).await;
         assert!(!said.contains("waits"), "{said}");
     }
 

@@ -66,7 +66,7 @@ async fn look_on(
     let mut unanswered = 0;
     loop {
         seconds.tick().await;
-        let mut answered = true;
+        let mut came = None;
         for target in &protected {
             match timeout(LOOK_EVERY * BLIND_AFTER, runtime.look(target)).await {
                 Ok(Ok(now)) => {
@@ -78,14 +78,16 @@ async fn look_on(
                         return;
                     }
                 }
-                Ok(Err(_)) => answered = false,
-                Err(_) => (answered, unanswered) = (false, BLIND_AFTER),
+                Ok(Err(error)) => came = Some(error.to_string()),
+                Err(_) => {
+                    came = Some(format!("the {} runtime does not answer", runtime.name()));
+                    unanswered = BLIND_AFTER;
+                }
             }
         }
-        unanswered = if answered { 0 } else { unanswered + 1 };
-        if unanswered >= BLIND_AFTER {
-            let what = format!("the {} runtime does not answer", runtime.name());
-            alarm.send_replace(Some(Interrupt::Blind(what)));
+        unanswered = if came.is_some() { unanswered + 1 } else { 0 };
+        if let Some(came) = came.filter(|_| unanswered >= BLIND_AFTER) {
+            alarm.send_replace(Some(Interrupt::Blind(came)));
             return;
         }
     }
@@ -125,7 +127,7 @@ mod tests {
             let alarm = alarm_after(Ok(change.clone())).await;
             assert!(matches!(alarm, Some(Interrupt::Disturbed(_))), "{change:?}: {alarm:?}");
         }
-        let alarm = alarm_after(Err("no answer".into())).await;
-        assert!(matches!(alarm, Some(Interrupt::Blind(_))), "{alarm:?}");
+        let alarm = alarm_after(Err("what came".into())).await;
+        assert_eq!(alarm, Some(Interrupt::Blind("what came".into())));
     }
 }

@@ -1,6 +1,7 @@
 //! The chaos phase: one experiment after the other, each healed before the next, whatever operators
 //! wish meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,7 +143,7 @@ pub(super) async fn runtime_of(chaos: &Chaos) -> Result<Arc<dyn Runtime>, Runtim
 async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
     let Began { runtime, targets, probes, mut undo, claims } = began;
     let chaos = context.config.chaos.clone();
-    let planned = plan::experiments(&chaos, &targets, context.seed).len();
+    let experiments = planned(&context, &targets).len() as u32;
     let excluded = targets.iter().filter_map(|target| {
         let why = target
             .excluded
@@ -155,7 +156,7 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
         seed: context.seed,
         targets: targets.iter().filter(|t| t.excluded.is_none()).map(|t| t.name.clone()).collect(),
         excluded: excluded.collect(),
-        experiments: planned as u32,
+        experiments,
     })));
     let (board, _watching) = Board::watch(probes, context.events.clone());
     let protected = targets.iter().filter(|target| target.protected).cloned().collect();
@@ -168,36 +169,34 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
         undo: &mut undo,
         guard,
         faults: 0,
-        unanswered: false,
+        in_trouble: false,
     };
     let (results, ended) = all(&mut course, targets, time_box).await;
     let disturbed = course.guard.disturbed();
     let left = give_back(&mut undo, &claims).await;
     let score = score::score(&results, &chaos.experiments, &disturbed);
     context.events.emit(EventBody::Chaos(ChaosEvent::Scored(score.clone())));
-    let stopped = ended == Some(Interrupt::Stop);
-    let outcome = match stopped {
-        true => PhaseOutcome::new(Verdict::Aborted, "ended before its time"),
-        false => outcome(&results, &score, context.config.criteria.resilience_percent),
-    };
-    with_what_is_left(outcome, &results, left)
-}
-
-/// The outcome, which fails when something is left behind, of an experiment or of what was claimed for
-/// the phase.
-pub(super) fn with_what_is_left(
-    mut outcome: PhaseOutcome,
-    results: &[ExperimentResult],
-    claims: Vec<String>,
-) -> PhaseOutcome {
-    let residue = results.iter().flat_map(|result| result.residue.iter().cloned());
-    let mut left: Vec<String> = Vec::new();
-    for what in residue.chain(claims) {
-        if !left.contains(&what) {
-            left.push(what);
+    let residue = results.iter().flat_map(|result| result.residue.iter().cloned()).collect();
+    match ended == Some(Interrupt::Stop) {
+        true => {
+            let outcome = PhaseOutcome::new(Verdict::Aborted, "ended before its time");
+            with_what_is_left(outcome, &[], [residue, left].concat())
+        }
+        false => {
+            let wanted = context.config.criteria.resilience_percent;
+            with_what_is_left(outcome(&results, &score, wanted), &residue, left)
         }
     }
-    if left.is_empty() {
+}
+
+/// The outcome, which fails when something is left behind: what its reason tells of already, or what it
+/// does not, of an experiment or of what was claimed for the phase.
+pub(super) fn with_what_is_left(
+    mut outcome: PhaseOutcome,
+    told: &[String],
+    untold: Vec<String>,
+) -> PhaseOutcome {
+    if told.is_empty() && untold.is_empty() {
         if outcome.verdict == Verdict::Aborted {
             outcome.reason.push_str("; everything is healed");
         }
@@ -205,10 +204,9 @@ pub(super) fn with_what_is_left(
     }
     // Also one that was aborted: of such a phase the orchestrator tells no reason of its own.
     outcome.verdict = Verdict::Fail;
-    // Of an experiment it may be told already.
-    left.retain(|what| !outcome.reason.contains(what.as_str()));
-    if !left.is_empty() {
-        let left = left.join(", ");
+    let untold: BTreeSet<String> = untold.into_iter().filter(|what| !told.contains(what)).collect();
+    if !untold.is_empty() {
+        let left = untold.into_iter().collect::<Vec<_>>().join(", ");
         outcome.reason = format!("{}; left behind: {left}; {IF_LEFT}", outcome.reason);
     }
     outcome
@@ -224,60 +222,83 @@ pub(super) async fn all(
     let mut clock = PlanClock::start();
     let mut results: Vec<ExperimentResult> = Vec::new();
     for at in 0.. {
-        let number = at as u32 + 1;
-        // An experiment that a pause has ended is made again.
-        loop {
-            let experiment = match next(course, &mut targets, at).await {
-                Ok(Some(Ok(experiment))) => experiment,
-                Ok(Some(Err((kind, why)))) => {
-                    results.push(left_out(course, number, kind, why));
-                    break;
-                }
-                Ok(None) => return (results, None),
-                Err(interrupt) => {
-                    if interrupt == Interrupt::Stop || hold(course, &mut clock).await {
-                        return (results, Some(Interrupt::Stop));
-                    }
-                    continue;
-                }
-            };
-            if results.iter().any(|result| !result.residue.is_empty()) {
-                results.push(left_out(course, number, experiment.kind, STILL_BROKEN.to_owned()));
-                return (results, None);
-            }
-            let needed = experiment.least_time(&course.chaos());
-            if clock.elapsed() + needed > time_box {
-                let why = plan::out_of_time(needed);
-                results.push(left_out(course, number, experiment.kind, why));
-                break;
-            }
-            let (result, interrupt) = course.run(number, &experiment).await;
-            match interrupt {
-                Some(Interrupt::Pause) => {
-                    let stop = hold(course, &mut clock).await;
-                    let healed = result.residue.is_empty();
-                    if stop || !healed {
-                        results.push(result);
-                    }
-                    if stop {
-                        return (results, Some(Interrupt::Stop));
-                    }
-                    if !healed {
-                        break;
-                    }
-                }
-                Some(Interrupt::Heal) | None => {
-                    results.push(result);
-                    break;
-                }
-                interrupt => {
-                    results.push(result);
-                    return (results, interrupt);
-                }
-            }
+        if results.iter().any(|result| !result.residue.is_empty()) {
+            results.extend(rest_left_out(course, &targets, at));
+            break;
+        }
+        let (result, ended) = made(course, &mut targets, at, &mut clock, time_box).await;
+        let over = result.is_none();
+        results.extend(result);
+        if over || ended.is_some() {
+            return (results, ended);
         }
     }
     (results, None)
+}
+
+/// What came of the experiment at this place of the plan; nothing when the plan is over before it. One
+/// that a pause has ended is made again. An interrupt ends the phase.
+async fn made(
+    course: &mut Course<'_>,
+    targets: &mut [Target],
+    at: usize,
+    clock: &mut PlanClock,
+    time_box: Duration,
+) -> (Option<ExperimentResult>, Option<Interrupt>) {
+    let number = at as u32 + 1;
+    loop {
+        let experiment = match next(course, targets, at).await {
+            Ok(Some(Ok(experiment))) => experiment,
+            Ok(Some(Err((kind, why)))) => return (Some(left_out(course, number, kind, why)), None),
+            Ok(None) => return (None, None),
+            Err(interrupt) => {
+                if interrupt == Interrupt::Stop || hold(course, clock).await {
+                    return (None, Some(Interrupt::Stop));
+                }
+                continue;
+            }
+        };
+        let needed = experiment.least_time(&course.chaos());
+        if clock.elapsed() + needed > time_box {
+            let why = plan::out_of_time(needed);
+            return (Some(left_out(course, number, experiment.kind, why)), None);
+        }
+        let (result, interrupt) = course.run(number, &experiment).await;
+        match interrupt {
+            Some(Interrupt::Pause) => {
+                if hold(course, clock).await {
+                    return (Some(result), Some(Interrupt::Stop));
+                }
+                if !result.residue.is_empty() {
+                    return (Some(result), None);
+                }
+            }
+            Some(Interrupt::Heal) | None => return (Some(result), None),
+            interrupt => return (Some(result), interrupt),
+        }
+    }
+}
+
+/// What is planned from this place on, told as left out. The targets are not even looked at: their
+/// runtime may not answer.
+fn rest_left_out(course: &Course<'_>, targets: &[Target], at: usize) -> Vec<ExperimentResult> {
+    let rest = planned(course.context, targets).into_iter().enumerate().skip(at);
+    rest.map(|(at, planned)| {
+        let (kind, why) = match planned {
+            Ok(experiment) => (experiment.kind, STILL_BROKEN.to_owned()),
+            Err(impossible) => impossible,
+        };
+        left_out(course, at as u32 + 1, kind, why)
+    })
+    .collect()
+}
+
+/// What is planned on these targets, with the choices of this run.
+fn planned(
+    context: &PhaseContext,
+    targets: &[Target],
+) -> Vec<Result<Experiment, plan::Impossible>> {
+    plan::experiments(&context.config.chaos, targets, context.seed)
 }
 
 /// What is planned at this place of the plan, if there is anything, on targets that are still there:
@@ -291,8 +312,7 @@ pub(super) async fn next(
     at: usize,
 ) -> Result<Option<Result<Experiment, plan::Impossible>>, Interrupt> {
     loop {
-        let seed = course.context.seed;
-        let planned = plan::experiments(&course.chaos(), targets, seed).into_iter().nth(at);
+        let planned = planned(course.context, targets).into_iter().nth(at);
         let Some(Ok(experiment)) = &planned else { return Ok(planned) };
         let gone = course.first_gone(experiment).await?;
         let gone = gone.and_then(|id| targets.iter_mut().find(|target| target.id == id));

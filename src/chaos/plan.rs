@@ -29,8 +29,8 @@ pub struct Experiment {
 impl Experiment {
     /// The least that it takes: with less time left it is not begun.
     pub fn least_time(&self, chaos: &Chaos) -> Duration {
-        let faults: Duration = self.strikes.iter().map(|(_, fault)| fault.length()).sum();
-        chaos.steady.baseline.get() + faults + Duration::from_secs(self.strikes.len() as u64)
+        let strikes: Duration = self.strikes.iter().map(|(_, fault)| least_of(fault)).sum();
+        chaos.steady.baseline.get() + strikes
     }
 
     /// Every target that it needs: those that are struck, and those that they are cut off from.
@@ -41,6 +41,11 @@ impl Experiment {
         });
         self.strikes.iter().map(|(target, _)| target).chain(peers).collect()
     }
+}
+
+/// The least that a fault takes.
+pub fn least_of(fault: &Fault) -> Duration {
+    fault.length() + Duration::from_secs(1)
 }
 
 /// Why an experiment that takes at least so long is not begun any more.
@@ -59,9 +64,9 @@ pub fn least_uptime(chaos: &Chaos, fault: &Fault) -> Duration {
     if *fault == Fault::Kill { chaos.kill.min_uptime.get() } else { Duration::ZERO }
 }
 
-/// For how long a target, as it was seen last, has to be waited for before this fault.
-pub fn missing_uptime(chaos: &Chaos, target: &Target, fault: &Fault) -> Duration {
-    least_uptime(chaos, fault).saturating_sub(target.instance.uptime)
+/// For how long a target that has been up for so long has to be waited for before this fault.
+pub fn missing_uptime(chaos: &Chaos, uptime: Duration, fault: &Fault) -> Duration {
+    least_uptime(chaos, fault).saturating_sub(uptime)
 }
 
 /// A kind of experiment that cannot be made, and why.

@@ -15,6 +15,8 @@ const UNDER_WAY: Duration = Duration::from_secs(3);
 pub struct Healed {
     /// The run that left it.
     pub run_id: String,
+    /// What becomes of such a thing, in words.
+    pub deed: &'static str,
     /// What is still there, in words; empty when nothing is.
     pub residue: Vec<String>,
 }
@@ -43,7 +45,11 @@ pub async fn heal_leftovers(state: &StateDir) -> std::io::Result<Vec<Healed>> {
             if residue.is_empty() {
                 left.journal.done(*id)?;
             }
-            healed.push(Healed { run_id: left.run_id.clone(), residue });
+            let deed = match undo {
+                Ok(Undo::GiveBack { .. }) => "the engine that it had taken is given back",
+                _ => "a fault that it left is healed",
+            };
+            healed.push(Healed { run_id: left.run_id.clone(), deed, residue });
         }
     }
     Ok(healed)

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
-use super::comeback::ANSWERS_WITHIN;
+use super::comeback::look;
 use super::course::{Course, Interrupt, LOOK_EVERY};
 use super::lease::Lease;
 use super::plan::{least_uptime, missing_uptime, token};
@@ -132,15 +132,15 @@ impl Course<'_> {
         let chaos = self.chaos();
         let wanted = least_uptime(&chaos, fault);
         let until = Instant::now() + wanted * UPTIME_TRIES;
-        let runtime = self.runtime;
         loop {
-            if let Ok(now) = self.heeding(runtime.look(target)).await? {
+            let looked = look(self.runtime, target);
+            if let Ok(now) = self.heeding(looked).await? {
                 target.instance = now;
             }
             if target.instance.gone {
                 return Ok(false);
             }
-            let missing = missing_uptime(&chaos, target, fault);
+            let missing = missing_uptime(&chaos, target.instance.uptime, fault);
             let is_up = target.instance.pid.is_some() || wanted.is_zero();
             if is_up && missing.is_zero() {
                 return Ok(true);
@@ -154,15 +154,14 @@ impl Course<'_> {
 
     async fn inject(&mut self, blow: &Blow<'_>, struck: &mut Struck) {
         let Blow { target, fault, .. } = *blow;
-        self.unanswered = false;
+        self.in_trouble = false;
         let injection = match self.runtime.inject(target, fault, blow.undo).await {
             Ok(injection) => injection,
             Err(RuntimeError(reason)) => {
                 struck.refused = Some(reason.clone());
                 self.heal(blow, None, &reason, struck).await;
                 // Between the choice and the deed somebody else may have removed it.
-                let looked = timeout(ANSWERS_WITHIN, self.runtime.look(target)).await;
-                if looked.is_ok_and(|now| now.is_ok_and(|now| now.gone)) {
+                if look(self.runtime, target).await.is_ok_and(|now| now.gone) {
                     struck.refused = Some(format!("{} was removed", target.name));
                 }
                 return;
@@ -256,7 +255,7 @@ impl Course<'_> {
 
     /// Takes in what was measured of a fault: an effect that was there stays proven, and the last
     /// evidence of it is kept. What is new of it is told once, and its figures as they go on.
-    fn take_effect(&self, effect: Effect, struck: &mut Struck) {
+    pub(super) fn take_effect(&self, effect: Effect, struck: &mut Struck) {
         let Effect { effective, evidence, .. } = effect;
         if struck.effective == Some(true) && !effective {
             return;
@@ -275,17 +274,17 @@ impl Course<'_> {
     /// A kill for want of memory may come, and is counted, after the last measurement of a short fault:
     /// asks on when its helper has ended, unless the fault was ended before its time.
     async fn prove_late(&self, blow: &Blow<'_>, injection: &Injection, struck: &mut Struck) {
-        let awaited = matches!(blow.fault, Fault::Memory { allow_oom: true, .. })
-            && struck.interrupted.is_none()
-            && !struck.removed;
+        let may_kill = matches!(blow.fault, Fault::Memory { allow_oom: true, .. });
+        if !may_kill || struck.interrupted.is_some() || struck.removed {
+            return;
+        }
         let until = Instant::now() + COUNTED_WITHIN;
-        while awaited && struck.effective != Some(true) {
-            let effect = self.runtime.effect(blow.target, blow.fault, blow.undo, injection).await;
+        while struck.effective != Some(true) && Instant::now() < until {
+            let effect = self.runtime.effect(blow.target, blow.fault, blow.undo, injection);
+            // Healing does not wait for a runtime that does not answer.
+            let Ok(effect) = timeout_at(until, effect).await else { return };
             if effect.effective {
-                self.take_effect(effect, struck);
-            }
-            if Instant::now() >= until {
-                return;
+                return self.take_effect(effect, struck);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -312,7 +311,7 @@ impl Course<'_> {
             let undone = blow.undo.undo().await;
             // An undo on this machine says nothing of the engine.
             if blow.undo.asks_an_engine() {
-                self.answered(undone.as_ref().err().map(ToString::to_string));
+                self.heed_trouble(undone.as_ref().err().map(ToString::to_string));
             }
             residue = match undone {
                 Ok(()) => blow.undo.residue().await,

@@ -107,7 +107,11 @@ impl Undo {
             }
             Self::RemoveHelpers { address, token } => docker::end_helpers(address, token).await,
             Self::RemoveTableIn { then, token, table } => then.uncut(token, table).await,
-            Self::GiveBack { address, run_id } => docker::give_back(address, run_id).await,
+            Self::GiveBack { address, run_id } => {
+                let kept =
+                    |error| RuntimeError::new(format!("an engine is not given back: {error}"));
+                docker::give_back(address, run_id).await.map_err(kept)
+            }
             Self::EndHelper { token, pinned, group } => {
                 end_helpers(token).await;
                 let put_back = |what: &str, result: std::io::Result<()>| {

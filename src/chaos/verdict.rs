@@ -36,7 +36,6 @@ pub fn judge(
     let conduct = conduct(experiment, struck, board);
     result.notes.extend(conduct.iter().map(|(words, _)| words.clone()));
     let (verdict, reason) = decide(&Facts {
-        residue: result.residue.join(", "),
         effective: result.effective == Some(true),
         restarted: struck.iter().any(|one| one.restarted),
         removed: struck.iter().any(|one| one.removed),
@@ -56,19 +55,14 @@ pub fn judge(
 /// Fails an experiment of which something could not be undone, whatever else ended it: that comes first
 /// in what is said of it.
 pub fn heed_residue(result: &mut ExperimentResult) {
-    if result.residue.is_empty() || result.reason.contains(IF_LEFT) {
-        return;
+    if !result.residue.is_empty() {
+        result.verdict = Verdict::Fail;
+        let left = result.residue.join(", ");
+        result.reason = format!("could not be undone: {left}; {IF_LEFT}; {}", result.reason);
     }
-    result.verdict = Verdict::Fail;
-    result.reason = format!("{}; {}", left(&result.residue.join(", ")), result.reason);
-}
-
-fn left(residue: &str) -> String {
-    format!("could not be undone: {residue}; {IF_LEFT}")
 }
 
 struct Facts {
-    residue: String,
     effective: bool,
     restarted: bool,
     removed: bool,
@@ -84,9 +78,6 @@ struct Facts {
 }
 
 fn decide(facts: &Facts) -> (Verdict, String) {
-    if !facts.residue.is_empty() {
-        return (Verdict::Fail, left(&facts.residue));
-    }
     if facts.removed {
         let reason =
             "the target was removed meanwhile: whether it would have recovered is not known";
@@ -144,7 +135,6 @@ mod tests {
     #[test]
     fn the_worst_fact_decides() {
         let good = || Facts {
-            residue: String::new(),
             effective: true,
             restarted: false,
             removed: false,
@@ -169,9 +159,5 @@ mod tests {
         let whose = "not steady again within 60 s: rag (health): 2 of 5 good answers in a row";
         assert_eq!(words, whose);
         assert_eq!(decide(&Facts { cascade: "mcp".into(), ..good() }).0, Verdict::Fail);
-        let residue = Facts { residue: "a table".into(), effective: false, ..good() };
-        let (verdict, words) = decide(&residue);
-        assert_eq!(verdict, Verdict::Fail);
-        assert!(words.contains("a table") && words.contains("shakedown recover"), "{words}");
     }
 }

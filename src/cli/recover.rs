@@ -95,7 +95,7 @@ async fn heal_faults() -> Result<Undone, CliError> {
     for one in chaos::heal_leftovers(&state).await.map_err(CliError::usage)? {
         let (run, residue) = (one.run_id, one.residue.join(", "));
         match one.residue.is_empty() {
-            true => all.healed.push(format!("run {run}: a fault that it left is healed")),
+            true => all.healed.push(format!("run {run}: {}", one.deed)),
             false => all.unhealed.push(format!("run {run}: cannot be healed: {residue}")),
         }
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::html::escape;
 use super::meter;
 use crate::run::event::{
-    self, ExperimentResult, Life, Lives, MomentKind, SteadyFigures, Timeline, Verdict,
+    self, ExperimentResult, Life, Lives, MomentKind, SteadyFigures, Timeline, Verdict, known_from,
 };
 use crate::run::state::{ChaosState, PhaseState, RunState};
 
@@ -125,8 +125,8 @@ pub struct Moment {
 impl Moment {
     /// What happened when, and in brackets what it is known from.
     fn words(&self) -> String {
-        let source = self.source.as_ref().map(|source| format!(" ({source})"));
-        format!("{} {:.1} s{}", self.kind, self.t_rel_ms / 1000.0, source.unwrap_or_default())
+        let source = known_from(self.source.as_deref());
+        format!("{} {:.1} s{source}", self.kind, self.t_rel_ms / 1000.0)
     }
 }
 
@@ -318,7 +318,7 @@ pub fn write_html(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result {
         html,
         "<p>Resilience score {score}, coverage {}; {} runtime, seed {}.</p><table><thead><tr>\
          <th>experiment<th>verdict<th class=n>recovery<th>of its limit<th>availability before, during, \
-         after<th>evidence</tr></thead><tbody>",
+         after<th>reason, evidence</tr></thead><tbody>",
         escape(&chaos.coverage),
         escape(&chaos.runtime),
         chaos.seed
@@ -326,15 +326,17 @@ pub fn write_html(html: &mut String, chaos: &ChaosSection) -> std::fmt::Result {
     for row in &chaos.experiments {
         let recovery =
             row.recovery_ms.map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms / 1000.0));
-        let notes = [row.evidence.clone(), row.notes.clone(), row.residue.clone()].concat();
-        let notes = if row.effective.is_some() { notes.join("; ") } else { row.reason.clone() };
+        let reason = Some(&row.reason).filter(|_| row.verdict != Verdict::Pass.word());
+        let notes = row.notes.iter().filter(|note| Some(*note) != reason);
+        let notes: Vec<&str> =
+            reason.into_iter().chain(&row.evidence).chain(notes).map(String::as_str).collect();
         write!(
             html,
             "<tr><td>{}<td class=\"v {v}\">{v}<td class=n>{recovery}<td>{}<td>{}<td><small>{}</small></tr>",
             escape(&row.title),
             bar(row),
             [&row.before, &row.during, &row.after].map(|rows| availability(rows)).join(" → "),
-            escape(&notes),
+            escape(&notes.join("; ")),
             v = escape(&row.verdict),
         )?;
     }

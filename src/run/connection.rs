@@ -126,7 +126,8 @@ impl Connection {
                 ClientUpdate::Snapshot(Box::new(recorded.state))
             }
             _ => ClientUpdate::Disconnected(format!(
-                "the engine is gone; `shakedown report {}` builds the report from its journal",
+                "the engine is gone: `shakedown recover` undoes what it left; `shakedown report {}` tells \
+                 of it",
                 run.id()
             )),
         }

@@ -47,6 +47,26 @@ async fn a_kill_is_proven_by_the_life_that_it_ended_and_the_one_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_a_health_check_has_recovered_when_that_passes_too() {
+    let chat = serving(ServiceKind::Chat);
+    let mut stage = Stage::new(Told::default(), Chaos::default());
+    let up = |healthy| shown(Some(9), "now", 1).map(|up| Instance { healthy, ..up });
+    let starting = std::iter::repeat_n(up(Some(false)), 30);
+    let before = [shown(Some(7), "then", 0)];
+    stage.told.show(before.into_iter().chain(starting).chain([up(Some(true))]));
+    stage.answers(ServiceKind::Chat, "health", true);
+    let struck = stage.course().strike(&chat, &Fault::Kill).await;
+    let kinds: Vec<_> = struck.timeline.moments.iter().map(|m| m.kind).collect();
+    assert_eq!(
+        kinds[kinds.len() - 3..],
+        [MomentKind::FirstSuccess, MomentKind::Healthy, MomentKind::Stable]
+    );
+    let last = struck.timeline.moments.last().and_then(|moment| moment.source);
+    assert_eq!(last, Some(MomentSource::Inspect), "by the health check");
+    assert!(struck.recovery >= Some(Duration::from_secs(3)), "{:?}", struck.recovery);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_not_stable_in_time_is_named_with_what_was_missing() {
     let chat = serving(ServiceKind::Chat);
     let within = TimeSpan::secs(5);
@@ -114,7 +134,7 @@ async fn a_runtime_that_does_not_answer_is_told_once_and_so_is_its_return() {
     let fault = Fault::Cpu { length: Duration::from_secs(8) };
     stage.course().strike(&chat, &fault).await;
     let told = stage.heard(|event| match event {
-        ChaosEvent::Unanswered { why } => Some(why.clone()),
+        ChaosEvent::RuntimeTrouble { why } => Some(why.clone()),
         _ => None,
     });
     assert_eq!(told, [silent().err(), None]);

@@ -21,7 +21,7 @@ fn stuck(folder: &Path) -> Undo {
     Undo::EndHelper { token: "nobody-has-this-argument".into(), pinned: None, group: Some(group) }
 }
 
-/// Makes two experiments, of which the first cannot be undone; at these seconds this is wished.
+/// Makes three experiments, of which the first cannot be undone; at these seconds this is wished.
 async fn made(
     wishes: &[(u64, Wish)],
 ) -> (Vec<ExperimentResult>, Option<Interrupt>, Vec<ChaosEvent>) {
@@ -30,7 +30,7 @@ async fn made(
     told.undo = Some(stuck(folder.path()));
     let (baseline, within) = (TimeSpan::secs(2), TimeSpan::secs(5));
     let chaos = Chaos {
-        experiments: vec![ExperimentKind::Cpu, ExperimentKind::Kill],
+        experiments: vec![ExperimentKind::Cpu, ExperimentKind::Kill, ExperimentKind::Memory],
         cpu: Cpu { length: TimeSpan::secs(10) },
         steady: SteadyRules { baseline, within, ..SteadyRules::default() },
         ..Chaos::default()
@@ -47,7 +47,7 @@ async fn made(
     let targets = stage.told.targets.clone();
     let (results, ended) = all(&mut stage.course(), targets, Duration::from_secs(900)).await;
     let silent = stage.heard(|event| match event {
-        ChaosEvent::Unanswered { .. } => Some(event.clone()),
+        ChaosEvent::RuntimeTrouble { .. } => Some(event.clone()),
         _ => None,
     });
     (results, ended, silent)
@@ -59,12 +59,16 @@ const NOT_MADE: &str = "not made: what an experiment before it left could not be
 #[tokio::test(start_paused = true)]
 async fn nothing_more_is_broken_after_what_could_not_be_undone() {
     let (results, ended, silent) = made(&[]).await;
-    assert_eq!((results.len(), ended, silent), (2, None, Vec::new()));
+    assert_eq!((results.len(), ended, silent), (3, None, Vec::new()));
     assert_eq!(results[0].verdict, Verdict::Fail);
     assert!(results[0].reason.starts_with(LEFT), "{}", results[0].reason);
-    assert_eq!(results[1].reason, NOT_MADE);
+    for (number, result) in (2..).zip(&results[1..]) {
+        assert_eq!((result.number, result.reason.as_str()), (number, NOT_MADE));
+    }
     let told = PhaseOutcome::new(Verdict::Fail, results[0].reason.clone());
-    assert_eq!(with_what_is_left(told.clone(), &results, Vec::new()), told, "it is told once");
+    let residue = &results[0].residue;
+    let outcome = with_what_is_left(told.clone(), residue, residue.clone());
+    assert_eq!(outcome, told, "it is told once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +79,8 @@ async fn a_phase_that_is_ended_fails_when_it_leaves_something() {
     let reason = &results[0].reason;
     assert!(reason.starts_with(LEFT) && reason.contains("the phase is to end"), "{reason}");
     let aborted = || PhaseOutcome::new(Verdict::Aborted, "ended before its time");
-    let outcome = with_what_is_left(aborted(), &results, results[0].residue.clone());
+    let twice = [results[0].residue.clone(), results[0].residue.clone()].concat();
+    let outcome = with_what_is_left(aborted(), &[], twice);
     assert_eq!(outcome.verdict, Verdict::Fail);
     assert_eq!(outcome.reason.matches("cannot remove the memory group").count(), 1);
     assert!(outcome.reason.contains("shakedown recover"), "{}", outcome.reason);
@@ -90,7 +95,7 @@ async fn a_phase_that_is_ended_fails_when_it_leaves_something() {
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_could_not_heal_keeps_its_experiment_and_is_the_last() {
     let (results, ended, _) = made(&[(5, Wish::Pause), (60, Wish::Work)]).await;
-    assert_eq!((results.len(), ended), (2, None));
+    assert_eq!((results.len(), ended), (3, None));
     assert_eq!((results[0].number, results[0].verdict), (1, Verdict::Fail));
     let reason = &results[0].reason;
     assert!(reason.starts_with(LEFT) && reason.contains("the run is to pause"), "{reason}");

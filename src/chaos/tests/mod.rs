@@ -66,7 +66,7 @@ impl Stage {
             undo: &mut self.undo,
             guard,
             faults: 0,
-            unanswered: false,
+            in_trouble: false,
         }
     }
 

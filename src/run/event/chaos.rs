@@ -60,9 +60,10 @@ pub enum ChaosEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<MomentSource>,
     },
-    /// The runtime does not answer while something is broken, or answers again.
-    Unanswered {
-        /// What came instead of an answer, in words; none when it answers again.
+    /// The runtime does not do what it is asked while something is broken, or does so again.
+    #[serde(rename = "unanswered")]
+    RuntimeTrouble {
+        /// What came instead, in words: its error, or that it does not answer; none when it is over.
         why: Option<String>,
     },
     /// A target is left alone from now on.

@@ -33,7 +33,7 @@ pub use load::{
 pub use measured::{CheckCounts, ErrorKind, Iterations, Measurements, SeriesKey, StreamCounts};
 pub use notify::{NotifyAction, NotifyEvent, Sent};
 pub use outcome::{Budget, BurnRate, Objective, PhaseOutcome, RunVerdict, Verdict, WholeWindow};
-pub use recovery::{Life, Lives, Moment, MomentKind, MomentSource, Timeline};
+pub use recovery::{Life, Lives, Moment, MomentKind, MomentSource, Timeline, known_from};
 pub use security::{
     CheckReport, CheckStatus, Comparison, Confidence, Counts, Discovered, Exchange, Finding, Gone,
     ImageReport, ImageStatus, Novelty, Operations, SecurityEvent, SecurityScore, Severity, Skipped,

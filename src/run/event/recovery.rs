@@ -10,7 +10,7 @@ pub enum MomentKind {
     Injected,
     /// Its process ended.
     Died,
-    /// A probe failed for the first time, or the end of the process was seen.
+    /// A probe failed for the first time.
     Detected,
     /// Its own health check passes.
     Healthy,
@@ -76,6 +76,11 @@ impl MomentSource {
     }
 }
 
+/// What a moment is known from, in brackets behind it; nothing where that was not told.
+pub fn known_from(source: Option<&str>) -> String {
+    source.map_or_else(String::new, |source| format!(" ({source})"))
+}
+
 /// Something that happened to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "WrittenMoment")]
@@ -93,8 +98,8 @@ impl Moment {
     /// What happened so long after `origin_us`, and in brackets what it is known from.
     pub fn words(&self, origin_us: u64) -> String {
         let after = self.at_us.saturating_sub(origin_us) as f64 / 1e6;
-        let source = self.source.map(|source| format!(" ({})", source.word()));
-        format!("{} {after:.1} s{}", self.kind.words(), source.unwrap_or_default())
+        let source = known_from(self.source.map(MomentSource::word));
+        format!("{} {after:.1} s{source}", self.kind.words())
     }
 }
 
@@ -125,6 +130,12 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// Takes in a moment, which may be known only after a later one.
+    pub fn add(&mut self, moment: Moment) {
+        let at = self.moments.partition_point(|other| other.at_us <= moment.at_us);
+        self.moments.insert(at, moment);
+    }
+
     /// When something happened first, microseconds since the run was created.
     pub fn at(&self, kind: MomentKind) -> Option<u64> {
         self.moments.iter().find(|moment| moment.kind == kind).map(|moment| moment.at_us)
@@ -198,5 +209,17 @@ mod tests {
         assert_eq!(serde_json::from_str::<Timeline>(&again).expect("understood"), timeline);
         assert_eq!(timeline.stood_at(8), Some(MomentKind::Died));
         assert_eq!(timeline.stood_at(4), None);
+    }
+
+    #[test]
+    fn moments_stand_in_the_order_in_which_they_happened() {
+        let mut timeline = Timeline::default();
+        for (kind, at_us) in
+            [(MomentKind::Injected, 5), (MomentKind::Healthy, 9), (MomentKind::FirstSuccess, 7)]
+        {
+            timeline.add(Moment { kind, at_us, source: None });
+        }
+        let at: Vec<u64> = timeline.moments.iter().map(|moment| moment.at_us).collect();
+        assert_eq!(at, [5, 7, 9]);
     }
 }

@@ -80,9 +80,9 @@ pub struct ActiveFault {
     /// Since when, microseconds since the run was created.
     #[serde(default)]
     pub healing_since_us: u64,
-    /// What came instead of the runtime's answer, while it does not answer.
+    /// What came instead of the runtime's doing what it was asked, while that is so.
     #[serde(default)]
-    pub unanswered: Option<String>,
+    pub trouble: Option<String>,
 }
 
 impl ChaosState {
@@ -111,6 +111,8 @@ impl ChaosState {
             ChaosEvent::ExperimentFinished(result) => {
                 self.current = None;
                 self.ended_us = at_us;
+                // One that a pause has ended was made again: the last of its results counts.
+                self.results.retain(|before| before.number != result.number);
                 self.results.push((**result).clone());
             }
             ChaosEvent::Excluded { target, why } => {
@@ -149,7 +151,7 @@ impl CurrentExperiment {
                     effect: None,
                     healing: None,
                     healing_since_us: 0,
-                    unanswered: None,
+                    trouble: None,
                 });
             }
             ChaosEvent::Injected {} => {
@@ -162,9 +164,9 @@ impl CurrentExperiment {
             ChaosEvent::Moment { target, kind, at_us, source } => {
                 self.moment(target, Moment { kind: *kind, at_us: *at_us, source: *source });
             }
-            ChaosEvent::Unanswered { why } => {
+            ChaosEvent::RuntimeTrouble { why } => {
                 if let Some(fault) = &mut self.fault {
-                    fault.unanswered.clone_from(why);
+                    fault.trouble.clone_from(why);
                 }
             }
             ChaosEvent::Effect { effective, evidence }
@@ -189,7 +191,7 @@ impl CurrentExperiment {
 
     fn moment(&mut self, target: &str, moment: Moment) {
         match self.timelines.iter_mut().find(|timeline| timeline.target == target) {
-            Some(timeline) => timeline.moments.push(moment),
+            Some(timeline) => timeline.add(moment),
             None => {
                 self.timelines.push(Timeline { target: target.to_owned(), moments: vec![moment] })
             }

@@ -2,8 +2,8 @@
 
 use super::chaos::IF_LEFT;
 use crate::run::event::{
-    BackupEvent, ChaosEvent, Confidence, EventBody, ImageStatus, LoadEvent, LogLevel, NotifyEvent,
-    SecurityEvent, Severity, StoreEvent, Verdict,
+    BackupEvent, ChaosEvent, Confidence, EventBody, ImageStatus, LoadEvent, LogLevel, MomentSource,
+    NotifyEvent, SecurityEvent, Severity, StoreEvent, Verdict, known_from,
 };
 
 /// The line for an event and how serious it is; none for events that need no line.
@@ -83,13 +83,14 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
             return Some((LogLevel::Warn, format!("no effect: {evidence}")));
         }
         ChaosEvent::Moment { target, kind, source, .. } => {
-            let source = source.map(|source| format!(" ({})", source.word()));
-            format!("{target} {}{}", kind.words(), source.unwrap_or_default())
+            format!("{target} {}{}", kind.words(), known_from(source.map(MomentSource::word)))
         }
-        ChaosEvent::Unanswered { why: Some(why) } => {
+        ChaosEvent::RuntimeTrouble { why: Some(why) } => {
             return Some((LogLevel::Warn, format!("{why}; {IF_LEFT}")));
         }
-        ChaosEvent::Unanswered { why: None } => "the runtime answers again".into(),
+        ChaosEvent::RuntimeTrouble { why: None } => {
+            "the runtime does what it is asked again".into()
+        }
         ChaosEvent::Excluded { target, why } => format!("{target} is left alone: {why}"),
         ChaosEvent::Healing { reason } => format!("healing: {reason}"),
         ChaosEvent::Healed { took_us, residue } if residue.is_empty() => {

@@ -34,7 +34,8 @@ pub(super) fn fault(app: &App) -> Option<String> {
     let heard = matches!(app.link, Link::Live | Link::Over);
     let fault = app.shown().active_fault().filter(|_| heard)?;
     let words = super::chaos::in_words(fault, app);
-    let heals = if app.client.read_only { "" } else { " (H heals now)" };
+    let can_heal = !app.client.read_only && fault.healing.is_none();
+    let heals = if can_heal { " (H heals now)" } else { "" };
     Some(format!("FAULT{heals} {words}"))
 }
 

@@ -8,13 +8,13 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{fitted, fixed, lines, page, wrapped};
+use super::{fitted, fixed, lines, numbered, wrapped};
 use crate::config::ServiceKind;
 use crate::run::event::{
     ExperimentResult, MomentKind, ProbeSecond, Stage, SteadyFigures, Timeline, Verdict,
 };
 use crate::run::state::{ActiveFault, ChaosState, CurrentExperiment, IF_LEFT};
-use crate::tui::app::App;
+use crate::tui::app::{App, Link};
 use crate::tui::format::{clock, count, latency};
 
 /// Width of a name before a lane.
@@ -29,23 +29,81 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         let text = "   nothing has been broken yet: the chaos phase fills this panel";
         return lines(frame, area, app, vec![Line::raw(""), Line::styled(text, app.theme.dim)]);
     };
-    let mut text = vec![title(chaos, app)];
-    if let Some(current) = &chaos.current {
-        text.extend(experiment(current, app));
+    let parts = [now(chaos, area.width, app), stages(chaos, app), results(chaos, app)];
+    let untouched = Part { head: None, rows: excluded(chaos, app) };
+    let fit = |line| rows(ascii(line, app), usize::from(area.width));
+    let parts = parts.into_iter().chain([untouched]).map(|part| Part {
+        head: part.head.map(|head| ascii(head, app)),
+        rows: part.rows.into_iter().flat_map(fit).collect(),
+    });
+    let parts: Vec<Part<'_>> = parts.filter(|part| !part.rows.is_empty()).collect();
+    let whole: usize = parts.iter().map(Part::height).sum();
+    let title = fit(title(chaos, app));
+    let height = usize::from(area.height);
+    if title.len() + whole <= height {
+        return lines(frame, area, app, paged(&title, parts, height).concat());
     }
-    let columns = usize::from(area.width).saturating_sub(NAME + 2);
-    text.extend(lanes(chaos, columns, app));
+    let room = height.saturating_sub(1);
+    let mut pages = paged(&title, parts, room);
+    let (at, of) = (app.panel_page % pages.len(), pages.len());
+    let page = numbered(pages.swap_remove(at), (at, of), room, "3 turns", app);
+    lines(frame, area, app, page);
+}
+
+/// Rows that stand together, below a head that goes with them to every page.
+struct Part<'a> {
+    head: Option<Line<'a>>,
+    rows: Vec<Line<'a>>,
+}
+
+impl Part<'_> {
+    fn height(&self) -> usize {
+        usize::from(self.head.is_some()) + self.rows.len()
+    }
+}
+
+/// Parts on pages of so much room, each below the title and the head of the part that it begins with.
+fn paged<'a>(title: &[Line<'a>], parts: Vec<Part<'a>>, room: usize) -> Vec<Vec<Line<'a>>> {
+    let (mut pages, mut page) = (Vec::new(), title.to_vec());
+    for Part { head, rows } in parts {
+        let mut below = head.is_none();
+        for row in rows {
+            // A head does not stand alone at the foot of a page.
+            let needed = if below { 1 } else { 2 };
+            if page.len() > title.len() && page.len() + needed > room {
+                pages.push(std::mem::replace(&mut page, title.to_vec()));
+                below = head.is_none();
+            }
+            if !below {
+                page.extend(head.clone());
+                below = true;
+            }
+            page.push(row);
+        }
+    }
+    pages.push(page);
+    pages
+}
+
+/// What is under way: the experiment, every service second by second, and every target's recovery.
+fn now<'a>(chaos: &ChaosState, width: u16, app: &App) -> Part<'a> {
+    let mut rows = chaos.current.as_ref().map_or_else(Vec::new, |now| experiment(now, app));
+    let columns = usize::from(width).saturating_sub(NAME + 2);
+    rows.extend(lanes(chaos, columns, app));
     let (timelines, until_us) = latest(chaos);
-    text.extend(timelines.iter().map(|timeline| bar(timeline, chaos, until_us, columns, app)));
-    if chaos.current.is_some() {
-        text.extend(timelines.iter().map(|timeline| moments(timeline, app)));
+    rows.extend(timelines.iter().map(|timeline| bar(timeline, chaos, until_us, columns, app)));
+    if !rows.is_empty() {
+        let (done, dim) = (app.glyphs.done(), app.theme.dim);
+        let marks = format!(
+            " probes: {done} well, + some failed, x all failed, d without a peer; targets: ! under the fault, ~ on \
+             the way back, {done} stable"
+        );
+        rows.push(Line::styled(marks, dim));
     }
-    text.extend(stages(chaos, app));
-    text.extend(results(chaos, app));
-    text.extend(excluded(chaos, app));
-    let width = usize::from(area.width);
-    let rows = text.into_iter().flat_map(|line| rows(ascii(line, app), width)).collect();
-    lines(frame, area, app, page(rows, app.panel_page, area, "3 turns", app));
+    if chaos.current.is_some() {
+        rows.extend(timelines.iter().map(|timeline| moments(timeline, app)));
+    }
+    Part { head: None, rows }
 }
 
 /// A line in rows that fit, each as far in as the first; one of several styles fits by itself.
@@ -71,7 +129,6 @@ fn ascii<'a>(line: Line<'a>, app: &App) -> Line<'a> {
 fn title<'a>(chaos: &ChaosState, app: &App) -> Line<'a> {
     let (runtime, seed, planned) =
         chaos.start.as_ref().map_or(("", 0, 0), |s| (s.runtime.as_str(), s.seed, s.experiments));
-    // One that a pause has ended is made again, and has more than one result.
     let last = chaos.results.last().map_or(0, |result| result.number);
     let number = chaos.current.as_ref().map_or(last, |current| current.number);
     let score = chaos.score.as_ref().map_or_else(String::new, |score| match score.score {
@@ -93,16 +150,28 @@ fn experiment<'a>(current: &CurrentExperiment, app: &App) -> Vec<Line<'a>> {
         let text = format!("   {}: measuring the platform, nothing is broken now", current.title);
         return vec![Line::styled(text, app.theme.text)];
     };
-    let undo = format!("   if you abort now: {}, then wait for a steady platform", fault.undo);
+    if matches!(app.link, Link::Lost(_)) {
+        // Nobody counts down any more, and nobody is there to be told to abort.
+        let words = format!(
+            "   its engine is gone, and whoever holds it ends it: {}; `shakedown recover` makes sure",
+            fault.fault
+        );
+        return vec![Line::styled(words, app.theme.bad)];
+    }
+    let undo = match fault.healing {
+        Some(_) => format!("   being done: {}", fault.undo),
+        None => format!("   if you abort now: {}, then wait for a steady platform", fault.undo),
+    };
     let (proof, style) = match &fault.effect {
         Some((true, evidence)) => (format!("   proof: {evidence}"), app.theme.ok),
         Some((false, evidence)) => {
             (format!("   no proven effect yet: {evidence}"), app.theme.warning)
         }
+        None if fault.healing.is_some() => ("   no effect was measured".into(), app.theme.dim),
         None => ("   its effect is being measured".into(), app.theme.dim),
     };
     let mut rows = vec![Line::styled(format!("   {}", in_words(fault, app)), app.theme.bad)];
-    if let Some(why) = &fault.unanswered {
+    if let Some(why) = &fault.trouble {
         rows.push(Line::styled(format!("   {why}; {IF_LEFT}"), app.theme.warning));
     }
     rows.extend([Line::styled(proof, style), Line::styled(undo, app.theme.dim)]);
@@ -176,22 +245,21 @@ fn bar<'a>(
 ) -> Line<'a> {
     let skipped = chaos.seconds.len().saturating_sub(columns);
     let seconds = chaos.seconds.iter().skip(skipped).map(|(at, _)| *at);
-    let cells = seconds.map(|at| match timeline.stood_at(at).filter(|_| at <= until_us) {
-        Some(kind) => standing(kind, app),
-        None => Span::raw(" "),
-    });
+    let cells = seconds.map(|at| standing(timeline.stood_at(at).filter(|_| at <= until_us), app));
     let name = Span::styled(format!(" {}", fixed(&timeline.target, NAME)), app.theme.text);
     Line::from([vec![name], cells.collect()].concat())
 }
 
-/// How a target stands after its last moment: broken, on its way back, or stable.
-fn standing<'a>(after: MomentKind, app: &App) -> Span<'a> {
+/// How a target stands after its last moment: broken, on its way back, or stable; before the first nothing
+/// is known.
+fn standing<'a>(after: Option<MomentKind>, app: &App) -> Span<'a> {
     match after {
-        MomentKind::Injected | MomentKind::Died | MomentKind::Detected => {
+        None => Span::raw(" "),
+        Some(MomentKind::Injected | MomentKind::Died | MomentKind::Detected) => {
             Span::styled("!", app.theme.bad)
         }
-        MomentKind::Stable => Span::styled(app.glyphs.done(), app.theme.ok),
-        _ => Span::styled("~", app.theme.warning),
+        Some(MomentKind::Stable) => Span::styled(app.glyphs.done(), app.theme.ok),
+        Some(_) => Span::styled("~", app.theme.warning),
     }
 }
 
@@ -211,9 +279,8 @@ fn past<'a>(timeline: &Timeline, app: &App) -> Vec<Line<'a>> {
     let (origin, last) = (timeline.origin_us(), timeline.moments.iter().map(|m| m.at_us).max());
     let Some(last) = last else { return Vec::new() };
     let length = last.saturating_sub(origin);
-    let cells = (0..=PAST_COLUMNS).filter_map(|column| {
-        timeline.stood_at(origin + length * column / PAST_COLUMNS).map(|kind| standing(kind, app))
-    });
+    let cells = (0..=PAST_COLUMNS)
+        .map(|column| standing(timeline.stood_at(origin + length * column / PAST_COLUMNS), app));
     let name = Span::styled(format!("     {} ", fixed(&timeline.target, NAME)), app.theme.text);
     let length = Span::styled(format!(" {:.1} s", length as f64 / 1e6), app.theme.dim);
     let bar = std::iter::once(name).chain(cells).chain([length]);
@@ -222,17 +289,14 @@ fn past<'a>(timeline: &Timeline, app: &App) -> Vec<Line<'a>> {
 }
 
 /// Every service in the stages of the experiment that is under way, or else of the last one.
-fn stages<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
+fn stages<'a>(chaos: &ChaosState, app: &App) -> Part<'a> {
     let figures: [&[SteadyFigures]; 3] = match (&chaos.current, chaos.results.last()) {
         (Some(current), _) => Stage::ALL.map(|stage| current.measured(stage)),
         (None, Some(last)) => [&last.before, &last.during, &last.after],
-        (None, None) => return Vec::new(),
+        (None, None) => [&[], &[], &[]],
     };
     let known = |service: &ServiceKind| figures.concat().iter().any(|row| row.service == *service);
     let services: Vec<ServiceKind> = ServiceKind::ALL.into_iter().filter(known).collect();
-    if services.is_empty() {
-        return Vec::new();
-    }
     let titles = Stage::ALL
         .iter()
         .map(|stage| format!("{:>9}{:>8}{:>8}", format!("{} n", stage.name()), "failed", "P95"));
@@ -243,7 +307,7 @@ fn stages<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
             figures.iter().map(|rows| stage(rows.iter().find(|row| row.service == service), app));
         Line::from_iter(std::iter::once(name).chain(cells))
     });
-    std::iter::once(Line::styled(title, app.theme.title)).chain(rows).collect()
+    Part { head: Some(Line::styled(title, app.theme.title)), rows: rows.collect() }
 }
 
 fn stage<'a>(figures: Option<&SteadyFigures>, app: &App) -> Span<'a> {
@@ -255,14 +319,9 @@ fn stage<'a>(figures: Option<&SteadyFigures>, app: &App) -> Span<'a> {
     Span::styled(format!("{n:>9}{failed:>8}{p95:>8}"), style)
 }
 
-fn results<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
-    if chaos.results.is_empty() {
-        return Vec::new();
-    }
-    let mut text = vec![Line::styled(
-        format!(" {:<44}{:<14}{:>9}{:>8}", "experiment", "verdict", "recovery", "points"),
-        app.theme.title,
-    )];
+fn results<'a>(chaos: &ChaosState, app: &App) -> Part<'a> {
+    let titles = format!(" {:<44}{:<14}{:>9}{:>8}", "experiment", "verdict", "recovery", "points");
+    let mut text = Vec::new();
     for result in &chaos.results {
         text.push(row(result, app));
         text.push(Line::styled(format!("     {}", details(result)), app.theme.dim));
@@ -272,7 +331,7 @@ fn results<'a>(chaos: &ChaosState, app: &App) -> Vec<Line<'a>> {
         }));
         text.extend(result.timelines.iter().flat_map(|timeline| past(timeline, app)));
     }
-    text
+    Part { head: Some(Line::styled(titles, app.theme.title)), rows: text }
 }
 
 fn row<'a>(result: &ExperimentResult, app: &App) -> Line<'a> {
@@ -302,13 +361,14 @@ fn details(result: &ExperimentResult) -> String {
         return result.reason.clone();
     }
     let why = if result.verdict == Verdict::Pass { "" } else { &result.reason };
+    let notes = result.notes.iter().filter(|note| *note != why);
     format!(
         "{why}{}before {}, during {}, after {}{}",
         if why.is_empty() { "" } else { "; " },
         availability(&result.before),
         availability(&result.during),
         availability(&result.after),
-        result.notes.iter().map(|note| format!("; {note}")).collect::<String>()
+        notes.map(|note| format!("; {note}")).collect::<String>()
     )
 }
 

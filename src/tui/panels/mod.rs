@@ -150,7 +150,18 @@ fn page<'a>(rows: Vec<Line<'a>>, page: usize, area: Rect, turn: &str, app: &App)
     let room = usize::from(area.height.saturating_sub(1)).max(1);
     let pages = rows.len().div_ceil(room);
     let page = page % pages;
-    let mut shown: Vec<Line<'a>> = rows.into_iter().skip(page * room).take(room).collect();
+    let shown = rows.into_iter().skip(page * room).take(room).collect();
+    numbered(shown, (page, pages), room, turn, app)
+}
+
+/// A page, this one of so many, with its number in a row of its own below so much room.
+fn numbered<'a>(
+    mut shown: Vec<Line<'a>>,
+    (page, pages): (usize, usize),
+    room: usize,
+    turn: &str,
+    app: &App,
+) -> Vec<Line<'a>> {
     shown.resize_with(room, Line::default);
     let which = format!(" page {} of {pages}: {turn}", page + 1);
     shown.push(Line::styled(which, app.theme.dim));

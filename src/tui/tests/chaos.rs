@@ -105,6 +105,10 @@ async fn a_small_screen_turns_the_page_by_the_panels_own_key() {
     press(&mut app, turn());
     let second = screen(&app, 80, 20);
     assert!(second.contains("untouched store: it runs postgres"), "{second}");
+    // What stands above the rows that go on there stands there too.
+    assert!(second.contains("experiment 4 of 4   seed 7"), "{second}");
+    let head = second.find("experiment                ").expect("the table's head");
+    assert!(second.find("chat-1 came back").is_some_and(|row| head < row), "{second}");
     press(&mut app, turn());
     assert!(screen(&app, 80, 20).contains("page 1 of 2"));
 }
@@ -212,7 +216,7 @@ async fn recoveries_stay_on_the_panel_and_stand_still_when_they_are_over() {
     let figures = ChaosEvent::EffectNow { effective: true, evidence: "988 packets stopped".into() };
     chaos(&mut story, figures);
     let silent = Some("Docker engine: connection refused".to_owned());
-    chaos(&mut story, ChaosEvent::Unanswered { why: silent });
+    chaos(&mut story, ChaosEvent::RuntimeTrouble { why: silent });
     let drawn = |story: &Story| {
         let (mut app, _peer) = app_with(story.state.clone(), false);
         app.panel = Panel::Chaos;
@@ -226,11 +230,12 @@ async fn recoveries_stay_on_the_panel_and_stand_still_when_they_are_over() {
     assert!(now.contains("died 0.1 s (event)  stable 3.4 s (probe)"), "{now}");
     assert!(now.contains("pid 4242, started 12:00:00Z, restart count 0; then pid 4311"), "{now}");
 
-    chaos(&mut story, ChaosEvent::Unanswered { why: None });
+    chaos(&mut story, ChaosEvent::RuntimeTrouble { why: None });
     chaos(&mut story, ChaosEvent::Healed { took_us: 9, residue: Vec::new() });
     assert!(!drawn(&story).contains("connection refused"));
-    let paused = ExperimentResult {
+    let paused = || ExperimentResult {
         number: 4,
+        verdict: Verdict::Aborted,
         title: "cut the network rag-1 - chat-1 for 30 s".into(),
         timelines: vec![Timeline {
             target: "rag-1".into(),
@@ -242,7 +247,7 @@ async fn recoveries_stay_on_the_panel_and_stand_still_when_they_are_over() {
     };
     let probed = || ChaosEvent::Probed { probes: Vec::new() };
     chaos(&mut story, probed());
-    chaos(&mut story, ChaosEvent::ExperimentFinished(Box::new(paused)));
+    chaos(&mut story, ChaosEvent::ExperimentFinished(Box::new(paused())));
     let bar = |screen: &str| {
         let line = screen.lines().find(|line| line.contains(" rag-1") && line.contains('!'));
         line.map(|line| line.matches('!').count())
@@ -251,6 +256,11 @@ async fn recoveries_stay_on_the_panel_and_stand_still_when_they_are_over() {
     assert!(before >= Some(1), "{}", drawn(&story));
     (0..5).for_each(|_| chaos(&mut story, probed()));
     assert_eq!(bar(&drawn(&story)), before, "{}", drawn(&story));
+    let again = ExperimentResult { verdict: Verdict::Pass, ..paused() };
+    chaos(&mut story, ChaosEvent::ExperimentFinished(Box::new(again)));
+    let now = drawn(&story);
+    assert!(!now.contains("aborted"), "made again, it stands there once: {now}");
+    assert!(now.contains("x all failed, d without a peer; targets: ! under the fault"), "{now}");
 }
 
 fn moment(kind: MomentKind, at_us: u64, source: MomentSource) -> Moment {

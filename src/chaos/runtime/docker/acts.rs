@@ -34,16 +34,11 @@ impl DockerRuntime {
             return Err(RuntimeError::new(format!("{} is not running", target.name)));
         }
         let here = self.process_here(target);
-        let address = self.engine(target)?.address.clone();
-        let then = || Then {
-            address: address.clone(),
-            container: target.id.clone(),
-            started: target.instance.started.clone(),
-        };
+        let then = self.then(target)?;
         let token = token.to_owned();
         let end_helper = |token| match here {
             Some(_) => Undo::EndHelper { token, pinned: None, group: None },
-            None => Undo::RemoveHelpers { address: address.clone(), token },
+            None => Undo::RemoveHelpers { address: then.address.clone(), token },
         };
         let in_container = "a helper container made of this program";
         let (killer, helper) = match here {
@@ -55,7 +50,7 @@ impl DockerRuntime {
         let (deed, undo, undo_words) = match fault {
             Fault::Kill => (
                 format!("SIGKILL to process {pid} of the engine's machine by {killer}"),
-                Undo::StartContainer { then: then(), token },
+                Undo::StartContainer { then, token },
                 format!("start {} if it stayed down", target.name),
             ),
             Fault::Cpu { .. } => (
@@ -65,47 +60,67 @@ impl DockerRuntime {
             ),
             Fault::Memory { bytes, allow_oom, .. } => {
                 prediction = Some(self.predicted(target, here, *bytes, *allow_oom).await?);
-                (
-                    format!(
-                        "{helper} writes to {} MiB in the memory group of process {pid}",
-                        bytes >> 20
-                    ),
-                    end_helper(token),
-                    "end the helper, which frees its memory".to_owned(),
-                )
+                let most = bytes >> 20;
+                let deed =
+                    format!("{helper} writes to {most} MiB in the memory group of process {pid}");
+                (deed, end_helper(token), "end the helper, which frees its memory".to_owned())
             }
             Fault::Cut { peers, reject, length } => {
-                let mut addresses = Vec::new();
-                for peer in peers {
-                    addresses.extend(self.addresses(target, peer).await?);
-                }
-                self.check_network(target).await?;
-                let table = token.replace('-', "_");
-                let by = self.firewall(here)?;
-                let words =
-                    format!("remove {} from the namespace of {}", by.words(&table), target.name);
-                let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+                let (undo, by, table) = self.uncut(target, here, token)?;
+                let how = if *reject { "refuses" } else { "drops" };
                 let deed = format!(
-                    "{helper} adds {} in the namespace of process {pid}, which {} all packets from and \
-                     to {}; the kernel ends it after {} s",
+                    "{helper} adds {} in the namespace of process {pid}, which {how} all packets from \
+                     and to {}; the kernel ends it after {} s",
                     by.words(&table),
-                    if *reject { "refuses" } else { "drops" },
-                    addresses.join(", "),
+                    self.cut_off(target, peers).await?,
                     length.as_secs()
                 );
-                let undo = match here {
-                    Some(process) => {
-                        let namespace = process.network_namespace();
-                        let unreadable = || RuntimeError::new("its namespace cannot be read");
-                        let namespace = namespace.ok_or_else(unreadable)?;
-                        Undo::RemoveTable { process, namespace, table, by, token }
-                    }
-                    None => Undo::RemoveTableIn { then: then(), token, table },
-                };
+                let words =
+                    format!("remove {} from the namespace of {}", by.words(&table), target.name);
                 (deed, undo, words)
             }
         };
         Ok(Prepared { deed, undo, undo_words, prediction })
+    }
+
+    fn then(&self, target: &Target) -> Result<Then, RuntimeError> {
+        Ok(Then {
+            address: self.engine(target)?.address.clone(),
+            container: target.id.clone(),
+            started: target.instance.started.clone(),
+        })
+    }
+
+    /// The addresses that a cut is from, in words, where this target may be cut off from these.
+    async fn cut_off(&self, target: &Target, peers: &[Target]) -> Result<String, RuntimeError> {
+        let mut addresses = Vec::new();
+        for peer in peers {
+            addresses.extend(self.addresses(target, peer).await?);
+        }
+        self.check_network(target).await?;
+        let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+        Ok(addresses.join(", "))
+    }
+
+    /// What undoes a cut, what it is made by, and the name of its table.
+    fn uncut(
+        &self,
+        target: &Target,
+        here: Option<Process>,
+        token: String,
+    ) -> Result<(Undo, Firewall, String), RuntimeError> {
+        let table = token.replace('-', "_");
+        let by = self.firewall(here)?;
+        let name = table.clone();
+        let undo = match here {
+            Some(process) => {
+                let unreadable = || RuntimeError::new("its namespace cannot be read");
+                let namespace = process.network_namespace().ok_or_else(unreadable)?;
+                Undo::RemoveTable { process, namespace, table, by, token }
+            }
+            None => Undo::RemoveTableIn { then: self.then(target)?, token, table },
+        };
+        Ok((undo, by, name))
     }
 
     /// What a cut is made by: a helper container has nothing but this program in it.

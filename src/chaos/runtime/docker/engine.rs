@@ -135,7 +135,8 @@ pub fn failed(error: bollard::errors::Error) -> RuntimeError {
 
 fn describe(error: &bollard::errors::Error) -> String {
     let mut reason: &dyn Error = error;
-    let elsewhere = "; is the engine running, and chaos.docker.host or DOCKER_HOST right?";
+    let elsewhere =
+        "; expected a running engine there: start it, or correct chaos.docker.host or DOCKER_HOST";
     let absent = matches!(error, bollard::errors::Error::SocketNotFoundError(_));
     let mut hint = if absent { elsewhere } else { "" };
     loop {
