@@ -163,7 +163,7 @@ fn word_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A process group; what is left of it dies with this value.
+/// A process group that is at work; what is left of it dies with this value.
 struct Group(Option<Pid>);
 
 impl Drop for Group {
@@ -192,13 +192,15 @@ async fn run(command: &CommandCall) -> Result<Answer, DrillError> {
         .spawn()
         .map_err(failed)?;
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let _group = Group(pid);
+    let mut group = Group(pid);
     let (out, errors) = (child.stdout.take(), child.stderr.take());
     let all = async { tokio::join!(child.wait(), tail(out), tail(errors)) };
     let limit = command.timeout.get();
     let Ok((status, out, errors)) = tokio::time::timeout(limit, all).await else {
         return Err(DrillError::Wrong(format!("{doing}: killed after {} s", whole(limit))));
     };
+    // It has ended by itself: a server that it started, or the backup that goes on, is not cut short.
+    group.0 = None;
     let status = status.map_err(failed)?;
     let said = if errors.trim().is_empty() { &out } else { &errors };
     let last = said.trim().lines().last().unwrap_or_default();
@@ -249,6 +251,28 @@ mod tests {
         let error = run(&command(&["false"], TimeSpan::secs(20))).await.expect_err("failed");
         assert!(error.to_string().contains("exit code 1"), "{error}");
         assert!(run(&command(&["/nonesuch"], TimeSpan::secs(20))).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_program_leaves_at_work_when_it_has_ended_goes_on() {
+        let temp = tempfile::tempdir().expect("folder");
+        let script = temp.path().join("restore");
+        let done = temp.path().join("done");
+        let text = format!(
+            "#!/bin/bash\n{{ sleep 0.5; touch {}; }} >/dev/null 2>&1 &\necho '{{\"id\": 1}}'\n",
+            done.display()
+        );
+        std::fs::write(&script, text).expect("written");
+        let path = script.to_str().expect("UTF-8");
+        let answer = run(&command(&["bash", path], TimeSpan::secs(20))).await.expect("started");
+        assert!(answer.json.is_some() && !done.exists(), "it returns before that is done");
+        for _ in 0..200 {
+            if done.exists() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("what it had started was cut short");
     }
 
     #[tokio::test]
