@@ -299,7 +299,7 @@ async fn pausing_and_aborting_in_mid_fault_heal_first() {
 
     client.send(Command::Resume {}).expect("sent");
     until(&mut client, &mut state, broken).await;
-    client.send(Command::AbortRun {}).expect("sent");
+    client.send(Command::ABORT_RUN).expect("sent");
     until(&mut client, &mut state, |state| state.status == RunStatus::Finished).await;
     assert_eq!(residue(&admin).await, Vec::<String>::new(), "healed before it ended");
     let (code, out, _) = ended(child);

@@ -175,7 +175,7 @@ async fn a_refusal_is_told_to_who_asked_and_not_to_everybody() {
     let mine = asks.send(Command::Resume {}).expect("sent");
     let theirs = looks.send(Command::Resume {}).expect("sent");
     assert_ne!(mine, theirs, "one client would take the other's refusal for its own");
-    asks.send(Command::AbortRun {});
+    asks.send(Command::ABORT_RUN);
     follow(&mut asks, &mut one, |_| false).await;
     ended(child);
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use shakedown::config::{Criteria, Environment, OnDetach, PhaseKind, Phases};
+use shakedown::run::assembly::{
+    Assembly, Healer, Inbound, Judge, ReportWriter, Settings, Steady, SteadyWatch,
+};
 use shakedown::run::clock::RunClock;
 use shakedown::run::control::Command;
 use shakedown::run::event::{EventBody, Objective, PhaseOutcome, RunIdentity, RunVerdict, Verdict};
-use shakedown::run::orchestrator::{
-    Assembly, Healer, Inbound, Judge, Orchestrator, ReportWriter, Settings, Steady, SteadyWatch,
-};
+use shakedown::run::orchestrator::Orchestrator;
 use shakedown::run::phase::{ControlChange, Phase, PhaseContext, Wish};
 use shakedown::run::plan::{Plan, Scope};
 use shakedown::run::recorder::EventSink;
@@ -394,7 +395,7 @@ async fn an_abort_is_never_taken_back_and_who_leaves_does_not_hurry_it() {
     minutes(1).await;
     let began = tokio::time::Instant::now();
     bench.ask(Command::Pause {}).await;
-    bench.ask(Command::AbortRun {}).await;
+    bench.ask(Command::ABORT_RUN).await;
     // The phase acknowledges what was asked for before the abort.
     bench.events.for_phase(PhaseKind::Mixed).emit(EventBody::Paused {});
     assert!(matches!(bench.status(), RunStatus::Aborting(_)), "{:?}", bench.status());

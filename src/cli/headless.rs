@@ -84,7 +84,8 @@ impl Follower {
                     say_error(&format_args!(
                         "{name}: aborting the run, healing first; again to hurry"
                     ));
-                    self.client.send(Command::AbortRun {});
+                    let signal = Some(name.to_owned());
+                    self.client.send(Command::AbortRun { signal });
                 }
             }
         }

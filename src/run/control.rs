@@ -26,7 +26,11 @@ pub enum Command {
     /// Ends the running phase; the plan goes on. The phase counts as aborted.
     AbortPhase {},
     /// Heals and ends the run.
-    AbortRun {},
+    AbortRun {
+        /// The signal that a client was sent, where no operator asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<String>,
+    },
     /// Adds (or takes away) virtual users of the running load phase.
     Rescale {
         /// The scenario; all of them in proportion when left out.
@@ -71,6 +75,11 @@ pub enum Command {
     },
     /// Writes the report of what is known so far.
     WriteReport {},
+}
+
+impl Command {
+    /// Heals and ends the run, as an operator wishes.
+    pub const ABORT_RUN: Self = Self::AbortRun { signal: None };
 }
 
 /// What an operator typed, as one line of at most `max_chars` without control characters.

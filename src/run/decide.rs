@@ -58,7 +58,10 @@ pub(super) enum Effect {
     /// The phase for which the run is held is left out.
     SkipNext,
     /// The run ends; a second time, without waiting for work in flight.
-    AbortRun,
+    AbortRun {
+        /// The signal that its client was sent, where no operator asked.
+        signal: Option<String>,
+    },
     /// The running phase gets a command.
     Phase(PhaseCommand),
     /// A remark is recorded.
@@ -112,7 +115,10 @@ pub(super) fn decide(command: &Command, facts: &Facts<'_>) -> Result<Effect, Str
             Working { .. } | PausedInPhase { .. } => Ok(Effect::EndPhase(Ending::Abort)),
             _ => Err("no phase is running".into()),
         },
-        Command::AbortRun {} => Ok(Effect::AbortRun),
+        Command::AbortRun { signal } => {
+            let signal = signal.as_ref().map(|signal| one_line(signal, 20));
+            Ok(Effect::AbortRun { signal })
+        }
         Command::Rescale { scenario, by } => match situation {
             Working { load: true } | PausedInPhase { load: true } => {
                 under_load(scenario.as_deref(), false, facts.state)?;
@@ -277,7 +283,8 @@ mod tests {
             Situation::PausedInPhase { load: false },
             Situation::Ending,
         ] {
-            assert_eq!(asked(&Command::AbortRun {}, situation), Ok(Effect::AbortRun));
+            let asked = asked(&Command::ABORT_RUN, situation);
+            assert_eq!(asked, Ok(Effect::AbortRun { signal: None }));
         }
     }
 

@@ -9,13 +9,13 @@ use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use super::assembly::{Assembly, Inbound, Settings};
 use super::clock::RunClock;
 use super::event::{EventBody, RunIdentity, RunVerdict};
 use super::folder::{EngineGuard, RunFolder};
 use super::journal::{Journal, JournalError};
-use super::live_runs;
 use super::logger;
-use super::orchestrator::{Assembly, Inbound, Orchestrator, Settings};
+use super::orchestrator::Orchestrator;
 use super::plan::Plan;
 use super::recorder::EventSink;
 use super::server;
@@ -103,7 +103,6 @@ pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
     let _lock = TargetLock::acquire(&state_dir, &names, &holder(&folder))?;
     let events = EventSink::new(RunClock::start(), Journal::create(folder.path())?);
     logger::install(&events);
-    let announced = live_runs::announce(&state_dir, &folder);
     let unchecked = insecure(&settings.config);
     events.emit(EventBody::RunCreated {
         identity: Box::new(identity(&settings, origins, config_source)),
@@ -115,9 +114,6 @@ pub async fn run(parts: EngineParts) -> Result<RunVerdict, EngineError> {
         log::warn!("{service}: TLS certificates are NOT checked (tls.insecure)");
     }
     warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    if let Err(error) = &announced {
-        log::warn!("this run is not found from other directories: {error}");
-    }
     let socket = ControlSocket::bind(folder.path(), &folder.id()).map_err(EngineError::Socket)?;
     let (inbox_sender, inbox) = mpsc::channel(INBOX);
     let (operators_sender, operators) = watch::channel(0);

@@ -1,5 +1,6 @@
 //! A run: events, the state folded from them, the plan, its phases and the engine process.
 
+pub mod assembly;
 mod begin;
 pub mod client;
 pub mod clock;

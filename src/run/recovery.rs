@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 
+use super::assembly::Judge;
 use super::event::{EVENT_VERSION, Event, EventBody};
 use super::folder::{FolderError, RunFolder};
 use super::journal::{self, Journal, JournalError};
-use super::orchestrator::Judge;
+
 use super::socket;
 use super::state::RunState;
 use super::verdict;

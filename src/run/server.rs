@@ -10,10 +10,10 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::assembly::Inbound;
 use super::control::{Reply, Request, one_line};
 use super::event::Event;
 use super::lines::{read_line, write_line};
-use super::orchestrator::Inbound;
 use super::recorder::EventSink;
 use super::socket::ControlSocket;
 

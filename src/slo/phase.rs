@@ -7,8 +7,8 @@ use super::compliance;
 use super::evaluation::{evaluate, with_whole_window};
 use super::prometheus::whole_windows;
 use crate::config::PhaseKind;
+use crate::run::assembly::Judge;
 use crate::run::event::{EventBody, Objective, PhaseOutcome, Verdict};
-use crate::run::orchestrator::Judge;
 use crate::run::phase::{Phase, PhaseContext};
 use crate::run::state::RunState;
 

@@ -130,7 +130,7 @@ async fn a_pause_holds_every_request_and_an_abort_removes_what_was_written() {
     tokio::task::block_in_place(|| {
         wait_for("more files", || (audit.written() > held + 1).then_some(()));
     });
-    client.send(Command::AbortRun {}).expect("sent");
+    client.send(Command::ABORT_RUN).expect("sent");
     let child = audit.child.take().expect("not ended yet");
     let (code, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
     assert_ne!(code, Some(0), "{out}{err}");

@@ -1,6 +1,8 @@
 //! What Enter starts and what it does not, and which phase is not skipped by one key.
 
 use super::*;
+use crate::config::Environment;
+use crate::run::event::PhaseOutcome;
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_name_starts_nothing_on_a_production_target() {
