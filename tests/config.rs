@@ -210,6 +210,9 @@ fn a_wrong_override_names_its_source() {
     for (set, part) in [
         ("phases.cooldwn=3s", "did you mean `cooldown`?"),
         ("phases.cooldown=3", "unit"),
+        ("workloads.mixed.users=abc", "expected a whole number from 0 to 4294967295, not string"),
+        ("workloads.mixed.users=-5", "expected a whole number from 0 to 4294967295, not integer"),
+        ("criteria.availability_percent=much", "expected a number, not string \"much\""),
         ("workloads.mixed.scenarios.nope.weight=1", "no element `nope`"),
         ("target.name.x=1", "single value"),
         ("nonsense", "path=value"),
@@ -219,6 +222,33 @@ fn a_wrong_override_names_its_source() {
         assert!(message.contains(&format!("--set {set}")), "{message}");
         assert!(message.contains(part), "{part} is missing in: {message}");
     }
+}
+
+#[test]
+fn a_variable_that_is_somebody_elses_is_told_and_counts_for_nothing() {
+    let options = LoadOptions {
+        variables: [
+            ("SHAKEDOWN_PHASES__COOLDOWN", "9s"),
+            ("SHAKEDOWN_PHASES__COOLDWN", "8s"),
+            ("SHAKEDOWN_SERVICE_HOST", "10.0.0.1"),
+            ("SHAKEDOWN_TARGET__NAME__X", "1"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
+        ..LoadOptions::default()
+    };
+    let loaded = parse("x", &sandbox_yaml(), &options).expect("valid");
+    assert_eq!(loaded.config.phases.cooldown.to_string(), "9s");
+    assert_eq!(loaded.value("phases.cooldown").as_deref(), Some("9s"));
+    let told = loaded.unknown_variables.join("\n");
+    assert_eq!(loaded.unknown_variables.len(), 3, "{told}");
+    assert!(
+        told.contains("SHAKEDOWN_PHASES__COOLDWN") && told.contains("did you mean `cooldown`?")
+    );
+    assert!(told.contains("SHAKEDOWN_SERVICE_HOST: the configuration has no `service_host`"));
+    assert!(!loaded.origins.contains_key("service_host"), "{:?}", loaded.origins);
+    // A value that is wrong is wrong wherever it came from.
+    assert!(with(&[], &[("SHAKEDOWN_PHASES__COOLDOWN", "3")]).is_err());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `shakedown check`: configuration, reachability, health and optional tools.
 
 use std::error::Error as _;
+use std::fmt::Display;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
@@ -8,10 +9,14 @@ use futures_util::future::join_all;
 
 use super::ConfigArgs;
 use super::exit::{CliError, Exit, say, say_folded};
+use super::run::tell_unknown_variables;
 use super::runtime;
 use super::security;
 use super::tools::TOOLS;
-use crate::config::{self, Config, Loaded, LoadedSlos, PhaseKind, ServiceKind, StoreKind};
+use crate::config::{
+    self, Channel, Config, Loaded, LoadedSlos, NotifyMode, PhaseKind, ServiceKind, SloDefinitions,
+    StoreKind,
+};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::{AskHealth, HealthProbe};
 use crate::platform::text::with_causes;
@@ -42,10 +47,12 @@ pub fn run(args: &ConfigArgs, check: &CheckArgs) -> Result<Exit, CliError> {
         // What overrides a file overrides the sandbox's configuration, too.
         let base = sandbox::config(&sandbox::Endpoints::placeholder());
         let loaded = config::apply_overrides(base, &options).map_err(CliError::usage)?;
+        tell_unknown_variables(&loaded);
         print_origins(&loaded, check.origins);
         check_tools();
         return Ok(Exit::Pass);
     };
+    tell_unknown_variables(&loaded);
     config::check_feeders(&loaded, &PhaseKind::ALL).map_err(CliError::usage)?;
     say(format_args!("configuration  ok       {}", loaded.source));
     print_origins(&loaded, check.origins);
@@ -64,7 +71,8 @@ fn print_origins(loaded: &Loaded, all: bool) {
     let overridden = |source: &&String| !source.starts_with(&loaded.source);
     for (path, source) in &loaded.origins {
         if all || overridden(&source) {
-            say(format_args!("  {path:<52} {source}"));
+            let value = loaded.value(path).map_or_else(String::new, |value| format!(" = {value}"));
+            say_folded(&format!("  {:<56} {source}", format!("{path}{value}")), 6);
         }
     }
 }
@@ -85,7 +93,7 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
             Err(error) => {
                 // Whose it is stands in front.
                 let why = error.source().map_or_else(|| error.to_string(), with_causes);
-                say(format_args!("{service:<14} failed   {why}"));
+                tell_line(service, "failed", &why);
                 all = false;
             }
         }
@@ -94,7 +102,7 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
     for (service, answer) in answers.into_iter().flatten() {
         let word = if answer.healthy { "ok" } else { "failed" };
         let millis = answer.latency.as_millis();
-        say(format_args!("{service:<14} {word:<8} {} in {millis} ms", answer.detail));
+        tell_line(service, word, &format!("{} in {millis} ms", answer.detail));
         all &= answer.healthy;
     }
     Ok(all)
@@ -103,13 +111,15 @@ fn check_services(config: &Config) -> Result<bool, CliError> {
 /// What is out of the ordinary on the way to a service.
 fn tell_way(service: ServiceKind, endpoint: &ResolvedEndpoint) {
     if endpoint.tls && endpoint.trust.insecure {
-        say(format_args!(
-            "{service:<14} WARNING  TLS certificates are NOT checked (tls.insecure): whoever stands \
-             between can read and change everything"
-        ));
+        tell_line(
+            service,
+            "WARNING",
+            "TLS certificates are NOT checked (tls.insecure): whoever stands between can read and \
+             change everything",
+        );
     }
     if let Some(proxy) = &endpoint.proxy {
-        say(format_args!("{service:<14} proxy    {}", proxy.url()));
+        tell_line(service, "proxy", &proxy.url());
     }
 }
 
@@ -119,8 +129,8 @@ fn check_stores(config: &Config) -> bool {
         let reached = reach(name, &store.url);
         all &= reached.is_ok();
         match reached {
-            Ok(()) => say(format_args!("{name:<14} ok       its port answers")),
-            Err(reason) => say(format_args!("{name:<14} failed   {reason}")),
+            Ok(()) => tell_line(name, "ok", "its port answers"),
+            Err(reason) => tell_line(name, "failed", &reason),
         }
     }
     all
@@ -144,30 +154,43 @@ fn reach(kind: StoreKind, url: &str) -> Result<(), String> {
 /// Who would be told of alerts; channels that are not set up are no failure.
 fn check_channels(config: &Config) -> Result<(), CliError> {
     let loaded = LoadedSlos::load(config.slo_definitions.as_ref()).map_err(CliError::usage)?;
-    for (name, channel) in &loaded.definitions.channels {
+    let SloDefinitions { channels, notify, .. } = &loaded.definitions;
+    if notify.mode == NotifyMode::Off {
+        say("alerts         off      notify.mode: nobody is told");
+        return Ok(());
+    }
+    let missing: Vec<_> = channels.values().filter_map(Channel::not_configured).collect();
+    if missing.len() == channels.len() {
+        // Whoever has set up none of them does not ask for alerts: those of the shipped definitions are
+        // an offer.
+        tell_line("alerts", "none", &format!("(optional) nobody is told: {}", missing.join(", ")));
+        return Ok(());
+    }
+    for (name, channel) in channels {
         let kind = channel.kind();
         match channel.not_configured() {
             Some(missing) => {
-                say(format_args!(
-                    "{name:<14} not configured: {missing}: alerts do not go to {kind}"
-                ));
+                tell_line(name, "not set", &format!("{missing}: alerts do not go to {kind}"))
             }
-            None => say(format_args!("{name:<14} set      alerts go to {kind}")),
+            None => tell_line(name, "set", &format!("alerts go to {kind}")),
         }
     }
     Ok(())
 }
 
+/// What was looked at, what it is like in a word, and more of it.
+fn tell_line(name: impl Display, word: &str, more: &str) {
+    say_folded(&format!("{name:<14} {word:<8} {more}"), HANGING);
+}
+
 fn check_tools() {
     for tool in TOOLS {
         match tool.version() {
-            Some(version) => say(format_args!("{:<14} ok       {version}", tool.name)),
-            None => say_folded(
-                &format!(
-                    "{:<14} missing  (optional) {}: {}",
-                    tool.name, tool.purpose, tool.how_to_get
-                ),
-                HANGING,
+            Some(version) => tell_line(tool.name, "ok", &version),
+            None => tell_line(
+                tool.name,
+                "missing",
+                &format!("(optional) {}: {}", tool.purpose, tool.how_to_get),
             ),
         }
     }

@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::overrides::{self, Override};
+use super::overrides::{self, Applied, Override};
 use super::position::Positions;
 use super::problem::{ConfigError, Place, Problem, in_our_words, nearest_key, without_credentials};
 use super::validate::{Contradiction, contradictions};
@@ -62,11 +63,27 @@ pub struct Loaded {
     pub source: String,
     /// Where each value came from that is not a default, by path.
     pub origins: BTreeMap<String, String>,
+    /// Environment variables that are named like ours and count for nothing, each in a line.
+    pub unknown_variables: Vec<String>,
     /// The text that it was read from, with the places of its values; none for a built-in one.
     document: Option<(String, Positions)>,
 }
 
 impl Loaded {
+    /// A value as one line, without what must not be shown of it; none where a path leads to nothing.
+    pub fn value(&self, path: &str) -> Option<String> {
+        // What is sent with every request may be a secret that somebody has written here all the same.
+        if path.split('.').any(|part| part == "headers") {
+            return Some("***".into());
+        }
+        let whole = serde_json::to_value(&self.config).ok()?;
+        let value = match overrides::find(&whole, path)? {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some(without_credentials(&value))
+    }
+
     /// What is wrong with a value, where it stands.
     pub fn problem(&self, path: &str, message: &str, hint: Option<String>) -> Problem {
         let source = self.document.as_ref();
@@ -141,9 +158,9 @@ pub fn parse(name: &str, text: &str, options: &LoadOptions) -> Result<Loaded, Co
         .leaves()
         .map(|(path, place)| (path.to_owned(), format!("{name}:{}", place.line)))
         .collect();
-    let config = finish(config, options, &mut origins, Some(&source))?;
+    let (config, unknown_variables) = finish(config, options, &mut origins, Some(&source))?;
     let document = Some((text.to_owned(), positions));
-    Ok(Loaded { config, source: name.to_owned(), origins, document })
+    Ok(Loaded { config, source: name.to_owned(), origins, unknown_variables, document })
 }
 
 /// Puts the values of environment and command line on top of a configuration that came from elsewhere.
@@ -152,8 +169,9 @@ pub fn parse(name: &str, text: &str, options: &LoadOptions) -> Result<Loaded, Co
 /// As [`load`].
 pub fn apply_overrides(config: Config, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     let mut origins = BTreeMap::new();
-    let config = finish(config, options, &mut origins, None)?;
-    Ok(Loaded { config, source: "built-in".into(), origins, document: None })
+    let (config, unknown_variables) = finish(config, options, &mut origins, None)?;
+    let source = "built-in".into();
+    Ok(Loaded { config, source, origins, unknown_variables, document: None })
 }
 
 /// Reads any of our YAML documents, with the places of its values; `name` stands in messages.
@@ -180,15 +198,15 @@ fn finish(
     options: &LoadOptions,
     origins: &mut BTreeMap<String, String>,
     file: Option<&Source<'_>>,
-) -> Result<Config, ConfigError> {
+) -> Result<(Config, Vec<String>), ConfigError> {
     add_shipped_workloads(&mut config)?;
     lay_k6_options_over(&mut config).map_err(|wrong| located(wrong, origins, file))?;
     let one = |problem| ConfigError::Problems(vec![problem]);
     let changes = options.overrides().map_err(one)?;
-    let config = overrides::apply(config, &changes).map_err(one)?;
+    let Applied { config, changes, unknown } = overrides::apply(config, changes).map_err(one)?;
     origins.extend(changes.into_iter().map(|change| (change.path, change.source)));
     let wrong = contradictions(&config);
-    if wrong.is_empty() { Ok(config) } else { Err(located(wrong, origins, file)) }
+    if wrong.is_empty() { Ok((config, unknown)) } else { Err(located(wrong, origins, file)) }
 }
 
 fn located(

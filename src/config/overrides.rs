@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Config;
-use super::problem::{Problem, nearest_key, without_credentials};
+use super::problem::{Problem, in_our_words, nearest_key, without_credentials};
 
 /// Environment variables that begin like overrides and are none.
 const RESERVED: [&str; 1] = ["SHAKEDOWN_LOG"];
@@ -42,48 +42,118 @@ impl Override {
             value: value.to_owned(),
         })
     }
+
+    /// Whether this is a variable for which the configuration has no place.
+    fn is_nowhere(&self, wrong: &Wrong) -> bool {
+        let unknown = match wrong {
+            Wrong::NoPlace(_) => true,
+            Wrong::Unread { message, .. } => {
+                let key = message.strip_prefix("unknown field `").and_then(|m| m.split('`').next());
+                key.is_some_and(|key| self.path.split('.').any(|part| part == key))
+            }
+        };
+        unknown && self.source.starts_with(PREFIX)
+    }
+
+    /// That it counts for nothing, and what may have been meant.
+    fn passed_over(&self, wrong: &Wrong) -> String {
+        let hint = wrong.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+        format!(
+            "{}: the configuration has no `{}`, so it counts for nothing{hint}",
+            self.source, self.path
+        )
+    }
+}
+
+/// What became of single values.
+pub(super) struct Applied {
+    /// The configuration with them.
+    pub config: Config,
+    /// Those that are in their places.
+    pub changes: Vec<Override>,
+    /// Variables for which there is no place, each with what may have been meant. They may be somebody
+    /// else's: Kubernetes makes variables of the names of services.
+    pub unknown: Vec<String>,
 }
 
 /// Puts values in their places, one after the other. Values that are wrong only until a later one is
 /// in its place too, such as two that depend on each other, are no problem.
-pub(super) fn apply(config: Config, changes: &[Override]) -> Result<Config, Problem> {
+pub(super) fn apply(config: Config, changes: Vec<Override>) -> Result<Applied, Problem> {
+    let mut applied = Applied { config, changes: Vec::new(), unknown: Vec::new() };
     if changes.is_empty() {
-        return Ok(config);
+        return Ok(applied);
     }
-    let mut whole = serde_json::to_value(&config)
+    let mut whole = serde_json::to_value(&applied.config)
         .map_err(|error| problem("configuration", error.to_string(), None))?;
-    let mut known = Ok(config);
+    let mut known = Ok(applied.config);
     for change in changes {
-        let (value, read) = put(&whole, change)?;
+        let (value, read) = match put(&whole, &change) {
+            Err(wrong) | Ok((_, Err(wrong))) if change.is_nowhere(&wrong) => {
+                applied.unknown.push(change.passed_over(&wrong));
+                continue;
+            }
+            done => done.map_err(|wrong| wrong.of(&change))?,
+        };
         whole = value;
         known = match (known, read) {
             // What was wrong first says most about it.
             (Err(first), Err(_)) => Err(first),
-            (_, read) => read,
+            (_, read) => read.map_err(|wrong| wrong.of(&change)),
         };
+        applied.changes.push(change);
     }
-    known
+    applied.config = known?;
+    Ok(applied)
+}
+
+/// Why a value cannot be used.
+#[derive(Debug)]
+enum Wrong {
+    /// There is no such place; why, in words.
+    NoPlace(String),
+    /// What stands there then cannot be read.
+    Unread { path: String, message: String },
+}
+
+impl Wrong {
+    fn is_of_wrong_type(&self) -> bool {
+        matches!(self, Self::Unread { message, .. } if message.contains("invalid type"))
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoPlace(_) => None,
+            Self::Unread { message, .. } => nearest_key(message),
+        }
+    }
+
+    fn of(self, change: &Override) -> Problem {
+        let hint = self.hint();
+        let message = match self {
+            Self::NoPlace(reason) => reason,
+            Self::Unread { path, message } => format!("{path}: {}", in_our_words(&message)),
+        };
+        problem(&change.source, message, hint)
+    }
 }
 
 /// The configuration with one value put in its place, and how it reads.
-fn put(whole: &Value, change: &Override) -> Result<(Value, Result<Config, Problem>), Problem> {
+fn put(whole: &Value, change: &Override) -> Result<(Value, Result<Config, Wrong>), Wrong> {
     let as_text = Value::String(change.value.clone());
     let parsed = value_of(&change.value).unwrap_or_else(|| as_text.clone());
     let with = |value: Value| {
         let mut whole = whole.clone();
-        let place = locate(&mut whole, &change.path)
-            .map_err(|reason| problem(&change.source, reason, None))?;
-        *place = value;
-        let read = read(whole.clone(), &change.source);
+        *locate(&mut whole, &change.path).map_err(Wrong::NoPlace)? = value;
+        let read = read(whole.clone());
         Ok((whole, read))
     };
     let (value, first) = with(parsed.clone())?;
     match first {
         // `5` may be meant as a text; what is wrong with the text then says more than its type.
-        Err(problem) if parsed != as_text && is_of_wrong_type(&problem) => {
+        Err(wrong) if parsed != as_text && wrong.is_of_wrong_type() => {
             let (text, second) = with(as_text)?;
             Ok(match second {
-                Err(still) if is_of_wrong_type(&still) => (value, Err(problem)),
+                Err(still) if still.is_of_wrong_type() => (value, Err(wrong)),
                 second => (text, second),
             })
         }
@@ -91,16 +161,11 @@ fn put(whole: &Value, change: &Override) -> Result<(Value, Result<Config, Proble
     }
 }
 
-fn is_of_wrong_type(problem: &Problem) -> bool {
-    problem.message.contains("invalid type")
-}
-
-fn read(whole: Value, source: &str) -> Result<Config, Problem> {
+fn read(whole: Value) -> Result<Config, Wrong> {
     serde_path_to_error::deserialize(whole).map_err(
-        |error: serde_path_to_error::Error<serde_json::Error>| {
-            let message = error.inner().to_string();
-            let hint = nearest_key(&message);
-            problem(source, format!("{}: {message}", error.path()), hint)
+        |error: serde_path_to_error::Error<serde_json::Error>| Wrong::Unread {
+            path: error.path().to_string(),
+            message: error.inner().to_string(),
         },
     )
 }
@@ -117,15 +182,27 @@ fn problem(source: &str, message: String, hint: Option<String>) -> Problem {
     Problem { source: source.to_owned(), place: None, line: None, message, hint }
 }
 
+/// The value at a path, if there is one.
+pub(super) fn find<'a>(root: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(root, |at, part| match at {
+        Value::Array(items) => items.get(position(items, part)?),
+        value => value.get(part),
+    })
+}
+
+/// The place of a list's element by its number or its name.
+fn position(items: &[Value], part: &str) -> Option<usize> {
+    let by_name = || items.iter().position(|item| item["name"].as_str() == Some(part));
+    part.parse().ok().or_else(by_name)
+}
+
 fn locate<'a>(root: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
     let mut at = root;
     for part in path.split('.') {
         at = match at {
             Value::Array(items) => {
-                let by_name = || items.iter().position(|item| item["name"].as_str() == Some(part));
-                let index = part.parse().ok().or_else(by_name);
-                let count = items.len();
-                let item = index.and_then(|index: usize| items.get_mut(index));
+                let (index, count) = (position(items, part), items.len());
+                let item = index.and_then(|index| items.get_mut(index));
                 item.ok_or_else(|| format!("{path}: no element `{part}` among {count}"))?
             }
             Value::Null => {

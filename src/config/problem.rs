@@ -76,12 +76,31 @@ pub(super) fn in_our_words(message: &str) -> String {
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("expected the key {key}, which is missing");
     }
+    if let Some((came, kind)) = message.rsplit_once(", expected ")
+        && let Some(wanted) = number_words(kind)
+    {
+        let came = came.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
+        return format!("expected {wanted}, not {came}");
+    }
     match message.strip_prefix("invalid ") {
         Some("u8" | "u16" | "u32" | "u64" | "usize") => "expected a whole number".into(),
         Some("f64") => "expected a number".into(),
         Some("bool" | "boolean") => "expected true or false".into(),
         _ => message.to_owned(),
     }
+}
+
+/// A type of numbers, or a truth value, in words; none for any other.
+fn number_words(kind: &str) -> Option<String> {
+    Some(match kind {
+        "u8" => format!("a whole number from 0 to {}", u8::MAX),
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" | "usize" => "a whole number, 0 or more".into(),
+        "f64" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        _ => return None,
+    })
 }
 
 /// The known key nearest to one that was written, from serde's own message.
