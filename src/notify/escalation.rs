@@ -123,9 +123,9 @@ impl Escalation {
     }
 
     fn fires(&mut self, key: &str, alert: &Alert, passed: Duration, at: Timestamp) -> Vec<Step> {
-        let mut steps = Vec::new();
+        let mut fresh = false;
         let open = self.book.open.entry(key.to_owned()).or_insert_with(|| {
-            steps.push(Step::Level { alert: alert.clone(), level: 0 });
+            fresh = true;
             Open {
                 alert: alert.clone(),
                 level: 0,
@@ -134,7 +134,7 @@ impl Escalation {
                 told: BTreeSet::new(),
             }
         });
-        if steps.is_empty() {
+        if !fresh {
             let passed = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
             open.fired_for_ms = open.fired_for_ms.saturating_add(passed);
         }
@@ -148,10 +148,12 @@ impl Escalation {
         } else {
             self.levels.iter().rfind(|level| level.after.get() <= fired_for)
         };
-        if let Some(level) = reached.map(|level| level.level).filter(|level| *level > open.level) {
-            steps.extend(self.climb(key, level, at));
+        match reached.map(|level| level.level).filter(|level| *level > open.level) {
+            Some(level) => self.climb(key, level, at),
+            // What is told at once has its level from the beginning, and is told once.
+            None if fresh => vec![Step::Level { alert: alert.clone(), level: 0 }],
+            None => Vec::new(),
         }
-        steps
     }
 
     /// Brings an alert to a level: everybody of that level and of those that were passed is told once.

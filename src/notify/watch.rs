@@ -138,6 +138,9 @@ impl Teller {
         };
         let mut levels = definitions.escalation.clone();
         levels.iter_mut().for_each(|level| level.channels.retain(|name| !unset.contains(name)));
+        // Where nobody is told nothing is climbed: an alert is in the log once, and is told at last when
+        // there is a channel.
+        levels.retain(|level| !level.channels.is_empty());
         Self {
             escalation: Escalation::new(levels, mode, book),
             unset,
