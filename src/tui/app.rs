@@ -107,7 +107,7 @@ pub struct App {
     pub explain_page: usize,
     /// Page of help.
     pub help_page: usize,
-    /// Page of the load or chaos panel.
+    /// Page of the panel that is shown.
     pub panel_page: usize,
     pub selected_phase: usize,
     /// The objective that is selected in the SLO panel.
@@ -288,6 +288,20 @@ impl App {
     pub fn refresh_load(&mut self) {
         self.live_load =
             load_phase(&self.state, self.earlier_load).map(LoadView::of).unwrap_or_default();
+    }
+
+    /// Looks at the load phase before the latest one, or back; says which, and where there is no other.
+    pub fn switch_load(&mut self) {
+        let before = self.load_phase().map(|phase| phase.kind);
+        self.earlier_load = !self.earlier_load;
+        self.refresh_load();
+        match self.load_phase().map(|phase| phase.kind) {
+            Some(kind) if Some(kind) != before => self.notify(&format!("load figures of {kind}")),
+            _ => {
+                self.earlier_load = false;
+                self.notify("there is no other load phase so far");
+            }
+        }
     }
 
     /// The load phase that is looked at.

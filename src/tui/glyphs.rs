@@ -1,7 +1,7 @@
 //! Every glyph with its ASCII form. None of them is an emoji.
 
 use crate::run::event::Verdict;
-use crate::run::state::PhaseStatus;
+use crate::run::state::{PhaseState, PhaseStatus};
 
 /// The glyphs in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,13 @@ impl Glyphs {
             (_, Some(Verdict::Skipped)) => "-",
             (PhaseStatus::Pending | PhaseStatus::Finished, None) => self.dot(),
         }
+    }
+
+    /// Where a phase of the plan stands; one that is left out looks the same before and after its turn.
+    pub fn of(self, phase: &PhaseState) -> &'static str {
+        let left_out = phase.status == PhaseStatus::Pending && phase.skip_requested;
+        let verdict = phase.outcome.as_ref().map(|outcome| outcome.verdict);
+        self.phase(phase.status, if left_out { Some(Verdict::Skipped) } else { verdict })
     }
 
     /// A column of a histogram, from nothing (0) to full (8).

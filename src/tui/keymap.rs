@@ -171,9 +171,9 @@ bindings! {
     "o" &[c('o')] => Action::ToggleSkip, "", "leave the selected phase out, or take it in again", Planning;
     "K" &[c('K'), (KeyCode::Up, SHIFT)] => Action::MoveUp, "", "move the selected phase up (also shift-up)", Planning;
     "J" &[c('J'), (KeyCode::Down, SHIFT)] => Action::MoveDown, "", "move the selected phase down (also shift-down)", Planning;
-    "1-7" &[c('1')] => Action::Panel(0), "panels", "overview, load, chaos, security, backup, SLO, log (also Tab)", Always;
+    "1-7" &[c('1')] => Action::Panel(0), "panels", "overview, load, chaos, security, backup, SLO, log (also Tab); the same digit again turns its pages", Always;
     "2" &[c('2')] => Action::Panel(1), "", "load", Always;
-    "3" &[c('3')] => Action::Panel(2), "", "chaos; again for the next page", Always;
+    "3" &[c('3')] => Action::Panel(2), "", "chaos", Always;
     "4" &[c('4')] => Action::Panel(3), "", "security", Always;
     "5" &[c('5')] => Action::Panel(4), "", "backup drill", Always;
     "6" &[c('6')] => Action::Panel(5), "", "SLO", Always;

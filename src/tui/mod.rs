@@ -67,8 +67,8 @@ pub enum TuiError {
 ///
 /// # Errors
 /// When it cannot be read, or does not say what a theme says.
-pub fn check_theme(path: Option<&Path>) -> Result<(), ThemeError> {
-    theme::Theme::load(path, false).map(drop)
+pub fn check_theme(path: &Path) -> Result<(), ThemeError> {
+    theme::Theme::load(Some(path), false).map(drop)
 }
 
 /// Shows what a client hears until the operator leaves.

@@ -53,8 +53,38 @@ pub fn press(app: &mut App, key: KeyEvent) -> After {
         return After::Stay;
     }
     match action_for(key, &app.state) {
+        // What cannot be seen is not changed.
+        Some(action) if is_covered(app, action) => {
+            app.notify("that key changes what this covers: Esc closes it first");
+            After::Stay
+        }
         Some(action) => act(app, action),
         None => After::Stay,
+    }
+}
+
+/// Whether a key would change what help or the explanation of the numbers covers. What the header, the bars
+/// of the phases or a question show is not covered: a run can be paused, healed and aborted at any time.
+fn is_covered(app: &App, action: Action) -> bool {
+    let help = app.panel == Panel::Help;
+    match action {
+        Action::SelectUp | Action::SelectDown => app.explain && app.panel != Panel::Slo && !help,
+        Action::Start
+        | Action::ToggleSkip
+        | Action::MoveUp
+        | Action::MoveDown
+        | Action::MoreUsers
+        | Action::FewerUsers
+        | Action::HigherRate
+        | Action::LowerRate
+        | Action::NextScenario
+        | Action::SwitchClock
+        | Action::ZoomIn
+        | Action::ZoomOut
+        | Action::LogLevel => help || app.explain,
+        // What is explained is of that service and that phase.
+        Action::NextService | Action::OtherLoad => help,
+        _ => false,
     }
 }
 
@@ -212,16 +242,14 @@ fn change_view(app: &mut App, action: Action) {
         Action::NextPanel => {
             let at = Panel::ALL.iter().position(|panel| *panel == app.panel).unwrap_or(0);
             app.panel = Panel::ALL[(at + 1) % Panel::ALL.len()];
+            app.panel_page = 0;
         }
         Action::Help => {
             app.help_page = if app.panel == Panel::Help { app.help_page + 1 } else { 0 };
             app.panel = Panel::Help;
         }
         Action::NextService => app.service = app.service.wrapping_add(1),
-        Action::OtherLoad => {
-            app.earlier_load = !app.earlier_load;
-            app.refresh_load();
-        }
+        Action::OtherLoad => app.switch_load(),
         Action::SwitchClock => app.service_time = !app.service_time,
         Action::Freeze => app.toggle_freeze(),
         Action::LogLevel => app.warnings_only = !app.warnings_only,
@@ -289,14 +317,14 @@ fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {
         Prompt::Quit => match key.code {
             KeyCode::Char('a') if app.state.status == RunStatus::Ready => {
                 // Not before the engine has heard it.
-                app.send(Command::AbortRun {});
+                app.send(Command::ABORT_RUN);
                 app.closing = true;
             }
             KeyCode::Char('d') => return leave(app),
-            KeyCode::Char('a') => app.send(Command::AbortRun {}),
+            KeyCode::Char('a') => app.send(Command::ABORT_RUN),
             _ => {}
         },
-        Prompt::AbortRun if key.code == KeyCode::Char('y') => app.send(Command::AbortRun {}),
+        Prompt::AbortRun if key.code == KeyCode::Char('y') => app.send(Command::ABORT_RUN),
         Prompt::AbortPhase if key.code == KeyCode::Char('y') => app.send(Command::AbortPhase {}),
         // What was asked about may be over by now.
         Prompt::SkipPhase(phase) if key.code == KeyCode::Char('y') => {

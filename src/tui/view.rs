@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::ServiceKind;
 use crate::run::event::{ErrorKind, SeriesKey};
 use crate::run::histogram::Histogram;
-use crate::run::state::{LoadState, Totals};
+use crate::run::state::{LoadState, Standing, Totals};
 
 /// Figures of a set of requests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,6 +86,8 @@ pub struct LoadView {
     pub series: Vec<SeriesView>,
     /// Everything, over the last intervals.
     pub all_now: Figures,
+    /// Whether none of it says anything about the target.
+    pub invalid: bool,
 }
 
 impl LoadView {
@@ -116,6 +118,7 @@ impl LoadView {
                 })
                 .collect(),
             all_now: Figures::of(&all, &all.measured.response),
+            invalid: matches!(load.standing(), Standing::Invalid(_)),
         }
     }
 }

@@ -7,8 +7,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::lines;
-use crate::config::PhaseKind;
-use crate::run::state::{RunState, RunStatus};
+use crate::run::state::{PhaseStatus, RunState, RunStatus};
 use crate::tui::app::{App, Link};
 
 /// Rows that it needs.
@@ -59,7 +58,7 @@ fn what(app: &App) -> (String, Style) {
         }
         _ => {}
     }
-    if let Some(problem) = problem(state) {
+    if let Some(problem) = invalid(app).or_else(|| problem(state)) {
         return (format!("! {problem}"), theme.warning);
     }
     if let Some(cooldown) = &state.cooldown {
@@ -74,12 +73,17 @@ fn what(app: &App) -> (String, Style) {
     (note, theme.dim)
 }
 
+/// Verdicts beside figures that say nothing about the target mislead; afterwards the phase says so.
+fn invalid(app: &App) -> Option<String> {
+    let phase = app.load_phase().filter(|phase| phase.status == PhaseStatus::Running)?;
+    let words = format!("{} is INVALID so far, whatever stands below: 2 says why", phase.kind);
+    app.load().invalid.then_some(words)
+}
+
 /// Something that is wrong with the run or the platform, if anything is.
 fn problem(state: &RunState) -> Option<String> {
-    let loads = [PhaseKind::Mixed, PhaseKind::Ramping];
-    let loads =
-        loads.iter().filter_map(|kind| state.phase(*kind)?.load.as_ref().map(|l| (kind, l)));
-    for (kind, load) in loads {
+    for phase in state.phases.iter().filter(|phase| phase.kind.is_load()) {
+        let (kind, Some(load)) = (phase.kind, &phase.load) else { continue };
         if let Some(guard) = &load.guard {
             return Some(format!("{kind} stopped: {guard}"));
         }

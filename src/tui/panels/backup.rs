@@ -6,9 +6,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Wrap};
 
-use super::fixed;
+use super::{fixed, folded, lines, page};
 use crate::config::StoreKind;
 use crate::run::event::{
     BackupLevel, Difference, DrillStep, DrillSummary, DrillWay, StoreReport, Verdict, VerifierTest,
@@ -25,6 +24,8 @@ const CELLS: [usize; 2] = [9, 6];
 const RIGHT: usize = 15;
 /// From this width on there is room for names that nobody needs at once.
 const WIDE: usize = 100;
+/// Column of what is told of a store, after its name.
+const WORDS: usize = 13;
 /// Lost records that are named.
 const NAMED: usize = 12;
 
@@ -41,14 +42,13 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
             let earlier = backup.iter().flat_map(|backup| &backup.drills);
             let mut text: Vec<Line<'_>> = earlier
                 .filter(|other| other.start.way != drill.start.way)
-                .map(|other| title(other, width, app))
+                .flat_map(|other| folded(title(other, width, app), width, 3))
                 .collect();
             text.extend(rows(drill, width, app));
             text
         },
     );
-    let text = Paragraph::new(text).style(app.theme.text).wrap(Wrap { trim: false });
-    frame.render_widget(text, area);
+    lines(frame, area, app, page(text, app.panel_page, area, "5 turns", app));
 }
 
 /// A step in one word, and in as few letters as a narrow cell has.
@@ -73,24 +73,24 @@ fn rows<'a>(drill: &'a DrillState, width: usize, app: &App) -> Vec<Line<'a>> {
     let cell = CELLS[size];
     let headings = DrillStep::ALL.map(|step| fixed(headings(step)[size], cell)).concat();
     let verdict = if size == 0 { "verdict" } else { "" };
-    let mut text = vec![
-        title(drill, width, app),
-        Line::styled(format!("{}{headings}level  {verdict}", " ".repeat(NAME)), app.theme.dim),
-    ];
+    let mut text = folded(title(drill, width, app), width, 3);
+    text.push(Line::styled(
+        format!("{}{headings}level  {verdict}", " ".repeat(NAME)),
+        app.theme.dim,
+    ));
     for kind in &drill.start.stores {
         text.push(row(*kind, drill.stores.get(kind), cell, app));
     }
-    for (kind, why) in &drill.start.skipped {
-        text.push(Line::styled(
-            format!("   {} left out: {why}", fixed(kind.name(), 9)),
-            app.theme.dim,
-        ));
-    }
-    text.extend(reasons(drill, app));
-    text.extend(under_way(drill, app));
-    text.extend(measured(drill, app));
-    text.extend(lost(drill, app));
-    text.extend(remarks(drill, app));
+    let skipped = drill.start.skipped.iter().map(|(kind, why)| {
+        Line::styled(format!("   {} left out: {why}", fixed(kind.name(), 9)), app.theme.dim)
+    });
+    let told = skipped
+        .chain(reasons(drill, app))
+        .chain(under_way(drill, app))
+        .chain(measured(drill, app))
+        .chain(lost(drill, app))
+        .chain(remarks(drill, app));
+    text.extend(told.flat_map(|line| folded(line, width, WORDS)));
     text
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Wrap};
+use ratatui::widgets::Paragraph;
 
-use super::wrapped;
+use super::folded;
 use crate::config::PhaseKind;
 use crate::run::state::RunStatus;
 use crate::tui::app::{App, Prompt};
@@ -17,7 +17,12 @@ use crate::tui::keymap::{Action, BINDINGS, Binding};
 /// Rows that it needs: a question is never cut.
 pub fn height(app: &App, width: u16) -> u16 {
     let Some((prompt, _)) = &app.prompt else { return 1 };
-    wrapped(&question(prompt, app).to_string(), usize::from(width)).len() as u16
+    asked(prompt, width, app).len() as u16
+}
+
+/// A question, in as many rows as it needs.
+fn asked<'a>(prompt: &Prompt, width: u16, app: &App) -> Vec<Line<'a>> {
+    folded(question(prompt, app), usize::from(width), 1)
 }
 
 /// Draws it.
@@ -53,11 +58,11 @@ pub fn render_minimum(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, keys: Line<'_>) {
-    let line = match &app.prompt {
-        Some((prompt, _)) => question(prompt, app),
-        None => keys,
+    let rows = match &app.prompt {
+        Some((prompt, _)) => asked(prompt, area.width, app),
+        None => vec![keys],
     };
-    frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: false }), area);
+    frame.render_widget(Paragraph::new(rows), area);
 }
 
 /// The keys that do something now; where they do not all fit, those that can be found in help go

@@ -93,7 +93,8 @@ fn lines(frame: &mut Frame<'_>, area: Rect, app: &App, lines: Vec<Line<'_>>) {
 }
 
 fn cut<'a>(line: Line<'a>, width: usize, mark: &'static str) -> Line<'a> {
-    if line.width() <= width {
+    // What pads a column is nothing that is missing.
+    if line.width() <= width || line.to_string().trim_end().width() <= width {
         return line;
     }
     let mut room = width.saturating_sub(1);
@@ -127,6 +128,35 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     rows
 }
 
+/// A line in rows of at most so many columns, broken between words; what goes on begins in column
+/// `indent`.
+fn folded(line: Line<'_>, width: usize, indent: usize) -> Vec<Line<'_>> {
+    if line.width() <= width {
+        return vec![line];
+    }
+    let mut rows = vec![Line::default().style(line.style)];
+    let (mut used, mut gap, mut begun) = (0, 0, false);
+    for span in line.spans {
+        for piece in span.content.split_inclusive(' ') {
+            let word = piece.trim_end_matches(' ');
+            if !word.is_empty() {
+                if begun && used + gap + word.width() > width {
+                    rows.push(Line::default().style(line.style));
+                    (used, gap) = (0, indent);
+                }
+                if let Some(row) = rows.last_mut() {
+                    row.push_span(Span::raw(" ".repeat(gap)));
+                    row.push_span(Span::styled(word.to_owned(), span.style));
+                }
+                used += gap + word.width();
+                (gap, begun) = (0, true);
+            }
+            gap += piece.len() - word.len();
+        }
+    }
+    rows
+}
+
 /// Figures in rows of at most so many columns, none of them broken.
 fn flowed(figures: &[String], width: usize) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
@@ -142,13 +172,22 @@ fn flowed(figures: &[String], width: usize) -> Vec<String> {
     rows
 }
 
+/// Rows of a page in an area; the last one says which page it is.
+fn page_rows(area: Rect) -> usize {
+    usize::from(area.height.saturating_sub(1)).max(1)
+}
+
+/// Pages that so many rows take.
+fn pages(rows: usize, area: Rect) -> usize {
+    rows.div_ceil(page_rows(area))
+}
+
 /// One page of rows that do not fit an area; the last row says which, and how it is turned.
 fn page<'a>(rows: Vec<Line<'a>>, page: usize, area: Rect, turn: &str, app: &App) -> Vec<Line<'a>> {
     if rows.len() <= usize::from(area.height) {
         return rows;
     }
-    let room = usize::from(area.height.saturating_sub(1)).max(1);
-    let pages = rows.len().div_ceil(room);
+    let (room, pages) = (page_rows(area), pages(rows.len(), area));
     let page = page % pages;
     let shown = rows.into_iter().skip(page * room).take(room).collect();
     numbered(shown, (page, pages), room, turn, app)
@@ -198,4 +237,32 @@ fn fixed(text: &str, width: usize) -> String {
     }
     out.extend(std::iter::repeat_n(' ', width - used));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_stands_for_words_and_not_for_blanks() {
+        let row = Line::from(vec![Span::raw(" p95  "), Span::raw("pass      ")]);
+        assert_eq!(cut(row.clone(), 12, "~"), row);
+        assert_eq!(cut(row, 9, "~").to_string(), " p95  pa~");
+    }
+
+    #[test]
+    fn a_line_goes_on_where_it_is_told_to_and_keeps_its_styles() {
+        let bold = ratatui::style::Style::new().bold();
+        let line =
+            Line::from(vec![Span::raw("   Redis     it is "), Span::styled("a server", bold)]);
+        let rows = folded(line.clone(), 20, 13);
+        let texts: Vec<String> = rows.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["   Redis     it is a", "             server"]);
+        assert_eq!(rows[1].spans.last().map(|span| span.style), Some(bold));
+        assert_eq!(folded(line.clone(), 30, 13), [line]);
+        // A word that is longer than a row stands alone, for a mark to cut it.
+        let rows = folded(Line::raw("a wordthatislong b"), 6, 2);
+        let texts: Vec<String> = rows.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["a", "  wordthatislong", "  b"]);
+    }
 }

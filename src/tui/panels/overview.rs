@@ -24,7 +24,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         }
         rest
     };
-    let mut left = part(verdict::height(app, area.width), &verdict::render);
+    let mut left = part(verdict::height(app, area), &verdict::render);
     let planning = app.shown().status == RunStatus::Ready;
     if planning {
         left = part(plan::height(app), &plan::render);
@@ -32,8 +32,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     if !planning || area.height > 20 {
         let latencies = latency::height(app);
         let room = Rect { height: left.height.saturating_sub(latencies + 1), ..left };
-        part(objectives::height(app, room), &objectives::render);
-        part(latencies, &latency::render);
+        let below = part(objectives::height(app, room), &objectives::render);
+        // Beside a verdict with many reasons there may be no room for all of them.
+        if below.height >= latencies {
+            part(latencies, &latency::render);
+        }
     }
     if planning {
         return;

@@ -4,7 +4,6 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::run::event::Verdict;
 use crate::run::state::{PhaseState, PhaseStatus};
 use crate::tui::app::App;
 
@@ -29,12 +28,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 
 fn cell<'a>(phase: &PhaseState, bar: usize, app: &App) -> Vec<Span<'a>> {
     let verdict = phase.outcome.as_ref().map(|outcome| outcome.verdict);
-    let left_out = phase.status == PhaseStatus::Pending && phase.skip_requested;
-    let glyph = if left_out {
-        app.glyphs.phase(PhaseStatus::Finished, Some(Verdict::Skipped))
-    } else {
-        app.glyphs.phase(phase.status, verdict)
-    };
+    let glyph = app.glyphs.of(phase);
     let style = match (phase.status, verdict) {
         (_, Some(verdict)) => app.theme.verdict(verdict),
         (PhaseStatus::Running, None) => app.theme.accent,

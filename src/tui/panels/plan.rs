@@ -21,9 +21,11 @@ pub fn height(app: &App) -> u16 {
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    let keys = if app.shown().status == RunStatus::Ready { KEYS } else { "" };
-    let mut text = vec![Line::styled(format!(" plan        length  {keys}"), app.theme.title)];
     let phases = &app.shown().phases;
+    // Before the plan is there nothing can be done with it.
+    let waits = app.shown().status == RunStatus::Ready && !phases.is_empty();
+    let keys = if waits { KEYS } else { "" };
+    let mut text = vec![Line::styled(format!(" plan        length  {keys}"), app.theme.title)];
     let selected = app.selected_phase.min(phases.len().saturating_sub(1));
     text.extend(phases.iter().enumerate().map(|(at, phase)| row(phase, at == selected, app)));
     lines(frame, area, app, text);
@@ -38,7 +40,7 @@ fn row<'a>(phase: &PhaseState, selected: bool, app: &App) -> Line<'a> {
         (None, _, true) => ("left out".into(), app.theme.dim),
         (None, _, false) => (String::new(), app.theme.dim),
     };
-    let glyph = app.glyphs.phase(phase.status, phase.outcome.as_ref().map(|o| o.verdict));
+    let glyph = app.glyphs.of(phase);
     let name =
         format!(" {glyph} {:<9} {}   ", phase.kind, clock(Duration::from_micros(phase.planned_us)));
     let name_style = if selected { app.theme.selected } else { app.theme.text };

@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::latency::{NONE_ANSWERED, columns_of};
-use super::{flowed, history, lines, page, split_top};
+use super::{flowed, history, lines, numbered, page_rows, pages, split_top};
 use crate::run::histogram::Histogram;
 use crate::run::state::{LoadState, Standing};
 use crate::tui::app::App;
@@ -56,15 +56,18 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
         streams::block(app, area.width),
         steps::block(app, area.width),
     ];
-    let rows = parts.iter().map(Vec::len).sum::<usize>();
-    let pages = rows.div_ceil(usize::from(area.height.saturating_sub(1)).max(1));
-    // The first page has the beginning of every part, those after it have all rows.
-    let turned = app.panel_page % (pages + 1);
-    if rows > usize::from(area.height) && turned > 0 {
-        let rows = parts.into_iter().flatten().collect();
-        return lines(frame, area, app, page(rows, turned - 1, area, "2 turns", app));
+    // The first page has the beginning of every part, those after it have the parts that are cut there.
+    let shares = shared_out(parts.each_ref().map(Vec::len), usize::from(area.height));
+    let cut = parts.iter().zip(shares).filter(|(part, share)| part.len() > *share);
+    let cut: Vec<Line<'_>> = cut.flat_map(|(part, _)| part.clone()).collect();
+    let all = pages(cut.len(), area) + 1;
+    let turned = app.panel_page % all;
+    if turned > 0 {
+        let room = page_rows(area);
+        let rows = cut.into_iter().skip((turned - 1) * room).take(room).collect();
+        return lines(frame, area, app, numbered(rows, (turned, all), room, "2 turns", app));
     }
-    for part in shared_out(parts, usize::from(area.height), app) {
+    for part in shortened(parts, shares, app) {
         let (top, below) = split_top(rest, part.len() as u16);
         lines(frame, top, app, part);
         rest = below;
@@ -76,19 +79,23 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
 }
 
-/// The parts as far as there is room for them: each has its heading, a row and how many more there are,
-/// or is not there at all; what is left goes to the first ones first.
-fn shared_out<'a, const N: usize>(
-    parts: [Vec<Line<'a>>; N],
-    room: usize,
-    app: &App,
-) -> Vec<Vec<Line<'a>>> {
-    let wanted = parts.each_ref().map(Vec::len);
-    let mut shares = self::shares(wanted, room);
+/// How many rows of each part are shown: a heading, a row and how many more there are at least, or none at
+/// all; what is left goes to the first ones first.
+fn shared_out<const N: usize>(wanted: [usize; N], room: usize) -> [usize; N] {
+    let shares = self::shares(wanted, room);
     if shares.iter().zip(wanted).any(|(share, rows)| *share == 0 && rows > 0) {
         // What is left out altogether is told in a row of its own.
-        shares = self::shares(wanted, room.saturating_sub(1));
+        return self::shares(wanted, room.saturating_sub(1));
     }
+    shares
+}
+
+/// The parts with so many rows of each; where that is not all of it, the last one says how many more.
+fn shortened<'a, const N: usize>(
+    parts: [Vec<Line<'a>>; N],
+    shares: [usize; N],
+    app: &App,
+) -> Vec<Vec<Line<'a>>> {
     let mut left_out = 0;
     let mut shown = Vec::with_capacity(N + 1);
     for (mut part, share) in parts.into_iter().zip(shares) {
