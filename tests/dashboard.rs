@@ -94,6 +94,10 @@ fn a_plan_that_is_closed_before_it_began_leaves_no_engine() {
     assert_eq!(screen.ended(), 130);
     screen.is_given_back();
     place.wait_until_nothing_runs();
+    // It is no run that says anything of the platform.
+    let listed = support::text(&place.output(&["runs"]).stdout);
+    assert!(listed.contains("never started") && !listed.contains("aborted"), "{listed}");
+    assert!(!place.path().join("production_validation_report.json").exists(), "a report beside us");
 }
 
 #[test]

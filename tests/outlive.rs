@@ -10,6 +10,9 @@ use std::process::{Command, Output, Stdio};
 use portable_pty::CommandBuilder;
 use rustix::process::Signal;
 use shakedown::run::folder::RunFolder;
+use shakedown::run::live_runs;
+use shakedown::run::state::LogLine;
+use shakedown::run::state_dir::StateDir;
 use support::screen::Screen;
 use support::{Workplace, engine_pid, signal, text, wait_for};
 
@@ -56,6 +59,12 @@ fn runs_of_two_sandboxes_go_on_side_by_side_and_are_found_from_anywhere() {
         only_run(&place.path().join(folder).join("runs"))
     };
     let (first, second) = (run_in("one"), run_in("two"));
+    let told =
+        |run: &RunFolder| shakedown::run::journal::read(run.path()).expect("readable").state.log;
+    let alone = |line: &LogLine| !line.message.contains("not alone on this machine");
+    assert!(told(&first).iter().all(alone));
+    let warned = told(&second).into_iter().find(|line| !alone(line)).expect("a warning");
+    assert!(warned.message.contains(&first.id()), "{}", warned.message);
     let listed = text(&said_in(&place, "elsewhere", &["runs"]).stdout);
     for (run, folder) in [(&first, "one"), (&second, "two")] {
         let runs = place.path().join(folder).join("runs");
@@ -78,6 +87,31 @@ fn runs_of_two_sandboxes_go_on_side_by_side_and_are_found_from_anywhere() {
     place.wait_until_nothing_runs();
     let after = text(&said_in(&place, "elsewhere", &["runs"]).stdout);
     assert!(after.starts_with("no runs in"), "{after}");
+}
+
+/// Between its first moment and its journal lies the start of a sandbox: seconds on a busy machine.
+#[test]
+fn a_run_is_found_from_the_moment_in_which_its_engine_is_there() {
+    let place = Workplace::new();
+    let run = RunFolder::create(&place.runs()).expect("created");
+    let engine = run.claim().expect("free");
+    let state = StateDir::at(place.path().join("state").join("shakedown")).expect("state folder");
+    let announced = live_runs::announce(&state, &run).expect("announced");
+    for folder in ["", "elsewhere"] {
+        let listed = text(&said_in(&place, folder, &["runs"]).stdout);
+        let row = listed.lines().find(|row| row.contains(&run.id()));
+        assert!(row.is_some_and(|row| row.contains("starting")), "{listed}");
+    }
+    let told = said_in(&place, "", &["report", &run.id()]);
+    assert!(text(&told.stderr).contains("is starting"), "{}", text(&told.stderr));
+    // Who attaches waits for the journal rather than being told that there is none.
+    let mut looker = place.command(&["attach"]).spawn().expect("program runs");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(looker.try_wait().expect("ours").is_none(), "it did not wait");
+    drop((announced, engine));
+    assert_eq!(looker.wait().expect("ended").code(), Some(2));
+    let listed = text(&said_in(&place, "elsewhere", &["runs"]).stdout);
+    assert!(listed.starts_with("no runs in"), "{listed}");
 }
 
 #[test]

@@ -106,6 +106,8 @@ fn a_signal_aborts_in_good_order() {
         (&report["overall_status"], &report["complete"]),
         (&json!("aborted"), &json!(false))
     );
+    let reasons = report["reasons"].to_string();
+    assert!(reasons.contains("aborted: signal SIGTERM to headless"), "{reasons}");
     let documents = &report["phases"][0]["load"]["documents"];
     assert_eq!(documents["remaining"], 0, "{documents}");
     place.wait_until_nothing_runs();
@@ -272,6 +274,10 @@ fn what_a_killed_engine_wrote_is_removed_by_recover() {
     assert!(text(&clean.stdout).contains("kept"), "{}", text(&clean.stdout));
     let told = place.output(&["report"]);
     assert!(text(&told.stderr).contains("shakedown recover"), "{}", text(&told.stderr));
+    let next = place.output(&["locust", "--headless", "--set", "phases.full.mixed=1s"]);
+    let words = text(&next.stdout);
+    let warned = format!("run {0} may have left documents: `shakedown recover {0}`", run.id());
+    assert!(words.contains(&warned), "{words}");
     // An order that cannot be read is told of its run, and keeps what it left on record.
     let order = run.path().join("order.json");
     let asked = std::fs::read(&order).expect("the order");

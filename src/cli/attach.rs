@@ -25,20 +25,29 @@ pub fn run(
     args: &AttachArgs,
 ) -> Result<Exit, CliError> {
     let folder = find(config, args.id.as_deref())?;
-    let recorded = recovery::open(&folder, &SloJudge).map_err(CliError::usage)?;
-    if !has_terminal() {
-        if recorded.alive {
-            return headless::look_on(&folder);
-        }
-        return report::after_engine(&folder);
+    match over(&folder)? {
+        None if has_terminal() => runtime(1)?.block_on(dashboard::watch(
+            &folder,
+            display,
+            args.read_only,
+            InconclusiveExit::Own,
+        )),
+        None => headless::look_on(&folder),
+        Some(recorded) if has_terminal() => runtime(1)?.block_on(async {
+            let client = explain_end(&folder, &recorded)?;
+            dashboard::show(client, &folder, display, InconclusiveExit::Own).await
+        }),
+        Some(_) => report::after_engine(&folder),
     }
-    runtime(1)?.block_on(async {
-        if recorded.alive {
-            return dashboard::watch(&folder, display, args.read_only, InconclusiveExit::Own).await;
-        }
-        let over = explain_end(&folder, &recorded)?;
-        dashboard::show(over, &folder, display, InconclusiveExit::Own).await
-    })
+}
+
+/// A run that is over; none while it goes on, or is starting and has no journal yet.
+fn over(folder: &RunFolder) -> Result<Option<RecordedRun>, CliError> {
+    if !folder.has_journal() && folder.has_live_engine() {
+        return Ok(None);
+    }
+    let recorded = recovery::open(folder, &SloJudge).map_err(CliError::usage)?;
+    Ok(Some(recorded).filter(|recorded| !recorded.alive))
 }
 
 /// A run by name, else the latest that goes on here, else the latest that goes on anywhere, else the
@@ -48,10 +57,11 @@ fn find(config: &ConfigArgs, id: Option<&str>) -> Result<RunFolder, CliError> {
         return runs::find(config, id);
     }
     let runs = runs::folder(config)?;
-    let here = RunFolder::list(&runs).into_iter().rev().find(RunFolder::has_live_engine);
-    match here.or_else(|| runs::live().pop()) {
+    let mut live = runs::live();
+    live.extend(RunFolder::list(&runs).into_iter().filter(RunFolder::has_live_engine));
+    match live.into_iter().max_by_key(|run| (run.path().starts_with(&runs), run.id())) {
         Some(run) => Ok(run),
-        None => RunFolder::find(&runs, None).map_err(CliError::usage),
+        None => runs::latest(&runs),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `shakedown backup`: the drill alone, a choice of its stores, what it would do, or the cleaning
 //! after one that was killed.
 
-use super::exit::{CliError, Exit, say, say_error};
+use super::exit::{CliError, Exit, HANGING, say, say_error, say_folded};
 use super::run::{self, RunOptions};
 use super::{ConfigArgs, DisplayArgs, engine, recover, runtime};
 use crate::backup;
@@ -81,7 +81,7 @@ fn dry_run(config: &ConfigArgs, options: &RunOptions) -> Result<Exit, CliError> 
         if let Some(sandbox) = sandbox {
             sandbox.stop().await;
         }
-        lines.into_iter().for_each(say);
+        lines.iter().for_each(|line| say_folded(line, HANGING));
         Ok(Exit::Pass)
     })
 }

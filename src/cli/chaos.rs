@@ -1,6 +1,6 @@
 //! `shakedown chaos`: the chaos phase alone, a choice of its experiments, or what it would do.
 
-use super::exit::{CliError, Exit, say};
+use super::exit::{CliError, Exit, HANGING, say_folded};
 use super::run::{self, RunOptions};
 use super::{ConfigArgs, DisplayArgs, runtime};
 use crate::chaos;
@@ -61,7 +61,8 @@ fn dry_run(mut config: Config, embedded: bool, seed: u64) -> Result<Exit, CliErr
         if let Some(sandbox) = sandbox {
             sandbox.stop().await;
         }
-        lines.map_err(CliError::usage)?.into_iter().for_each(say);
+        let lines = lines.map_err(CliError::usage)?;
+        lines.iter().for_each(|line| say_folded(line, HANGING));
         Ok(Exit::Pass)
     })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ConfigArgs;
-use super::exit::{CliError, Exit, say};
+use super::exit::{CliError, Exit, HANGING, say, say_folded};
 use super::runs;
 use crate::report::compare::{Comparison, compare};
 use crate::report::json::{self, REPORT_FILE, Report};
@@ -46,7 +46,7 @@ pub fn run(config: &ConfigArgs, args: &CompareArgs) -> Result<Exit, CliError> {
     if args.json {
         say(serde_json::to_string_pretty(&comparison).map_err(CliError::usage)?);
     } else {
-        say(comparison.text().trim_end());
+        say_folded(comparison.text().trim_end(), HANGING);
     }
     Ok(exit_of(&comparison))
 }
@@ -55,7 +55,7 @@ pub fn run(config: &ConfigArgs, args: &CompareArgs) -> Result<Exit, CliError> {
 pub fn with_baseline(baseline: &Report, run: &RunFolder) -> Result<Exit, CliError> {
     let after = of_run(run)?;
     let comparison = compare(baseline, &after, DEFAULT_TOLERANCE / 100.0);
-    say(comparison.text().trim_end());
+    say_folded(comparison.text().trim_end(), HANGING);
     Ok(exit_of(&comparison))
 }
 
@@ -64,7 +64,12 @@ pub fn load(runs: &Path, name: Option<&str>) -> Result<Report, CliError> {
     if let Some(file) = name.map(Path::new).and_then(written) {
         return read(&file);
     }
-    let found = RunFolder::find_also_among(runs, &archived(runs), name).map_err(CliError::usage)?;
+    let found = match name {
+        Some(_) => {
+            RunFolder::find_also_among(runs, &archived(runs), name).map_err(CliError::usage)?
+        }
+        None => runs::latest(runs)?,
+    };
     written(found.path()).map_or_else(|| of_run(&found), |file| read(&file))
 }
 

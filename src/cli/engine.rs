@@ -22,14 +22,13 @@ use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::health::HealthProbe;
 use crate::platform::steady;
 use crate::report;
+use crate::run::assembly::{Assembly, Engine, Healer, ReportWriter, Settings, Steady, SteadyWatch};
 use crate::run::companion::Companion;
 use crate::run::connection::write_refusal;
 use crate::run::engine::{self, EngineParts};
 use crate::run::event::EventBody;
 use crate::run::folder::{EngineGuard, RunFolder, write_atomically};
-use crate::run::orchestrator::{
-    Assembly, Engine, Healer, ReportWriter, Settings, Steady, SteadyWatch,
-};
+use crate::run::live_runs;
 use crate::run::recorder::EventSink;
 use crate::run::state::RunState;
 use crate::run::state_dir::StateDir;
@@ -58,20 +57,38 @@ pub fn run(args: &EngineArgs) -> Result<Exit, CliError> {
 }
 
 async fn run_order(folder: &RunFolder) -> Result<Exit, CliError> {
-    // First of all, so that whoever waits for this engine knows that it is there.
+    // First of all, so that whoever waits for this engine, or looks for runs, knows that it is there.
     let alive = folder.claim().map_err(CliError::usage)?;
+    let state_dir = StateDir::open().map_err(CliError::usage)?;
+    let announced = live_runs::announce(&state_dir, folder);
     let mut order: EngineOrder = folder.read_order().map_err(CliError::usage)?;
     let undone = recover::undo_leftovers().await?;
     let sandbox = start_sandbox(&mut order).await?;
     let mut parts = parts(folder, alive, order)?;
     parts.warnings.extend(undone.lines());
-    parts.warnings.extend(recover_audit::clean_audits(folder).await.lines());
+    parts.warnings.extend(recover_audit::clean_earlier(folder).await.lines());
+    parts.warnings.extend(neighbours(&state_dir, folder));
+    if let Err(error) = &announced {
+        parts.warnings.push(format!("this run is not found from other directories: {error}"));
+    }
     let ended = engine::run(parts).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
     let verdict = ended.map_err(CliError::usage)?;
     Ok(Exit::of(verdict.verdict, crate::config::InconclusiveExit::Own))
+}
+
+/// Other runs of this user that go on here: on other targets, but on the same processors.
+fn neighbours(state_dir: &StateDir, own: &RunFolder) -> Option<String> {
+    let others = live_runs::live_runs(state_dir).into_iter().filter(|run| run != own);
+    let ids: Vec<String> = others.map(|run| run.id()).collect();
+    (!ids.is_empty()).then(|| {
+        format!(
+            "not alone on this machine: {} goes on too, and whoever shares processors measures slower",
+            ids.join(", ")
+        )
+    })
 }
 
 async fn start_sandbox(order: &mut EngineOrder) -> Result<Option<Sandbox>, CliError> {
@@ -276,6 +293,9 @@ impl ReportWriter for JsonReports {
             report::json::write(self.folder.path(), state).map_err(|error| error.to_string())?;
         if state.verdict.is_some() {
             RunSummary::keep(&self.folder, state);
+        }
+        // A plan that was closed before it began takes the place of no run's report.
+        if state.verdict.is_some() && state.started_us.is_some() {
             let copy = self.copy_to.join(report::json::REPORT_FILE);
             let content = std::fs::read(&path);
             content

@@ -85,13 +85,22 @@ pub fn say(text: impl fmt::Display) {
 }
 
 /// Prints text on standard output, broken between words where that is a terminal; lines go on in
-/// column `indent`.
+/// column `indent`, or further left where there would be no room for words.
 pub fn say_folded(text: &str, indent: usize) {
     match rustix::termios::tcgetwinsize(std::io::stdout()) {
-        Ok(size) if size.ws_col > 0 => say(folded(text, usize::from(size.ws_col), indent)),
+        Ok(size) if size.ws_col > 0 => {
+            let columns = usize::from(size.ws_col);
+            let indent = if indent + ROOM_FOR_WORDS > columns { HANGING } else { indent };
+            say(folded(text, columns, indent));
+        }
         _ => say(text),
     }
 }
+
+/// Fewer columns hold no words.
+const ROOM_FOR_WORDS: usize = 20;
+/// Column in which lines go on that have no column of their own for it.
+pub const HANGING: usize = 4;
 
 /// Prints an error or a warning on standard error.
 pub fn say_error(text: &impl fmt::Display) {

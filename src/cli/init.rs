@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::ConfigArgs;
-use super::exit::{CliError, Exit, say};
+use super::exit::{CliError, Exit, HANGING, say, say_folded};
 use super::tools::TOOLS;
 use crate::config::{DEFAULT_FILE, SHIPPED};
 
@@ -29,12 +29,10 @@ pub fn run(config: &ConfigArgs, args: &InitArgs) -> Result<Exit, CliError> {
     for tool in TOOLS {
         match tool.version() {
             Some(version) => say(format_args!("  {:<8} ok       {version}", tool.name)),
-            None => {
-                say(format_args!(
-                    "  {:<8} missing  {}: {}",
-                    tool.name, tool.purpose, tool.how_to_get
-                ));
-            }
+            None => say_folded(
+                &format!("  {:<8} missing  {}: {}", tool.name, tool.purpose, tool.how_to_get),
+                HANGING,
+            ),
         }
     }
     let mut options = OpenOptions::new();

@@ -193,7 +193,9 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
     use crate::config::PhaseKind;
     use crate::run::plan::Scope;
     let Cli { config, display, command } = cli;
-    crate::tui::check_theme(display.theme.as_deref()).map_err(CliError::usage)?;
+    if let Some(theme) = &display.theme {
+        crate::tui::check_theme(theme).map_err(CliError::usage)?;
+    }
     let start = |scope, options: &run::RunOptions| run::start(&config, &display, scope, options);
     let only = |phase| Scope::Only(vec![phase]);
     match command {

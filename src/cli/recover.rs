@@ -1,5 +1,7 @@
 //! `shakedown recover`: removes what runs left behind whose engine was killed.
 
+use std::fmt;
+
 use super::exit::{CliError, Exit, say, say_error};
 use super::order::EngineOrder;
 use super::recover_audit::{left_by_audit, recover_audit};
@@ -34,33 +36,44 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
     let mut left = undone.unhealed.len() as u64;
     let mut found = undone.lines().next().is_some();
     for run in chosen.iter().filter(|run| !run.has_live_engine()) {
-        let mut state = match recovery::open(run, &SloJudge) {
-            Ok(recorded) => recorded.state,
-            // The others are recovered all the same.
-            Err(error) => {
-                say_error(&format_args!("run {}: {error}", run.id()));
-                left += 1;
-                continue;
-            }
-        };
-        for (phase, last) in leftovers(&state) {
-            found = true;
-            left += recover(run, &mut state, phase, last)?;
-        }
-        if !state.stores.made.is_empty() {
-            found = true;
-            left += recover_stores(run, &mut state)?;
-        }
-        let written = left_by_audit(&state);
-        if !written.is_empty() {
-            found = true;
-            left += runtime(2)?.block_on(recover_audit(run, &mut state, &written));
-        }
+        let parts = or_all(vec![1], format_args!("run {}", run.id()), recover_run(run));
+        found |= !parts.is_empty();
+        left += parts.iter().sum::<u64>();
     }
     if !found {
         say("nothing to recover: no run here left anything behind");
     }
     Ok(if left == 0 { Exit::Pass } else { Exit::Fail })
+}
+
+/// Removes what a run left; returns of each part of it how much could not be removed.
+fn recover_run(run: &RunFolder) -> Result<Vec<u64>, CliError> {
+    let mut state = recovery::open(run, &SloJudge).map_err(CliError::usage)?.state;
+    let (id, mut left) = (run.id(), Vec::new());
+    for (phase, last) in leftovers(&state) {
+        let recovered = recover(run, &mut state, phase, last);
+        left.push(or_all(last, format_args!("run {id}, {phase}"), recovered));
+    }
+    let made = state.stores.made.len() as u64;
+    if made > 0 {
+        let recovered = recover_stores(run, &mut state);
+        left.push(or_all(made, format_args!("run {id}, stores"), recovered));
+    }
+    let written = left_by_audit(&state);
+    if !written.is_empty() {
+        let recovered = runtime(2)?.block_on(recover_audit(run, &mut state, &written));
+        left.push(or_all(written.len() as u64, format_args!("run {id}, security"), recovered));
+    }
+    Ok(left)
+}
+
+/// What is left; all of it where an error came between, which is said and keeps nothing else from being
+/// recovered.
+fn or_all<T>(all: T, whose: fmt::Arguments<'_>, recovered: Result<T, CliError>) -> T {
+    recovered.unwrap_or_else(|error| {
+        say_error(&format_args!("{whose}: {error}"));
+        all
+    })
 }
 
 /// What became of what engines left that were killed, a line for each.
@@ -119,9 +132,10 @@ pub async fn clean_drills() -> Result<Undone, CliError> {
 /// Whether a run that is over left documents that `recover` can still remove. Those of a practice
 /// platform of its own went with it.
 pub fn left_documents(run: &RunFolder, state: &RunState) -> bool {
-    let sandbox = run.read_order::<EngineOrder>().is_ok_and(|order| order.sandbox);
-    let nothing = leftovers(state).is_empty() && left_by_audit(state).is_empty();
-    !sandbox && !nothing
+    let nothing = leftovers(state).is_empty()
+        && state.stores.made.is_empty()
+        && left_by_audit(state).is_empty();
+    !nothing && !run.read_order::<EngineOrder>().is_ok_and(|order| order.sandbox)
 }
 
 /// Phases that announced documents and did not come to remove all of them.
@@ -135,14 +149,7 @@ fn leftovers(state: &RunState) -> Vec<(PhaseKind, u64)> {
 /// Removes what was made in the stores to ask them; returns how much could not be removed.
 fn recover_stores(run: &RunFolder, state: &mut RunState) -> Result<u64, CliError> {
     let id = run.id();
-    let order = match run.read_order::<EngineOrder>() {
-        Ok(order) => order,
-        // The others are recovered all the same.
-        Err(error) => {
-            say_error(&format_args!("run {id}, stores: {error}"));
-            return Ok(state.stores.made.len() as u64);
-        }
-    };
+    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
     let mut left = 0;
     let events = if order.sandbox {
         slo::gone_with_their_stores(state)
@@ -174,14 +181,7 @@ fn recover(
     last: u64,
 ) -> Result<u64, CliError> {
     let id = run.id();
-    let order = match run.read_order::<EngineOrder>() {
-        Ok(order) => order,
-        // The others are recovered all the same.
-        Err(error) => {
-            say_error(&format_args!("run {id}, {phase}: {error}"));
-            return Ok(last);
-        }
-    };
+    let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
     if order.sandbox {
         say(format_args!("run {id}: its sandbox is gone, and what was written with it"));
         let gone = CleanupReport { written: last, removed: last, ..CleanupReport::default() };
@@ -191,14 +191,7 @@ fn recover(
         return Ok(0);
     }
     let removal = load::remove_leftovers(&order.config, &id, phase, last);
-    let report = match runtime(1)?.block_on(removal) {
-        Ok(report) => report,
-        // The others are recovered all the same.
-        Err(error) => {
-            say_error(&format_args!("run {id}, {phase}: {error}"));
-            return Ok(last);
-        }
-    };
+    let report = runtime(1)?.block_on(removal).map_err(CliError::usage)?;
     say(format_args!(
         "run {id}, {phase}: of the {} document ids on record as possibly written, {} are absent now, \
          {} could not be removed",

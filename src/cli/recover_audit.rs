@@ -1,9 +1,9 @@
 //! What security audits wrote whose engines were killed: removed by `recover`, and by the next engine
-//! that starts here.
+//! that starts here, which names what else earlier runs may have left.
 
 use super::exit::{CliError, say, say_error};
 use super::order::EngineOrder;
-use super::recover::Undone;
+use super::recover::{Undone, left_documents};
 use super::report;
 use crate::config::PhaseKind;
 use crate::run::event::{EventBody, SecurityEvent, Written};
@@ -23,30 +23,30 @@ pub fn left_by_audit(state: &RunState) -> Vec<Written> {
 }
 
 /// Removes what an audit wrote, and says so; returns how much of it is not shown to be gone.
-pub async fn recover_audit(run: &RunFolder, state: &mut RunState, written: &[Written]) -> u64 {
-    let id = run.id();
-    let left = match remove(run, state, written).await {
-        Ok(left) => left,
-        // The other runs are recovered all the same.
-        Err(error) => {
-            say_error(&format_args!("run {id}, security: {error}"));
-            return written.len() as u64;
-        }
-    };
+///
+/// # Errors
+/// When it cannot be tried, or put on record.
+pub async fn recover_audit(
+    run: &RunFolder,
+    state: &mut RunState,
+    written: &[Written],
+) -> Result<u64, CliError> {
+    let left = remove(run, state, written).await?;
     say(format_args!(
-        "run {id}, security: {} of {} things that the audit wrote are gone now",
+        "run {}, security: {} of {} things that the audit wrote are gone now",
+        run.id(),
         written.len() - left.len(),
         written.len()
     ));
     for (one, reason) in &left {
         say_error(&format_args!("still there: {} at {}: {reason}", one.name, one.place));
     }
-    left.len() as u64
+    Ok(left.len() as u64)
 }
 
-/// Removes what the latest audits beside a run wrote and did not remove. One that cannot be cleaned
-/// keeps nobody from starting.
-pub async fn clean_audits(own: &RunFolder) -> Undone {
+/// Removes what the latest audits beside a run wrote and did not remove, and names the runs that may have
+/// left more. One that cannot be cleaned keeps nobody from starting.
+pub async fn clean_earlier(own: &RunFolder) -> Undone {
     let mut all = Undone::default();
     let Some(runs) = own.path().parent() else { return all };
     let mut earlier = RunFolder::list(runs);
@@ -55,21 +55,19 @@ pub async fn clean_audits(own: &RunFolder) -> Undone {
     for run in earlier.iter().rev().filter(|run| !run.has_live_engine()).take(LATEST) {
         let Ok(recorded) = recovery::open(run, &SloJudge) else { continue };
         let mut state = recorded.state;
-        let written = left_by_audit(&state);
-        if written.is_empty() {
-            continue;
-        }
-        let (id, n) = (run.id(), written.len());
+        let (id, written) = (run.id(), left_by_audit(&state));
+        let n = written.len();
         match remove(run, &mut state, &written).await {
-            Ok(left) if left.is_empty() => {
+            Ok(left) if left.is_empty() && n > 0 => {
                 all.healed.push(format!("run {id}: {n} things that its audit wrote are gone now"));
             }
-            Ok(left) => all.unhealed.push(format!(
-                "run {id}: {} of {n} things that its audit wrote are not shown to be gone: \
-                 `shakedown recover {id}`",
-                left.len()
-            )),
+            Ok(_) => {}
             Err(error) => all.unhealed.push(format!("run {id}: what its audit wrote: {error}")),
+        }
+        if left_documents(run, &state) {
+            all.unhealed.push(format!(
+                "run {id} may have left documents: `shakedown recover {id}` removes them"
+            ));
         }
     }
     all
@@ -81,6 +79,9 @@ async fn remove(
     state: &mut RunState,
     written: &[Written],
 ) -> Result<Vec<(Written, String)>, CliError> {
+    if written.is_empty() {
+        return Ok(Vec::new());
+    }
     let order: EngineOrder = run.read_order().map_err(CliError::usage)?;
     let (left, detail) = if order.sandbox {
         (Vec::new(), "it went with its sandbox")

@@ -83,6 +83,12 @@ fn written(format: Format, folder: &RunFolder, state: &RunState) -> Result<Strin
 /// Writes the report of a run anew from its journal, and prints it.
 pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
     let folder = runs::find(config, args.id.as_deref())?;
+    if !folder.has_journal() {
+        let id = folder.id();
+        return Err(CliError::usage(format!(
+            "run {id} is starting: there is nothing to report yet"
+        )));
+    }
     let recorded = recovery::open(&folder, &SloJudge).map_err(CliError::usage)?;
     if recorded.alive {
         say_error(&"the run goes on: this is a partial report");

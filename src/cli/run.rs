@@ -198,7 +198,7 @@ fn order(
         armed,
         in_place,
         owned: false,
-        warnings: Vec::new(),
+        warnings: loaded.unknown_variables,
         sandbox,
         stores: options.stores(),
     })
@@ -232,6 +232,7 @@ fn resolve(args: &ConfigArgs, sandbox_only: bool) -> Result<(Loaded, bool), CliE
     }
     let options = args.load_options();
     if !sandbox_only && let Some(loaded) = config::load(&options).map_err(CliError::usage)? {
+        tell_unknown_variables(&loaded);
         return Ok((loaded, false));
     }
     let nowhere = sandbox::Endpoints::placeholder();
@@ -239,7 +240,13 @@ fn resolve(args: &ConfigArgs, sandbox_only: bool) -> Result<(Loaded, bool), CliE
         if sandbox_only { sandbox::demo_config(&nowhere) } else { sandbox::config(&nowhere) };
     let mut loaded = config::apply_overrides(base, &options).map_err(CliError::usage)?;
     loaded.source = "embedded sandbox".into();
+    tell_unknown_variables(&loaded);
     Ok((loaded, true))
+}
+
+/// Warns of variables that count for nothing: one may be a slip of the pen.
+pub fn tell_unknown_variables(loaded: &Loaded) {
+    loaded.unknown_variables.iter().for_each(|line| say_error(line));
 }
 
 fn arm(config: &Config, option: &str, name: Option<&str>) -> Result<bool, CliError> {

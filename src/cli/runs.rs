@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use unicode_width::UnicodeWidthStr;
+
 use super::ConfigArgs;
 use super::dashboard::as_seen_from_here;
-use super::exit::{CliError, Exit, say, say_error};
+use super::exit::{CliError, Exit, HANGING, say, say_error, say_folded};
+use super::order::EngineOrder;
 use super::retention;
 use super::run::resolve_config;
 use crate::config::runs_folder;
 use crate::report::text::widest;
 use crate::report::trend;
-use crate::run::folder::RunFolder;
+use crate::run::folder::{FolderError, RunFolder};
 use crate::run::live_runs::live_runs;
 use crate::run::retention::archived;
 use crate::run::state_dir::StateDir;
@@ -28,7 +31,7 @@ pub struct RunsArgs {
 pub fn run(config: &ConfigArgs, args: &RunsArgs) -> Result<Exit, CliError> {
     let runs = folder(config)?;
     if args.trend {
-        say(trend::text(&retention::reports(&runs)).trim_end());
+        say_folded(trend::text(&retention::reports(&runs)).trim_end(), HANGING);
         return Ok(Exit::Pass);
     }
     let here = RunFolder::list(&runs);
@@ -39,24 +42,29 @@ pub fn run(config: &ConfigArgs, args: &RunsArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Pass);
     }
     let mut rows: Vec<Row> = here.iter().map(row).collect();
-    rows.extend(elsewhere.iter().map(|run| {
-        let folder = run.path().parent().unwrap_or(run.path());
-        let row = row(run);
-        Row { standing: format!("{} in {}", row.standing, folder.display()), ..row }
+    rows.extend(elsewhere.iter().map(|run| match run.path().parent() {
+        // One that is starting has no journal yet, wherever it is.
+        Some(folder) if folder != runs => {
+            let row = row(run);
+            Row { standing: format!("{} in {}", row.standing, folder.display()), ..row }
+        }
+        _ => row(run),
     }));
-    let target = widest(16, rows.iter().map(|row| &row.target));
-    let plan = widest(10, rows.iter().map(|row| &row.plan));
-    say(format_args!(
-        "{:<24} {:<target$} {:<plan$} {:>9}  state",
-        "run", "target", "plan", "length"
-    ));
-    for row in rows {
-        say(format_args!(
-            "{:<24} {:<target$} {:<plan$} {:>9}  {}",
-            row.id, row.target, row.plan, row.length, row.standing
-        ));
-    }
+    tell(&rows);
     Ok(Exit::Pass)
+}
+
+fn tell(rows: &[Row]) {
+    let target = widest(6, rows.iter().map(|row| &row.target));
+    let plan = widest(4, rows.iter().map(|row| &row.plan));
+    let line = |id: &str, of: &str, by: &str, length: &str, state: &str| {
+        let before = format!("{id:<22} {of:<target$} {by:<plan$} {length:>8}  ");
+        say_folded(&format!("{before}{state}"), before.width());
+    };
+    line("run", "target", "plan", "length", "state");
+    for Row { id, target, plan, length, standing } in rows {
+        line(id, target, plan, length, standing);
+    }
 }
 
 /// The folder that holds the runs. A run that goes on must be reached, and what one left be removed,
@@ -76,11 +84,21 @@ pub fn folder(config: &ConfigArgs) -> Result<PathBuf, CliError> {
     std::path::absolute(runs).map_err(CliError::usage)
 }
 
+/// The latest run in a folder: one in which something was started, where there is one.
+pub fn latest(runs: &Path) -> Result<RunFolder, CliError> {
+    let mut all = RunFolder::list(runs);
+    let begun = |run: &RunFolder| RunSummary::of(run).is_none_or(|summary| summary.started);
+    let at = all.iter().rposition(begun).or(all.len().checked_sub(1));
+    at.map(|at| all.swap_remove(at))
+        .ok_or_else(|| CliError::usage(FolderError::NoRuns(runs.into())))
+}
+
 /// A run by name, of those here and those that go on anywhere; without a name, the latest one here.
 pub fn find(config: &ConfigArgs, name: Option<&str>) -> Result<RunFolder, CliError> {
     let runs = folder(config)?;
-    RunFolder::find_also_among(&runs, &live(), name).map_err(|error| {
-        let id = name.and_then(|name| Path::new(name).file_name()?.to_str());
+    let Some(name) = name else { return latest(&runs) };
+    RunFolder::find_also_among(&runs, &live(), Some(name)).map_err(|error| {
+        let id = Path::new(name).file_name().and_then(|name| name.to_str());
         match id.map(|id| RunFolder::find_also_among(&runs, &archived(&runs), Some(id))) {
             Some(Ok(run)) => CliError::usage(format!(
                 "run {} is archived: its journal is gone, its reports are in {}",
@@ -107,15 +125,17 @@ struct Row {
 }
 
 fn row(run: &RunFolder) -> Row {
-    let summary = RunSummary::of(run);
+    let alive = run.has_live_engine();
+    let summary = RunSummary::of(run).or_else(|| starting(run).filter(|_| alive));
     let seconds = summary.as_ref().map_or(0, |summary| summary.seconds);
-    let standing = match (summary.as_ref().and_then(|s| s.verdict.as_ref()), run.has_live_engine())
-    {
-        (Some(verdict), _) => verdict.to_string(),
-        (None, true) => RunSummary::standing(run).to_string(),
-        (None, false) => {
-            "aborted: its engine is gone (`shakedown report` builds the report)".into()
+    let standing = match summary.as_ref().and_then(|summary| summary.verdict.as_ref()) {
+        Some(_) if summary.as_ref().is_some_and(|summary| !summary.started) => {
+            "never started".into()
         }
+        Some(verdict) => verdict.to_string(),
+        None if alive && !run.has_journal() => "starting".into(),
+        None if alive => RunSummary::standing(run).to_string(),
+        None => "aborted: its engine is gone (`shakedown report` builds the report)".into(),
     };
     let (target, plan) =
         summary.map_or_else(|| ("?".into(), "?".into()), |summary| (summary.target, summary.plan));
@@ -126,4 +146,11 @@ fn row(run: &RunFolder) -> Row {
         length: format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
         standing,
     }
+}
+
+/// What there is to say of a run whose engine has not begun its journal yet: what it was asked for.
+fn starting(run: &RunFolder) -> Option<RunSummary> {
+    let order: EngineOrder = run.read_order().ok()?;
+    let (target, plan) = (order.config.target.name, order.plan.name);
+    Some(RunSummary { target, plan, seconds: 0, verdict: None, started: false })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::ConfigArgs;
-use super::exit::{CliError, Exit, say};
+use super::exit::{CliError, Exit, HANGING, say, say_folded};
 use super::run::resolve_config;
 use crate::config::{LoadedSlos, Workloads};
 use crate::slo::export::{Format, export};
@@ -67,7 +67,8 @@ fn tell_findings(loaded: &LoadedSlos, workloads: &Workloads) -> Exit {
             Weight::Warning => "warning",
         };
         let place = finding.place.map_or_else(String::new, |p| format!(":{}:{}", p.line, p.column));
-        say(format_args!("{}{place}: {word}: {}", loaded.source, finding.message));
+        let line = format!("{}{place}: {word}: {}", loaded.source, finding.message);
+        say_folded(&line, HANGING);
     }
     let errors = found.iter().filter(|finding| finding.weight == Weight::Error).count();
     say(format_args!(
@@ -91,7 +92,8 @@ fn explain_some(loaded: &LoadedSlos, id: Option<&str>) -> Result<Exit, CliError>
         )));
     }
     for slo in wanted {
-        explain(slo, &loaded.definitions).into_iter().for_each(say);
+        let lines = explain(slo, &loaded.definitions);
+        lines.iter().for_each(|line| say_folded(line, HANGING));
     }
     Ok(Exit::Pass)
 }

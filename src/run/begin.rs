@@ -50,7 +50,7 @@ impl Orchestrator {
                 self.abort_run("nobody came to watch, and the run was told to abort without");
                 return;
             };
-            self.take_in(heard, Situation::Held);
+            self.take_in(heard, Situation::PausedBetween);
         }
     }
 

@@ -96,7 +96,7 @@ impl RunFolder {
             return all.into_iter().next_back().ok_or_else(|| FolderError::NoRuns(runs.into()));
         };
         let direct = Self(PathBuf::from(name));
-        if direct.journal().is_file() {
+        if direct.journal().is_file() || direct.has_live_engine() {
             return Ok(Self(std::path::absolute(name).map_err(io_error("find", &direct.0))?));
         }
         let others: Vec<Self> =

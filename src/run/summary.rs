@@ -27,6 +27,14 @@ pub struct RunSummary {
     pub seconds: u64,
     /// How it ended; none before.
     pub verdict: Option<RunVerdict>,
+    /// Whether anything was started.
+    #[serde(default = "started")]
+    pub started: bool,
+}
+
+/// Summaries that were kept before this was asked are of runs that were started.
+const fn started() -> bool {
+    true
 }
 
 /// A summary as it is kept.
@@ -79,6 +87,7 @@ impl RunSummary {
             plan: state.plan.as_ref().map_or_else(unknown, |plan| plan.name.clone()),
             seconds: state.now_us / 1_000_000,
             verdict: state.verdict.clone(),
+            started: state.started_us.is_some(),
         }
     }
 
@@ -94,6 +103,7 @@ impl RunSummary {
             plan: plan.name,
             seconds: u64::try_from(seconds).unwrap_or(0),
             verdict: None,
+            started: true,
         })
     }
 }
@@ -148,7 +158,7 @@ mod tests {
         let events = begun(&run);
         let summary = RunSummary::of(&run).expect("there");
         assert_eq!((summary.target.as_str(), summary.plan.as_str()), ("staging", "quick"));
-        assert_eq!(summary.verdict, None);
+        assert_eq!((summary.verdict, summary.started), (None, true));
         assert_eq!(RunSummary::standing(&run), RunStatus::Running);
         events.emit(EventBody::Ready {});
         assert_eq!(RunSummary::standing(&run), RunStatus::Ready);
@@ -163,7 +173,12 @@ mod tests {
         let verdict = RunVerdict { verdict: Verdict::Pass, reasons: vec![], without: vec![] };
         events.emit(EventBody::RunFinished { verdict: verdict.clone() });
         drop(engine);
-        assert_eq!(RunSummary::of(&run).expect("there").verdict, Some(verdict.clone()));
+        let over = RunSummary::of(&run).expect("there");
+        assert_eq!(
+            (over.verdict, over.started),
+            (Some(verdict), false),
+            "nothing was started in it"
+        );
 
         // What was kept is taken, as long as it is about this journal.
         let file = run.path().join(SUMMARY_FILE);
