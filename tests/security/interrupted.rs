@@ -170,7 +170,7 @@ async fn what_an_attack_replaced_is_put_back_after_an_abort_and_after_a_kill() {
     let mut audit = Audit::start_at(4).await;
     audit.wait_for_a_motto();
     let mut client = connection::connect(&audit.run, "operator".into(), false);
-    client.send(Command::AbortRun {}).expect("sent");
+    client.send(Command::ABORT_RUN).expect("sent");
     let child = audit.child.take().expect("not ended yet");
     let (_, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
     let verdict = report(&audit.run)["verdict"].to_string();
