@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::stores::{self, DrillError, DrillStore, Namespace};
+use super::stores::{self, DrillError, DrillStore, Identity, Namespace};
 use crate::config::{Store, StoreKind};
 
 /// Opens connections to one store.
@@ -70,6 +70,16 @@ impl OpenStore for Subject {
     fn undo(&self) -> Undo {
         Undo::Namespace(Box::new(self.clone()))
     }
+}
+
+/// Opens a store and asks what it is: not every client says before that that there is nobody.
+///
+/// # Errors
+/// When it cannot be reached.
+pub async fn reach(opener: &dyn OpenStore) -> Result<(Arc<dyn DrillStore>, Identity), DrillError> {
+    let store = opener.open().await?;
+    let identity = store.identify().await?;
+    Ok((store, identity))
 }
 
 /// Removes our place from a store; returns what is left of it in words. A place of that name which

@@ -16,7 +16,7 @@ use crate::backup::archive::Archive;
 use crate::backup::dataset::Dataset;
 use crate::backup::ledger::Ledger;
 use crate::backup::stores::{DrillError, DrillStore, Identity, Namespace};
-use crate::backup::subject::{OpenStore, remove};
+use crate::backup::subject::{OpenStore, reach, remove};
 use crate::backup::undo::Undos;
 use crate::run::event::{BackupEvent, BackupLevel, DrillStep, StoreReport};
 use crate::run::recorder::EventSink;
@@ -221,18 +221,22 @@ impl Course<'_> {
     ) {
         let held = self.scratch.take();
         let names = &self.drill.names;
+        let never_seen = !self.report.absence_proven && !self.is_restored();
         let work = async {
             let scratch = match held {
                 Some(scratch) => scratch,
-                None => opener.open().await?,
+                None => match reach(opener).await {
+                    Ok((scratch, _)) => scratch,
+                    // It was not there before the restore, and is not now.
+                    Err(_) if never_seen => return Ok(Vec::new()),
+                    Err(error) => return Err(error),
+                },
             };
             remove(&*scratch, names).await
         };
         let removed = tokio::time::timeout(CLEANING, work).await;
         match removed {
             Ok(Ok(left)) if left.is_empty() => undos.done(undo),
-            // It was not there before the restore, and is not now.
-            Ok(Err(_)) if !self.report.absence_proven && !self.is_restored() => undos.done(undo),
             Ok(Ok(left)) => self.scratch_residue(&left.join(", ")),
             Ok(Err(error)) => self.scratch_residue(&error.to_string()),
             Err(_) => self.scratch_residue("no answer"),

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use self::bucket::Place;
 use self::call::Asked;
 use super::drill::{Course, Drill, Ended, Gate, check_other_server};
-use super::stores::{DrillError, DrillStore, Identity};
-use super::subject::OpenStore;
+use super::stores::DrillError;
+use super::subject::{OpenStore, reach};
 use super::undo::Undos;
 use crate::config::{Artefact, PlatformBackup, StoreKind};
 use crate::platform::text::excerpt;
@@ -269,13 +269,6 @@ impl ServiceDrill {
         one.course.scratch = Some(scratch);
         Ok(())
     }
-}
-
-/// Opens a store and asks what it is: not every client says before that that there is nobody.
-async fn reach(opener: &dyn OpenStore) -> Result<(Arc<dyn DrillStore>, Identity), DrillError> {
-    let store = opener.open().await?;
-    let identity = store.identify().await?;
-    Ok((store, identity))
 }
 
 /// When the newest file or object of an artefact was written; none when there is none.
