@@ -378,8 +378,8 @@ impl App {
             let severity = finding.severity.word();
             let novelty = finding.novelty.map_or("", |novelty| novelty.word());
             let accepted = if finding.suppressed.is_some() { "accepted" } else { "" };
-            let texts =
-                [severity, novelty, accepted, &finding.rule, &finding.title, &finding.place];
+            let (sure, rule) = (finding.confidence.word(), &finding.rule);
+            let texts = [severity, sure, novelty, accepted, rule, &finding.title, &finding.place];
             let all = texts.join(" ").to_lowercase();
             wanted.split_whitespace().all(|word| all.contains(word))
         };

@@ -29,6 +29,19 @@ const UNTOUCHED: [&str; 13] = [
     "purge",
     "unsubscribe",
 ];
+/// The same as whole words: in others they mean nothing of the kind, as in `presets`.
+const UNTOUCHED_WORDS: [&str; 10] = [
+    "reset",
+    "restart",
+    "reboot",
+    "shutdown",
+    "terminate",
+    "cancel",
+    "erase",
+    "wipe",
+    "deactivate",
+    "disable",
+];
 /// Why a GET is left alone that looks like that.
 pub(super) const ENDS_SOMETHING: &str =
     "looks as if it ended a session or removed something and is not listed in security.operations";
@@ -136,7 +149,9 @@ impl Walk {
 /// Whether a GET ends no session and removes nothing, as far as its path and query tell.
 pub(super) fn is_quiet(page: &str) -> bool {
     let page = page.to_lowercase();
+    let mut words = page.split(|c: char| !c.is_ascii_alphanumeric());
     !UNTOUCHED.iter().any(|word| page.contains(word))
+        && !words.any(|word| UNTOUCHED_WORDS.contains(&word))
 }
 
 /// Where it begins besides `/`: what no page links to has links and scripts of its own.
@@ -268,6 +283,18 @@ mod tests {
         assert_eq!(route_of("/v1/items/17/parts/a1"), "/v1/items/{id}/parts/a1");
         let bare = Home { origin: "http://h:1".into(), prefix: String::new() };
         assert_eq!(bare.inside("http://h:10/x", "/"), None, "another port is another service");
+    }
+
+    #[test]
+    fn what_looks_as_if_it_ended_something_is_not_followed() {
+        for page in
+            ["/a/logout", "/jobs/7/cancel", "/admin?do=restart", "/x/delete-all", "/re-set/reset"]
+        {
+            assert!(!is_quiet(page), "{page}");
+        }
+        for page in ["/presets", "/cancelled", "/disabled?sort=name", "/log"] {
+            assert!(is_quiet(page), "{page}");
+        }
     }
 
     #[test]

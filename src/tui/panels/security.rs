@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use super::{fitted, fixed, lines, security_detail};
 use crate::config::PhaseKind;
 use crate::run::event::{
-    CheckReport, CheckStatus, Finding, ImageReport, ImageStatus, PhaseOutcome, Severity,
+    CheckReport, CheckStatus, Confidence, Finding, ImageReport, ImageStatus, PhaseOutcome, Severity,
 };
 use crate::run::state::SecurityState;
 use crate::tui::app::App;
@@ -185,7 +185,11 @@ fn row<'a>(finding: &Finding, selected: bool, app: &App) -> Line<'a> {
         words = format!("{}: {reason}", words.trim_end());
     }
     let style = if selected { app.theme.accent } else { app.theme.text };
-    let note = if finding.suppressed.is_some() { "accepted" } else { novelty };
+    let note = match finding.suppressed {
+        Some(_) => "accepted",
+        None if finding.confidence == Confidence::Tentative => Confidence::Tentative.word(),
+        None => novelty,
+    };
     Line::from(vec![
         Span::styled(format!(" {mark} "), style),
         Span::styled(format!("{:<9}", finding.severity.word()), of_severity(finding.severity, app)),

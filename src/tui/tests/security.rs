@@ -182,6 +182,18 @@ async fn accepted_findings_are_counted_and_shown_with_their_reason_and_last_day(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_looks_like_a_finding_is_told_as_such() {
+    let mut state = Story::new().running(3).audit().state;
+    let audit = state.phases.iter_mut().find_map(|phase| phase.security.as_mut());
+    audit.expect("an audit").findings[1].confidence = Confidence::Tentative;
+    let (mut app, _peer) = app_with(state, false);
+    app.panel = Panel::Security;
+    assert_eq!(screen(&app, 120, 40).matches("tentative").count(), 1);
+    app.finding_filter = "tentative".into();
+    assert_eq!(app.findings().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn findings_are_listed_filtered_and_shown_in_detail() {
     let (mut app, _peer) = app_with(Story::new().running(3).audit().state, false);
     app.panel = Panel::Security;
