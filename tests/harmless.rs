@@ -45,14 +45,14 @@ const ALLOWED: [(&str, &str, &str); 17] = [
         "DROP CONSTRAINT sd_drill_key IF EXISTS",
         "our constraint, once no drill has a node",
     ),
-    ("backup/stores/minio.rs", "self.bucket.delete_objects(doomed)", "keys of our bucket"),
+    ("backup/stores/minio/mod.rs", "self.bucket.delete_objects(doomed)", "keys of our bucket"),
     (
-        "backup/stores/minio.rs",
+        "backup/stores/minio/mod.rs",
         "self.bucket.abort_upload(&upload.key, &upload.id)",
         "uploads into our bucket",
     ),
-    ("backup/stores/minio.rs", "self.bucket.delete_object(MARKER)", "our marker"),
-    ("backup/stores/minio.rs", "self.bucket.delete()", "our bucket by its name"),
+    ("backup/stores/minio/mod.rs", "self.bucket.delete_object(MARKER)", "our marker"),
+    ("backup/stores/minio/mod.rs", "self.bucket.delete()", "our bucket by its name"),
     ("backup/ledger.rs", "fs::remove_file(run)", "a sorted run that this ledger wrote"),
     ("backup/undo.rs", "fs::remove_dir_all(path)", "a folder that bears a drill's marker"),
     (
@@ -148,7 +148,7 @@ fn what_is_deleted_whole_is_named_by_the_run() {
         let pattern = Regex::new(pattern).expect("a pattern");
         pattern.find_iter(code).map(|found| found.as_str().to_owned()).collect()
     };
-    let minio = code_of("minio.rs");
+    let minio = code_of("minio/mod.rs");
     assert_eq!(
         all(&minio, r"let bucket = [^;]*;"),
         ["let bucket = server.bucket(&names.dashed())?;"]

@@ -138,9 +138,11 @@ impl Teller {
         };
         let mut levels = definitions.escalation.clone();
         levels.iter_mut().for_each(|level| level.channels.retain(|name| !unset.contains(name)));
-        // Where nobody is told nothing is climbed: an alert is in the log once, and is told at last when
-        // there is a channel.
-        levels.retain(|level| !level.channels.is_empty());
+        // Where nobody at all is told nothing is climbed: an alert is in the log once, and is told at last
+        // when there is a channel. A level without one is no reason to bother the next.
+        if levels.iter().all(|level| level.channels.is_empty()) {
+            levels.clear();
+        }
         Self {
             escalation: Escalation::new(levels, mode, book),
             unset,

@@ -126,8 +126,7 @@ impl Connection {
                 ClientUpdate::Snapshot(Box::new(recorded.state))
             }
             _ => ClientUpdate::Disconnected(format!(
-                "the engine is gone: `shakedown recover` undoes what it left; `shakedown report {}` tells \
-                 of it",
+                "the engine is gone: `shakedown recover` heals, `shakedown report {}` tells",
                 run.id()
             )),
         }
