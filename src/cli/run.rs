@@ -246,7 +246,7 @@ fn resolve(args: &ConfigArgs, sandbox_only: bool) -> Result<(Loaded, bool), CliE
 
 /// Warns of variables that count for nothing: one may be a slip of the pen.
 pub fn tell_unknown_variables(loaded: &Loaded) {
-    loaded.unknown_variables.iter().for_each(|line| say_error(line));
+    loaded.unknown_variables.iter().for_each(say_error);
 }
 
 fn arm(config: &Config, option: &str, name: Option<&str>) -> Result<bool, CliError> {
