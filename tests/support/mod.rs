@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use shakedown::run::folder::RunFolder;
 
 /// Longest wait for anything, on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Whether a test measures: a load that shares two cores with another one rightly calls its own
 /// figures invalid.
