@@ -8,7 +8,7 @@ pub mod told;
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::lease::Lease;
@@ -206,6 +206,7 @@ impl Effect {
 }
 
 /// Where targets run.
+#[async_trait]
 pub trait Runtime: Send + Sync {
     /// Its name in reports.
     fn name(&self) -> &'static str;
@@ -217,36 +218,32 @@ pub trait Runtime: Send + Sync {
 
     /// Takes the place for this run and for no longer than this, so that no other run breaks
     /// anything there meanwhile.
-    fn claim<'a>(
-        &'a self,
-        _run_id: &'a str,
-        _length: Duration,
-    ) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        Box::pin(async { Ok(()) })
+    async fn claim(&self, _run_id: &str, _length: Duration) -> Result<(), RuntimeError> {
+        Ok(())
     }
 
     /// What there is, and what of it is left alone.
-    fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>>;
+    async fn targets(&self) -> Result<Vec<Target>, RuntimeError>;
 
     /// A target as it is now.
-    fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>>;
+    async fn look(&self, target: &Target) -> Result<Instance, RuntimeError>;
 
     /// Says how a fault would be undone, or why it is not possible or not safe. Changes nothing.
     /// `token` names everything that the fault will create.
-    fn prepare<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        token: &'a str,
-    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>>;
+    async fn prepare(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        token: &str,
+    ) -> Result<Prepared, RuntimeError>;
 
     /// Injects a fault whose undo is on disk.
-    fn inject<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        undo: &'a Undo,
-    ) -> BoxFuture<'a, Result<Injection, RuntimeError>>;
+    async fn inject(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        undo: &Undo,
+    ) -> Result<Injection, RuntimeError>;
 
     /// Moments of a target since then that the runtime itself reports.
     fn moments(&self, _target: &Target, _since: Instant) -> Vec<(MomentKind, Instant)> {
@@ -255,21 +252,21 @@ pub trait Runtime: Send + Sync {
 
     /// Waits until what a fault used up is free again, for a fault that used something up: whether it
     /// came to be, and the figures in words.
-    fn settled<'a>(
-        &'a self,
-        _target: &'a Target,
-        _fault: &'a Fault,
-        _baseline: &'a Baseline,
-    ) -> BoxFuture<'a, Option<(bool, String)>> {
-        Box::pin(async { None })
+    async fn settled(
+        &self,
+        _target: &Target,
+        _fault: &Fault,
+        _baseline: &Baseline,
+    ) -> Option<(bool, String)> {
+        None
     }
 
     /// Measures whether the fault has its effect.
-    fn effect<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        undo: &'a Undo,
-        injection: &'a Injection,
-    ) -> BoxFuture<'a, Effect>;
+    async fn effect(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        undo: &Undo,
+        injection: &Injection,
+    ) -> Effect;
 }

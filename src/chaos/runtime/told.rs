@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
@@ -79,62 +79,43 @@ fn next<T: Clone>(of: &Mutex<VecDeque<T>>) -> Option<T> {
     if of.len() > 1 { of.pop_front() } else { of.front().cloned() }
 }
 
+#[async_trait]
 impl Runtime for Told {
     fn name(&self) -> &'static str {
         "told"
     }
 
-    fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
-        Box::pin(async { Ok(self.targets.clone()) })
+    async fn targets(&self) -> Result<Vec<Target>, RuntimeError> {
+        Ok(self.targets.clone())
     }
 
-    fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
+    async fn look(&self, target: &Target) -> Result<Instance, RuntimeError> {
         let gone = locked(&self.gone).contains(&target.id);
         let now = match gone {
             true => Ok(Instance { gone, ..Instance::default() }),
             false => next(&self.shown).unwrap_or_else(|| Ok(target.instance.clone())),
         };
-        Box::pin(async move { now.map_err(RuntimeError::new) })
+        now.map_err(RuntimeError::new)
     }
 
-    fn prepare<'a>(
-        &'a self,
-        _: &'a Target,
-        _: &'a Fault,
-        token: &'a str,
-    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
-        Box::pin(async move {
-            if self.refuses {
-                return Err(RuntimeError::new("nothing is broken here"));
-            }
-            Ok(Prepared {
-                deed: format!("by {token}"),
-                undo: self.undo.clone().unwrap_or(Undo::SandboxRestarts {}),
-                undo_words: "nothing".into(),
-                prediction: None,
-            })
+    async fn prepare(&self, _: &Target, _: &Fault, token: &str) -> Result<Prepared, RuntimeError> {
+        if self.refuses {
+            return Err(RuntimeError::new("nothing is broken here"));
+        }
+        Ok(Prepared {
+            deed: format!("by {token}"),
+            undo: self.undo.clone().unwrap_or(Undo::SandboxRestarts {}),
+            undo_words: "nothing".into(),
+            prediction: None,
         })
     }
 
-    fn inject<'a>(
-        &'a self,
-        _: &'a Target,
-        _: &'a Fault,
-        _: &'a Undo,
-    ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
-        Box::pin(async {
-            Ok(Injection { lease: None, baseline: Baseline::default(), since: Instant::now() })
-        })
+    async fn inject(&self, _: &Target, _: &Fault, _: &Undo) -> Result<Injection, RuntimeError> {
+        Ok(Injection { lease: None, baseline: Baseline::default(), since: Instant::now() })
     }
 
-    fn effect<'a>(
-        &'a self,
-        _: &'a Target,
-        _: &'a Fault,
-        _: &'a Undo,
-        _: &'a Injection,
-    ) -> BoxFuture<'a, Effect> {
+    async fn effect(&self, _: &Target, _: &Fault, _: &Undo, _: &Injection) -> Effect {
         let effective = next(&self.effects).unwrap_or(true);
-        Box::pin(async move { Effect::new(effective, format!("measured: {effective}")) })
+        Effect::new(effective, format!("measured: {effective}"))
     }
 }

@@ -17,8 +17,8 @@ mod undoing;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bollard::query_parameters::{ListContainersOptions, TopOptions};
-use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -193,6 +193,7 @@ fn tell_apart(targets: &mut [Target]) {
     }
 }
 
+#[async_trait]
 impl Runtime for DockerRuntime {
     fn name(&self) -> &'static str {
         "docker"
@@ -204,40 +205,30 @@ impl Runtime for DockerRuntime {
         addresses.map(claim).collect()
     }
 
-    fn claim<'a>(
-        &'a self,
-        run_id: &'a str,
-        length: Duration,
-    ) -> BoxFuture<'a, Result<(), RuntimeError>> {
-        Box::pin(async move {
-            for place in &self.places {
-                claim::take(&place.engine, run_id, length).await?;
-            }
-            Ok(())
-        })
+    async fn claim(&self, run_id: &str, length: Duration) -> Result<(), RuntimeError> {
+        for place in &self.places {
+            claim::take(&place.engine, run_id, length).await?;
+        }
+        Ok(())
     }
 
-    fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
-        Box::pin(async move {
-            let (mut targets, mut served) = (Vec::new(), BTreeSet::new());
-            for place in &self.places {
-                for id in self.listed(&place.engine).await? {
-                    targets.extend(self.target(&place.engine, &id, &mut served).await?);
-                }
+    async fn targets(&self) -> Result<Vec<Target>, RuntimeError> {
+        let (mut targets, mut served) = (Vec::new(), BTreeSet::new());
+        for place in &self.places {
+            for id in self.listed(&place.engine).await? {
+                targets.extend(self.target(&place.engine, &id, &mut served).await?);
             }
-            tell_apart(&mut targets);
-            self.expect_who_serves(&targets, &served)?;
-            Ok(targets)
-        })
+        }
+        tell_apart(&mut targets);
+        self.expect_who_serves(&targets, &served)?;
+        Ok(targets)
     }
 
-    fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
-        Box::pin(async move {
-            let engine = self.engine(target)?;
-            Ok(match engine.inspect(&target.id).await? {
-                Some(inspected) => instance(&inspected, engine.now()),
-                None => Instance { gone: true, ..Instance::default() },
-            })
+    async fn look(&self, target: &Target) -> Result<Instance, RuntimeError> {
+        let engine = self.engine(target)?;
+        Ok(match engine.inspect(&target.id).await? {
+            Some(inspected) => instance(&inspected, engine.now()),
+            None => Instance { gone: true, ..Instance::default() },
         })
     }
 
@@ -252,46 +243,44 @@ impl Runtime for DockerRuntime {
         moments.collect()
     }
 
-    fn prepare<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        token: &'a str,
-    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
-        Box::pin(self.prepared(target, fault, token))
+    async fn prepare(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        token: &str,
+    ) -> Result<Prepared, RuntimeError> {
+        self.prepared(target, fault, token).await
     }
 
-    fn inject<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        undo: &'a Undo,
-    ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
-        Box::pin(self.injected(target, fault, undo))
+    async fn inject(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        undo: &Undo,
+    ) -> Result<Injection, RuntimeError> {
+        self.injected(target, fault, undo).await
     }
 
-    fn settled<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        baseline: &'a Baseline,
-    ) -> BoxFuture<'a, Option<(bool, String)>> {
-        Box::pin(async move {
-            match (fault, baseline.counters.first()) {
-                (Fault::Memory { .. }, Some(before)) => Some(self.freed(target, *before).await),
-                _ => None,
-            }
-        })
+    async fn settled(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        baseline: &Baseline,
+    ) -> Option<(bool, String)> {
+        match (fault, baseline.counters.first()) {
+            (Fault::Memory { .. }, Some(before)) => Some(self.freed(target, *before).await),
+            _ => None,
+        }
     }
 
-    fn effect<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        _undo: &'a Undo,
-        injection: &'a Injection,
-    ) -> BoxFuture<'a, Effect> {
-        Box::pin(self.measured(target, fault, injection))
+    async fn effect(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        _undo: &Undo,
+        injection: &Injection,
+    ) -> Effect {
+        self.measured(target, fault, injection).await
     }
 }
 

@@ -5,7 +5,7 @@ mod links;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::future::BoxFuture;
+use async_trait::async_trait;
 use reqwest::Client;
 use serde::Deserialize;
 
@@ -91,166 +91,156 @@ impl SandboxRuntime {
     }
 }
 
+#[async_trait]
 impl Runtime for SandboxRuntime {
     fn name(&self) -> &'static str {
         "sandbox"
     }
 
-    fn targets(&self) -> BoxFuture<'_, Result<Vec<Target>, RuntimeError>> {
-        Box::pin(async move {
-            let children = self.children().await?;
-            let target = |child: &Child| Target {
-                id: child.name.name().to_owned(),
-                name: child.name.name().to_owned(),
-                place: String::new(),
-                service: Some(child.name),
-                excluded: None,
-                unkillable: None,
-                protected: false,
-                instance: instance(child),
-            };
-            Ok(children.iter().map(target).collect())
-        })
+    async fn targets(&self) -> Result<Vec<Target>, RuntimeError> {
+        let children = self.children().await?;
+        let target = |child: &Child| Target {
+            id: child.name.name().to_owned(),
+            name: child.name.name().to_owned(),
+            place: String::new(),
+            service: Some(child.name),
+            excluded: None,
+            unkillable: None,
+            protected: false,
+            instance: instance(child),
+        };
+        Ok(children.iter().map(target).collect())
     }
 
-    fn look<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Instance, RuntimeError>> {
-        Box::pin(async move {
-            let children = self.children().await?;
-            let child = children.iter().find(|child| child.name.name() == target.id);
-            child.map(instance).ok_or_else(|| RuntimeError::new("there is no such service"))
-        })
+    async fn look(&self, target: &Target) -> Result<Instance, RuntimeError> {
+        let children = self.children().await?;
+        let child = children.iter().find(|child| child.name.name() == target.id);
+        child.map(instance).ok_or_else(|| RuntimeError::new("there is no such service"))
     }
 
-    fn prepare<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        token: &'a str,
-    ) -> BoxFuture<'a, Result<Prepared, RuntimeError>> {
-        Box::pin(async move {
-            let process = Self::process(target)?;
-            let helper = |pinned, group| Undo::EndHelper { token: token.into(), pinned, group };
-            let (name, pid) = (&target.name, process.pid);
-            let (deed, undo, words) = match fault {
-                Fault::Kill => (
-                    format!("SIGKILL to process {pid}"),
-                    Undo::SandboxRestarts {},
-                    "nothing: its supervisor starts it again".into(),
-                ),
-                Fault::Cpu { .. } => {
-                    let pinned =
-                        Pinned::plan(process).map_err(|e| RuntimeError::new(e.to_string()))?;
-                    (
-                        format!("process {pid} is kept on one CPU, {BURNERS} threads burn there"),
-                        helper(Some(pinned), None),
-                        format!("end the burner, give {name} its CPUs back"),
-                    )
-                }
-                Fault::Memory { bytes, .. } => {
-                    enough_memory(*bytes).map_err(RuntimeError::new)?;
-                    let group = self.own_group(process, *bytes, token)?;
-                    let (folder, most) = (group.folder.display(), group.limit_bytes >> 20);
-                    (
-                        format!(
-                            "process {pid} goes to the new memory group {folder} of {most} MiB, a \
-                             helper writes to {} MiB there",
-                            bytes >> 20
-                        ),
-                        helper(None, Some(group)),
-                        format!("end the helper, move {name} back to its memory group"),
-                    )
-                }
-                Fault::Cut { peers, reject, length } => {
-                    let links = peers.iter().map(|peer| format!("{}/{}", target.id, peer.id));
-                    let links: Vec<String> = links.collect();
-                    let named = links.join(", ");
-                    let how = if *reject { "refuses" } else { "holds up" };
-                    let length = length.as_secs();
-                    (
-                        format!(
-                            "the sandbox {how} what goes over {named}, and opens it after {length} s"
-                        ),
-                        Undo::OpenLinks { admin: self.admin.clone(), links },
-                        format!("open {named}"),
-                    )
-                }
-            };
-            Ok(Prepared { deed, undo, undo_words: words, prediction: None })
-        })
-    }
-
-    fn inject<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        undo: &'a Undo,
-    ) -> BoxFuture<'a, Result<Injection, RuntimeError>> {
-        Box::pin(async move {
-            let process = Self::process(target)?;
-            let mut baseline = Baseline::default();
-            let lease = match (fault, undo) {
-                (Fault::Kill, _) => {
-                    process.kill().map_err(|e| RuntimeError::new(e.to_string()))?;
-                    None
-                }
-                (Fault::Cut { reject, length, .. }, Undo::OpenLinks { admin, links }) => {
-                    baseline.counters = vec![self.stopped(target).await];
-                    let passage = if *reject { "refused" } else { "cut" };
-                    let for_ms = length.as_millis() as u64;
-                    set_links(&self.client, admin, links, &LinkSetting { passage, for_ms }).await?;
-                    None
-                }
-                (fault, Undo::EndHelper { token, pinned, group }) => {
-                    let work = match fault {
-                        Fault::Memory { bytes, .. } => {
-                            Work::Fill { bytes: *bytes, in_its_group: false }
-                        }
-                        _ => Work::Burn { workers: Some(BURNERS), in_its_group: false },
-                    };
-                    let (cpu, waiting) = process.cpu_and_waiting();
-                    baseline.counters = vec![cpu.as_micros() as u64, waiting.as_micros() as u64];
-                    let task = Task {
-                        target: process.into(),
-                        length_ms: fault.length().as_millis() as u64,
-                        work,
-                        pin: pinned.clone(),
-                        group: group.clone(),
-                    };
-                    Some(Lease::start(token, &task).await?)
-                }
-                _ => return Err(RuntimeError::new("this fault has no such undo")),
-            };
-            Ok(Injection { lease, baseline, since: tokio::time::Instant::now() })
-        })
-    }
-
-    fn effect<'a>(
-        &'a self,
-        target: &'a Target,
-        fault: &'a Fault,
-        undo: &'a Undo,
-        injection: &'a Injection,
-    ) -> BoxFuture<'a, Effect> {
-        Box::pin(async move {
-            match (fault, undo) {
-                (Fault::Cpu { .. }, _) => cpu_effect(target, injection),
-                (Fault::Memory { bytes, .. }, Undo::EndHelper { group: Some(group), .. }) => {
-                    memory_effect(group, *bytes)
-                }
-                (Fault::Cut { .. }, _) => {
-                    let before = injection.baseline.counters.first().copied().unwrap_or(0);
-                    let stopped = self.stopped(target).await.saturating_sub(before);
-                    let evidence = format!("{stopped} connections stopped at the link");
-                    Effect::new(stopped > 0, evidence)
-                }
-                _ => {
-                    let now = self.look(target).await;
-                    let other = now.is_ok_and(|now| now.pid != target.instance.pid);
-                    let evidence = if other { "its process ended" } else { "its process is alive" };
-                    Effect::new(other, evidence)
-                }
+    async fn prepare(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        token: &str,
+    ) -> Result<Prepared, RuntimeError> {
+        let process = Self::process(target)?;
+        let helper = |pinned, group| Undo::EndHelper { token: token.into(), pinned, group };
+        let (name, pid) = (&target.name, process.pid);
+        let (deed, undo, words) = match fault {
+            Fault::Kill => (
+                format!("SIGKILL to process {pid}"),
+                Undo::SandboxRestarts {},
+                "nothing: its supervisor starts it again".into(),
+            ),
+            Fault::Cpu { .. } => {
+                let pinned = Pinned::plan(process).map_err(|e| RuntimeError::new(e.to_string()))?;
+                (
+                    format!("process {pid} is kept on one CPU, {BURNERS} threads burn there"),
+                    helper(Some(pinned), None),
+                    format!("end the burner, give {name} its CPUs back"),
+                )
             }
-        })
+            Fault::Memory { bytes, .. } => {
+                enough_memory(*bytes).map_err(RuntimeError::new)?;
+                let group = self.own_group(process, *bytes, token)?;
+                let (folder, most) = (group.folder.display(), group.limit_bytes >> 20);
+                (
+                    format!(
+                        "process {pid} goes to the new memory group {folder} of {most} MiB, a \
+                         helper writes to {} MiB there",
+                        bytes >> 20
+                    ),
+                    helper(None, Some(group)),
+                    format!("end the helper, move {name} back to its memory group"),
+                )
+            }
+            Fault::Cut { peers, reject, length } => {
+                let links = peers.iter().map(|peer| format!("{}/{}", target.id, peer.id));
+                let links: Vec<String> = links.collect();
+                let named = links.join(", ");
+                let how = if *reject { "refuses" } else { "holds up" };
+                let length = length.as_secs();
+                (
+                    format!(
+                        "the sandbox {how} what goes over {named}, and opens it after {length} s"
+                    ),
+                    Undo::OpenLinks { admin: self.admin.clone(), links },
+                    format!("open {named}"),
+                )
+            }
+        };
+        Ok(Prepared { deed, undo, undo_words: words, prediction: None })
+    }
+
+    async fn inject(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        undo: &Undo,
+    ) -> Result<Injection, RuntimeError> {
+        let process = Self::process(target)?;
+        let mut baseline = Baseline::default();
+        let lease = match (fault, undo) {
+            (Fault::Kill, _) => {
+                process.kill().map_err(|e| RuntimeError::new(e.to_string()))?;
+                None
+            }
+            (Fault::Cut { reject, length, .. }, Undo::OpenLinks { admin, links }) => {
+                baseline.counters = vec![self.stopped(target).await];
+                let passage = if *reject { "refused" } else { "cut" };
+                let for_ms = length.as_millis() as u64;
+                set_links(&self.client, admin, links, &LinkSetting { passage, for_ms }).await?;
+                None
+            }
+            (fault, Undo::EndHelper { token, pinned, group }) => {
+                let work = match fault {
+                    Fault::Memory { bytes, .. } => {
+                        Work::Fill { bytes: *bytes, in_its_group: false }
+                    }
+                    _ => Work::Burn { workers: Some(BURNERS), in_its_group: false },
+                };
+                let (cpu, waiting) = process.cpu_and_waiting();
+                baseline.counters = vec![cpu.as_micros() as u64, waiting.as_micros() as u64];
+                let task = Task {
+                    target: process.into(),
+                    length_ms: fault.length().as_millis() as u64,
+                    work,
+                    pin: pinned.clone(),
+                    group: group.clone(),
+                };
+                Some(Lease::start(token, &task).await?)
+            }
+            _ => return Err(RuntimeError::new("this fault has no such undo")),
+        };
+        Ok(Injection { lease, baseline, since: tokio::time::Instant::now() })
+    }
+
+    async fn effect(
+        &self,
+        target: &Target,
+        fault: &Fault,
+        undo: &Undo,
+        injection: &Injection,
+    ) -> Effect {
+        match (fault, undo) {
+            (Fault::Cpu { .. }, _) => cpu_effect(target, injection),
+            (Fault::Memory { bytes, .. }, Undo::EndHelper { group: Some(group), .. }) => {
+                memory_effect(group, *bytes)
+            }
+            (Fault::Cut { .. }, _) => {
+                let before = injection.baseline.counters.first().copied().unwrap_or(0);
+                let stopped = self.stopped(target).await.saturating_sub(before);
+                let evidence = format!("{stopped} connections stopped at the link");
+                Effect::new(stopped > 0, evidence)
+            }
+            _ => {
+                let now = self.look(target).await;
+                let other = now.is_ok_and(|now| now.pid != target.instance.pid);
+                let evidence = if other { "its process ended" } else { "its process is alive" };
+                Effect::new(other, evidence)
+            }
+        }
     }
 }
 
