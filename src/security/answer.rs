@@ -24,9 +24,6 @@ pub struct Answer {
     pub landed: Option<Box<Request>>,
 }
 
-/// Words in the path of a page that asks who one is.
-const LOGINS: [&str; 6] = ["login", "log-in", "log_in", "signin", "sign-in", "sign_in"];
-
 impl Answer {
     /// A header as text; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
@@ -54,7 +51,9 @@ impl Answer {
         let Some(at) = &self.landed else { return false };
         let (path, page) = (at.path.to_lowercase(), self.body.to_lowercase());
         let asks = ["type=\"password\"", "type='password'", "type=password"];
-        LOGINS.iter().any(|word| path.contains(word))
+        let path = path.replace(['-', '_'], "");
+        let mut words = path.split(|c: char| !c.is_ascii_alphanumeric());
+        words.any(|word| word.ends_with("login") || word.ends_with("signin"))
             || asks.iter().map(|field| page.matches(field).count()).sum::<usize>() == 1
     }
 

@@ -63,7 +63,7 @@ impl Calibration {
         // Around what matters stands what is the same on every page: it has to say that nothing is there.
         answer.status == 404
             || (pages().any(|page| resemblance(&page, &body) >= LEAST_ALIKE)
-                && has_what_is_common(pages(), &body))
+                && has_what_is_common(pages(), &answer.body))
     }
 
     /// Error pages of a service, for checks that look at them.
@@ -93,5 +93,7 @@ mod tests {
         let calibration = Calibration { pages: nothing.to_vec(), silent: Vec::new() };
         assert!(calibration.is_missing(&of("/search"), &page("Nothing is there")));
         assert!(!calibration.is_missing(&of("/search"), &page("Results for saw")));
+        // What stands around everything links to the page that was asked for.
+        assert!(calibration.is_missing(&of("about"), &page("Nothing is there")));
     }
 }

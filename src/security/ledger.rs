@@ -67,10 +67,13 @@ impl Ledger {
     }
 
     /// Puts on record that something may take the place of what a request says. When this returns it is on
-    /// disk.
+    /// disk. What could not be put back before is there once, whichever check attacks it next.
     pub fn replacing(&self, written: Written, back: Request) {
         let name = written.name.clone();
-        self.entries().push(Entry { name, way: Way::PutBack(back), stored: false });
+        let mut entries = self.entries();
+        entries.retain(|other| other.name != name);
+        entries.push(Entry { name, way: Way::PutBack(back), stored: false });
+        drop(entries);
         self.emit(SecurityEvent::Replacing(written));
     }
 

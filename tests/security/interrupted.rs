@@ -184,10 +184,11 @@ async fn what_an_attack_replaced_is_put_back_after_an_abort_and_after_a_kill() {
         assert_ne!(*audit.twin.motto.lock().expect("not poisoned"), MOTTO, "it is still there");
         // However many runs go on that began later: they have nothing that could be removed.
         let busy: Vec<_> = (0..20).map(|_| going_on(&audit)).collect();
-        let (_, told) = match by_recover {
+        let (code, told) = match by_recover {
             true => audit.told(&["recover"]),
             false => audit.told(&["security", "--headless", "--only", "headers"]),
         };
+        assert!(!by_recover || code == Some(0), "{told}");
         audit.nothing_is_there();
         assert_eq!(audit.residue(), 0, "{told}");
         drop(busy);

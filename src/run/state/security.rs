@@ -100,7 +100,10 @@ impl SecurityState {
                 self.written += 1;
                 self.residue.push(written.clone());
             }
-            SecurityEvent::Replacing(written) => self.residue.push(written.clone()),
+            SecurityEvent::Replacing(written) => {
+                self.residue.retain(|one| one.name != written.name);
+                self.residue.push(written.clone());
+            }
             SecurityEvent::Stored { name, at } => {
                 let known = self.residue.iter_mut().filter(|written| written.name == *name);
                 known.for_each(|written| written.stored = Some(at.clone()));

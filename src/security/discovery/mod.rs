@@ -23,7 +23,7 @@ use crate::config::{Config, OpenApi, ServiceKind};
 const WRITES: &str = "may change something and is not listed in security.operations";
 
 /// Why a configured operation is left alone.
-const KEEPS: &str = "keeps what it is sent, and writing is not allowed (security.writes)";
+const KEEPS: &str = "keeps what it is sent, and writing is not allowed (security.writes); one without an answer may";
 
 /// Finds what there is to be attacked. The session of MCP has to be closed afterwards.
 ///
@@ -62,11 +62,11 @@ async fn keeps(prober: &Prober, request: &Request) -> Result<bool, ProbeError> {
         return Ok(!request.is_safe());
     }
     match prober.ask(request).await {
-        // Made, done with nothing to say, or to be seen elsewhere.
-        Ok(answer) => Ok(matches!(answer.status, 201 | 204 | 205 | 301..=303)),
+        // Made, done with nothing to say, to be seen elsewhere, or there already.
+        Ok(answer) => Ok(matches!(answer.status, 201 | 204 | 205 | 301..=303 | 409)),
         Err(ProbeError::Budget) => Err(ProbeError::Budget),
-        // The checks tell of it.
-        Err(ProbeError::Failed(_)) => Ok(false),
+        // It may have been kept all the same.
+        Err(ProbeError::Failed(_)) => Ok(true),
     }
 }
 

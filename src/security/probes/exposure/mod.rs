@@ -38,9 +38,13 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         let missing = sign.is_some() && context.calibration.is_missing(&request, &answer);
         if let Some(sign) = sign.filter(|_| answer.is_success() && !missing)
             && let Some(what) = sign(&answer.body)
-            && is_there_again(context, &request, sign).await?
         {
-            outcome.findings.push(exposed(context, &request, &answer, what));
+            match is_there_again(context, &request, sign).await {
+                Ok(true) => outcome.findings.push(exposed(context, &request, &answer, what)),
+                Ok(false) => {}
+                Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+                Err(ProbeError::Failed(_)) => silent += 1,
+            }
         }
         outcome.findings.extend(keys_in(&request, &answer));
     }
@@ -93,11 +97,8 @@ async fn is_there_again(
     request: &Request,
     sign: files::Sign,
 ) -> Result<bool, ProbeError> {
-    match context.prober.ask(request).await {
-        Ok(again) => Ok(again.is_success() && sign(&again.body).is_some()),
-        Err(ProbeError::Budget) => Err(ProbeError::Budget),
-        Err(ProbeError::Failed(_)) => Ok(false),
-    }
+    let again = context.prober.ask(request).await?;
+    Ok(again.is_success() && sign(&again.body).is_some())
 }
 
 /// Shown beside what is answered when nothing is there.

@@ -116,8 +116,10 @@ impl Attack<'_> {
     async fn run(&self, lookup: Request) -> Result<Option<Seen>, ProbeError> {
         let first = self.context.prober.ask(&lookup).await?;
         let product = (u64::from(FACTORS.0) * u64::from(FACTORS.1)).to_string();
-        let again = self.context.prober.ask(&lookup).await?;
-        let worked_out = first.body.contains(&product) && again.body.contains(&product);
+        if !first.body.contains(&product) {
+            return Ok(None);
+        }
+        let worked_out = self.context.prober.ask(&lookup).await?.body.contains(&product);
         Ok(worked_out.then_some(Seen {
             rule: &ACTIVE_UPLOAD,
             severity: Severity::Critical,
