@@ -156,7 +156,11 @@ fn check_channels(config: &Config) -> Result<(), CliError> {
     let loaded = LoadedSlos::load(config.slo_definitions.as_ref()).map_err(CliError::usage)?;
     let SloDefinitions { channels, notify, .. } = &loaded.definitions;
     if notify.mode == NotifyMode::Off {
-        say("alerts         off      notify.mode: nobody is told");
+        tell_line("alerts", "off", "notify.mode: nobody is told");
+        return Ok(());
+    }
+    if channels.is_empty() {
+        tell_line("alerts", "none", "(optional) nobody is told: no channels are defined");
         return Ok(());
     }
     let missing: Vec<_> = channels.values().filter_map(Channel::not_configured).collect();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::exit::{CliError, Exit, say, say_error};
+use super::run::tell_unknown_variables;
 use super::{ConfigArgs, runtime};
 use crate::config::{self, Channel, LoadedSlos};
 use crate::notify::{Alert, Message, deliver, notifier};
@@ -41,7 +42,9 @@ struct TestArgs {
 pub fn run(config: &ConfigArgs, args: &NotifyArgs) -> Result<Exit, CliError> {
     let NotifyCommand::Test(args) = &args.command;
     let options = config.load_options();
-    let loaded = config::load(&options).map_err(CliError::usage)?.map(|loaded| loaded.config);
+    let loaded = config::load(&options).map_err(CliError::usage)?;
+    loaded.iter().for_each(tell_unknown_variables);
+    let loaded = loaded.map(|loaded| loaded.config);
     let named = loaded.as_ref().and_then(|config| config.slo_definitions.clone());
     let definitions = LoadedSlos::load(args.definitions.as_ref().or(named.as_ref()))
         .map_err(CliError::usage)?

@@ -79,7 +79,13 @@ impl Loaded {
         let whole = serde_json::to_value(&self.config).ok()?;
         let value = match overrides::find(&whole, path)? {
             Value::String(text) => text.clone(),
-            other => other.to_string(),
+            other => {
+                let text = other.to_string();
+                if text.contains(r#""headers":{""#) {
+                    return Some("***".into());
+                }
+                text
+            }
         };
         Some(without_credentials(&value))
     }

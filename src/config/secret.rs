@@ -66,12 +66,12 @@ fn remember(secret: &str) {
     }
 }
 
-/// Longer ones come first, so that none is left in part because it contains another.
 /// Whether a piece of an address is no word, such as `services` or `production`.
 fn is_key(piece: &str) -> bool {
     piece.len() >= 10 && piece.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase())
 }
 
+/// Longer ones come first, so that none is left in part because it contains another.
 fn remember_text(secret: &str) {
     if secret.chars().count() < LEAST_CHARS {
         return;

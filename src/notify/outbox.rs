@@ -61,13 +61,15 @@ impl Outbox {
         let letter =
             Letter { number: self.next, channel: channel.to_owned(), message: message.clone() };
         write_atomically(&self.path(letter.number), &serde_json::to_vec(&letter)?)?;
-        for number in numbers(&self.folder)?.into_iter().filter(|number| *number < self.next) {
+        self.next += 1;
+        // It is kept; that older ones cannot be looked for takes nothing from that.
+        let older = numbers(&self.folder).unwrap_or_default();
+        for number in older.into_iter().filter(|number| *number < letter.number) {
             let before = self.read(number).filter(|before| before.channel == channel);
             if before.is_some_and(|before| before.message.alert.key == message.alert.key) {
                 self.remove(number);
             }
         }
-        self.next += 1;
         Ok(letter)
     }
 

@@ -7,7 +7,6 @@ use super::assembly::Judge;
 use super::event::{EVENT_VERSION, Event, EventBody};
 use super::folder::{FolderError, RunFolder};
 use super::journal::{self, Journal, JournalError};
-
 use super::socket;
 use super::state::RunState;
 use super::verdict;

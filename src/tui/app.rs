@@ -295,6 +295,10 @@ impl App {
         let before = self.load_phase().map(|phase| phase.kind);
         self.earlier_load = !self.earlier_load;
         self.refresh_load();
+        if let Some(frozen) = &mut self.frozen {
+            frozen.1 =
+                load_phase(&frozen.0, self.earlier_load).map(LoadView::of).unwrap_or_default();
+        }
         match self.load_phase().map(|phase| phase.kind) {
             Some(kind) if Some(kind) != before => self.notify(&format!("load figures of {kind}")),
             _ => {

@@ -229,7 +229,10 @@ fn change_plan(app: &mut App, action: Action) {
 }
 
 fn change_view(app: &mut App, action: Action) {
-    if matches!(action, Action::Panel(_) | Action::NextPanel | Action::Help) {
+    if matches!(
+        action,
+        Action::Panel(_) | Action::NextPanel | Action::Help | Action::Detail | Action::Filter
+    ) {
         // Who asks for a panel wants to see it.
         app.explain = false;
     }

@@ -18,7 +18,7 @@ use crate::backup::ledger::Ledger;
 use crate::backup::stores::{DrillError, DrillStore, Identity, Namespace};
 use crate::backup::subject::{OpenStore, reach, remove};
 use crate::backup::undo::Undos;
-use crate::run::event::{BackupEvent, BackupLevel, DrillStep, StoreReport};
+use crate::run::event::{BackupEvent, DrillStep, StoreReport};
 use crate::run::recorder::EventSink;
 
 /// Longest that one attempt at cleaning may take; the undo journal remembers what it did not reach.
@@ -212,16 +212,17 @@ impl Course<'_> {
         self.drill.opener.kind()
     }
 
-    /// Removes what a restore brought into a scratch store.
+    /// Removes what a restore brought into a scratch store; `restored`: the service said that it did.
     pub(in crate::backup) async fn clean_scratch(
         &mut self,
         undo: u64,
+        restored: bool,
         opener: &dyn OpenStore,
         undos: &Undos,
     ) {
         let held = self.scratch.take();
         let names = &self.drill.names;
-        let never_seen = !self.report.absence_proven && !self.is_restored();
+        let never_seen = !self.report.absence_proven && !restored;
         let work = async {
             let scratch = match held {
                 Some(scratch) => scratch,
@@ -241,10 +242,6 @@ impl Course<'_> {
             Ok(Err(error)) => self.scratch_residue(&error.to_string()),
             Err(_) => self.scratch_residue("no answer"),
         }
-    }
-
-    fn is_restored(&self) -> bool {
-        self.report.level >= Some(BackupLevel::L4)
     }
 
     fn scratch_residue(&mut self, what: &str) {

@@ -257,15 +257,18 @@ mod tests {
     async fn what_a_program_leaves_at_work_when_it_has_ended_goes_on() {
         let temp = tempfile::tempdir().expect("folder");
         let script = temp.path().join("restore");
-        let done = temp.path().join("done");
+        let (go, done) = (temp.path().join("go"), temp.path().join("done"));
         let text = format!(
-            "#!/bin/bash\n{{ sleep 0.5; touch {}; }} >/dev/null 2>&1 &\necho '{{\"id\": 1}}'\n",
+            "#!/bin/bash\n{{ for i in {{1..600}}; do [ -e {} ] && break; sleep 0.05; done; touch {}; }} \
+             >/dev/null 2>&1 &\necho '{{\"id\": 1}}'\n",
+            go.display(),
             done.display()
         );
         std::fs::write(&script, text).expect("written");
         let path = script.to_str().expect("UTF-8");
         let answer = run(&command(&["bash", path], TimeSpan::secs(20))).await.expect("started");
         assert!(answer.json.is_some() && !done.exists(), "it returns before that is done");
+        std::fs::write(&go, "").expect("written");
         for _ in 0..200 {
             if done.exists() {
                 return;

@@ -55,6 +55,8 @@ struct One<'a> {
     outcome: Result<(), DrillError>,
     /// Entry of the undo journal for the scratch store.
     scratch_undo: Option<u64>,
+    /// Whether the service said that it restored.
+    restored: bool,
 }
 
 impl ServiceDrill {
@@ -63,7 +65,7 @@ impl ServiceDrill {
         let mut all: Vec<One<'_>> = Vec::new();
         for drill in &self.drills {
             let course = drill.begin(events.clone(), gate.clone());
-            all.push(One { course, outcome: Ok(()), scratch_undo: None });
+            all.push(One { course, outcome: Ok(()), scratch_undo: None, restored: false });
         }
         self.note_age(&mut all).await;
         each(&mut all, &BEFORE).await;
@@ -77,10 +79,10 @@ impl ServiceDrill {
         self.restore(&mut all, &say).await;
         each(&mut all, &AFTER).await;
         let mut ended = Vec::new();
-        for One { mut course, outcome, scratch_undo } in all {
+        for One { mut course, outcome, scratch_undo, restored } in all {
             let kind = course.kind();
             if let Some((undo, opener)) = scratch_undo.zip(self.scratch.get(&kind)) {
-                course.clean_scratch(undo, &**opener, &self.undos).await;
+                course.clean_scratch(undo, restored, &**opener, &self.undos).await;
             }
             ended.push((kind, Some(course.conclude(outcome).await)));
         }
@@ -197,6 +199,7 @@ impl ServiceDrill {
             Err(_) => say_failure(&done, say),
         }
         for one in at_work(all) {
+            one.restored = done.is_ok();
             let restored = match &done {
                 Ok(words) => self.open_restored(one).await.map(|()| words.as_str()),
                 Err(error) => Err(of_each(error)),

@@ -136,7 +136,10 @@ impl ExternalPhase {
                         tool.stop();
                         paused = Some(format!("{name} cannot be paused: it was ended"));
                     }
-                    ControlChange::Wish(Wish::Stop) => tool.stop(),
+                    ControlChange::Wish(Wish::Stop) => {
+                        playing.thresholds.leave();
+                        tool.stop();
+                    }
                     ControlChange::Wish(Wish::StopNow) => tool.kill(),
                     ControlChange::Command(
                         PhaseCommand::Rescale { .. } | PhaseCommand::ChangeRate { .. },
@@ -151,6 +154,7 @@ impl ExternalPhase {
                 },
                 _ = ticks.tick() => {
                     if playing.emit(context) {
+                        playing.thresholds.leave();
                         tool.stop();
                     }
                 }
@@ -200,6 +204,13 @@ impl Playing {
         self.since = now;
         let n = report.series.iter().map(|series| series.measured.requests()).sum();
         let failed = report.series.iter().map(|series| series.measured.failed()).sum();
+        let elapsed = context.events.with_state(|state| {
+            state.running_phase().map_or(0, |phase| phase.elapsed_us(state.now_us))
+        });
+        let elapsed = Duration::from_micros(elapsed);
+        if elapsed >= context.length {
+            self.thresholds.leave();
+        }
         self.thresholds.observe(&report, &self.course);
         context.events.emit(EventBody::Load(LoadEvent::Interval(Box::new(report))));
         let rows = self.thresholds.rows();
@@ -210,10 +221,7 @@ impl Playing {
             return false;
         }
         let guard = self.guard.observe(length, n, failed).map(EarlyEnd::Guard);
-        let elapsed = context.events.with_state(|state| {
-            state.running_phase().map_or(0, |phase| phase.elapsed_us(state.now_us))
-        });
-        let stops = self.thresholds.stops(Duration::from_micros(elapsed));
+        let stops = self.thresholds.stops(elapsed);
         self.early = guard.or_else(|| stops.map(EarlyEnd::Threshold));
         if let Some(early) = &self.early {
             let reason = early.reason().to_owned();

@@ -103,7 +103,7 @@ impl ExternalPlan {
             return Err(format!("{name} knows nothing of its `connection` and `tls` settings"));
         }
         let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
-        let (flows, played) = self.flows(scenario, workload, config, endpoint);
+        let (flows, played) = self.flows(scenario, workload, config, (endpoint, &resolved));
         if flows.is_empty() {
             return Err("nothing of it can be played".into());
         }
@@ -132,7 +132,7 @@ impl ExternalPlan {
         scenario: &Scenario,
         workload: &Workload,
         config: &Config,
-        endpoint: &Endpoint,
+        service: (&Endpoint, &ResolvedEndpoint),
     ) -> (Vec<Value>, Scenario) {
         let (mut flows, mut played) = (Vec::new(), Scenario { flows: vec![], ..scenario.clone() });
         for (_, flow) in scenario.drawn_flows() {
@@ -140,7 +140,7 @@ impl ExternalPlan {
             for step in &flow.steps {
                 let asked = match is_filled(step, flow, workload) {
                     true => Err("placeholders are filled by the built-in engine alone".into()),
-                    false => request(step, config, endpoint),
+                    false => request(step, config, service),
                 };
                 match asked {
                     Ok(request) => {
@@ -244,9 +244,12 @@ fn k6_model(scenario: &Scenario, workload: &Workload, share: u32, phase: Duratio
 }
 
 /// A step as a plain request.
-fn request(step: &Step, config: &Config, endpoint: &Endpoint) -> Result<Value, String> {
+fn request(
+    step: &Step,
+    config: &Config,
+    (endpoint, resolved): (&Endpoint, &ResolvedEndpoint),
+) -> Result<Value, String> {
     let services = &config.services;
-    let resolved = ResolvedEndpoint::resolve(endpoint).map_err(|error| error.to_string())?;
     let mut timeout = endpoint.timeout;
     let (method, path, body, mut headers) = match step {
         Step::Think(pause) => return Ok(json!({ "pause": pause.get().as_secs_f64() })),

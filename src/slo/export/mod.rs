@@ -50,7 +50,7 @@ pub fn export(definitions: &SloDefinitions, format: Format) -> String {
     let left_out: Vec<&str> = left_out.iter().map(|slo| slo.id.as_str()).collect();
     let mut text = String::from("# Written by shakedown slo export.\n");
     if !left_out.is_empty() {
-        text += &format!("# Not expressible as a ratio of events: {}.\n", left_out.join(", "));
+        text += &format!("# Not expressible in this format: {}.\n", left_out.join(", "));
     }
     text + &body
 }
@@ -59,7 +59,7 @@ pub fn export(definitions: &SloDefinitions, format: Format) -> String {
 /// have queries.
 fn expressible(slo: &Slo, format: Format) -> bool {
     let counted = match &slo.prometheus {
-        Some(sli) => format != Format::Pyrra || sli.buckets.is_some(),
+        Some(_) => format != Format::Pyrra || queries::buckets(slo).is_some(),
         None => slo.store.is_none(),
     };
     counted && slo.allowed_bad().is_some_and(|share| share > 0.0)
@@ -152,7 +152,7 @@ mod tests {
             assert!(!text.contains("http_request"), "{text}");
             let text = text.replace('\\', "");
             assert!(text.contains("pg_bucket{db=\"app\",le=\"0.1\"}"), "{text}");
-            let left_out = text.contains("ratio of events: availability.");
+            let left_out = text.contains("in this format: availability.");
             assert_eq!(left_out, format == Format::Pyrra, "{text}");
         }
         let sloth = &written[1];

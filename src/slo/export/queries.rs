@@ -5,7 +5,10 @@ use crate::config::{Slo, SloKind};
 
 /// PromQL for bad and all events of an objective over a window.
 pub(super) fn bad_and_all(slo: &Slo, window: &str) -> (String, String) {
-    if let Some((good, all)) = stated(slo, window) {
+    // In the order in which a run's own questions to Prometheus are chosen.
+    if buckets(slo).is_none()
+        && let Some((good, all)) = stated(slo, window)
+    {
         // Without a series of good events none was good.
         return (format!("({all} - ({good} or 0 * {all}))"), all);
     }
@@ -66,18 +69,25 @@ fn limit(slo: &Slo) -> f64 {
     slo.below.map_or(0.0, |below| below.get().as_secs_f64())
 }
 
-fn buckets(slo: &Slo) -> Option<&str> {
-    slo.prometheus.as_ref()?.buckets.as_deref()
+/// The buckets of its own that an objective of latency is measured by.
+pub(super) fn buckets(slo: &Slo) -> Option<&str> {
+    let own = slo.prometheus.as_ref().filter(|_| slo.kind == SloKind::Latency);
+    own?.buckets.as_deref()
 }
 
 /// A metric with the labels of the objective's service and step; a step is meant by the beginning of its
 /// name, as where a run is judged.
 fn selector(metric: &str, slo: &Slo, more: &str) -> String {
     let service = slo.service.map(|service| format!("service=\"{service}\""));
-    let step = slo.step.as_ref().map(|step| format!("step=~\"{step}.*\""));
+    let step = slo.step.as_ref().map(|step| format!("step=~\"{}.*\"", literal(step)));
     let more = (!more.is_empty()).then(|| more.to_owned());
     let labels: Vec<String> = service.into_iter().chain(step).chain(more).collect();
     format!("{metric}{{{}}}", labels.join(","))
+}
+
+/// A text as it stands in a PromQL text that is a regular expression.
+fn literal(text: &str) -> String {
+    regex::escape(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// A selector with a label more.
@@ -87,5 +97,16 @@ fn with_label(selector: &str, label: &str) -> String {
         None => format!("{selector}{{{label}}}"),
         Some(open) if open.ends_with('{') => format!("{open}{label}}}"),
         Some(open) => format!("{open},{label}}}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_meant_as_it_is_written() {
+        assert_eq!(literal("query"), "query");
+        assert_eq!(literal("GET /a.json?\"x\""), r#"GET /a\\.json\\?\"x\""#);
     }
 }

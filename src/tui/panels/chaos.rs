@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{fitted, fixed, lines, numbered, wrapped};
+use super::{fitted, fixed, folded, lines, numbered};
 use crate::config::ServiceKind;
 use crate::run::event::{
     ExperimentResult, MomentKind, ProbeSecond, Stage, SteadyFigures, Timeline, Verdict,
@@ -108,16 +108,9 @@ fn now<'a>(chaos: &ChaosState, width: u16, app: &App) -> Part<'a> {
 
 /// A line in rows that fit, each as far in as the first; one of several styles fits by itself.
 fn rows(line: Line<'_>, width: usize) -> Vec<Line<'_>> {
-    match &line.spans[..] {
-        [words] if words.width() > width => {
-            let style = line.style.patch(words.style);
-            let told = words.content.trim_start();
-            let margin = " ".repeat(words.content.len() - told.len());
-            let rows = wrapped(told, width.saturating_sub(margin.len())).into_iter();
-            rows.map(|row| Line::styled(format!("{margin}{row}"), style)).collect()
-        }
-        _ => vec![line],
-    }
+    let [words] = &line.spans[..] else { return vec![line] };
+    let margin = words.content.len() - words.content.trim_start().len();
+    folded(line, width, margin)
 }
 
 fn ascii<'a>(line: Line<'a>, app: &App) -> Line<'a> {
@@ -153,7 +146,8 @@ fn experiment<'a>(current: &CurrentExperiment, app: &App) -> Vec<Line<'a>> {
     if matches!(app.link, Link::Lost(_)) {
         // Nobody counts down any more, and nobody is there to be told to abort.
         let words = format!(
-            "   its engine is gone, and whoever holds it ends it: {}; `shakedown recover` makes sure",
+            "   nothing is heard of its engine, and whoever holds it ends it: {}; if the engine is gone, \
+             `shakedown recover` makes sure",
             fault.fault
         );
         return vec![Line::styled(words, app.theme.bad)];
