@@ -156,18 +156,11 @@ impl Bench {
         }
         let events = EventSink::in_memory(RunClock::start());
         events.emit(EventBody::RunCreated {
-            identity: Box::new(RunIdentity {
-                id: "test".into(),
-                version: "0".into(),
-                target: config.target.name.clone(),
-                environment: config.target.environment,
-                origins: vec![],
-                insecure: vec![],
-                host: "here".into(),
-                pid: 1,
-                seed: 1,
-                config_source: "test".into(),
-            }),
+            identity: Box::new(RunIdentity::new(
+                "test",
+                &config.target.name,
+                config.target.environment,
+            )),
             plan: Plan::new(
                 &Phases::default(),
                 &Scope::Only(setup.kinds.clone()),

@@ -65,9 +65,7 @@ pub fn load(runs: &Path, name: Option<&str>) -> Result<Report, CliError> {
         return read(&file);
     }
     let found = match name {
-        Some(_) => {
-            RunFolder::find_also_among(runs, &archived(runs), name).map_err(CliError::usage)?
-        }
+        Some(name) => RunFolder::named(runs, &archived(runs), name).map_err(CliError::usage)?,
         None => runs::latest(runs)?,
     };
     written(found.path()).map_or_else(|| of_run(&found), |file| read(&file))

@@ -30,7 +30,7 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
     undone.lines().for_each(|line| say_error(&line));
     let folder = runs::folder(config)?;
     let chosen = match &args.id {
-        Some(id) => vec![RunFolder::find(&folder, Some(id)).map_err(CliError::usage)?],
+        Some(id) => vec![RunFolder::named(&folder, &[], id).map_err(CliError::usage)?],
         None => RunFolder::list(&folder),
     };
     let mut left = undone.unhealed.len() as u64;

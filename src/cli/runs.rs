@@ -97,9 +97,9 @@ pub fn latest(runs: &Path) -> Result<RunFolder, CliError> {
 pub fn find(config: &ConfigArgs, name: Option<&str>) -> Result<RunFolder, CliError> {
     let runs = folder(config)?;
     let Some(name) = name else { return latest(&runs) };
-    RunFolder::find_also_among(&runs, &live(), Some(name)).map_err(|error| {
+    RunFolder::named(&runs, &live(), name).map_err(|error| {
         let id = Path::new(name).file_name().and_then(|name| name.to_str());
-        match id.map(|id| RunFolder::find_also_among(&runs, &archived(&runs), Some(id))) {
+        match id.map(|id| RunFolder::named(&runs, &archived(&runs), id)) {
             Some(Ok(run)) => CliError::usage(format!(
                 "run {} is archived: its journal is gone, its reports are in {}",
                 run.id(),

@@ -313,17 +313,10 @@ mod tests {
     use crate::run::state::{BackupState, DrillState, HealthState, PhaseState, StoreState};
 
     fn state() -> RunState {
+        let target = "prod \"eu\"\n\\";
         let identity = RunIdentity {
-            id: "20261124-secret".into(),
             version: "0.1.0".into(),
-            target: "prod \"eu\"\n\\".into(),
-            environment: Environment::Production,
-            origins: vec![],
-            insecure: vec![],
-            host: "bastion".into(),
-            pid: 1,
-            seed: 1,
-            config_source: "test".into(),
+            ..RunIdentity::new("20261124-secret", target, Environment::Production)
         };
         let health = HealthState {
             at_us: 1,

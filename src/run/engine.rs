@@ -2,7 +2,6 @@
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -139,18 +138,14 @@ fn identity(
     origins: Vec<(ServiceKind, String)>,
     config_source: String,
 ) -> RunIdentity {
-    let config: &Arc<Config> = &settings.config;
+    let config: &Config = &settings.config;
+    let target = &config.target;
     RunIdentity {
-        id: settings.run_id.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        target: config.target.name.clone(),
-        environment: config.target.environment,
         origins,
         insecure: insecure(config),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        pid: std::process::id(),
         seed: settings.seed,
         config_source,
+        ..RunIdentity::new(&settings.run_id, &target.name, target.environment)
     }
 }
 

@@ -73,28 +73,13 @@ impl RunFolder {
         Ok(Self(path))
     }
 
-    /// The folder of an existing run: an id (or the unambiguous end or beginning of one), a path,
-    /// or, without a name, the latest.
+    /// The folder of an existing run: an id (or the unambiguous end or beginning of one) of those below
+    /// `runs` or of those that are `elsewhere`, or a path.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn find(runs: &Path, name: Option<&str>) -> Result<Self, FolderError> {
-        Self::find_also_among(runs, &[], name)
-    }
-
-    /// As [`Self::find`]; a name may also be that of one of these, which are elsewhere.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn find_also_among(
-        runs: &Path,
-        elsewhere: &[Self],
-        name: Option<&str>,
-    ) -> Result<Self, FolderError> {
+    /// When there is none, or several.
+    pub fn named(runs: &Path, elsewhere: &[Self], name: &str) -> Result<Self, FolderError> {
         let mut all = Self::list(runs);
-        let Some(name) = name else {
-            return all.into_iter().next_back().ok_or_else(|| FolderError::NoRuns(runs.into()));
-        };
         let direct = Self(PathBuf::from(name));
         if direct.journal().is_file() || direct.has_live_engine() {
             return Ok(Self(std::path::absolute(name).map_err(io_error("find", &direct.0))?));
@@ -245,20 +230,20 @@ mod tests {
         let run = RunFolder::create(&runs).expect("created");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!((mode(&runs), mode(run.path())), (0o700, 0o700));
-        assert!(RunFolder::find(&runs, None).is_err(), "a folder without journal is no run");
-        fs::write(run.journal(), "").expect("written");
         let id = run.id();
+        assert!(RunFolder::named(&runs, &[], &id).is_err(), "a folder without journal is no run");
+        fs::write(run.journal(), "").expect("written");
         let again = run.path().join("file");
         write_atomically(&again, b"one").expect("written");
         write_atomically(&again, b"two").expect("written");
         assert_eq!((fs::read(&again).expect("there"), mode(&again)), (b"two".to_vec(), 0o600));
-        for name in [None, Some(id.as_str()), Some(&id[id.len() - 6..])] {
-            assert_eq!(RunFolder::find(&runs, name).expect("found"), run);
+        for name in [&id, &id[id.len() - 6..], &run.path().to_string_lossy()] {
+            assert_eq!(RunFolder::named(&runs, &[], name).expect("found"), run);
         }
-        assert!(RunFolder::find(&runs, Some("nonesuch")).is_err());
+        assert!(RunFolder::named(&runs, &[], "nonesuch").is_err());
         let second = RunFolder::create(&runs).expect("created");
         fs::write(second.journal(), "").expect("written");
-        let either = RunFolder::find(&runs, Some("20")).expect_err("two runs of this century");
+        let either = RunFolder::named(&runs, &[], "20").expect_err("two runs of this century");
         assert!(either.to_string().contains(&second.id()), "{either}");
     }
 

@@ -131,9 +131,9 @@ fn append(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Criteria, PhaseKind, Phases};
+    use crate::config::{Criteria, Environment, PhaseKind, Phases};
     use crate::run::clock::RunClock;
-    use crate::run::event::{LogLevel, Verdict};
+    use crate::run::event::{LogLevel, RunIdentity, Verdict};
     use crate::run::plan::{Plan, Scope};
     use crate::run::recorder::EventSink;
     use crate::run::state::RunStatus;
@@ -150,18 +150,7 @@ mod tests {
         let journal = Journal::create(folder.path()).expect("new journal");
         let events = EventSink::new(RunClock::start(), journal);
         events.emit(EventBody::RunCreated {
-            identity: Box::new(crate::run::event::RunIdentity {
-                id: folder.id(),
-                version: "0".into(),
-                target: "t".into(),
-                environment: crate::config::Environment::Sandbox,
-                origins: vec![],
-                insecure: vec![],
-                host: "h".into(),
-                pid: 1,
-                seed: 7,
-                config_source: "test".into(),
-            }),
+            identity: Box::new(RunIdentity::new(folder.id(), "t", Environment::Sandbox)),
             plan: Plan::new(&Phases::default(), &Scope::Full, &[]),
             criteria: Criteria::default(),
             promises: None,

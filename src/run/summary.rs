@@ -130,18 +130,7 @@ mod tests {
         let journal = journal::Journal::create(run.path()).expect("new journal");
         let events = EventSink::new(RunClock::start(), journal);
         events.emit(EventBody::RunCreated {
-            identity: Box::new(RunIdentity {
-                id: run.id(),
-                version: "0".into(),
-                target: "staging".into(),
-                environment: Environment::Staging,
-                origins: vec![],
-                insecure: vec![],
-                host: "h".into(),
-                pid: 1,
-                seed: 7,
-                config_source: "test".into(),
-            }),
+            identity: Box::new(RunIdentity::new(run.id(), "staging", Environment::Staging)),
             plan: Plan::new(&Phases::default(), &Scope::Quick, &[]),
             criteria: Criteria::default(),
             promises: None,

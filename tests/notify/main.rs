@@ -12,9 +12,8 @@ use axum::http::Method;
 use receivers::{Got, Receiver, mail_server};
 use serde_json::{Value, json};
 use shakedown::config::{
-    AlertmanagerChannel, Channel, Config, EmailChannel, Environment, LoadedSlos, NotifyMode,
-    PagerDutyChannel, SHIPPED_SLOS, SecretSource, SlackChannel, SloDefinitions, Target,
-    WebhookChannel,
+    AlertmanagerChannel, Channel, Config, EmailChannel, LoadedSlos, NotifyMode, PagerDutyChannel,
+    SHIPPED_SLOS, SecretSource, SlackChannel, SloDefinitions, WebhookChannel,
 };
 use shakedown::notify::{Alert, Message, Outbox, Watch, deliver, notifier};
 use shakedown::platform::tls;
@@ -246,20 +245,13 @@ impl Run {
         }))
         .expect("a configuration");
         let events = EventSink::in_memory(RunClock::start());
-        let Target { name, .. } = config.target.clone();
+        let target = &config.target;
         events.emit(EventBody::RunCreated {
-            identity: Box::new(RunIdentity {
-                id: "20261124-100000-abcdef".into(),
-                version: "0".into(),
-                target: name,
-                environment: Environment::Staging,
-                origins: vec![],
-                insecure: vec![],
-                host: "bastion".into(),
-                pid: 1,
-                seed: 1,
-                config_source: "test".into(),
-            }),
+            identity: Box::new(RunIdentity::new(
+                "20261124-100000-abcdef",
+                &target.name,
+                target.environment,
+            )),
             plan: Plan::new(&config.phases, &Scope::Quick, &[]),
             criteria: config.criteria,
             promises: Some(Box::new(definitions.clone())),

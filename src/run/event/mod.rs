@@ -294,6 +294,24 @@ pub struct RunIdentity {
     pub config_source: String,
 }
 
+impl RunIdentity {
+    /// A run by this program in this process: no origins, seed 0, no words on the configuration.
+    pub fn new(id: impl Into<String>, target: impl Into<String>, environment: Environment) -> Self {
+        Self {
+            id: id.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            target: target.into(),
+            environment,
+            origins: vec![],
+            insecure: vec![],
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            pid: std::process::id(),
+            seed: 0,
+            config_source: String::new(),
+        }
+    }
+}
+
 /// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

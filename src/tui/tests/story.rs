@@ -24,16 +24,12 @@ impl Story {
             None,
             EventBody::RunCreated {
                 identity: Box::new(RunIdentity {
-                    id: "20261123-120000-7f3a91".into(),
                     version: "0.1.0".into(),
-                    target: "staging-eu".into(),
-                    environment: Environment::Staging,
-                    origins: vec![],
-                    insecure: vec![],
                     host: "bastion".into(),
                     pid: 1,
                     seed: 1,
                     config_source: "test".into(),
+                    ..RunIdentity::new("20261123-120000-7f3a91", "staging-eu", Environment::Staging)
                 }),
                 plan: Plan::new(&Phases::default(), &Scope::Full, &[PhaseKind::Backup]),
                 criteria: Criteria::default(),
