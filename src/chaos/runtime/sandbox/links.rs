@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use reqwest::{Client, StatusCode};
+use reqwest::Client;
 use serde::{Deserialize, Serialize};
 
 use super::{client, failed, get};
@@ -37,7 +37,8 @@ pub(super) async fn links(client: &Client, admin: &str) -> Result<Option<Vec<Lin
     }
 }
 
-/// Whether nobody listens where a sandbox was, or somebody who is no sandbox.
+/// Whether nobody listens where a sandbox was, or somebody who is no sandbox: who does not know the
+/// question, or answers something else.
 fn is_gone(error: &reqwest::Error) -> bool {
     let mut reason = error.source();
     while let Some(of) = reason {
@@ -47,7 +48,7 @@ fn is_gone(error: &reqwest::Error) -> bool {
         }
         reason = of.source();
     }
-    error.status() == Some(StatusCode::NOT_FOUND)
+    error.is_decode() || error.status().is_some_and(|status| status.is_client_error())
 }
 
 pub(super) async fn set_links(
@@ -127,7 +128,9 @@ mod tests {
     #[tokio::test]
     async fn links_are_gone_with_their_sandbox_and_not_when_it_fails_to_answer() {
         assert_eq!(opened(None).await, (Ok(()), Vec::new()), "nobody listens");
-        assert_eq!(opened(Some("404 Not Found")).await, (Ok(()), Vec::new()), "somebody else");
+        for stranger in ["404 Not Found", "401 Unauthorized", "200 OK"] {
+            assert_eq!(opened(Some(stranger)).await, (Ok(()), Vec::new()), "{stranger}");
+        }
         let (opened, left) = opened(Some("500 Internal Server Error")).await;
         assert!(opened.expect_err("not healed").contains("500"));
         assert!(matches!(&left[..], [one] if one.contains("cannot be looked at")), "{left:?}");
