@@ -184,6 +184,10 @@ impl Audit {
                 && finding.severity > Severity::Info
         };
         let vulnerable = known.findings.iter().any(|finding| weighs(&finding));
+        let partial = vulnerable && outcome.status.is_some_and(CheckStatus::is_open);
+        if partial {
+            outcome.coverage = format!("made in part: {}", outcome.coverage);
+        }
         let report = CheckReport {
             check: kind.title().to_owned(),
             status: match outcome.status {
@@ -195,7 +199,7 @@ impl Audit {
             coverage: outcome.coverage,
             requests,
             operations: outcome.tested.map(|tested| Operations { found, tested }),
-            partial: vulnerable && outcome.status.is_some_and(CheckStatus::is_open),
+            partial,
         };
         self.emit(SecurityEvent::CheckFinished(report.clone()));
         known.checks.push(report);
@@ -241,10 +245,16 @@ impl Audit {
         outcome
     }
 
+    /// How many things are on record and not undone.
+    pub fn left(&self) -> usize {
+        self.ledger.left()
+    }
+
     /// What it could not undo, in words; none where that is nothing.
     pub fn left_words(&self) -> Option<String> {
-        let left = self.ledger.left();
-        (left > 0).then(|| format!("{left} things that it wrote are not shown to be gone"))
+        let left = self.left();
+        (left > 0)
+            .then(|| format!("{left} things that it wrote or replaced are not shown to be undone"))
     }
 }
 
@@ -264,7 +274,7 @@ fn outcome(
     let open: Vec<String> = known
         .checks
         .iter()
-        .filter(|check| check.status.is_open())
+        .filter(|check| check.is_open())
         .map(|check| format!("{} {}: {}", check.check, check.status.words(), check.coverage))
         .collect();
     let untested = score.covered == 0;

@@ -46,7 +46,7 @@ pub fn score(findings: &[Finding], checks: &[CheckReport]) -> SecurityScore {
     let applies = |check: &&CheckReport| check.status != CheckStatus::NotApplicable;
     let asked = checks.iter().filter(applies).count() as u32;
     let open = checks.iter().filter(|check| check.status.is_open()).count() as u32;
-    if open > 0 {
+    if checks.iter().any(CheckReport::is_open) {
         score = score.min(OPEN_CAP);
     }
     SecurityScore { score: score.max(0.0), covered: asked - open, asked }
@@ -121,5 +121,8 @@ mod tests {
         let checks = [CheckStatus::Pass, CheckStatus::NotTested, CheckStatus::NotApplicable];
         let score = score(&[], &checks.map(check));
         assert_eq!((score.score, score.covered, score.asked), (99.0, 1, 2));
+        let part = CheckReport { partial: true, ..check(CheckStatus::Vulnerable) };
+        let score = super::score(&[], &[part]);
+        assert_eq!((score.score, score.covered, score.asked), (99.0, 1, 1));
     }
 }

@@ -143,6 +143,16 @@ async fn what_was_not_scanned_is_never_clean() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn findings_of_one_image_do_not_make_up_for_another_that_was_not_scanned() {
+    let Scan { section, code, .. } = scan(&["twice-a", "absent"], json!({})).await;
+    assert_eq!(status(&section, "image scan"), "vulnerable", "{section:#}");
+    assert_eq!(section["findings"].as_array().map(Vec::len), Some(1), "{section:#}");
+    let coverage = section["checks"][0]["coverage"].as_str().expect("words");
+    assert!(coverage.starts_with("made in part: 1 of 2 images"), "{coverage}");
+    assert_eq!(code, Some(3), "one that nobody can fix yet fails nothing: {section:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_too_long_is_ended_and_options_go_through() {
     let more = json!({
         "offline": true, "patience": "1s", "ignore_file": "ignored", "vex": ["a.vex.json"],

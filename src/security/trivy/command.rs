@@ -53,7 +53,7 @@ impl<'a> Trivy<'a> {
                 arguments.push(self.images.db_repositories.join(","));
             }
             let ran = self.run(arguments, self.images.patience.get(), &[], &mut |_| {}).await?;
-            detail = if ran.success {
+            detail = if ran.status.success() {
                 "up to date".into()
             } else {
                 // What is in the cache may do; how old it is stands beside it.
@@ -108,7 +108,7 @@ impl<'a> Trivy<'a> {
         let patience = patience + Duration::from_secs(30);
         let mut steps = |line: &str| step(line).iter().for_each(|step| told(step));
         let ran = self.run(arguments, patience, &files, &mut steps).await?;
-        if !ran.success {
+        if !ran.status.success() {
             return Err(why(&ran));
         }
         Report::parse(&ran.output)
@@ -207,8 +207,13 @@ fn step(line: &str) -> Option<String> {
 fn why(ran: &Ran) -> String {
     let lines: Vec<&str> = ran.errors.lines().filter(|line| !line.trim().is_empty()).collect();
     let tells = |line: &&str| ["FATAL", "ERROR", "Error"].iter().any(|word| line.contains(word));
-    let Some(at) = lines.iter().rposition(tells).or(lines.len().checked_sub(1)) else {
-        return "Trivy failed and does not say why".into();
+    let Some(at) = lines.iter().rposition(tells) else {
+        // Killed, for its memory or otherwise: the last that it said is not why.
+        let last = lines.last().map_or_else(|| "nothing".into(), |line| format!("`{line}`"));
+        return excerpt(&format!(
+            "Trivy ended with {} and does not say why; its last words: {last}",
+            ran.status
+        ));
     };
     let line = lines[at];
     let told = line.rsplit_once("FATAL").map_or(line, |(_, told)| told.trim());
@@ -232,12 +237,14 @@ fn end_of_chain(mut told: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     #[test]
     fn the_reason_is_told_and_not_the_advice_after_it() {
-        let said =
-            |errors: &str| why(&Ran { success: false, output: vec![], errors: errors.into() });
+        let status = std::process::ExitStatus::from_raw(9);
+        let said = |errors: &str| why(&Ran { status, output: vec![], errors: errors.into() });
         // As Docker says it of an image that is nowhere.
         let docker = "Unable to find image 'no-such:1' locally\n\
             docker: Error response from daemon: pull access denied for no-such, repository does not \
@@ -262,8 +269,9 @@ mod tests {
         let first = "2026-11-29T00:38:45Z\tFATAL\tFatal error\trun error: init error: DB error: database \
             error: --skip-db-update cannot be specified on the first run\n";
         assert!(said(first).starts_with("run error: init error"), "{}", said(first));
-        assert_eq!(said("one\ntwo\n\n"), "two");
-        assert_eq!(said(""), "Trivy failed and does not say why");
+        let killed = said("2026-11-29T00:38:45Z\tINFO\tScanning\n\n");
+        assert!(killed.contains("signal: 9") && killed.contains("Scanning`"), "{killed}");
+        assert!(said("").ends_with("its last words: nothing"), "{}", said(""));
     }
 
     #[test]

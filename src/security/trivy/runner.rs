@@ -1,7 +1,7 @@
 //! Runs a program that may take long: its output is bounded, a pause stops it, and whatever ends this
 //! ends it.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -21,8 +21,8 @@ const MAX_ERROR_BYTES: usize = 8 * 1024;
 /// What a program said.
 #[derive(Clone, Debug)]
 pub struct Ran {
-    /// Whether it ended with 0.
-    pub success: bool,
+    /// How it ended.
+    pub status: ExitStatus,
     /// Its standard output.
     pub output: Vec<u8>,
     /// The end of its standard error.
@@ -62,7 +62,7 @@ pub async fn run(
                 let status = status.map_err(|error| format!("{name}: {error}"))?;
                 let output = output
                     .ok_or_else(|| format!("{name} says more than {MAX_OUTPUT_BYTES} bytes"))?;
-                return Ok(Ran { success: status.success(), output, errors });
+                return Ok(Ran { status, output, errors });
             }
             () = tokio::time::sleep(left), if running => {
                 return Err(format!("{name} took longer than {} s", patience.as_secs()));
@@ -154,7 +154,9 @@ mod tests {
         let mut told = |line: &str| lines.push(line.to_owned());
         let script = "echo out; echo one >&2; echo err >&2; exit 3";
         let ran = run(shell(script), minute, open.clone(), &mut told).await.expect("ran");
-        assert!(!ran.success && ran.output == b"out\n" && ran.errors == "one\nerr\n");
+        assert!(
+            ran.status.code() == Some(3) && ran.output == b"out\n" && ran.errors == "one\nerr\n"
+        );
         assert_eq!(lines, ["one", "err"]);
         let endless = run(shell("yes"), minute, open.clone(), &mut |_| {}).await;
         assert!(endless.expect_err("too much").contains("more than"));

@@ -58,6 +58,13 @@ pub struct CheckReport {
     pub partial: bool,
 }
 
+impl CheckReport {
+    /// Whether something of it was not made, however much was found in the rest.
+    pub const fn is_open(&self) -> bool {
+        self.partial || self.status.is_open()
+    }
+}
+
 /// Something that the audit writes into the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
