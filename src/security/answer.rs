@@ -47,7 +47,7 @@ impl Answer {
 
     /// Whether the service sent to a page that asks who one is: called so, or with one place for a
     /// password.
-    fn is_login(&self) -> bool {
+    pub fn is_login(&self) -> bool {
         let Some(at) = &self.landed else { return false };
         let (path, page) = (at.path.to_lowercase(), self.body.to_lowercase());
         let asks = ["type=\"password\"", "type='password'", "type=password"];
@@ -133,17 +133,32 @@ pub fn resemblance(one: &str, other: &str) -> f64 {
     2.0 * common as f64 / total as f64
 }
 
-/// Whether a text has every word, numbers aside, that all of these have in common.
+/// Whether a text has every word, numbers aside, that all of these have in common; there has to be a text.
 pub fn has_what_is_common(texts: impl IntoIterator<Item = impl AsRef<str>>, text: &str) -> bool {
-    let mut all = texts.into_iter().map(|text| words(text.as_ref()));
-    let Some(mut common) = all.next() else { return false };
-    for words in all {
-        for (word, n) in &mut common {
-            *n = (*n).min(words.get(word).copied().unwrap_or(0));
-        }
-    }
-    let has = words(text);
-    common.iter().all(|(word, n)| word == NUMBER || has.get(word).copied().unwrap_or(0) >= *n)
+    let mut texts = texts.into_iter().peekable();
+    let has = counted(text);
+    let has = |word: &String| has.get(word).copied().unwrap_or(0);
+    texts.peek().is_some() && in_common(texts).iter().all(|(word, n)| has(word) >= *n)
+}
+
+/// How often each word, numbers aside, stands in all of these at least.
+pub fn in_common(texts: impl IntoIterator<Item = impl AsRef<str>>) -> HashMap<String, u64> {
+    let counts = texts.into_iter().map(|text| counted(text.as_ref()));
+    let fewer = |mut common: HashMap<String, u64>, other: HashMap<String, u64>| {
+        common.retain(|word, n| {
+            *n = (*n).min(other.get(word).copied().unwrap_or(0));
+            *n > 0
+        });
+        common
+    };
+    counts.reduce(fewer).unwrap_or_default()
+}
+
+/// How often each word stands in a text, numbers aside.
+pub fn counted(text: &str) -> HashMap<String, u64> {
+    let mut counts = words(text);
+    counts.remove(NUMBER);
+    counts
 }
 
 /// Stands for every word with a digit in it.

@@ -1,8 +1,9 @@
 //! What an operation answers when all is well, and how much that varies by itself.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::answer::{Answer, has_what_is_common, resemblance};
+use super::answer::{Answer, has_what_is_common, in_common, resemblance};
 use super::landing;
 use super::prober::{ProbeError, Prober};
 use super::request::Request;
@@ -88,6 +89,25 @@ impl Baseline {
         }
         measures.extend(self.steady.is_some().then_some(Measure::Exact));
         measures
+    }
+
+    /// Whether a measure can tell anything of its answers at all: what they have in common can, however
+    /// much else comes and goes.
+    pub fn compares(&self, by: Measure) -> bool {
+        match by {
+            Measure::Common => self.is_of_one_status() && !self.common().is_empty(),
+            by => self.measures().contains(&by),
+        }
+    }
+
+    /// How often each word stands in all of its answers, at least; numbers aside.
+    pub fn common(&self) -> HashMap<String, u64> {
+        in_common(self.bodies())
+    }
+
+    fn is_of_one_status(&self) -> bool {
+        let first = self.first().map(|own| own.status);
+        self.answers.iter().all(|own| Some(own.status) == first)
     }
 
     /// How alike its own answers are, 0-1.

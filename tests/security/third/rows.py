@@ -6,6 +6,7 @@ import re
 import sqlite3
 import threading
 import time
+import uuid
 
 import access
 
@@ -19,6 +20,7 @@ DATABASE.execute("CREATE TABLE parts (id INTEGER, name TEXT, kind TEXT, price IN
 DATABASE.executemany("INSERT INTO parts VALUES (?, ?, ?, ?)", ROWS)
 LOCK = threading.Lock()
 SOUGHT = ["", []]
+WORDS = "buy sell new old cheap best sturdy light heavy fine rare plain more less now soon".split()
 
 
 def select(what, rest, values=()):
@@ -86,6 +88,28 @@ def routes(safe):
         except sqlite3.Error:
             return 400, {}, {"error": "no such direction"}
 
+    def arranged(request):
+        """What cannot be worked out comes in another order, and is all there."""
+        way = request.query.get("dir", "asc")
+        if safe and way not in ("asc", "desc"):
+            way = "asc"
+        try:
+            return 200, {}, [name for name, in select("name", f"ORDER BY name {way}")]
+        except sqlite3.Error:
+            return 200, {}, [name for name, in select("name", "ORDER BY price")]
+
+    def offers(request):
+        """What was found, among words that are others every time."""
+        kind = request.query.get("kind", "")
+        try:
+            rows = select("name", "WHERE kind = ?", (kind,)) if safe else select("name", f"WHERE kind = '{kind}'")
+        except sqlite3.Error:
+            rows = []
+        words = [f"{random.choice(WORDS)} {uuid.uuid4().hex[:6]}" for _ in range(random.randrange(20, 60))]
+        names = [name for name, in rows]
+        random.shuffle(names)
+        return 200, {}, {"advert": words, "names": names}
+
     def seek(request):
         """A form that leads to a page with what was found; errors are swallowed."""
         if safe and not access.user(request):
@@ -129,7 +153,8 @@ def routes(safe):
     return [
         ("GET", "/count", count), ("GET", "/among", among), ("GET", "/find", find),
         ("GET", "/list", sorted_by("name")), ("GET", "/shelf", sorted_by("id")), ("GET", "/top", top),
-        ("GET", "/towards", towards), ("POST", "/seek", seek), ("GET", "/sought", sought),
+        ("GET", "/towards", towards), ("GET", "/arranged", arranged), ("GET", "/offers", offers),
+        ("POST", "/seek", seek), ("GET", "/sought", sought),
         ("GET", "/words", words), ("GET", "/length", length), ("GET", "/numbers", numbers),
         ("GET", "/parity", parity), ("GET", "/bucket", bucket), ("GET", "/visitors", visitors),
     ]
@@ -144,7 +169,8 @@ DESCRIBED = {
     # Without an example, and without its parameter: that one stands in a link.
     "/find": _query("q"), "/list": {"get": {}},
     "/shelf": _query("sort", example="id"), "/top": _query("limit", example="3"),
-    "/towards": _query("dir", example="desc"),
+    "/towards": _query("dir", example="desc"), "/arranged": _query("dir", example="asc"),
+    "/offers": _query("kind", example="tool"),
     # For whom it is stands in the description; what it takes does not.
     "/seek": {"post": {"security": [{"bearer": []}]}},
     "/words": _query("q", example="two words"), "/length": _query("q", example="word"),

@@ -5,10 +5,11 @@ use rand::Rng;
 use super::boundary::{Boundary, condition};
 use super::delay;
 use super::errors::error_in;
+use super::telling::Telling;
 use crate::platform::text::excerpt;
 use crate::run::event::{Confidence, Exchange, Finding, Severity};
 use crate::security::answer::Answer;
-use crate::security::baseline::{Baseline, Measure};
+use crate::security::baseline::Baseline;
 use crate::security::context::{AuditContext, Tested};
 use crate::security::evidence::exchange;
 use crate::security::landing;
@@ -17,17 +18,6 @@ use crate::security::probes::xss::token;
 use crate::security::request::{Place, Point, Request};
 use crate::security::rules::{SQL_INJECTION, UNHANDLED};
 use crate::security::surface::{Operation, Source};
-
-impl Measure {
-    /// Rounds in which true and false conditions have to differ, with other numbers each time: more
-    /// where a single number tells, which may change by chance.
-    const fn rounds(self) -> u32 {
-        match self {
-            Self::Words => 3,
-            Self::Common | Self::Exact => 6,
-        }
-    }
-}
 
 /// One place under attack.
 pub struct Attack<'a> {
@@ -66,7 +56,7 @@ pub async fn attack(
             Shown::Nothing => {}
         }
     }
-    if baseline.measures().is_empty() {
+    if Telling::new(&baseline, "").rounds().is_none() {
         tested.open = Some("its answers vary too much by themselves for conditions to show".into());
     }
     tested.blocked = refused > 0 && refused == operation.points.len();
@@ -151,9 +141,6 @@ impl Attack<'_> {
 
     /// A true condition is answered like the plain value and a false one is not, again and again.
     async fn by_condition(&self) -> Result<Option<Finding>, ProbeError> {
-        if self.baseline.measures().is_empty() {
-            return Ok(None);
-        }
         // Questions that are asked by POST read only.
         let request = &self.operation.request;
         let reads = request.is_safe() || self.operation.source == Source::Service;
@@ -168,36 +155,39 @@ impl Attack<'_> {
     async fn by_condition_in(&self, boundary: Boundary) -> Result<Option<Finding>, ProbeError> {
         let original = &self.point.original;
         let mut shown = Vec::new();
-        // Those that tell the two apart so far, the one that asks for more first.
-        let mut measures = self.baseline.measures();
+        let mut telling = Telling::new(self.baseline, original);
         let mut rounds = 0;
-        while rounds < measures[0].rounds() {
+        loop {
+            match telling.rounds() {
+                None => return Ok(None),
+                Some(wanted) if rounds >= wanted => break,
+                Some(_) => {}
+            }
             let number = rand::rng().random_range(1000..9999) & !1;
             let attack = |holds| boundary.with(original, &condition(number, holds));
             let (yes, no) = (attack(true), attack(false));
             let first = self.ask(&yes).await?;
-            measures.retain(|by| self.baseline.is_like(*by, &first, &yes, original));
-            if measures.is_empty() {
+            telling.holds(&first, &yes);
+            if telling.rounds().is_none() {
                 return Ok(None);
             }
             let other = self.ask(&no).await?;
-            measures.retain(|by| self.baseline.is_unlike(*by, &other, &no, original));
+            telling.fails(&other, &no);
             // An error or a refusal of one of two like texts is no answer of a statement.
-            if other.status >= 500 || other.is_refusal() || measures.is_empty() {
+            if other.status >= 500 || other.is_refusal() {
                 return Ok(None);
+            }
+            // The control: letters that are no condition must not be taken like a true one, or something
+            // else than a statement tells the two apart.
+            if rounds == 0 && telling.rounds().is_some() {
+                let nonsense = boundary.with(original, "7390~~7390");
+                telling.control(&self.ask(&nonsense).await?, &nonsense);
             }
             rounds += 1;
             shown = vec![
                 self.shown("attack", &no, &other, ""),
                 self.shown("control", &yes, &first, ""),
             ];
-        }
-        // The control: letters that are no condition must not be taken like a true one, or something
-        // else than a statement tells the two apart.
-        let nonsense = boundary.with(original, "7390~~7390");
-        let control = self.ask(&nonsense).await?;
-        if self.baseline.is_like(measures[0], &control, &nonsense, original) {
-            return Ok(None);
         }
         let mut finding = self.finding(Confidence::Confirmed);
         finding.evidence = excerpt(&format!(

@@ -6,6 +6,7 @@ mod attack;
 mod boundary;
 mod delay;
 mod errors;
+mod telling;
 
 use super::{cover, with_points};
 use crate::config::CheckKind;
