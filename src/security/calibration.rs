@@ -8,6 +8,8 @@ use crate::config::ServiceKind;
 
 /// Stands for the paths that are asked here, which are others in every run.
 pub const ABSENT: &str = "/(a path that is not there)";
+/// Kinds of things that cannot be there.
+const KINDS: usize = 6;
 /// How alike a page is to one that is always there, at least.
 const LEAST_ALIKE: f64 = 0.9;
 
@@ -29,12 +31,12 @@ impl Calibration {
         let mut calibration = Self::default();
         for service in prober.services() {
             let name = || format!("{:012x}", rand::random::<u64>() >> 16);
-            let paths = (0..2).flat_map(|_| {
-                ["", ".json", ".js", ".html"]
-                    .map(|ending| format!("/shakedown-{}{ending}", name()))
-                    .into_iter()
-                    .chain([format!("/.{}", name()), format!("/{}/{}", name(), name())])
-            });
+            let kinds = |_| -> [String; KINDS] {
+                let [a, b, c, d] = ["", ".json", ".js", ".html"]
+                    .map(|ending| format!("/shakedown-{}{ending}", name()));
+                [a, b, c, d, format!("/.{}", name()), format!("/{}/{}", name(), name())]
+            };
+            let paths = (0..2).flat_map(kinds);
             for path in paths {
                 let request = Request::get(service, &path);
                 match prober.ask(&request).await {
@@ -64,6 +66,11 @@ impl Calibration {
         answer.status == 404
             || (pages().any(|page| resemblance(&page, &body) >= LEAST_ALIKE)
                 && has_what_is_common(pages(), &answer.body))
+    }
+
+    /// Error pages of a service, each beside another one of its kind.
+    pub fn pairs(&self, service: ServiceKind) -> impl Iterator<Item = (&Answer, &Answer)> {
+        self.pages(service).zip(self.pages(service).skip(KINDS))
     }
 
     /// Error pages of a service, for checks that look at them.

@@ -108,6 +108,19 @@ impl Prober {
         self.doors.iter().map(|door| door.service)
     }
 
+    /// The first service with the same address and credentials: one gateway may stand before several, and
+    /// what is asked of it is asked once.
+    pub fn home(&self, service: ServiceKind) -> ServiceKind {
+        let Some(door) = self.door(service) else { return service };
+        let first = self.doors.iter().find(|other| other.is_the_way_of(door));
+        first.map_or(service, |first| first.service)
+    }
+
+    /// The services, of those with the same address and credentials the first.
+    pub fn homes(&self) -> impl Iterator<Item = ServiceKind> + '_ {
+        self.services().filter(|service| self.home(*service) == *service)
+    }
+
     /// Requests sent so far.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
@@ -273,6 +286,13 @@ impl Drop for Flight<'_> {
 }
 
 impl Door {
+    /// Whether both lead to the same place in the same way.
+    fn is_the_way_of(&self, other: &Self) -> bool {
+        let (one, two) = (self.connector.endpoint(), other.connector.endpoint());
+        (one.tls, one.authority(), &one.prefix) == (two.tls, two.authority(), &two.prefix)
+            && (&one.headers, &self.second) == (&two.headers, &other.second)
+    }
+
     /// An idle connection, or a new one.
     async fn connection(&self) -> Result<Connection, ProbeError> {
         loop {
@@ -353,5 +373,36 @@ async fn read(mut body: Incoming, began: Instant) -> (Vec<u8>, bool) {
             Ok(None) => return (bytes, true),
             Ok(Some(Err(_))) | Err(_) => return (bytes, false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn services_behind_one_gateway_are_asked_as_one_unless_somebody_else_asks() {
+        let of = |path: &str, key: &str| {
+            let base_url = format!("http://127.0.0.1:9{path}");
+            json!({ "base_url": base_url, "headers": { "x-key": key } })
+        };
+        let homes = |rag: serde_json::Value, mcp: serde_json::Value| -> Vec<ServiceKind> {
+            let config = json!({
+                "target": { "name": "gateway", "environment": "development" },
+                "services": {
+                    "chat": { "endpoint": of("", "a"), "model": "m" },
+                    "rag": { "endpoint": rag, "query": { "path": "/query" } },
+                    "mcp": { "endpoint": mcp },
+                },
+            });
+            let config = serde_json::from_value(config).expect("a configuration");
+            let prober = Prober::new(&config, watch::channel(true).1).expect("a prober");
+            prober.homes().collect()
+        };
+        let [chat, rag, mcp] = ServiceKind::ALL;
+        assert_eq!(homes(of("", "a"), of("/", "a")), [chat]);
+        assert_eq!(homes(of("", "b"), of("/mcp", "a")), [chat, rag, mcp]);
     }
 }

@@ -63,17 +63,18 @@ impl Operation {
 
     /// Where it is, in words that stay the same from run to run.
     pub fn place(&self) -> String {
+        format!("{} {}", self.request.service, self.address())
+    }
+
+    /// The same without its service.
+    fn address(&self) -> String {
         let body = match &self.request.body {
             super::request::Body::Json(body) => body.pointer("/params/name"),
             _ => None,
         };
         let tool = body.and_then(serde_json::Value::as_str).filter(|_| self.source == Source::Tool);
         let tool = tool.map(|name| format!(" tool {name}")).unwrap_or_default();
-        format!("{} {} {}{tool}", self.request.service, self.request.method, self.route)
-    }
-
-    fn key(&self) -> (ServiceKind, String, String) {
-        (self.request.service, self.request.method.to_string(), self.place())
+        format!("{} {}{tool}", self.request.method, self.route)
     }
 }
 
@@ -103,6 +104,14 @@ pub struct Surface {
     pub scripts: Vec<Request>,
     /// What is worth knowing of the discovery itself.
     pub notes: Vec<String>,
+    /// Services that are reached in the same way as another one, and that one.
+    pub homes: Vec<(ServiceKind, ServiceKind)>,
+}
+
+/// The service that stands for all that are reached in the same way.
+fn home(homes: &[(ServiceKind, ServiceKind)], service: ServiceKind) -> ServiceKind {
+    let known = homes.iter().find(|(one, _)| *one == service);
+    known.map_or(service, |(_, home)| *home)
 }
 
 impl Surface {
@@ -111,7 +120,9 @@ impl Surface {
     /// a configured one with other values.
     pub fn add(&mut self, mut operation: Operation) {
         let configured = operation.source == Source::Configured;
-        let same = |other: &Operation| other.key() == operation.key();
+        let homes = &self.homes;
+        let key = |of: &Operation| (home(homes, of.request.service), of.address());
+        let same = |other: &Operation| key(other) == key(&operation);
         let mut secured = None;
         let mut known = false;
         for other in self.operations.iter_mut().filter(|other| same(other)) {
@@ -144,9 +155,10 @@ impl Surface {
         method: &str,
         route: &str,
     ) -> Option<&mut Operation> {
+        let homes = &self.homes;
         self.operations.iter_mut().find(|operation| {
             let request = &operation.request;
-            request.service == service
+            home(homes, request.service) == home(homes, service)
                 && request.method.as_str().eq_ignore_ascii_case(method)
                 && (operation.route == route || fits(route, &request.path))
         })
@@ -154,8 +166,10 @@ impl Surface {
 
     /// The known route that a path belongs to.
     pub fn route_of(&self, service: ServiceKind, method: &Method, path: &str) -> Option<String> {
-        let same =
-            |one: &&Operation| one.request.service == service && one.request.method == *method;
+        let home = |service| home(&self.homes, service);
+        let same = |one: &&Operation| {
+            home(one.request.service) == home(service) && one.request.method == *method
+        };
         let mut known = self.operations.iter().filter(same);
         known.find(|one| fits(&one.route, path)).map(|one| one.route.clone())
     }
@@ -217,6 +231,23 @@ mod tests {
         let last = surface.operations.last().expect("added").points.iter();
         assert_eq!(last.map(|point| point.words()).collect::<Vec<_>>(), ["query a", "query sort"]);
         assert_eq!(surface.operations.len(), 3);
+    }
+
+    #[test]
+    fn what_several_services_have_behind_one_gateway_is_one() {
+        let of = |service| {
+            Operation::new(Request::get(service, "/items"), "/items".into(), Source::Description)
+        };
+        let homes = vec![(ServiceKind::Mcp, ServiceKind::Rag)];
+        let mut surface = Surface { homes, ..Surface::default() };
+        for service in [ServiceKind::Rag, ServiceKind::Mcp, ServiceKind::Chat] {
+            surface.add(of(service));
+        }
+        let known: Vec<String> = surface.operations.iter().map(Operation::place).collect();
+        assert_eq!(known, ["rag GET /items", "chat GET /items"]);
+        assert!(surface.of(ServiceKind::Mcp, "GET", "/items").is_some());
+        let route = surface.route_of(ServiceKind::Mcp, &Method::GET, "/items");
+        assert_eq!(route.as_deref(), Some("/items"));
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub async fn discover(
     calibration: &Calibration,
     mark: &str,
 ) -> Result<(Surface, Option<Session>), ProbeError> {
-    let mut surface = Surface::default();
+    let homes = prober.services().map(|service| (service, prober.home(service))).collect();
+    let mut surface = Surface { homes, ..Surface::default() };
     for operation in &config.security.operations {
         let route = operation.request.path.split('?').next().unwrap_or_default().to_owned();
         let operation = Operation::new(Request::audited(operation), route, Source::Configured);
@@ -47,8 +48,11 @@ pub async fn discover(
     }
     services(config, &mut surface);
     for service in prober.services() {
-        described(config, prober, service, &mut surface).await?;
-        if config.security.discovery.crawl_pages > 0 {
+        let own = prober.home(service) == service;
+        if own || config.security.discovery.openapi.contains_key(&service) {
+            described(config, prober, service, &mut surface).await?;
+        }
+        if own && config.security.discovery.crawl_pages > 0 {
             crawl::crawl(config, prober, calibration, service, &mut surface).await?;
         }
     }

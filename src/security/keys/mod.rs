@@ -21,7 +21,7 @@ pub struct Found {
     pub kind: &'static str,
     /// Whether the shape alone says so; a generic one may be something else.
     pub certain: bool,
-    /// Whether it is a public one that browsers need, such as a publishable key.
+    /// As much of it as may be shown.
     pub shown: String,
 }
 

@@ -17,6 +17,7 @@ use super::outcome::Outcome;
 use super::prober::ProbeError;
 use super::surface::Operation;
 use crate::config::CheckKind;
+use crate::run::event::Finding;
 
 /// Makes one of the tests.
 ///
@@ -44,6 +45,12 @@ pub async fn probe(
 /// Operations that have a place for a value.
 fn with_points<'a>(context: &AuditContext<'a>) -> Vec<&'a Operation> {
     context.surface.operations.iter().filter(|operation| !operation.points.is_empty()).collect()
+}
+
+/// What was found twice: once may have been chance.
+fn in_both(mut found: Vec<Finding>, again: &[Finding]) -> Vec<Finding> {
+    found.retain(|one| again.iter().any(|other| other.fingerprint == one.fingerprint));
+    found
 }
 
 /// Puts a coverage in front of what was left open.

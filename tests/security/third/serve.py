@@ -15,15 +15,23 @@ import rows
 import serving
 
 SAFE = os.environ["SAFE"] == "1"
+FORGETFUL = os.environ.get("FORGETFUL") == "1"
 
 
 class Platform(serving.Platform):
+    answers = 0
+
     def headers_of(self, request, headers):
-        return {
+        Platform.answers += 1
+        headers = {
             "x-content-type-options": "nosniff", "cache-control": "no-store",
             "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
             **headers,
         }
+        # A forgetful one misses a header once in a while.
+        if FORGETFUL and Platform.answers % 5 == 0:
+            del headers["x-content-type-options"]
+        return headers
 
 
 if __name__ == "__main__":

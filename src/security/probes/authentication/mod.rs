@@ -9,6 +9,8 @@ mod sameness;
 mod tricks;
 mod users;
 
+use std::collections::HashSet;
+
 use super::cover;
 use crate::config::CheckKind;
 use crate::run::event::{CheckStatus, Confidence, Finding, Severity};
@@ -40,9 +42,11 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         return Ok(());
     }
     let n = operations.len();
+    let mut known = HashSet::new();
     outcome.findings.extend(context.prober.services().filter_map(|service| {
         let (_, value) = context.prober.credentials(service)?;
-        forged::weak_key(service, &value)
+        // Services may share their credentials.
+        known.insert(value.clone()).then(|| forged::weak_key(service, &value))?
     }));
     let attacked = |one| attacked(context, one, attack(context, one));
     let tests = operations.into_iter().map(|one| Test::new(one, attacked(one))).collect();
@@ -61,7 +65,7 @@ fn is_secured(context: &AuditContext<'_>, operation: &Operation) -> bool {
 }
 
 fn nothing_secured(context: &AuditContext<'_>) -> Outcome {
-    let services: Vec<_> = context.prober.services().collect();
+    let services: Vec<_> = context.prober.homes().collect();
     let open = services.iter().all(|service| {
         context.surface.described.contains(service)
             && !context.surface.asks_credentials.contains(service)

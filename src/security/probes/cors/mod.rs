@@ -32,9 +32,10 @@ const MAX_TRUSTED: usize = 4;
 /// Asks with origins that nobody trusts, and with such that look like trusted ones.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let mut chosen: Vec<&Operation> = Vec::new();
-    for service in context.prober.services() {
+    for service in context.prober.homes() {
         let own = context.surface.operations.iter();
-        chosen.extend(own.filter(|one| one.request.service == service).take(MAX_OPERATIONS));
+        let own = own.filter(|one| context.prober.home(one.request.service) == service);
+        chosen.extend(own.take(MAX_OPERATIONS));
     }
     let asked = chosen.len();
     let tests = chosen.into_iter().map(|one| Test::new(one, attack(context, one))).collect();

@@ -4,7 +4,7 @@
 mod containers;
 mod files;
 
-use super::cover;
+use super::{cover, in_both};
 use crate::config::{CheckKind, without_secrets};
 use crate::platform::text::excerpt;
 use crate::run::event::{CheckStatus, Confidence, Finding, Severity};
@@ -46,13 +46,18 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
                 Err(ProbeError::Failed(_)) => silent += 1,
             }
         }
-        outcome.findings.extend(keys_in(&request, &answer));
+        match keys_twice(context, &request, &answer).await {
+            Ok(found) => outcome.findings.extend(found),
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(ProbeError::Failed(_)) => silent += 1,
+        }
     }
-    for service in context.prober.services() {
+    for service in context.prober.homes() {
         let request = Request::get(service, ABSENT);
-        for page in context.calibration.pages(service) {
-            looked += 1;
-            outcome.findings.extend(keys_in(&request, page));
+        for (page, other) in context.calibration.pairs(service) {
+            looked += 2;
+            let found = keys_in(&request, page);
+            outcome.findings.extend(in_both(found, &keys_in(&request, other)));
         }
     }
     let mut words = format!("{looked} answers");
@@ -83,7 +88,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
 fn requests(context: &AuditContext<'_>) -> Vec<(Request, Option<files::Sign>)> {
     let operations = context.surface.operations.iter().map(|one| &one.request);
     let known = operations.chain(&context.surface.scripts).map(|one| (one.clone(), None));
-    let services = context.prober.services();
+    let services = context.prober.homes();
     let files = services.flat_map(|of| files::FILES.iter().map(move |file| (of, file)));
     // Whether a file is there for everybody is the question.
     let by_nobody = files.map(|(service, file)| {
@@ -121,6 +126,20 @@ fn exposed(context: &AuditContext<'_>, request: &Request, answer: &Answer, what:
     let control = control.map(|page| exchange("control", &absent, page, ""));
     finding.exchanges.extend(control);
     finding
+}
+
+/// Keys in an answer that are there again when it is asked for once more.
+async fn keys_twice(
+    context: &AuditContext<'_>,
+    request: &Request,
+    answer: &Answer,
+) -> Result<Vec<Finding>, ProbeError> {
+    let found = keys_in(request, answer);
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let again = context.prober.ask(request).await?;
+    Ok(in_both(found, &keys_in(request, &again)))
 }
 
 fn keys_in(request: &Request, answer: &Answer) -> Vec<Finding> {

@@ -9,8 +9,8 @@ mod page;
 
 pub use csp::Policy;
 
-use super::cover;
-use crate::config::ServiceKind;
+use super::{cover, in_both};
+use crate::config::{CheckKind, ServiceKind};
 use crate::platform::text::excerpt;
 use crate::run::event::{CheckStatus, Exchange, Finding, Severity};
 use crate::security::answer::Answer;
@@ -21,6 +21,7 @@ use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
 use crate::security::request::Request;
 use crate::security::rules::{HSTS, NOSNIFF, Rule, VERBOSE_ERROR, VERSION};
+use crate::security::surface::Operation;
 
 /// Half a year, the least that counts for strict transport security.
 pub const LEAST_HSTS_SECONDS: u64 = 15_768_000;
@@ -46,10 +47,6 @@ impl Page<'_> {
         finding.exchanges = vec![self.evidence.clone()];
         finding
     }
-
-    fn is_html(&self) -> bool {
-        self.answer.media_type().contains("html") && self.answer.is_shown()
-    }
 }
 
 /// What was seen of one service.
@@ -66,17 +63,23 @@ struct Seen {
     errors: u32,
 }
 
+impl Seen {
+    /// The same header that is missing on several pages of a service is one finding.
+    fn is_new(&self, finding: &Finding) -> bool {
+        self.findings.iter().all(|known| known.rule != finding.rule)
+    }
+}
+
 /// Looks at the answers of every service.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let (mut looked, mut silent, mut words) = (0, 0, Vec::new());
     let mut tested = 0;
-    for service in context.prober.services() {
+    for service in context.prober.homes() {
         let mut seen = answers(context, service).await?;
         error_pages(context, service, &mut seen);
         tested += seen.tested;
         silent += seen.silent;
         looked += seen.tested + seen.errors;
-        // The same header that is missing on several pages of a service is one finding.
         let mut known = std::collections::HashSet::new();
         seen.findings.retain(|finding| known.insert(finding.rule.clone()));
         outcome.findings.append(&mut seen.findings);
@@ -104,44 +107,62 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
 async fn answers(context: &AuditContext<'_>, service: ServiceKind) -> Result<Seen, ProbeError> {
     let mut seen = Seen::default();
     let tls = context.prober.is_tls(service);
-    let own =
-        context.surface.operations.iter().filter(|operation| {
-            operation.request.service == service && operation.request.is_safe()
-        });
-    for operation in own.take(MAX_ANSWERS) {
-        let answer = match context.prober.ask(&operation.request).await {
-            Ok(answer) => answer,
+    let own = context.surface.operations.iter().filter(|operation| {
+        let request = &operation.request;
+        context.prober.home(request.service) == service && request.is_safe()
+    });
+    let own: Vec<&Operation> = own.take(MAX_ANSWERS).collect();
+    for (done, operation) in own.iter().enumerate() {
+        context.progress(CheckKind::Headers, done, own.len(), &operation.place());
+        match look_at(context, operation, tls, &mut seen).await {
+            Ok(()) => seen.tested += 1,
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
-            Err(ProbeError::Failed(_)) => {
-                seen.silent += 1;
-                continue;
-            }
-        };
-        seen.tested += 1;
-        let private = operation.secured == Some(true)
-            && answer.is_success()
-            && context.prober.credentials(service).is_some();
-        let place = operation.place();
-        let evidence = shown(&operation.request, &answer);
-        let page = Page { answer: &answer, place, tls, private, evidence };
-        judge(&page, &mut seen.findings);
-        if page.is_html() {
-            seen.html += 1;
-            let scored = observatory::score(&answer, tls);
-            seen.worst = Some(seen.worst.map_or(scored, |other| other.min(scored)));
+            Err(ProbeError::Failed(_)) => seen.silent += 1,
         }
     }
     Ok(seen)
 }
 
+/// Looks at an answer; where something of it is new, at another one to the same, which has to lack the same.
+async fn look_at(
+    context: &AuditContext<'_>,
+    operation: &Operation,
+    tls: bool,
+    seen: &mut Seen,
+) -> Result<(), ProbeError> {
+    let request = &operation.request;
+    let judged = |answer: &Answer| {
+        let private = operation.secured == Some(true)
+            && answer.is_success()
+            && context.prober.credentials(request.service).is_some();
+        let evidence = shown(request, answer);
+        judge(&Page { answer, place: operation.place(), tls, private, evidence })
+    };
+    let answer = context.prober.ask(request).await?;
+    let mut findings = judged(&answer);
+    findings.retain(|finding| seen.is_new(finding));
+    if !findings.is_empty() {
+        let again = judged(&context.prober.ask(request).await?);
+        seen.findings.extend(in_both(findings, &again));
+    }
+    if is_page(&answer) {
+        seen.html += 1;
+        let scored = observatory::score(&answer, tls);
+        seen.worst = Some(seen.worst.map_or(scored, |other| other.min(scored)));
+    }
+    Ok(())
+}
+
 /// Error pages come from other code than answers.
 fn error_pages(context: &AuditContext<'_>, service: ServiceKind, seen: &mut Seen) {
     let tls = context.prober.is_tls(service);
-    for answer in context.calibration.pages(service).take(2) {
-        let absent = Request::get(service, ABSENT);
+    let absent = Request::get(service, ABSENT);
+    let judged = |answer: &Answer| {
         let evidence = shown(&absent, answer);
-        let page = Page { answer, place: absent.place(), tls, private: false, evidence };
-        judge(&page, &mut seen.findings);
+        judge(&Page { answer, place: absent.place(), tls, private: false, evidence })
+    };
+    for (page, other) in context.calibration.pairs(service).take(2) {
+        seen.findings.extend(in_both(judged(page), &judged(other)));
         seen.errors += 1;
     }
 }
@@ -156,7 +177,8 @@ fn shown(request: &Request, answer: &Answer) -> Exchange {
     shown
 }
 
-fn judge(page: &Page<'_>, findings: &mut Vec<Finding>) {
+fn judge(page: &Page<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let answer = page.answer;
     let sniffed = answer.header("x-content-type-options");
     if !sniffed.eq_ignore_ascii_case("nosniff") && !answer.body.is_empty() {
@@ -189,11 +211,17 @@ fn judge(page: &Page<'_>, findings: &mut Vec<Finding>) {
         findings.push(page.finding(&VERBOSE_ERROR, Severity::Medium, title, trace.to_owned()));
     }
     findings.extend(cookies::judge(page));
-    if page.is_html() {
-        page::judge(page, findings);
+    if is_page(answer) {
+        page::judge(page, &mut findings);
     } else {
-        api::judge(page, findings);
+        api::judge(page, &mut findings);
     }
+    findings
+}
+
+/// Whether a browser would show it as a page.
+fn is_page(answer: &Answer) -> bool {
+    answer.media_type().contains("html") && answer.is_shown()
 }
 
 /// `nginx/1.2.3` and the like: a number with a dot, or after a slash.
@@ -229,11 +257,10 @@ mod tests {
     use crate::security::answer::tests::answer;
 
     fn rules(answer: &Answer, tls: bool, private: bool) -> Vec<String> {
-        let mut findings = Vec::new();
         let evidence =
             Exchange { role: "answer".into(), request: String::new(), response: String::new() };
         let place = "rag GET /".into();
-        judge(&Page { answer, place, tls, private, evidence }, &mut findings);
+        let findings = judge(&Page { answer, place, tls, private, evidence });
         let mut rules: Vec<String> = findings.into_iter().map(|finding| finding.rule).collect();
         rules.dedup();
         rules

@@ -47,6 +47,8 @@ pub struct Burst {
     pub after: Option<u16>,
     /// The first answer and the last one, for who wants to see them.
     pub shown: Vec<Exchange>,
+    /// Whether another one showed the same.
+    pub twice: bool,
 }
 
 /// A header that leads around a limit, and both sides of the last attempt.
@@ -59,6 +61,40 @@ pub struct Bypass {
 }
 
 impl Burst {
+    /// Asks a hundred times, and once more where that shows a weakness: a window of the limit may have ended
+    /// in its midst, and failures may have been somebody else's.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub async fn confirmed(
+        context: &AuditContext<'_>,
+        request: &Request,
+    ) -> Result<Self, ProbeError> {
+        let mut first = Self::of(context, request).await?;
+        if !first.is_broken() && !first.is_unlimited() {
+            return Ok(first);
+        }
+        let again = match Self::of(context, request).await {
+            Ok(again) => again,
+            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            Err(ProbeError::Failed(_)) => Self { broken: MOST_BROKEN, ..Self::default() },
+        };
+        first.twice = again.is_broken() == first.is_broken();
+        // A limit that shows in the second hundred is one.
+        let limited = !first.is_broken() && !again.is_unlimited();
+        Ok(if limited { again } else { first })
+    }
+
+    /// Whether so many requests are more than the service can do.
+    pub fn is_broken(&self) -> bool {
+        self.broken * 10 > self.answers.max(10)
+    }
+
+    /// Whether nothing was refused for the rate, and no account locked.
+    pub const fn is_unlimited(&self) -> bool {
+        self.first_refusal.is_none() && self.locked == 0
+    }
+
     /// Asks a hundred times; waits for the limit to be over once, where it says when.
     ///
     /// # Errors
@@ -169,7 +205,11 @@ impl Burst {
             Some(at) => format!("refused from request {at}"),
             None if self.locked > 0 => "the account is locked".to_owned(),
             None => {
-                format!("no limit observed within {} requests, {AT_ONCE} at once", self.answers)
+                let twice = if self.twice { ", twice" } else { "" };
+                format!(
+                    "no limit observed within {} requests, {AT_ONCE} at once{twice}",
+                    self.answers
+                )
             }
         };
         let retry = match (self.retry_after, self.after) {

@@ -19,19 +19,22 @@ pub enum Kind {
 /// The findings of a burst.
 pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<Bypass>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if burst.broken * 10 > burst.answers.max(10) {
+    if burst.is_broken() {
         let mut finding = BREAKS.finding(Severity::High, place, None);
         finding.title = "some requests at once break it".into();
+        let again = if burst.twice { "and so when it was tried again" } else { "not again" };
+        if !burst.twice {
+            finding.confidence = Confidence::Tentative;
+        }
         finding.evidence = format!(
-            "{} of {} requests, {AT_ONCE} at once, got no answer or 5xx",
+            "{} of {} requests, {AT_ONCE} at once, got no answer or 5xx, {again}",
             burst.broken,
             burst.answers.max(burst.broken)
         );
         finding.exchanges.clone_from(&burst.shown);
         return vec![finding];
     }
-    let unlimited = burst.first_refusal.is_none() && burst.locked == 0;
-    if unlimited {
+    if burst.is_unlimited() {
         let (rule, severity, title) = match kind {
             Kind::Login => (&LOGIN_UNLIMITED, Severity::High, "passwords can be tried without end"),
             Kind::Expensive => (&NO_LIMIT, Severity::Medium, "no limit on what costs much"),

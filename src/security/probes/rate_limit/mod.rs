@@ -22,8 +22,9 @@ use judge::{Kind, judge};
 /// Asks each of these a hundred times.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let mut asked: Vec<(Request, String, Kind)> = Vec::new();
-    for service in context.prober.services() {
-        let own = context.surface.operations.iter().filter(|one| one.request.service == service);
+    for service in context.prober.homes() {
+        let own = context.surface.operations.iter();
+        let own = own.filter(|one| context.prober.home(one.request.service) == service);
         if let Some(cheap) = own.min_by_key(|one| cost(one)) {
             asked.push((cheap.request.clone(), cheap.place(), Kind::Cheap));
         }
@@ -47,7 +48,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let mut seen = Vec::new();
     for (done, (request, place, kind)) in asked.iter().enumerate() {
         context.progress(CheckKind::RateLimit, done, of, place);
-        let burst = match Burst::of(context, request).await {
+        let burst = match Burst::confirmed(context, request).await {
             Ok(burst) => burst,
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(ProbeError::Failed(why)) => {

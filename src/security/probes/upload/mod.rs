@@ -9,6 +9,8 @@ mod elsewhere;
 mod genuine;
 mod shown;
 
+use reqwest::Method;
+
 use super::cover;
 use super::pages::pages;
 use crate::config::{CheckKind, Config, Upload};
@@ -62,7 +64,7 @@ fn nothing_to_try(context: &AuditContext<'_>) -> Outcome {
             upload.service, upload.path
         ));
     }
-    let services: Vec<_> = context.prober.services().collect();
+    let services: Vec<_> = context.prober.homes().collect();
     let described = &context.surface.described;
     if services.iter().all(|service| described.contains(service)) && !services.is_empty() {
         return Outcome::not_applicable(format!(
@@ -177,6 +179,10 @@ fn lookup(upload: &Upload, stored: &str, name: &str, spelling: Spelling) -> Requ
 fn undo_elsewhere(upload: &Upload, target: &str, file: &str) -> Undo {
     let lookup = Request::get(upload.service, target);
     let mut direct = Request::of(upload.service, &upload.delete);
+    if direct.method == Method::POST {
+        // It says in its body what goes; a file by its own path is removed in the way of HTTP.
+        direct = Request { method: Method::DELETE, ..lookup.clone() };
+    }
     (direct.path, direct.query) = (lookup.path.clone(), lookup.query.clone());
     let mut removals = vec![direct];
     if upload.delete.path != STORED {
@@ -193,4 +199,28 @@ fn fill(path: &str, stored: &str, name: &str, spelling: Spelling) -> String {
         return stored.to_owned();
     }
     path.replace(STORED, &spelling.of(stored)).replace("{name}", &segment(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_lies_elsewhere_is_removed_by_its_own_path_however_uploads_are() {
+        let of = |delete: serde_json::Value| {
+            let upload = json!({
+                "service": "rag", "path": "/files", "stored": "/id", "fetch": "/files/{stored}",
+                "delete": delete,
+            });
+            let upload: Upload = serde_json::from_value(upload).expect("an upload");
+            undo_elsewhere(&upload, "/up.txt", "up.txt").removals
+        };
+        let direct = &of(json!({ "path": "/files/remove", "body": { "id": "{stored}" } }))[0];
+        assert_eq!((direct.method.as_str(), direct.path.as_str()), ("DELETE", "/up.txt"));
+        assert_eq!(direct.body, crate::security::request::Body::Empty);
+        let own = &of(json!({ "method": "PURGE", "path": "/files/{stored}" }))[0];
+        assert_eq!((own.method.as_str(), own.path.as_str()), ("PURGE", "/up.txt"));
+    }
 }

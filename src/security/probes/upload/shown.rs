@@ -79,11 +79,11 @@ impl Attack<'_> {
     /// Twice a page with our element in it.
     async fn page(&self, lookup: Request) -> Result<Option<Seen>, ProbeError> {
         let first = self.context.prober.ask(&lookup).await?;
-        let again = self.context.prober.ask(&lookup).await?;
-        if !is_page(&first, &self.token) || !is_page(&again, &self.token) {
+        if !is_page(&first, &self.token) {
             return Ok(None);
         }
-        Ok(Some(Seen {
+        let again = self.context.prober.ask(&lookup).await?;
+        Ok(is_page(&again, &self.token).then(|| Seen {
             rule: &ACTIVE_UPLOAD,
             severity: Severity::High,
             what: format!("is served inline as {}", first.media_type()),
