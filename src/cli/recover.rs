@@ -129,13 +129,21 @@ pub async fn clean_drills() -> Result<Undone, CliError> {
     Ok(all)
 }
 
-/// Whether a run that is over left documents that `recover` can still remove. Those of a practice
-/// platform of its own went with it.
+/// Whether a run that is over left anything in the platform that `recover` can still undo. What was left in
+/// a practice platform of its own went with it.
+pub fn left_anything(run: &RunFolder, state: &RunState) -> bool {
+    let audited = !left_by_audit(state).is_empty() && !went_with_its_sandbox(run);
+    audited || left_documents(run, state)
+}
+
+/// Whether that is documents, or what was made in stores to ask them.
 pub fn left_documents(run: &RunFolder, state: &RunState) -> bool {
-    let nothing = leftovers(state).is_empty()
-        && state.stores.made.is_empty()
-        && left_by_audit(state).is_empty();
-    !nothing && !run.read_order::<EngineOrder>().is_ok_and(|order| order.sandbox)
+    let any = !leftovers(state).is_empty() || !state.stores.made.is_empty();
+    any && !went_with_its_sandbox(run)
+}
+
+fn went_with_its_sandbox(run: &RunFolder) -> bool {
+    run.read_order::<EngineOrder>().is_ok_and(|order| order.sandbox)
 }
 
 /// Phases that announced documents and did not come to remove all of them.

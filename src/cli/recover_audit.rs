@@ -16,13 +16,20 @@ use crate::slo::SloJudge;
 /// Earlier runs that an engine looks at when it starts; `recover` looks at all.
 const LATEST: usize = 20;
 
-/// What an audit wrote and has not shown to be gone.
+/// What became of what an audit left.
+const UNDONE: &str = "things that its audit wrote or replaced are undone now";
+
+/// What an audit wrote or replaced and has not shown to be undone.
 pub fn left_by_audit(state: &RunState) -> Vec<Written> {
     let audits = state.phases.iter().filter_map(|phase| phase.security.as_ref());
     audits.flat_map(|audit| audit.residue.clone()).collect()
 }
 
-/// Removes what an audit wrote, and says so; returns how much of it is not shown to be gone.
+fn still_there((one, reason): &(Written, String)) -> String {
+    format!("still there: {} at {}: {reason}", one.name, one.place)
+}
+
+/// Undoes what an audit left, and says so; returns how much of it is not shown to be undone.
 ///
 /// # Errors
 /// When it cannot be tried, or put on record.
@@ -32,15 +39,9 @@ pub async fn recover_audit(
     written: &[Written],
 ) -> Result<u64, CliError> {
     let left = remove(run, state, written).await?;
-    say(format_args!(
-        "run {}, security: {} of {} things that the audit wrote are gone now",
-        run.id(),
-        written.len() - left.len(),
-        written.len()
-    ));
-    for (one, reason) in &left {
-        say_error(&format_args!("still there: {} at {}: {reason}", one.name, one.place));
-    }
+    let (id, n) = (run.id(), written.len());
+    say(format_args!("run {id}, security: {} of {n} {UNDONE}", n - left.len()));
+    left.iter().for_each(|left| say_error(&still_there(left)));
     Ok(left.len() as u64)
 }
 
@@ -58,11 +59,13 @@ pub async fn clean_earlier(own: &RunFolder) -> Undone {
         let (id, written) = (run.id(), left_by_audit(&state));
         let n = written.len();
         match remove(run, &mut state, &written).await {
-            Ok(left) if left.is_empty() && n > 0 => {
-                all.healed.push(format!("run {id}: {n} things that its audit wrote are gone now"));
+            Ok(left) => {
+                let undone = n - left.len();
+                all.healed.extend((undone > 0).then(|| format!("run {id}: {undone} {UNDONE}")));
+                let left = left.iter().map(|left| format!("run {id}: {}", still_there(left)));
+                all.unhealed.extend(left);
             }
-            Ok(_) => {}
-            Err(error) => all.unhealed.push(format!("run {id}: what its audit wrote: {error}")),
+            Err(error) => all.unhealed.push(format!("run {id}: what its audit left: {error}")),
         }
         if left_documents(run, &state) {
             all.unhealed.push(format!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::ConfigArgs;
 use super::dashboard::as_seen_from_here;
 use super::exit::{CliError, Exit, say, say_error, say_folded};
-use super::recover::left_documents;
+use super::recover::left_anything;
 use super::runs;
 use crate::config::InconclusiveExit;
 use crate::report::{csv, ctrf, hlog, html, json, junit, markdown, security, text};
@@ -101,10 +101,10 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
             recorded.garbage_bytes
         ));
     }
-    if !recorded.alive && left_documents(&folder, &recorded.state) {
+    if !recorded.alive && left_anything(&folder, &recorded.state) {
         let id = folder.id();
         say_error(&format_args!(
-            "it may have left documents: `shakedown recover {id}` removes them"
+            "it may have left something in the platform: `shakedown recover {id}` removes it"
         ));
     }
     rebuild(&folder, &recorded.state)?;

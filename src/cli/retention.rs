@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::exit::{CliError, say_error};
-use super::recover::left_documents;
+use super::recover::left_anything;
 use super::report::rebuild;
 use crate::config::Keep;
 use crate::report::json::{REPORT_FILE, Report};
@@ -35,8 +35,8 @@ fn reason_to_keep(run: &RunFolder, state: &StateDir) -> Option<&'static str> {
         return Some("it left something broken");
     }
     let recorded = journal::read(run.path());
-    let documents = recorded.is_ok_and(|recorded| left_documents(run, &recorded.state));
-    documents.then_some("it may have left documents")
+    let left = recorded.is_ok_and(|recorded| left_anything(run, &recorded.state));
+    left.then_some("it may have left something in the platform")
 }
 
 /// Archives a run; its report is written first where it has none.

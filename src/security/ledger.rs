@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::answer::Answer;
+use super::discovery::sent_on;
 use super::prober::Prober;
 use super::request::{Request, decode};
 use crate::platform::text::excerpt;
@@ -155,9 +156,20 @@ impl Ledger {
 /// When nobody dealt with it.
 pub async fn put_back(prober: &Prober, request: &Request) -> Result<String, String> {
     let answer = prober.ask_for_removal(request).await;
-    let status = answer.map_err(|error| excerpt(&error.to_string()))?.status;
-    let words = format!("{} as it is configured is answered with {status}", request.place());
-    if status == 429 || status >= 500 { Err(excerpt(&words)) } else { Ok(excerpt(&words)) }
+    let mut answer = answer.map_err(|error| excerpt(&error.to_string()))?;
+    let page = sent_on(prober, request, &answer);
+    answer.landed = page.map(|page| Box::new(Request::get(request.service, &page)));
+    let words = excerpt(&format!(
+        "{} as it is configured is answered with {}",
+        request.place(),
+        answer.words()
+    ));
+    if is_kept_out(&answer) || answer.status >= 500 { Err(words) } else { Ok(words) }
+}
+
+/// Whether a request was refused for who asks, how often, or how it looks, so that it changed nothing.
+pub fn is_kept_out(answer: &Answer) -> bool {
+    answer.status == 401 || answer.is_refusal() || answer.is_login()
 }
 
 /// Removes something and shows that it is gone. Doing it again changes nothing.

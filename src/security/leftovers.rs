@@ -103,6 +103,45 @@ mod tests {
         remove_leftovers(&config, &[written]).await.expect("addressed")
     }
 
+    /// Answers requests by their path, as to somebody whose session is over or not.
+    async fn keeps(uri: Uri) -> (StatusCode, [(&'static str, &'static str); 1]) {
+        let (status, to) = match uri.path() {
+            "/over" => (StatusCode::UNAUTHORIZED, ""),
+            "/sent-away" => (StatusCode::SEE_OTHER, "/login?next=/motto"),
+            "/shown" => (StatusCode::SEE_OTHER, "/motto"),
+            _ => (StatusCode::NO_CONTENT, ""),
+        };
+        (status, [("location", to)])
+    }
+
+    #[tokio::test]
+    async fn who_is_not_let_in_puts_nothing_back() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let base_url = format!("http://{}", listener.local_addr().expect("bound"));
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(keeps)).await });
+        let paths = ["/over", "/sent-away", "/shown", "/done"];
+        let config = json!({
+            "target": { "name": "left", "environment": "development" },
+            "services": { "chat": { "endpoint": { "base_url": base_url }, "model": "m" } },
+            "security": { "operations": paths.map(|path| json!({
+                "service": "chat", "request": { "path": path, "body": { "motto": "slow" } },
+            })) },
+        });
+        let config: Config = serde_json::from_value(config).expect("a configuration");
+        let written = |at: usize| Written {
+            name: format!("shakedown-run-values-{}", at + 1),
+            stored: None,
+            file: None,
+            place: format!("chat POST {}", paths[at]),
+            undo: String::new(),
+        };
+        let all: Vec<Written> = (0..paths.len()).map(written).collect();
+        let left = remove_leftovers(&config, &all).await.expect("addressed");
+        let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["shakedown-run-values-1", "shakedown-run-values-2"], "{left:?}");
+        assert!(left[0].1.contains("401") && left[1].1.contains("/login"), "{left:?}");
+    }
+
     #[tokio::test]
     async fn a_spelling_that_the_platform_does_not_know_keeps_no_file_on_record() {
         let platform = Platform::default();

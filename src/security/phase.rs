@@ -13,6 +13,8 @@ use crate::run::clock::PlanClock;
 use crate::run::event::{PhaseOutcome, Verdict};
 use crate::run::phase::{ControlChange, Phase, PhaseContext, PhaseControl, Wish};
 
+/// How long an answer may take that tells where something was put: as long as any.
+const LANDING: Duration = Duration::from_secs(12);
 /// How long the removal of what was written may take.
 const REMOVAL: Duration = Duration::from_secs(60);
 
@@ -71,12 +73,13 @@ impl Course {
         let mut in_flight = audit.in_flight();
         let mut pausing = false;
         let mut work = std::pin::pin!(audit.run());
-        loop {
+        let ended = loop {
             let left = self.length.saturating_sub(self.clock.elapsed());
             tokio::select! {
                 biased;
                 change = self.control.next() => match change {
-                    ControlChange::Wish(Wish::Stop | Wish::StopNow) => return Ended::Stopped,
+                    ControlChange::Wish(Wish::StopNow) => return Ended::Stopped,
+                    ControlChange::Wish(Wish::Stop) => break Ended::Stopped,
                     ControlChange::Wish(Wish::Pause) => {
                         self.gate.send_replace(false);
                         self.clock.hold();
@@ -96,8 +99,26 @@ impl Course {
                     self.control.paused();
                 }
                 () = &mut work => return Ended::Done,
-                () = tokio::time::sleep(left), if *self.gate.borrow() => return Ended::TimeOver,
+                () = tokio::time::sleep(left), if *self.gate.borrow() => break Ended::TimeOver,
+            }
+        };
+        // Nothing new is asked. What is being written goes through first: only its answer says where it
+        // is, and what comes after its removal would stay.
+        self.gate.send_replace(false);
+        if audit.left() > 0 {
+            tokio::select! {
+                biased;
+                () = &mut work => {}
+                _ = in_flight.wait_for(|n| *n == 0) => {}
+                () = self.at_once() => {}
+                () = tokio::time::sleep(LANDING) => {}
             }
         }
+        ended
+    }
+
+    /// Comes when nobody wants to wait any more.
+    async fn at_once(&mut self) {
+        while self.control.next().await != ControlChange::Wish(Wish::StopNow) {}
     }
 }

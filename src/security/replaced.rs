@@ -3,6 +3,8 @@
 //! whatever ends it.
 
 use super::context::AuditContext;
+use super::landing;
+use super::ledger::is_kept_out;
 use super::prober::ProbeError;
 use super::request::Request;
 use super::surface::{Operation, Source};
@@ -22,6 +24,10 @@ pub async fn attacked<T>(
     attack: impl Future<Output = Result<T, ProbeError>>,
 ) -> Result<T, ProbeError> {
     let Some(written) = written(context, operation) else { return attack.await };
+    // What is refused as it is configured keeps nothing, and could not be put back either.
+    if is_kept_out(&landing::ask(context.prober, &operation.request).await?) {
+        return attack.await;
+    }
     let name = written.name.clone();
     context.ledger.replacing(written, operation.request.clone());
     let shown = attack.await;

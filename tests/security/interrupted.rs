@@ -1,6 +1,7 @@
 //! An audit that is held, aborted or killed at any moment leaves nothing behind that it wrote.
 
 use std::process::{Child, Stdio};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -37,6 +38,7 @@ struct Audit {
     twin: Twin,
     child: Option<Child>,
     run: RunFolder,
+    base_url: String,
 }
 
 impl Audit {
@@ -46,17 +48,24 @@ impl Audit {
 
     /// Starts one that asks so often a second.
     async fn start_at(pace: u32) -> Self {
+        let at_pace = |config: &mut Value| config["security"]["requests_per_second"] = json!(pace);
+        Self::start_with(at_pace, false).await
+    }
+
+    /// Starts one that is configured in another way, on a twin that may be slow to say what it stored.
+    async fn start_with(configured: impl FnOnce(&mut Value), slow: bool) -> Self {
         let (base_url, twin) = serve(true, WEAK_TOKEN).await;
+        twin.slow.store(slow, Ordering::Relaxed);
         let place = Workplace::new();
         let path = place.path().join("shakedown.yaml");
         let mut config = slow_config(&base_url);
-        config["security"]["requests_per_second"] = json!(pace);
+        configured(&mut config);
         std::fs::write(path, config.to_string()).expect("written");
         let mut command = place.command(&["security", "--headless"]);
         secrets(&mut command);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
         let run = place.run();
-        Self { place, twin, child: Some(child), run }
+        Self { place, twin, child: Some(child), run, base_url }
     }
 
     /// Things that were put on record as written so far.
@@ -154,7 +163,10 @@ async fn what_a_killed_audit_wrote_is_removed_by_recover_and_by_the_next_start()
             assert_eq!(code, Some(0), "{moment}: {told}");
         } else {
             let (_, told) = audit.told(&["security", "--headless", "--only", "headers"]);
-            assert!(told.contains("that its audit wrote are gone now"), "{moment}: {told}");
+            assert!(
+                told.contains("things that its audit wrote or replaced are undone now"),
+                "{moment}: {told}"
+            );
         }
         audit.nothing_is_there();
         assert_eq!(audit.residue(), 0, "{moment}: their absence is on record");
@@ -163,6 +175,50 @@ async fn what_a_killed_audit_wrote_is_removed_by_recover_and_by_the_next_start()
             .filter(|event| matches!(event, SecurityEvent::Removed { gone: true, .. }));
         assert!(removed.count() >= 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_waits_for_the_answer_that_tells_where_a_file_is() {
+    let by_answer = |config: &mut Value| {
+        config["security"]["checks"] = json!(["upload"]);
+        let upload = &mut config["security"]["uploads"][0];
+        upload["fetch"] = json!("/files/{stored}");
+        upload["delete"]["path"] = json!("/files/{stored}");
+    };
+    let mut audit = Audit::start_with(by_answer, true).await;
+    let stored = || (!audit.twin.files.lock().expect("not poisoned").is_empty()).then_some(());
+    tokio::task::block_in_place(|| wait_for("a file", stored));
+    let mut client = connection::connect(&audit.run, "operator".into(), false);
+    client.send(Command::ABORT_RUN).expect("sent");
+    let child = audit.child.take().expect("not ended yet");
+    let (_, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
+    let verdict = report(&audit.run)["verdict"].to_string();
+    assert!(verdict.contains("aborted"), "{verdict}: {out}{err}");
+    audit.nothing_is_there();
+    assert_eq!(audit.residue(), 0, "{out}{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_next_start_cannot_remove_is_named_once_with_the_reason() {
+    let mut audit = Audit::start().await;
+    tokio::task::block_in_place(|| {
+        wait_for("something written", || (audit.residue() > 0).then_some(()));
+    });
+    audit.kill();
+    let order = audit.run.path().join("order.json");
+    let asked = std::fs::read_to_string(&order).expect("the order");
+    let elsewhere = asked.replace(&audit.base_url, "http://127.0.0.1:9");
+    std::fs::write(&order, elsewhere).expect("written");
+    let (_, told) = audit.told(&["security", "--headless", "--only", "headers"]);
+    let named = format!("run {}: still there: shakedown-", audit.run.id());
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains(&named)).collect();
+    assert_eq!(lines.len(), audit.residue(), "{told}");
+    assert!(lines.iter().all(|line| line.contains("refused")), "{told}");
+    assert!(!told.contains("may have left documents"), "{told}");
+    std::fs::write(&order, asked).expect("written");
+    let (code, told) = audit.told(&["recover"]);
+    assert_eq!(code, Some(0), "{told}");
+    audit.nothing_is_there();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

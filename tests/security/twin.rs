@@ -3,6 +3,7 @@
 //! header alone, placeholders for keys.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub struct Twin {
     pub files: Files,
     /// What anybody may replace, and a page shows.
     pub motto: Arc<Mutex<String>>,
+    /// Whether what an upload stored is said later only.
+    pub slow: Arc<AtomicBool>,
 }
 
 /// What stands there as it is configured.
@@ -50,6 +53,7 @@ pub async fn serve(weak: bool, token: &str) -> (String, Twin) {
         documents: Arc::default(),
         files: Arc::default(),
         motto: Arc::new(Mutex::new(MOTTO.into())),
+        slow: Arc::default(),
     };
     let router = Router::new()
         .route("/health", get(health))
@@ -291,6 +295,9 @@ async fn upload(State(twin): State<Twin>, body: Bytes) -> Response {
     }
     let stored = name.strip_prefix("../").map_or(format!("files/{name}"), str::to_owned);
     twin.files.lock().expect("not poisoned").insert(stored, (name.clone(), content.into_bytes()));
+    if twin.slow.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
     Json(json!({ "name": name })).into_response()
 }
 

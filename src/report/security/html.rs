@@ -31,10 +31,10 @@ pub fn write_html(html: &mut String, security: &SecuritySection) -> std::fmt::Re
     }
     write!(html, " {} things written", security.written)?;
     match security.residue.as_slice() {
-        [] => html.write_str(", all of them gone.</p>")?,
+        [] => html.write_str("; what was written or replaced is undone.</p>")?,
         left => write!(
             html,
-            ", <b class=fail>not shown to be gone: {}</b>.</p>",
+            "; <b class=fail>written or replaced and not shown to be undone: {}</b>.</p>",
             escape(&left.join(", "))
         )?,
     }

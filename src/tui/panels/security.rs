@@ -99,7 +99,7 @@ fn summary(security: &SecurityState, over: Option<&PhaseOutcome>) -> String {
         words += &format!(", {} new, {} fixed", compared.new, compared.fixed.len());
     }
     if !security.residue.is_empty() {
-        words += &format!(", {} written and not yet removed", security.residue.len());
+        words += &format!(", {} written or replaced and not yet undone", security.residue.len());
     }
     words
 }
@@ -178,7 +178,8 @@ fn list_title<'a>(security: &SecurityState, shown: usize, app: &App) -> Line<'a>
 fn row<'a>(finding: &Finding, selected: bool, app: &App) -> Line<'a> {
     let mark = if selected { ">" } else { " " };
     let novelty = finding.novelty.map_or("", |novelty| novelty.word());
-    let parameter = finding.parameter.as_deref().unwrap_or_default();
+    let untold = |parameter: &&str| !finding.title.contains(*parameter);
+    let parameter = finding.parameter.as_deref().filter(untold).unwrap_or_default();
     let mut words = format!("{} at {} {parameter}", finding.title, finding.place);
     // Why, and until when, stands in the same text.
     if let Some(reason) = &finding.suppressed {
