@@ -20,11 +20,13 @@ pub struct CleanArgs {
 
 /// Runs the command.
 pub fn run(config: &ConfigArgs, args: &CleanArgs) -> Result<Exit, CliError> {
-    if config.config.is_some() {
+    let runs = if config.config.is_some() {
         // What a named file says goes nowhere else: nothing is removed by a guess.
-        resolve_config(config, false)?;
-    }
-    let runs = runs::folder(config)?;
+        let (config, ..) = resolve_config(config, false)?;
+        std::path::absolute(config.report.runs).map_err(CliError::usage)?
+    } else {
+        runs::folder(config)?
+    };
     let due = due_runs(&runs, &Keep { count: Some(args.keep), ..Keep::default() })?;
     let (kept, gone): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, why)| why.is_some());
     for (run, reason) in kept {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::objectives;
 use super::page::{Format, Kind, Page, labels};
 use crate::run::event::{ControlStatus, Difference, StoreReport, Verdict};
 use crate::run::state::{PhaseStatus, RunState};
@@ -13,7 +14,7 @@ pub fn render(state: &RunState, format: Format) -> String {
     let mut page = Page::new(format);
     run(&mut page, state);
     load(&mut page, state);
-    objectives(&mut page, state);
+    objectives::render(&mut page, state);
     stores(&mut page, state);
     chaos(&mut page, state);
     drills(&mut page, state);
@@ -22,7 +23,7 @@ pub fn render(state: &RunState, format: Format) -> String {
 }
 
 /// 1 for a pass, 0 for a fail, -1 for what is not decided.
-const fn verdict(verdict: Verdict) -> f64 {
+pub(super) const fn verdict(verdict: Verdict) -> f64 {
     match verdict {
         Verdict::Pass => 1.0,
         Verdict::Fail => 0.0,
@@ -113,86 +114,6 @@ fn load(page: &mut Page, state: &RunState) {
     let late = load.generator.lateness.quantile(0.99).map(|late| (vec![], late.as_secs_f64()));
     let help = "P99 of how late the generator itself was in the last interval.";
     page.family("shakedown_load_generator_late_seconds", Kind::Gauge, help, late);
-}
-
-fn objectives(page: &mut Page, state: &RunState) {
-    use Kind::Gauge;
-    let all = || state.objectives.iter();
-    let of = |id: &str| labels(&[("slo", id)]);
-    let verdicts = all()
-        .filter(|o| o.verdict != Verdict::Skipped)
-        .map(|objective| (of(&objective.id), verdict(objective.verdict)));
-    let help = "Verdict of an objective: 1 pass, 0 fail, -1 not decided.";
-    page.family("shakedown_slo_verdict", Gauge, help, verdicts);
-    let bad = all().filter(|o| o.n > 0).map(|o| (of(&o.id), o.bad as f64 / o.n as f64));
-    let help = "Share of requests that count against an objective.";
-    page.family("shakedown_slo_bad_ratio", Gauge, help, bad);
-    let samples = all().map(|o| (of(&o.id), o.n as f64));
-    page.family("shakedown_slo_samples", Gauge, "Requests behind an objective.", samples);
-    let budgets = || all().filter_map(|o| Some((o, o.budget.as_ref()?)));
-    page.family(
-        "shakedown_slo_run_burn_rate",
-        Gauge,
-        "How many times too fast this run burns the budget.",
-        budgets().map(|(o, budget)| (of(&o.id), budget.burn_rate)),
-    );
-    page.family(
-        "shakedown_slo_run_cost_ratio",
-        Gauge,
-        "Share of the window's budget that this run cost, by load, by chaos and by the rest.",
-        budgets().flat_map(|(o, budget)| {
-            let by = |what: &str, percent: f64| {
-                (labels(&[("slo", &o.id), ("by", what)]), percent / 100.0)
-            };
-            [
-                Some(by("load", budget.run_cost_percent)),
-                budget.chaos_cost_percent.map(|p| by("chaos", p)),
-                budget.rest_cost_percent.map(|p| by("rest", p)),
-            ]
-            .into_iter()
-            .flatten()
-        }),
-    );
-    let burns = budgets().flat_map(|(o, budget)| {
-        budget.alerts.iter().flat_map(move |alert| {
-            [(&alert.long, alert.long_burn), (&alert.short, alert.short_burn)]
-                .into_iter()
-                .filter_map(move |(window, burn)| {
-                    Some((labels(&[("slo", &o.id), ("window", window)]), burn?))
-                })
-        })
-    });
-    // Two alerts may share a window.
-    let burns: BTreeMap<_, _> = burns.collect();
-    let help = "Burn rate over a window of this run.";
-    page.family("shakedown_slo_burn_rate", Gauge, help, burns);
-    let fires = budgets().flat_map(|(o, budget)| {
-        budget.alerts.iter().map(move |alert| {
-            let severity = if alert.page { "page" } else { "ticket" };
-            let of = [("slo", o.id.as_str()), ("severity", severity), ("long", &alert.long)];
-            (labels(&of), f64::from(u8::from(alert.fires)))
-        })
-    });
-    page.family("shakedown_slo_burn_alert", Gauge, "1 while a burn alert fires.", fires);
-    let whole = || all().filter_map(|o| Some((o, o.whole_window.as_ref()?)));
-    page.family(
-        "shakedown_slo_budget_remaining_ratio",
-        Gauge,
-        "What is left of the budget of the whole window, by the platform's own monitoring.",
-        whole().filter_map(|(o, w)| Some((of(&o.id), w.budget_left_percent? / 100.0))),
-    );
-    page.family(
-        "shakedown_slo_budget_exhausted_after_seconds",
-        Gauge,
-        "When the budget is gone at the rate of the last hour.",
-        whole().filter_map(|(o, w)| Some((of(&o.id), w.exhausted_after_seconds?))),
-    );
-    page.family(
-        "shakedown_slo_window_coverage_ratio",
-        Gauge,
-        "Share of the whole window that was scraped.",
-        whole().filter_map(|(o, w)| Some((of(&o.id), w.coverage_percent? / 100.0))),
-    );
 }
 
 fn stores(page: &mut Page, state: &RunState) {
@@ -386,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_shipped_rules_and_dashboards_ask_for_nothing_that_is_not_there() {
-        let source = include_str!("exposition.rs");
+        let source = [include_str!("exposition.rs"), include_str!("objectives.rs")].concat();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/monitoring");
         let mut seen = 0;
         for entry in std::fs::read_dir(folder).expect("docs/monitoring").flatten() {

@@ -2,6 +2,7 @@
 
 mod exposition;
 mod grafana;
+mod objectives;
 mod page;
 mod server;
 mod textfile;

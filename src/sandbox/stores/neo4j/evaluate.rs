@@ -66,15 +66,7 @@ impl Scope<'_> {
             }),
             Expression::Property(of, name) => self.property(&self.evaluate(of, row)?, name),
             Expression::Index(of, index) => {
-                let (of, index) = (self.evaluate(of, row)?, self.evaluate(index, row)?);
-                match (&of, &index) {
-                    (Value::Null, _) | (_, Value::Null) => Ok(Value::Null),
-                    (Value::List(items), Value::Int(at)) => {
-                        Ok(place(*at, items.len()).map_or(Value::Null, |at| items[at].clone()))
-                    }
-                    (_, Value::String(name)) => self.property(&of, name),
-                    _ => Err(Failure::expected("a List, Map, Node or Relationship", &of)),
-                }
+                self.at_index(&self.evaluate(of, row)?, &self.evaluate(index, row)?)
             }
             Expression::Slice(of, first, last) => {
                 self.slice(of, first.as_deref(), last.as_deref(), row)
@@ -91,21 +83,7 @@ impl Scope<'_> {
             }
             Expression::Comprehension { name, list, condition, result } => {
                 let Some(items) = self.items(list, row)? else { return Ok(Value::Null) };
-                let mut row = row.clone();
-                let mut results = Vec::new();
-                for item in items {
-                    row.insert(name.clone(), item.clone());
-                    if let Some(condition) = condition
-                        && self.holds(condition, &row)? != Some(true)
-                    {
-                        continue;
-                    }
-                    results.push(match result {
-                        Some(result) => self.evaluate(result, &row)?,
-                        None => item,
-                    });
-                }
-                Ok(Value::List(results))
+                self.comprehend(name, items, condition.as_deref(), result.as_deref(), row)
             }
             Expression::Quantified { quantifier, name, list, condition } => {
                 let Some(items) = self.items(list, row)? else { return Ok(Value::Null) };
@@ -113,16 +91,10 @@ impl Scope<'_> {
             }
             Expression::Case { operand, branches, otherwise } => {
                 let operand = operand.as_ref().map(|of| self.evaluate(of, row)).transpose()?;
-                for (when, then) in branches {
-                    let met = match &operand {
-                        Some(operand) => operand.equals(&self.evaluate(when, row)?),
-                        None => self.holds(when, row)?,
-                    };
-                    if met == Some(true) {
-                        return self.evaluate(then, row);
-                    }
+                match self.branch(operand.as_ref(), branches, row)?.or(otherwise.as_deref()) {
+                    Some(then) => self.evaluate(then, row),
+                    None => Ok(Value::Null),
                 }
-                otherwise.as_ref().map_or(Ok(Value::Null), |of| self.evaluate(of, row))
             }
             Expression::CountAll => match self.group {
                 Some(group) => Ok(Value::count(group.len())),
@@ -147,6 +119,58 @@ impl Scope<'_> {
             Expression::Unary(operator, of) => unary(*operator, self.evaluate(of, row)?),
             Expression::Binary(operator, left, right) => self.binary(*operator, left, right, row),
         }
+    }
+
+    fn at_index(&self, of: &Value, index: &Value) -> Result<Value, Failure> {
+        match (of, index) {
+            (Value::Null, _) | (_, Value::Null) => Ok(Value::Null),
+            (Value::List(items), Value::Int(at)) => {
+                Ok(place(*at, items.len()).map_or(Value::Null, |at| items[at].clone()))
+            }
+            (_, Value::String(name)) => self.property(of, name),
+            _ => Err(Failure::expected("a List, Map, Node or Relationship", of)),
+        }
+    }
+
+    fn comprehend(
+        &self,
+        name: &str,
+        items: Vec<Value>,
+        condition: Option<&Expression>,
+        result: Option<&Expression>,
+        row: &Row,
+    ) -> Result<Value, Failure> {
+        let mut row = row.clone();
+        let mut results = Vec::new();
+        for item in items {
+            row.insert(name.to_owned(), item.clone());
+            if let Some(condition) = condition
+                && self.holds(condition, &row)? != Some(true)
+            {
+                continue;
+            }
+            results.push(result.map_or(Ok(item), |result| self.evaluate(result, &row))?);
+        }
+        Ok(Value::List(results))
+    }
+
+    /// The first branch of a `CASE` that is met.
+    fn branch<'a>(
+        &self,
+        operand: Option<&Value>,
+        branches: &'a [(Expression, Expression)],
+        row: &Row,
+    ) -> Result<Option<&'a Expression>, Failure> {
+        for (when, then) in branches {
+            let met = match operand {
+                Some(operand) => operand.equals(&self.evaluate(when, row)?),
+                None => self.holds(when, row)?,
+            };
+            if met == Some(true) {
+                return Ok(Some(then));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a condition holds; nothing where it compares nothing.

@@ -122,87 +122,129 @@ pub fn aggregate(
 pub fn call(graph: &Graph, name: &str, arguments: &[Value]) -> Result<Value, Failure> {
     match (name, arguments) {
         ("coalesce", values) => {
-            Ok(values.iter().find(|value| !value.is_null()).cloned().unwrap_or(Value::Null))
+            return Ok(values
+                .iter()
+                .find(|value| !value.is_null())
+                .cloned()
+                .unwrap_or(Value::Null));
         }
-        ("exists", [value]) => Ok(Value::Bool(!value.is_null())),
-        ("range", [Value::Int(first), Value::Int(last)]) => range(*first, *last, 1),
+        ("exists", [value]) => return Ok(Value::Bool(!value.is_null())),
+        ("range", [Value::Int(first), Value::Int(last)]) => return range(*first, *last, 1),
         ("range", [Value::Int(first), Value::Int(last), Value::Int(step)]) => {
-            range(*first, *last, *step)
+            return range(*first, *last, *step);
         }
-        (_, [Value::Null, ..]) if is_known(name) => Ok(Value::Null),
+        (_, [Value::Null, ..]) if is_known(name) => return Ok(Value::Null),
+        _ => {}
+    }
+    if let Some(value) = of_graph(graph, name, arguments)? {
+        return Ok(value);
+    }
+    for of_kind in [of_lists, of_text, of_numbers, of_nothing, of_maps_and_times] {
+        if let Some(value) = of_kind(name, arguments)? {
+            return Ok(value);
+        }
+    }
+    Err(unknown_call(name, arguments))
+}
+
+/// Of nodes, relationships and paths; nothing for a function that is none of these, as in those below.
+fn of_graph(graph: &Graph, name: &str, arguments: &[Value]) -> Result<Option<Value>, Failure> {
+    Ok(Some(match (name, arguments) {
         ("labels", [Value::Node(id)]) => {
             let node = graph.node(*id).ok_or_else(|| deleted("Node", id.0))?;
-            Ok(Value::List(node.labels.iter().map(Value::text).collect()))
+            Value::List(node.labels.iter().map(Value::text).collect())
         }
         ("type", [Value::Link(id)]) => {
             let link = graph.link(*id).ok_or_else(|| deleted("Relationship", id.0))?;
-            Ok(Value::text(&link.kind))
+            Value::text(&link.kind)
         }
-        ("id", [Value::Node(id)]) => Ok(Value::Int(id.0 as i64)),
-        ("id", [Value::Link(id)]) => Ok(Value::Int(id.0 as i64)),
-        ("elementid", [Value::Node(id)]) => Ok(Value::text(format!("4:sandbox:{}", id.0))),
-        ("elementid", [Value::Link(id)]) => Ok(Value::text(format!("5:sandbox:{}", id.0))),
+        ("id", [Value::Node(id)]) => Value::Int(id.0 as i64),
+        ("id", [Value::Link(id)]) => Value::Int(id.0 as i64),
+        ("elementid", [Value::Node(id)]) => Value::text(format!("4:sandbox:{}", id.0)),
+        ("elementid", [Value::Link(id)]) => Value::text(format!("5:sandbox:{}", id.0)),
         ("startnode" | "endnode", [Value::Link(id)]) => {
             let link = graph.link(*id).ok_or_else(|| deleted("Relationship", id.0))?;
-            Ok(Value::Node(if name == "startnode" { link.from } else { link.to }))
+            Value::Node(if name == "startnode" { link.from } else { link.to })
         }
-        ("properties", [value]) => Ok(Value::Map(properties(graph, value)?.clone())),
+        ("properties", [value]) => Value::Map(properties(graph, value)?.clone()),
         ("keys", [value]) => {
-            Ok(Value::List(properties(graph, value)?.keys().map(Value::text).collect()))
+            Value::List(properties(graph, value)?.keys().map(Value::text).collect())
         }
         ("nodes", [Value::Path(nodes, _)]) => {
-            Ok(Value::List(nodes.iter().copied().map(Value::Node).collect()))
+            Value::List(nodes.iter().copied().map(Value::Node).collect())
         }
         ("relationships", [Value::Path(_, links)]) => {
-            Ok(Value::List(links.iter().copied().map(Value::Link).collect()))
+            Value::List(links.iter().copied().map(Value::Link).collect())
         }
-        ("length", [Value::Path(_, links)]) => Ok(Value::count(links.len())),
-        ("size", [Value::List(items)]) => Ok(Value::count(items.len())),
+        ("length", [Value::Path(_, links)]) => Value::count(links.len()),
+        _ => return Ok(None),
+    }))
+}
+
+fn of_lists(name: &str, arguments: &[Value]) -> Result<Option<Value>, Failure> {
+    let [Value::List(items)] = arguments else { return Ok(None) };
+    Ok(Some(match name {
+        "size" => Value::count(items.len()),
+        "head" => items.first().cloned().unwrap_or(Value::Null),
+        "last" => items.last().cloned().unwrap_or(Value::Null),
+        "tail" => Value::List(items.iter().skip(1).cloned().collect()),
+        "reverse" => Value::List(items.iter().rev().cloned().collect()),
+        _ => return Ok(None),
+    }))
+}
+
+fn of_text(name: &str, arguments: &[Value]) -> Result<Option<Value>, Failure> {
+    Ok(Some(match (name, arguments) {
         ("size" | "char_length" | "character_length", [Value::String(text)]) => {
-            Ok(Value::count(text.chars().count()))
+            Value::count(text.chars().count())
         }
-        ("head", [Value::List(items)]) => Ok(items.first().cloned().unwrap_or(Value::Null)),
-        ("last", [Value::List(items)]) => Ok(items.last().cloned().unwrap_or(Value::Null)),
-        ("tail", [Value::List(items)]) => Ok(Value::List(items.iter().skip(1).cloned().collect())),
-        ("reverse", [Value::List(items)]) => Ok(Value::List(items.iter().rev().cloned().collect())),
-        ("reverse", [Value::String(text)]) => Ok(Value::String(text.chars().rev().collect())),
-        ("tolower" | "lower", [Value::String(text)]) => Ok(Value::String(text.to_lowercase())),
-        ("toupper" | "upper", [Value::String(text)]) => Ok(Value::String(text.to_uppercase())),
-        ("trim", [Value::String(text)]) => Ok(Value::text(text.trim())),
+        ("reverse", [Value::String(text)]) => Value::String(text.chars().rev().collect()),
+        ("tolower" | "lower", [Value::String(text)]) => Value::String(text.to_lowercase()),
+        ("toupper" | "upper", [Value::String(text)]) => Value::String(text.to_uppercase()),
+        ("trim", [Value::String(text)]) => Value::text(text.trim()),
         ("split", [Value::String(text), Value::String(by)]) if !by.is_empty() => {
-            Ok(Value::List(text.split(by.as_str()).map(Value::text).collect()))
+            Value::List(text.split(by.as_str()).map(Value::text).collect())
         }
         ("replace", [Value::String(text), Value::String(old), Value::String(new)]) => {
-            Ok(Value::String(text.replace(old.as_str(), new)))
+            Value::String(text.replace(old.as_str(), new))
         }
         ("substring", [Value::String(text), Value::Int(first)]) if *first >= 0 => {
-            Ok(Value::String(text.chars().skip(*first as usize).collect()))
+            Value::String(text.chars().skip(*first as usize).collect())
         }
         ("substring", [Value::String(text), Value::Int(first), Value::Int(length)])
             if *first >= 0 && *length >= 0 =>
         {
-            Ok(Value::String(text.chars().skip(*first as usize).take(*length as usize).collect()))
+            Value::String(text.chars().skip(*first as usize).take(*length as usize).collect())
         }
-        ("tostring", [value]) => print(value)
-            .map(Value::String)
-            .ok_or_else(|| Failure::expected("a printable value", value)),
-        ("tostringornull", [value]) => Ok(print(value).map_or(Value::Null, Value::String)),
-        ("tointeger", [Value::Int(number)]) => Ok(Value::Int(*number)),
-        ("tointeger", [Value::Float(number)]) => Ok(Value::Int(*number as i64)),
-        ("tointeger", [Value::String(text)]) => {
-            Ok(text.trim().parse().map_or(Value::Null, Value::Int))
-        }
-        ("tofloat", [Value::Int(number)]) => Ok(Value::Float(*number as f64)),
-        ("tofloat", [Value::Float(number)]) => Ok(Value::Float(*number)),
-        ("tofloat", [Value::String(text)]) => {
-            Ok(text.trim().parse().map_or(Value::Null, Value::Float))
-        }
-        ("abs", [Value::Int(number)]) => number.checked_abs().map(Value::Int).ok_or_else(overflow),
-        ("abs", [Value::Float(number)]) => Ok(Value::Float(number.abs())),
-        ("timestamp", []) => Ok(Value::Int(jiff::Timestamp::now().as_millisecond())),
+        ("tostring", [value]) => Value::String(
+            print(value).ok_or_else(|| Failure::expected("a printable value", value))?,
+        ),
+        ("tostringornull", [value]) => print(value).map_or(Value::Null, Value::String),
+        _ => return Ok(None),
+    }))
+}
+
+fn of_numbers(name: &str, arguments: &[Value]) -> Result<Option<Value>, Failure> {
+    Ok(Some(match (name, arguments) {
+        ("tointeger", [Value::Int(number)]) => Value::Int(*number),
+        ("tointeger", [Value::Float(number)]) => Value::Int(*number as i64),
+        ("tointeger", [Value::String(text)]) => text.trim().parse().map_or(Value::Null, Value::Int),
+        ("tofloat", [Value::Int(number)]) => Value::Float(*number as f64),
+        ("tofloat", [Value::Float(number)]) => Value::Float(*number),
+        ("tofloat", [Value::String(text)]) => text.trim().parse().map_or(Value::Null, Value::Float),
+        ("abs", [Value::Int(number)]) => Value::Int(number.checked_abs().ok_or_else(overflow)?),
+        ("abs", [Value::Float(number)]) => Value::Float(number.abs()),
+        _ => return Ok(None),
+    }))
+}
+
+/// What is another value at each call.
+fn of_nothing(name: &str, arguments: &[Value]) -> Result<Option<Value>, Failure> {
+    Ok(match (name, arguments) {
+        ("timestamp", []) => Some(Value::Int(jiff::Timestamp::now().as_millisecond())),
         ("randomuuid", []) => {
             let (high, low) = (rand::random::<u64>(), rand::random::<u64>());
-            Ok(Value::text(format!(
+            Some(Value::text(format!(
                 "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
                 high >> 32,
                 high >> 16 & 0xffff,
@@ -211,9 +253,15 @@ pub fn call(graph: &Graph, name: &str, arguments: &[Value]) -> Result<Value, Fai
                 low & 0xffff_ffff_ffff
             )))
         }
-        ("point", [Value::Map(map)]) => point(map),
-        (_, [Value::String(text)]) if is_temporal(name) => temporal(name, text),
-        _ => Err(unknown_call(name, arguments)),
+        _ => None,
+    })
+}
+
+fn of_maps_and_times(name: &str, arguments: &[Value]) -> Result<Option<Value>, Failure> {
+    match arguments {
+        [Value::Map(map)] if name == "point" => point(map).map(Some),
+        [Value::String(text)] if is_temporal(name) => temporal(name, text).map(Some),
+        _ => Ok(None),
     }
 }
 
