@@ -50,6 +50,19 @@ fn a_duration_without_a_unit_is_refused_where_it_stands() {
 }
 
 #[test]
+fn what_stands_in_place_of_something_else_is_told_in_words() {
+    for (wrong, place, part) in [
+        ("criteria: { resilience_percent: many }", ":2:33: ", "expected a number"),
+        ("phases: { cooldown: [1] }", ":2:21: ", "expected a single value, not a list"),
+        ("phases: { order: mixed }", ":2:18: ", "expected a list, such as [a, b]"),
+        ("phases: 3", ":2:9: ", "expected a group of keys"),
+    ] {
+        let said = message(&format!("target: {{ name: x, environment: staging }}\n{wrong}\n"));
+        assert!(said.contains(place) && said.contains(part), "{place}{part}: {said}");
+    }
+}
+
+#[test]
 fn a_password_in_an_address_is_refused_and_not_repeated() {
     let text = "target: { name: x, environment: staging }\nstores:\n  redis: { url: \"redis://me:hunter2@cache:6379\" }\n";
     let in_file = message(text);
@@ -214,6 +227,8 @@ fn a_wrong_override_names_its_source() {
         ("workloads.mixed.users=-5", "expected a whole number from 0 to 4294967295, not integer"),
         ("criteria.availability_percent=much", "expected a number, not string \"much\""),
         ("workloads.mixed.scenarios.nope.weight=1", "no element `nope`"),
+        ("phases=3", "expected a group of keys, not integer"),
+        ("phases.order=[mixed", "expected a list, such as [a, b], not string"),
         ("target.name.x=1", "single value"),
         ("nonsense", "path=value"),
         ("criteria.p99=0s", "more than 0s"),

@@ -77,21 +77,33 @@ pub(super) fn in_our_words(message: &str) -> String {
         return format!("expected the key {key}, which is missing");
     }
     if let Some((came, kind)) = message.rsplit_once(", expected ")
-        && let Some(wanted) = number_words(kind)
+        && let Some(wanted) = kind_words(kind)
     {
         let came = came.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
         return format!("expected {wanted}, not {came}");
     }
     match message.strip_prefix("invalid ") {
         Some("u8" | "u16" | "u32" | "u64" | "usize") => "expected a whole number".into(),
-        Some("f64") => "expected a number".into(),
+        Some("f64" | "floating point") => "expected a number".into(),
         Some("bool" | "boolean") => "expected true or false".into(),
-        _ => message.to_owned(),
+        _ => node_words(message).map_or_else(|| message.to_owned(), str::to_owned),
     }
 }
 
-/// A type of numbers, or a truth value, in words; none for any other.
-fn number_words(kind: &str) -> Option<String> {
+/// What the YAML reader says where one kind of node stands for another.
+fn node_words(message: &str) -> Option<&'static str> {
+    Some(match message {
+        "expected string scalar" | "expected scalar" => {
+            "expected a single value, not a list or a group of keys"
+        }
+        "expected sequence start" => "expected a list, such as [a, b]",
+        "expected mapping start" => "expected a group of keys below this one",
+        _ => return None,
+    })
+}
+
+/// What serde expects, in words; none where its own are good enough.
+fn kind_words(kind: &str) -> Option<String> {
     Some(match kind {
         "u8" => format!("a whole number from 0 to {}", u8::MAX),
         "u16" => format!("a whole number from 0 to {}", u16::MAX),
@@ -99,6 +111,9 @@ fn number_words(kind: &str) -> Option<String> {
         "u64" | "usize" => "a whole number, 0 or more".into(),
         "f64" => "a number".into(),
         "a boolean" => "true or false".into(),
+        "a sequence" => "a list, such as [a, b]".into(),
+        "a map" => "a group of keys".into(),
+        _ if kind.starts_with("struct ") => "a group of keys".into(),
         _ => return None,
     })
 }
