@@ -167,6 +167,8 @@ fn an_engine_killed_under_load_leaves_a_run_that_can_be_reported() {
         (&report["overall_status"], &report["complete"]),
         (&json!("aborted"), &json!(false))
     );
+    let ramping = &report["phases"][1];
+    assert_eq!((&ramping["phase"], &ramping["status"]), (&json!("ramping"), &json!("skipped")));
     let measured = report["phases"][0]["load"]["services"]["all"]["n"].as_u64();
     let journalled = before
         .latest_load()

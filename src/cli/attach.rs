@@ -33,10 +33,11 @@ pub fn run(
             InconclusiveExit::Own,
         )),
         None => headless::look_on(&folder),
-        Some(recorded) if has_terminal() => runtime(1)?.block_on(async {
-            let client = explain_end(&folder, &recorded)?;
-            dashboard::show(client, &folder, display, InconclusiveExit::Own).await
-        }),
+        Some(recorded) if has_terminal() => {
+            let client = explain_end(&folder, &recorded);
+            let shown = dashboard::show(client, &folder, display, InconclusiveExit::Own);
+            runtime(1)?.block_on(shown)
+        }
         Some(_) => report::after_engine(&folder),
     }
 }
@@ -66,17 +67,21 @@ fn find(config: &ConfigArgs, id: Option<&str>) -> Result<RunFolder, CliError> {
 }
 
 /// A client that hears the recorded end of a run.
-fn explain_end(folder: &RunFolder, recorded: &RecordedRun) -> Result<EngineClient, CliError> {
-    let report = report::rebuild(folder, &recorded.state)?;
+fn explain_end(folder: &RunFolder, recorded: &RecordedRun) -> EngineClient {
+    let report = report::rebuild(folder, &recorded.state);
     if recorded.interrupted {
         say_error(&format_args!(
             "the engine of run {} ended without finishing it; the report is built from its journal",
             folder.id()
         ));
     }
-    say(format_args!("report    {}", report.display()));
+    report::say_unwritten(recorded);
+    match report {
+        Ok(report) => say(format_args!("report    {}", report.display())),
+        Err(error) => say_error(&error),
+    }
     let (client, peer) = EngineClient::pair(true);
     // The channel is empty, so there is room for the one update.
     let _ = peer.updates.try_send(ClientUpdate::Snapshot(Box::new(recorded.state.clone())));
-    Ok(client)
+    client
 }

@@ -48,7 +48,8 @@ pub fn run(config: &ConfigArgs, args: &RecoverArgs) -> Result<Exit, CliError> {
 
 /// Removes what a run left; returns of each part of it how much could not be removed.
 fn recover_run(run: &RunFolder) -> Result<Vec<u64>, CliError> {
-    let mut state = recovery::open(run, &SloJudge).map_err(CliError::usage)?.state;
+    let recorded = recovery::open(run, &SloJudge).map_err(CliError::usage)?;
+    let mut state = recorded.on_record().map_err(CliError::usage)?;
     let (id, mut left) = (run.id(), Vec::new());
     for (phase, last) in leftovers(&state) {
         let recovered = recover(run, &mut state, phase, last);

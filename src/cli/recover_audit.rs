@@ -8,7 +8,7 @@ use super::report;
 use crate::config::PhaseKind;
 use crate::run::event::{EventBody, SecurityEvent, Written};
 use crate::run::folder::RunFolder;
-use crate::run::recovery;
+use crate::run::recovery::{self, RecordedRun};
 use crate::run::state::RunState;
 use crate::security;
 use crate::slo::SloJudge;
@@ -54,8 +54,8 @@ pub async fn clean_earlier(own: &RunFolder) -> Undone {
     earlier.retain(|run| run.id() != own.id());
     // Those that go on are none of these, however many there are.
     for run in earlier.iter().rev().filter(|run| !run.has_live_engine()).take(LATEST) {
-        let Ok(recorded) = recovery::open(run, &SloJudge) else { continue };
-        let mut state = recorded.state;
+        let recorded = recovery::open(run, &SloJudge).map(RecordedRun::on_record);
+        let Ok(Ok(mut state)) = recorded else { continue };
         let (id, written) = (run.id(), left_by_audit(&state));
         let n = written.len();
         match remove(run, &mut state, &written).await {

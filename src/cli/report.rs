@@ -10,7 +10,7 @@ use super::runs;
 use crate::config::InconclusiveExit;
 use crate::report::{csv, ctrf, hlog, html, json, junit, markdown, security, text};
 use crate::run::folder::RunFolder;
-use crate::run::recovery;
+use crate::run::recovery::{self, RecordedRun};
 use crate::run::state::RunState;
 use crate::slo::SloJudge;
 
@@ -107,10 +107,15 @@ pub fn run(config: &ConfigArgs, args: &ReportArgs) -> Result<Exit, CliError> {
             "it may have left something in the platform: `shakedown recover {id}` removes it"
         ));
     }
-    rebuild(&folder, &recorded.state)?;
+    say_unwritten(&recorded);
     match args.format {
-        Some(format) => say(written(format, &folder, &recorded.state)?.trim_end()),
-        None => print_results(&folder),
+        Some(format) => {
+            if let Err(error) = rebuild(&folder, &recorded.state) {
+                say_error(&error);
+            }
+            say(written(format, &folder, &recorded.state)?.trim_end());
+        }
+        None => rebuild_and_print(&folder, &recorded.state),
     }
     Ok(exit_of(&recorded.state))
 }
@@ -122,9 +127,27 @@ pub fn after_engine(folder: &RunFolder) -> Result<Exit, CliError> {
     if recorded.alive || recorded.state.identity.is_none() {
         return Ok(Exit::Usage);
     }
-    rebuild(folder, &recorded.state)?;
-    print_results(folder);
+    say_unwritten(&recorded);
+    rebuild_and_print(folder, &recorded.state);
     Ok(exit_of(&recorded.state))
+}
+
+/// Says where what is told about a run's end is not in its journal.
+pub fn say_unwritten(recorded: &RecordedRun) {
+    if let Some(error) = &recorded.unwritten {
+        say_error(&format_args!("{error}: the run's end is told, and not on record"));
+    }
+}
+
+/// Writes a run's report into its folder and prints its summary, which needs no room on a disk.
+fn rebuild_and_print(folder: &RunFolder, state: &RunState) {
+    match rebuild(folder, state) {
+        Ok(_) => print_results(folder),
+        Err(error) => {
+            say_error(&error);
+            say_folded(text::summary(&json::report(state)).trim_end(), HANGING);
+        }
+    }
 }
 
 /// Prints the last run's results.

@@ -46,7 +46,7 @@ fn reason_to_keep(run: &RunFolder, state: &StateDir) -> Option<&'static str> {
 pub fn put_away(run: &RunFolder) -> Result<(), CliError> {
     if !run.path().join(REPORT_FILE).is_file() {
         let recorded = recovery::open(run, &SloJudge).map_err(CliError::usage)?;
-        rebuild(run, &recorded.state)?;
+        rebuild(run, &recorded.on_record().map_err(CliError::usage)?)?;
     }
     let failed = |error| CliError::usage(format!("{}: {error}", run.path().display()));
     archive(run).map(|_| ()).map_err(failed)

@@ -18,6 +18,7 @@ use super::stores::{self, StoresSection};
 use crate::config::PhaseKind;
 use crate::run::event::{ControlResult, Verdict};
 use crate::run::folder::write_atomically;
+use crate::run::plan::LEFT_OUT;
 use crate::run::state::{PhaseState, PhaseStatus, RunState};
 
 /// Name of the report in the run's folder and of its copy.
@@ -252,6 +253,8 @@ fn phase_section(phase: &PhaseState, state: &RunState) -> PhaseSection {
             ("unfinished", "the engine ended before it did".into())
         }
         (None, PhaseStatus::Running) => ("running", "it is under way".into()),
+        // An engine that was killed has not come to say so.
+        (None, _) if phase.skip_requested => ("skipped", LEFT_OUT.into()),
         (None, _) => ("pending", "did not run".into()),
     };
     PhaseSection {

@@ -11,6 +11,7 @@ use super::clock::PlanClock;
 use super::companion::{Companions, Stage};
 use super::decide::{Effect, Facts, Situation, decide};
 use super::event::{EventBody, PhaseOutcome, RunVerdict};
+use super::plan::LEFT_OUT;
 use super::recorder::EventSink;
 use super::state::{PhaseStatus, RunState};
 use super::verdict;
@@ -110,7 +111,7 @@ impl Orchestrator {
             });
             let broken = self.events.with_state(|state| state.broken_threshold.clone());
             match (next?, broken) {
-                ((kind, true), _) => self.pass_over(kind, "left out of the plan"),
+                ((kind, true), _) => self.pass_over(kind, LEFT_OUT),
                 ((kind, false), Some(broken)) if kind != PhaseKind::Slo => {
                     self.pass_over(kind, &format!("left out: {broken}"));
                 }

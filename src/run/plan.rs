@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Lengths, PhaseKind, Phases, TimeSpan};
 
+/// Why a phase did not run that the plan leaves out.
+pub const LEFT_OUT: &str = "left out of the plan";
 /// Least time box of a backup drill for each document that it puts into the stores: several times what
 /// it takes on two cores.
 const DRILL_PER_DOCUMENT_US: u64 = 20_000;

@@ -32,50 +32,75 @@ pub struct RecordedRun {
     pub alive: bool,
     /// Whether it was found without an end just now.
     pub interrupted: bool,
+    /// Why that end could not be written into its journal; none where it was, or had not to be.
+    pub unwritten: Option<JournalError>,
     /// Bytes at the end of its journal that are no events, and count for nothing.
     pub garbage_bytes: u64,
+}
+
+impl RecordedRun {
+    /// The state, to be added to: its end has to be in the journal first.
+    ///
+    /// # Errors
+    /// When that could not be written.
+    pub fn on_record(self) -> Result<RunState, JournalError> {
+        self.unwritten.map_or(Ok(self.state), Err)
+    }
 }
 
 /// Reads a run from its journal. One whose engine is gone without an end is given one.
 ///
 /// # Errors
-/// When the journal cannot be read, or its end not be written.
+/// When the journal cannot be read.
 pub fn open(folder: &RunFolder, judge: &dyn Judge) -> Result<RecordedRun, RecoveryError> {
     let recorded = journal::read(folder.path())?;
-    let garbage_bytes = recorded.garbage_bytes;
-    let (state, interrupted) = (recorded.state, false);
-    if state.verdict.is_some() {
-        return Ok(RecordedRun { state, alive: false, interrupted, garbage_bytes });
+    let mut run = RecordedRun {
+        state: recorded.state,
+        alive: false,
+        interrupted: false,
+        unwritten: None,
+        garbage_bytes: recorded.garbage_bytes,
+    };
+    if run.state.verdict.is_some() {
+        return Ok(run);
     }
     // Held while the end is written, so that only one reader does it, and none beside an engine.
     let guard = match folder.claim() {
         Ok(guard) => guard,
         Err(FolderError::Busy(_)) => {
             // What looks torn is an event that is being written.
-            return Ok(RecordedRun { state, alive: true, interrupted, garbage_bytes: 0 });
+            (run.alive, run.garbage_bytes) = (true, 0);
+            return Ok(run);
         }
         Err(error) => return Err(error.into()),
     };
-    let state = close(folder, judge)?;
+    (run.state, run.unwritten) = close(folder, judge)?;
+    run.interrupted = true;
     drop(guard);
-    Ok(RecordedRun { state, alive: false, interrupted: true, garbage_bytes })
+    Ok(run)
 }
 
-fn close(folder: &RunFolder, judge: &dyn Judge) -> Result<RunState, JournalError> {
+/// Gives a run its end, and says why that is not in its journal where it is not: the disk that ended the
+/// run may be full still.
+fn close(
+    folder: &RunFolder,
+    judge: &dyn Judge,
+) -> Result<(RunState, Option<JournalError>), JournalError> {
     // Read again: the engine may have written its end between the first look and the claim.
     let mut recorded = journal::read(folder.path())?;
     if recorded.state.verdict.is_some() {
-        return Ok(recorded.state);
+        return Ok((recorded.state, None));
     }
     socket::remove(folder.path());
     let state = &mut recorded.state;
-    let mut journal = reopen(folder, state, recorded.good_bytes, recorded.garbage_bytes)?;
+    let mut events = repaired(state, recorded.garbage_bytes);
     // The last evaluation was a live one: it knows nothing of what was measured after it.
     let objectives = judge.objectives(state);
-    append(&mut journal, state, None, EventBody::ObjectivesEvaluated { objectives })?;
+    events.push(told(state, None, EventBody::ObjectivesEvaluated { objectives }));
     let verdict = verdict::of_interrupted(state);
-    append(&mut journal, state, None, EventBody::RunFinished { verdict })?;
-    Ok(recorded.state)
+    events.push(told(state, None, EventBody::RunFinished { verdict }));
+    let written = write(folder, recorded.good_bytes, &events);
+    Ok((recorded.state, written.err()))
 }
 
 /// Adds to the story of a run that is over what was done about it afterwards.
@@ -90,32 +115,19 @@ pub fn add(
 ) -> Result<(), RecoveryError> {
     let _guard = folder.claim()?;
     let (good_bytes, garbage_bytes) = journal::for_each_event(folder.path(), |_| {})?;
-    let mut journal = reopen(folder, state, good_bytes, garbage_bytes)?;
-    Ok(append(&mut journal, state, Some(phase), body)?)
+    let mut events = repaired(state, garbage_bytes);
+    events.push(told(state, Some(phase), body));
+    Ok(write(folder, good_bytes, &events)?)
 }
 
-/// The journal of an engine that is gone, ready to be appended to: what stood behind garbage would be
-/// read by nobody.
-fn reopen(
-    folder: &RunFolder,
-    state: &mut RunState,
-    good_bytes: u64,
-    garbage_bytes: u64,
-) -> Result<Journal, JournalError> {
-    let mut journal = Journal::reopen(folder.path(), good_bytes)?;
-    if garbage_bytes > 0 {
-        let repaired = EventBody::JournalRepaired { cut_bytes: garbage_bytes };
-        append(&mut journal, state, None, repaired)?;
-    }
-    Ok(journal)
+/// What there is to say of garbage that is cut away: what stood behind it would be read by nobody.
+fn repaired(state: &mut RunState, garbage_bytes: u64) -> Vec<Event> {
+    let cut = EventBody::JournalRepaired { cut_bytes: garbage_bytes };
+    if garbage_bytes > 0 { vec![told(state, None, cut)] } else { Vec::new() }
 }
 
-fn append(
-    journal: &mut Journal,
-    state: &mut RunState,
-    phase: Option<PhaseKind>,
-    body: EventBody,
-) -> Result<(), JournalError> {
+/// The next event of a run whose engine is gone.
+fn told(state: &mut RunState, phase: Option<PhaseKind>, body: EventBody) -> Event {
     let event = Event {
         v: EVENT_VERSION,
         seq: state.seq + 1,
@@ -125,7 +137,12 @@ fn append(
         body,
     };
     state.apply(&event);
-    journal.append(&event, true)
+    event
+}
+
+fn write(folder: &RunFolder, good_bytes: u64, events: &[Event]) -> Result<(), JournalError> {
+    let mut journal = Journal::reopen(folder.path(), good_bytes)?;
+    events.iter().try_for_each(|event| journal.append(event, true))
 }
 
 #[cfg(test)]
@@ -179,6 +196,32 @@ mod tests {
             assert!(!again.interrupted, "ended once, cut at {end}");
             assert_eq!(again.state, run.state, "cut at {end}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_end_that_cannot_be_written_is_told_all_the_same() {
+        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+        use std::io::Write as _;
+        use std::os::fd::AsRawFd as _;
+
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let folder = RunFolder::create(temp.path()).expect("created");
+        recorded(&folder);
+        // A journal to which nobody can add anything, whoever he is.
+        let path = folder.path().join(journal::JOURNAL_FILE);
+        let whole = std::fs::read(&path).expect("readable");
+        let sealed = memfd_create("journal", MemfdFlags::ALLOW_SEALING).expect("memory");
+        let mut sealed = std::fs::File::from(sealed);
+        sealed.write_all(&whole).expect("written");
+        fcntl_add_seals(&sealed, SealFlags::WRITE | SealFlags::GROW).expect("sealed");
+        std::fs::remove_file(&path).expect("removed");
+        let place = format!("/proc/self/fd/{}", sealed.as_raw_fd());
+        std::os::unix::fs::symlink(place, &path).expect("linked");
+
+        let run = open(&folder, &NoJudge).expect("readable");
+        assert!(run.interrupted && run.unwritten.is_some());
+        assert_eq!(run.state.verdict.map(|v| v.verdict), Some(Verdict::Aborted));
+        assert_eq!(std::fs::read(&path).expect("readable"), whole, "nothing was added");
     }
 
     #[tokio::test]
