@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use portable_pty::PtySize;
+use portable_pty::{CommandBuilder, PtySize};
 use rustix::process::Signal;
 use support::screen::Screen;
 use support::{Workplace, engine_pid, report, signal, wait_for, wait_for_intervals};
@@ -136,6 +136,34 @@ fn a_hang_up_ends_the_dashboard_and_not_the_run() {
 }
 
 #[test]
+fn who_leaves_a_run_that_is_to_end_then_is_told_so() {
+    let place = Workplace::new();
+    let mut screen = Screen::open(&place, &[&LONG[..], &["--on-detach", "abort"]].concat());
+    screen.shows("running");
+    screen.press("q");
+    screen.shows("the run aborts");
+    screen.press("d");
+    assert_eq!(screen.ended(), 130);
+    place.wait_until_nothing_runs();
+    let id = place.run().id();
+    assert_eq!(report(&place.run())["overall_status"], "aborted");
+
+    // A key that is quicker than what the dashboard hears makes no run go on that is over.
+    let mut hasty = Screen::open(&place, &["attach", &id]);
+    hasty.press("q");
+    assert_eq!(hasty.ended(), 130, "{}", hasty.text());
+
+    let mut command = CommandBuilder::new("sh");
+    let program = env!("CARGO_BIN_EXE_shakedown");
+    command.args(["-c", &format!("TERM=dumb exec {program} attach {id}")]);
+    let mut dumb = Screen::of_command(&place, command, 24, 80);
+    assert_eq!(dumb.ended(), 130);
+    dumb.shows("report.html");
+    let written = dumb.written.lock().expect("not poisoned");
+    assert!(!written.contains(&0x1b), "{}", String::from_utf8_lossy(&written));
+}
+
+#[test]
 fn a_signal_gives_the_terminal_back_and_a_resize_is_followed() {
     let place = Workplace::new();
     let mut screen = Screen::open(&place, &LONG);
@@ -150,6 +178,7 @@ fn a_signal_gives_the_terminal_back_and_a_resize_is_followed() {
     signal(screen.child.process_id().expect("running"), Signal::TERM);
     screen.ended();
     screen.is_given_back();
+    screen.shows("the run goes on");
     let run = place.run();
     assert!(run.has_live_engine(), "the run ended with its dashboard");
     signal(engine_pid(&run), Signal::INT);

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::DisplayArgs;
 use super::exit::{CliError, Exit, say, say_error};
-use crate::config::InconclusiveExit;
+use super::order::EngineOrder;
+use crate::config::{InconclusiveExit, OnDetach};
 use crate::report::json::REPORT_FILE;
 use crate::run::client::EngineClient;
 use crate::run::connection;
 use crate::run::folder::RunFolder;
-use crate::tui::{self, Ended};
+use crate::tui::{self, Ended, Fate};
 
 /// How long an engine whose run is over may take to write its report and end.
 const REPORT_WITHIN: Duration = Duration::from_secs(5);
@@ -39,12 +40,16 @@ pub async fn show(
         no_color: display.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
         theme: display.theme.clone(),
         report: as_seen_from_here(&folder.path().join(REPORT_FILE)),
+        on_detach: on_detach(folder),
     };
-    let id = folder.id();
     match tui::run(client, options).await.map_err(CliError::usage)? {
-        Ended::Detached => {
-            say(format_args!("the run goes on: `shakedown attach {id}` watches it"));
-            Ok(Exit::Pass)
+        // Left before it had heard that the run is over.
+        Ended::Detached(_) if folder.has_journal() && !folder.has_live_engine() => {
+            super::report::after_engine(folder)
+        }
+        Ended::Detached(fate) => {
+            say(format_args!("{fate}: `shakedown attach {}` watches it", folder.id()));
+            Ok(if fate == Fate::Aborts { Exit::Aborted } else { Exit::Pass })
         }
         Ended::Finished(Some(verdict)) => {
             wait_for_report(folder).await;
@@ -55,13 +60,17 @@ pub async fn show(
             say("closed: nothing was started");
             Ok(Exit::Aborted)
         }
-        // The terminal is gone: nobody is there to be told anything.
-        Ended::Hangup => Ok(Exit::Pass),
         Ended::Disconnected(reason) => {
             say_error(&reason);
             super::report::after_engine(folder)
         }
     }
+}
+
+/// What a run does when nobody watches it.
+fn on_detach(folder: &RunFolder) -> OnDetach {
+    let order = folder.read_order::<EngineOrder>().ok();
+    order.map_or(OnDetach::Continue, |order| order.unwatched())
 }
 
 /// The report is written after the last event, and its reader may be quicker.

@@ -13,7 +13,7 @@ use super::recover_audit;
 use super::runtime;
 use crate::backup::{BackupOptions, BackupPhase};
 use crate::chaos::ChaosPhase;
-use crate::config::{Config, NotifyMode, OnDetach, PhaseKind, ServiceKind, StoreKind};
+use crate::config::{Config, NotifyMode, PhaseKind, ServiceKind, StoreKind};
 use crate::load;
 use crate::monitor::{GrafanaMarks, MetricsServer, Textfile};
 use crate::notify::{self, ChaosAlerts};
@@ -139,6 +139,7 @@ fn parts(
     alive: EngineGuard,
     order: EngineOrder,
 ) -> Result<EngineParts, CliError> {
+    let on_detach = order.unwatched();
     let probe = HealthProbe::new(&order.config.services).map_err(CliError::usage)?;
     let companions = companions(&order, &probe);
     let config = Arc::new(order.config);
@@ -160,9 +161,6 @@ fn parts(
         healer: Arc::new(LeftoverHealer),
         companions,
     };
-    // An owned engine ends with its client: while it lives somebody watches, also before that client has
-    // found the engine's socket.
-    let on_detach = if order.owned { OnDetach::Continue } else { order.on_detach };
     let settings = Settings {
         config,
         run_id: folder.id(),

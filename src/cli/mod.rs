@@ -229,9 +229,11 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
     }
 }
 
-/// Whether somebody can look at a dashboard and press its keys.
+/// Whether somebody can look at a dashboard and press its keys. A terminal that calls itself dumb would
+/// show what it is told to do.
 fn has_terminal() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !dumb && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// A runtime: with one worker everything happens on the calling thread.

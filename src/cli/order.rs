@@ -48,6 +48,14 @@ pub struct EngineOrder {
     pub stores: StoreSource,
 }
 
+impl EngineOrder {
+    /// What the run does when nobody watches it. An owned engine ends with its client: while it lives
+    /// somebody watches, also before that client has found the engine's socket.
+    pub const fn unwatched(&self) -> OnDetach {
+        if self.owned { OnDetach::Continue } else { self.on_detach }
+    }
+}
+
 /// Starts the engine process of a run. Its standard input is a pipe whose other end is in the
 /// returned child; dropping it matters only to an owned engine.
 ///

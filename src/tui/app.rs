@@ -9,12 +9,16 @@ use super::glyphs::Glyphs;
 use super::keymap::{Action, Binding, When};
 use super::theme::Theme;
 use super::view::LoadView;
-use crate::config::{PhaseKind, ServiceKind};
+use crate::config::{OnDetach, PhaseKind, ServiceKind};
 use crate::run::client::{ClientUpdate, EngineClient};
 use crate::run::control::CommandId;
 use crate::run::event::{Event, EventBody, Finding, LoadEvent};
 use crate::run::state::{PhaseState, RunState, RunStatus};
 
+/// What somebody is told who only watches and presses a key that commands.
+const ONLY_WATCHES: &str = "this dashboard only watches: commands are refused";
+/// What is said of a command that nobody would hear.
+const UNREACHABLE: &str = "the engine cannot be reached";
 /// How long a notice stands.
 const NOTICE_FOR: Duration = Duration::from_secs(6);
 
@@ -136,6 +140,8 @@ pub struct App {
     pub report: String,
     /// The zone in which times of day are shown.
     pub zone: TimeZone,
+    /// What the run does when nobody watches it.
+    pub on_detach: OnDetach,
     /// When the last event came, to let clocks run in between.
     heard: Instant,
 }
@@ -173,6 +179,7 @@ impl App {
             closing: false,
             report: String::new(),
             zone: TimeZone::UTC,
+            on_detach: OnDetach::Continue,
             heard: Instant::now(),
         }
     }
@@ -231,7 +238,7 @@ impl App {
             ClientUpdate::Event(event) => return self.hear_event(&event),
             ClientUpdate::ReadOnly { id } => {
                 self.sent.retain(|sent| *sent != id);
-                self.notify("this dashboard only watches: commands are refused");
+                self.notify(ONLY_WATCHES);
             }
             ClientUpdate::Disconnected(reason) => self.link = Link::Lost(reason),
         }
@@ -315,9 +322,24 @@ impl App {
 
     /// Whether a key does something now: who only watches, or has lost the engine, may look around.
     pub fn works(&self, binding: &Binding) -> bool {
-        let gone = !matches!(self.link, Link::Live | Link::Connecting(_));
-        let looks = binding.when == When::Always || (binding.action == Action::Detach && !gone);
-        binding.when.holds(&self.state) && (looks || !(gone || self.client.read_only))
+        let leaves_nothing = binding.action == Action::Detach && self.is_gone();
+        binding.when.holds(&self.state) && !leaves_nothing && self.refusal(binding).is_none()
+    }
+
+    /// Why a key that commands the engine would do nothing; none where it does something.
+    pub fn refusal(&self, binding: &Binding) -> Option<&'static str> {
+        if binding.when == When::Always || binding.action == Action::Detach {
+            return None;
+        }
+        if self.is_gone() {
+            return Some(UNREACHABLE);
+        }
+        self.client.read_only.then_some(ONLY_WATCHES)
+    }
+
+    /// Whether the engine is not there any more.
+    const fn is_gone(&self) -> bool {
+        !matches!(self.link, Link::Live | Link::Connecting(_))
     }
 
     /// Sends a command, or says why it cannot be sent.
@@ -326,7 +348,7 @@ impl App {
         self.notice = None;
         match self.client.send(command) {
             Some(id) => self.sent.push(id),
-            None => self.notify("the engine cannot be reached"),
+            None => self.notify(UNREACHABLE),
         }
     }
 

@@ -8,7 +8,7 @@ use super::Ended;
 use super::app::{App, Link};
 use super::frames::FrameSchedule;
 use super::input::{Input, Keys};
-use super::operate::{After, press};
+use super::operate::{After, left, press};
 use super::panels;
 use super::terminal::Canvas;
 
@@ -24,7 +24,7 @@ pub async fn run(mut app: App, canvas: &mut impl Canvas, mut keys: impl Keys, fp
         }
         if frames.due().is_some_and(|due| due <= Instant::now()) {
             if canvas.draw(&mut |frame| panels::render(frame, &app)).is_err() {
-                return Ended::Hangup;
+                return left(&app);
             }
             frames.drawn();
         }
@@ -75,20 +75,19 @@ fn hear_all(app: &mut App, first: crate::run::client::ClientUpdate) -> bool {
 }
 
 fn take_input(app: &mut App, canvas: &mut impl Canvas, input: Input) -> Option<Ended> {
-    let redraw =
-        |canvas: &mut dyn FnMut() -> std::io::Result<()>| canvas().err().map(|_| Ended::Hangup);
-    match input {
-        Input::Gone => Some(Ended::Hangup),
-        Input::Resize => redraw(&mut || canvas.clear()),
-        Input::Continued => redraw(&mut || canvas.resume()),
-        Input::Stop => redraw(&mut || canvas.suspend()),
+    let done = match input {
+        Input::Gone => return Some(left(app)),
+        Input::Resize => canvas.clear(),
+        Input::Continued => canvas.resume(),
+        Input::Stop => canvas.suspend(),
         Input::Key(key) => match press(app, key) {
-            After::Stay => None,
-            After::Leave(ended) => Some(ended),
-            After::Redraw => redraw(&mut || canvas.clear()),
-            After::Suspend => redraw(&mut || canvas.suspend()),
+            After::Stay => Ok(()),
+            After::Leave(ended) => return Some(ended),
+            After::Redraw => canvas.clear(),
+            After::Suspend => canvas.suspend(),
         },
-    }
+    };
+    done.err().map(|_| left(app))
 }
 
 async fn sleep_until(at: Option<Instant>) {

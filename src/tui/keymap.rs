@@ -198,16 +198,15 @@ bindings! {
     "ctrl-z" &[(KeyCode::Char('z'), CTRL)] => Action::Suspend, "", "suspend the dashboard; `fg` brings it back", Always;
 }
 
-/// What a key does now.
-pub fn action_for(key: KeyEvent, state: &RunState) -> Option<Action> {
+/// The row of a key that does something now.
+pub fn binding_for(key: KeyEvent, state: &RunState) -> Option<&'static Binding> {
     // A capital letter comes with or without its shift, depending on the terminal.
     let modifiers = match key.code {
         KeyCode::Char(_) => key.modifiers.difference(SHIFT),
         _ => key.modifiers,
     };
     let pressed = (key.code, modifiers);
-    let bound = BINDINGS.iter().find(|b| b.keys.contains(&pressed) && b.when.holds(state));
-    bound.map(|binding| binding.action)
+    BINDINGS.iter().find(|b| b.keys.contains(&pressed) && b.when.holds(state))
 }
 
 #[cfg(test)]
@@ -228,10 +227,11 @@ mod tests {
     fn keys_do_nothing_when_it_is_not_their_time() {
         let key = |code| KeyEvent::new(code, NONE);
         let at = |status| RunState { status, ..RunState::default() };
-        assert_eq!(action_for(key(KeyCode::Enter), &at(RunStatus::Ready)), Some(Action::Start));
-        assert_eq!(action_for(key(KeyCode::Enter), &at(RunStatus::Running)), None);
-        assert_eq!(action_for(key(KeyCode::Char('A')), &at(RunStatus::Finished)), None);
+        let action_for = |key, state| binding_for(key, &state).map(|binding| binding.action);
+        assert_eq!(action_for(key(KeyCode::Enter), at(RunStatus::Ready)), Some(Action::Start));
+        assert_eq!(action_for(key(KeyCode::Enter), at(RunStatus::Running)), None);
+        assert_eq!(action_for(key(KeyCode::Char('A')), at(RunStatus::Finished)), None);
         let shifted = KeyEvent::new(KeyCode::Char('A'), SHIFT);
-        assert_eq!(action_for(shifted, &at(RunStatus::Running)), Some(Action::AbortRun));
+        assert_eq!(action_for(shifted, at(RunStatus::Running)), Some(Action::AbortRun));
     }
 }

@@ -3,6 +3,7 @@
 mod app;
 mod diagnostics;
 mod event_loop;
+mod fate;
 mod format;
 mod frames;
 mod glyphs;
@@ -19,13 +20,15 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
+use crate::config::OnDetach;
 use crate::run::client::EngineClient;
 use crate::run::event::RunVerdict;
 
+pub use fate::Fate;
 pub use theme::ThemeError;
 
 /// How the dashboard looks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Most frames per second.
     pub fps: u8,
@@ -37,17 +40,17 @@ pub struct Options {
     pub theme: Option<PathBuf>,
     /// Where the run's report is written, to be named when it is over.
     pub report: PathBuf,
+    /// What the run does when nobody watches it.
+    pub on_detach: OnDetach,
 }
 
 /// How the dashboard ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
-    /// The operator left; the run goes on.
-    Detached,
+    /// The operator left, or his terminal did; and what becomes of the run.
+    Detached(Fate),
     /// The run is over, or was aborted before it began.
     Finished(Option<RunVerdict>),
-    /// The terminal is gone.
-    Hangup,
     /// The engine is gone, or never came; why, in words.
     Disconnected(String),
 }
@@ -83,6 +86,7 @@ pub async fn run(client: EngineClient, options: Options) -> Result<Ended, TuiErr
     let mut app = app::App::new(client, theme, glyphs::Glyphs { ascii: options.ascii });
     app.zone = jiff::tz::TimeZone::system();
     app.report = options.report.display().to_string();
+    app.on_detach = options.on_detach;
     let keys = input::TtyKeys::new(signals);
     Ok(event_loop::run(app, &mut canvas, keys, options.fps).await)
 }

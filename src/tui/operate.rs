@@ -4,7 +4,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::Ended;
 use super::app::{App, Link, Panel, Prompt};
-use super::keymap::{Action, action_for};
+use super::fate::Fate;
+use super::keymap::{Action, binding_for};
 use super::terminal::has_shell;
 use crate::config::{Environment, PhaseKind};
 use crate::run::control::Command;
@@ -52,14 +53,16 @@ pub fn press(app: &mut App, key: KeyEvent) -> After {
         }
         return After::Stay;
     }
-    match action_for(key, &app.state) {
-        // What cannot be seen is not changed.
-        Some(action) if is_covered(app, action) => {
-            app.notify("that key changes what this covers: Esc closes it first");
+    let Some(binding) = binding_for(key, &app.state) else { return After::Stay };
+    // What cannot be seen is not changed.
+    let covered = "that key changes what this covers: Esc closes it first";
+    let refusal = is_covered(app, binding.action).then_some(covered);
+    match refusal.or_else(|| app.refusal(binding)) {
+        Some(refusal) => {
+            app.notify(refusal);
             After::Stay
         }
-        Some(action) => act(app, action),
-        None => After::Stay,
+        None => act(app, binding.action),
     }
 }
 
@@ -209,8 +212,10 @@ fn change_plan(app: &mut App, action: Action) {
     let selected = app.selected_phase.min(last);
     let Some(phase) = app.selected() else { return };
     match action {
-        Action::SelectUp => app.selected_phase = selected.saturating_sub(1),
-        Action::SelectDown => app.selected_phase = (selected + 1).min(last),
+        Action::SelectUp | Action::SelectDown => {
+            app.selected_phase = moved(selected, app.state.phases.len(), action);
+            tell_selected(app);
+        }
         Action::ToggleSkip => {
             let skip = !app.state.phases[selected].skip_requested;
             app.send(Command::PlanSkip { phase, skip });
@@ -225,6 +230,18 @@ fn change_plan(app: &mut App, action: Action) {
             app.send(Command::MovePhase { phase, by: 1 });
             app.selected_phase = (selected + 1).min(last);
         }
+    }
+}
+
+/// While a run is at work, a small screen has no room for the plan in which the selection is seen.
+fn tell_selected(app: &mut App) {
+    let waits = app.state.status == RunStatus::Ready;
+    let is_seen = waits && app.panel == Panel::Overview;
+    if is_seen || app.state.status == RunStatus::Finished {
+        return;
+    }
+    if let Some(phase) = app.selected() {
+        app.notify(&format!("{phase} is selected"));
     }
 }
 
@@ -291,11 +308,16 @@ fn quit(app: &mut App) -> After {
 }
 
 fn leave(app: &App) -> After {
-    After::Leave(match (&app.state.verdict, &app.link) {
+    After::Leave(left(app))
+}
+
+/// How a dashboard ends that is left now, by its operator or by its terminal.
+pub fn left(app: &App) -> Ended {
+    match (&app.state.verdict, &app.link) {
         (Some(verdict), _) => Ended::Finished(Some(verdict.clone())),
         (None, Link::Lost(reason)) => Ended::Disconnected(reason.clone()),
-        (None, _) => Ended::Detached,
-    })
+        (None, _) => Ended::Detached(Fate::of(app)),
+    }
 }
 
 fn answer(app: &mut App, prompt: Prompt, key: KeyEvent) -> After {

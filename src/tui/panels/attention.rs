@@ -1,31 +1,40 @@
-//! One line that is never scrolled away: what needs the operator now. While something is broken on
-//! purpose nothing takes its place: a notice stands below it.
+//! What is never scrolled away: what needs the operator now, in a line where it fits. While something is
+//! broken on purpose nothing takes its place: a notice stands below it.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::lines;
+use super::{folded, lines};
 use crate::run::state::{PhaseStatus, RunState, RunStatus};
 use crate::tui::app::{App, Link};
 
+/// Most rows of words that do not fit one.
+const MOST_ROWS: usize = 3;
+
 /// Rows that it needs.
-pub fn height(app: &App) -> u16 {
-    if fault(app).is_some() && app.notice().is_some() { 2 } else { 1 }
+pub fn height(app: &App, width: u16) -> u16 {
+    rows(app, width).len() as u16
 }
 
 /// Draws it.
 pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    lines(frame, area, app, rows(app, area.width));
+}
+
+fn rows<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
+    let line = |(text, style)| Line::styled(app.glyphs.text(&format!(" {text}")), style);
     let notice = app.notice().map(|notice| (format!("! {notice}"), app.theme.warning));
-    let fault = fault(app).map(|words| (format!("! {words}"), app.theme.bad));
-    let mut rows: Vec<(String, Style)> = fault.into_iter().chain(notice).collect();
-    if rows.is_empty() {
-        rows.push(what(app));
+    // One row: it comes and goes with every experiment, and the panel of chaos has all of its words.
+    let fault = fault(app).map(|words| line((format!("! {words}"), app.theme.bad)));
+    let told = notice.or_else(|| fault.is_none().then(|| what(app)));
+    let mut rows = told.map_or_else(Vec::new, |told| folded(line(told), usize::from(width), 3));
+    if rows.len() > MOST_ROWS {
+        rows.truncate(MOST_ROWS);
+        rows[MOST_ROWS - 1].push_span(app.glyphs.more());
     }
-    let rows = rows.into_iter();
-    let rows = rows.map(|(text, style)| Line::styled(app.glyphs.text(&format!(" {text}")), style));
-    lines(frame, area, app, rows.collect());
+    fault.into_iter().chain(rows).collect()
 }
 
 /// What is broken on purpose now, as far as the engine can be heard.

@@ -11,6 +11,7 @@ use super::folded;
 use crate::config::PhaseKind;
 use crate::run::state::RunStatus;
 use crate::tui::app::{App, Prompt};
+use crate::tui::fate::Fate;
 use crate::tui::format::latency;
 use crate::tui::keymap::{Action, BINDINGS, Binding};
 
@@ -76,6 +77,7 @@ fn keys<'a>(app: &App, width: usize, wanted: impl Fn(Action) -> bool) -> Line<'a
             (Action::TogglePause, RunStatus::Paused | RunStatus::Pausing | RunStatus::Held(_)) => {
                 "resume"
             }
+            (Action::Start, RunStatus::Held(_)) => "go on",
             (Action::MoreUsers, _) => "users",
             _ => binding.label,
         };
@@ -100,11 +102,12 @@ fn keys<'a>(app: &App, width: usize, wanted: impl Fn(Action) -> bool) -> Line<'a
 
 fn question<'a>(prompt: &Prompt, app: &App) -> Line<'a> {
     let text = match prompt {
-        Prompt::Quit if app.state.status == RunStatus::Ready => {
-            " leave?  d detach, the plan waits ten minutes   a close it   n stay".into()
-        }
         Prompt::Quit => {
-            " leave?  d detach, the run goes on   a abort: heal, clean, report   n stay".into()
+            let abort = match app.state.status {
+                RunStatus::Ready => "close it",
+                _ => "abort: heal, clean, report",
+            };
+            format!(" leave?  d detach, {}   a {abort}   n stay", Fate::of(app))
         }
         Prompt::AbortRun => format!(" abort the run? y/n   {}", consequence(app)),
         Prompt::AbortPhase => {

@@ -53,7 +53,7 @@ pub fn render(frame: &mut Frame<'_>, app: &App) {
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(attention::height(app)),
+        Constraint::Length(attention::height(app, area.width)),
         Constraint::Min(0),
         Constraint::Length(footer::height(app, area.width)),
     ])

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::run::event::{LoadEvent, PhaseOutcome, RunVerdict, Verdict};
+use crate::tui::app::Link;
 
 fn tap(app: &mut App, code: KeyCode) {
     press(app, KeyEvent::new(code, KeyModifiers::NONE));
@@ -98,4 +99,32 @@ async fn what_is_left_out_looks_the_same_wherever_it_stands() {
     let drawn = screen(&app, 80, 24);
     assert_eq!(drawn.matches("- backup").count(), 2, "{drawn}");
     assert!(!drawn.contains("· backup"), "{drawn}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_hears_is_neither_asked_nor_said_to_be_done() {
+    let state = Story::new().running(3).state;
+    let (mut lost, mut unheard) = app_with(state.clone(), false);
+    lost.link = Link::Lost("gone".into());
+    let (mut watcher, mut refused) = app_with(state, false);
+    watcher.client.read_only = true;
+    for key in ['o', 'p', 'A', 'X', 'S', 'n', '+', 'x', 'J'] {
+        for (app, why) in [(&mut lost, "cannot be reached"), (&mut watcher, "only watches")] {
+            tap(app, KeyCode::Char(key));
+            assert_eq!(app.prompt, None, "{key} asks");
+            let said = app.notice().unwrap_or_default();
+            assert!(said.contains(why), "{key} is answered with `{said}`");
+        }
+    }
+    assert_eq!((sent(&mut unheard), sent(&mut refused)), (vec![], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_selection_that_is_not_seen_is_said() {
+    let (mut app, _peer) = app_with(Story::new().running(3).state, false);
+    tap(&mut app, KeyCode::Down);
+    assert!(screen(&app, 80, 24).contains("ramping is selected"));
+    let (mut app, _peer) = app_with(Story::new().ready().state, false);
+    tap(&mut app, KeyCode::Down);
+    assert_eq!(app.notice(), None, "the plan shows it");
 }

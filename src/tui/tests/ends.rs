@@ -1,12 +1,37 @@
 //! What ends a dashboard that nobody leaves.
 
 use super::*;
+use crate::config::OnDetach;
+use crate::tui::app::Prompt;
 
 #[tokio::test(start_paused = true)]
 async fn a_hang_up_ends_the_dashboard_at_once() {
     let (app, mut peer) = app_with(Story::new().running(3).state, false);
     let (ended, _, commands) = play(app, &mut peer, vec![(10, Input::Gone)]).await;
-    assert_eq!((ended, commands), (Ended::Hangup, vec![]));
+    assert_eq!((ended, commands), (Ended::Detached(Fate::GoesOn), vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_is_told_what_becomes_of_the_run() {
+    let told = |state: RunState, on_detach, read_only| {
+        let (mut app, _peer) = app_with(state, false);
+        app.on_detach = on_detach;
+        app.client.read_only = read_only;
+        let fate = Fate::of(&app);
+        app.ask(Prompt::Quit);
+        assert!(screen(&app, 120, 24).contains(&fate.to_string()), "{fate} is not asked about");
+        fate
+    };
+    let ready = || Story::new().ready().state;
+    let running = || Story::new().running(3).state;
+    let watched = || RunState { operators: 2, ..running() };
+    assert_eq!(told(ready(), OnDetach::Continue, false), Fate::Waits);
+    assert_eq!(told(ready(), OnDetach::Abort, false), Fate::Aborts);
+    assert_eq!(told(running(), OnDetach::Continue, false), Fate::GoesOn);
+    assert_eq!(told(running(), OnDetach::Hold, false), Fate::Holds);
+    assert_eq!(told(running(), OnDetach::Abort, false), Fate::Aborts);
+    assert_eq!(told(watched(), OnDetach::Abort, false), Fate::GoesOn);
+    assert_eq!(told(running(), OnDetach::Abort, true), Fate::GoesOn, "who only watches");
 }
 
 #[tokio::test(start_paused = true)]

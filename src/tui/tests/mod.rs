@@ -24,6 +24,7 @@ use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use story::Story;
 
 use super::app::{App, Panel};
+use super::fate::Fate;
 use super::glyphs::Glyphs;
 use super::input::{Input, Keys};
 use super::operate::press;
@@ -199,7 +200,7 @@ async fn a_burst_of_events_is_one_frame_and_a_quiet_run_draws_nothing() {
         peer.updates.send(ClientUpdate::Event(Box::new(event))).await.expect("room");
     }
     let (ended, frames, _) = play(app, &mut peer, vec![(60_000, char('d'))]).await;
-    assert_eq!(ended, Ended::Detached);
+    assert_eq!(ended, Ended::Detached(Fate::Waits));
     assert_eq!(frames, 2, "the first frame, and one for the burst");
 }
 
@@ -223,7 +224,7 @@ async fn keys_ask_the_engine_and_dangerous_ones_ask_first() {
         (10, char('d')),
     ];
     let (ended, _, commands) = play(app, &mut peer, keys).await;
-    assert_eq!(ended, Ended::Detached);
+    assert_eq!(ended, Ended::Detached(Fate::GoesOn));
     let expected = [
         Command::Pause {},
         Command::Rescale { scenario: None, by: 10 },

@@ -3,7 +3,7 @@
 use super::{KeyCode, Panel, Story, app_with, screen};
 use crate::config::{Environment, PhaseKind};
 use crate::run::event::{EventBody, LogLevel};
-use crate::tui::app::App;
+use crate::tui::app::{App, Link};
 use crate::tui::operate::press;
 use crossterm::event::{KeyEvent, KeyModifiers};
 
@@ -73,8 +73,8 @@ async fn what_is_missing_is_said_and_nothing_is_cut_without_a_mark() {
     let (mut app, _peer) = app_with(story.state, false);
     assert!(screen(&app, 80, 24).contains("postgres_availabi… "), "{}", screen(&app, 80, 24));
     app.notify(&format!("{} for 5 s", "a long notice ".repeat(8)));
-    let notice = screen(&app, 80, 24).lines().nth(3).map(str::to_owned);
-    assert!(notice.as_ref().is_some_and(|line| line.ends_with("…\"")), "{notice:?}");
+    let notice = screen(&app, 80, 24).lines().nth(4).map(str::to_owned);
+    assert!(notice.as_ref().is_some_and(|line| line.contains("for 5 s")), "{notice:?}");
     app.toggle_freeze();
     let header = screen(&app, 62, 24).lines().next().map(str::to_owned);
     assert!(header.as_ref().is_some_and(|line| line.contains('…')), "{header:?}");
@@ -179,4 +179,27 @@ async fn a_production_target_is_named_as_one_whatever_the_width() {
         let head = drawn.lines().next().expect("a line");
         assert!(head.contains("staging-eu (PRODUCTION) · ") && head.contains("7f3a91"), "{head}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_the_operator_is_not_cut() {
+    let (mut app, _peer) = app_with(Story::new().running(3).judged().state, false);
+    let advice = "the engine is gone: `shakedown recover` heals, `shakedown report \
+                  20261129-213224-833c28` tells";
+    app.link = Link::Lost(advice.into());
+    let drawn = screen(&app, 80, 24);
+    let (first, next) =
+        ("! the engine is gone: `shakedown recover`", "20261129-213224-833c28` tells");
+    assert!(drawn.contains(first) && drawn.contains(next), "{drawn}");
+    app.link = Link::Lost("word ".repeat(200));
+    let drawn = screen(&app, 80, 24);
+    assert!(drawn.contains("word…") && drawn.contains(" verdict"), "{drawn}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verdict_without_a_reason_has_nothing_to_explain() {
+    let (app, _peer) = app_with(Story::new().running(3).judged().state, false);
+    let drawn = screen(&app, 60, 14);
+    let row = drawn.lines().find(|row| row.contains("availability")).expect("a row");
+    assert!(row.trim_end_matches(['"', ' ']).ends_with("pass"), "{row}");
 }
