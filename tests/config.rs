@@ -86,13 +86,16 @@ fn endless_files_and_endless_durations_are_refused() {
 #[test]
 fn contradictions_are_listed_together_with_their_lines() {
     let text = "target:\n  name: x\n  environment: production\ncriteria:\n  availability_percent: 101\n\
-                phases:\n  order: [mixed, mixed]\n";
+                phases:\n  order: [mixed, mixed]\nchaos:\n  depends_on: { rag: [rag] }\n  \
+                partition: { pairs: [[chat, chat]] }\n";
     let message = message(text);
     for part in [
         "shakedown.yaml:5:25",
         "from 0 to 100",
         "shakedown.yaml:7:18",
         "twice",
+        "chaos.depends_on.rag: expected another service",
+        "chaos.partition.pairs: expected another service",
         "guards.max_requests",
         "guards.max_tokens",
     ] {

@@ -218,6 +218,12 @@ fn security(config: &Config, found: &mut Found) {
 fn chaos(config: &Config, found: &mut Found) {
     let rate = (1..=100).contains(&config.chaos.probes_per_second);
     found.check(rate, "chaos.probes_per_second", "expected a number from 1 to 100");
+    let expected = "expected another service: none is cut off from itself";
+    let apart = config.chaos.partition.pairs.iter().all(|[one, other]| one != other);
+    found.check(apart, "chaos.partition.pairs", expected);
+    for (service, needs) in &config.chaos.depends_on {
+        found.check(!needs.contains(service), &format!("chaos.depends_on.{service}"), expected);
+    }
     let radius = &config.chaos.blast_radius;
     found.check(
         radius.targets != Some(0),
