@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::{ServiceKind, SteadyRules};
-use crate::platform::probe::{Answered, Sample, ServiceProbes};
+use crate::platform::probe::{Answered, OpenQuestions, Sample, ServiceProbes};
 use crate::run::event::{ChaosEvent, EventBody, ProbeSecond, Stage, SteadyFigures};
 use crate::run::recorder::EventSink;
 
@@ -29,6 +29,8 @@ struct Seen {
     stage: Option<(Stage, Instant)>,
     /// Whether nothing is asked at the moment.
     resting: watch::Sender<bool>,
+    /// What is asked and not answered yet.
+    open: OpenQuestions,
 }
 
 impl Board {
@@ -37,6 +39,7 @@ impl Board {
         let board = Self::default();
         let (sender, samples) = mpsc::channel(1024);
         let resting = board.lock().resting.subscribe();
+        board.lock().open = probes.open();
         let asking = tokio::spawn(ask(probes, sender, resting));
         let recording = tokio::spawn(board.clone().record(samples, events));
         (board, Watching(vec![asking.abort_handle(), recording.abort_handle()]))
@@ -82,6 +85,18 @@ impl Board {
     /// Ends the stage.
     pub fn end(&self) {
         self.lock().stage = None;
+    }
+
+    /// Whether something that was asked before a moment is not answered yet: it is in no figures, and a
+    /// service that hangs would be missing there.
+    pub fn waits_for_answers(&self, before: Instant) -> bool {
+        self.lock().open.any_before(before)
+    }
+
+    /// What is asked and not answered yet, to be added to.
+    #[cfg(test)]
+    pub fn open(&self) -> OpenQuestions {
+        self.lock().open.clone()
     }
 
     /// Tells how the stage has gone so far. It cannot end before that is told: its last figures come

@@ -64,6 +64,8 @@ pub struct Course<'a> {
     pub guard: Guard,
     /// Numbers the faults of the phase.
     pub faults: u32,
+    /// Whether a fault is there, or is being injected or undone.
+    pub broken: bool,
     /// Whether the runtime did not do what it was asked last.
     pub in_trouble: bool,
 }
@@ -100,6 +102,8 @@ impl Course<'_> {
     /// When an operator or a protected target ends it.
     pub async fn heeding<T>(&mut self, doing: impl Future<Output = T>) -> Result<T, Interrupt> {
         let mut doing = std::pin::pin!(doing);
+        // A wish to heal that comes when that is done already is none to end what comes next.
+        let broken = self.broken;
         loop {
             tokio::select! {
                 biased;
@@ -107,7 +111,9 @@ impl Course<'_> {
                 change = self.context.control.next() => match change {
                     ControlChange::Wish(Wish::Pause) => return Err(Interrupt::Pause),
                     ControlChange::Wish(Wish::Stop | Wish::StopNow) => return Err(Interrupt::Stop),
-                    ControlChange::Command(PhaseCommand::Heal) => return Err(Interrupt::Heal),
+                    ControlChange::Command(PhaseCommand::Heal) if broken => {
+                        return Err(Interrupt::Heal);
+                    }
                     ControlChange::Wish(Wish::Work) | ControlChange::Command(_) => {}
                 },
                 done = &mut doing => return Ok(done),
@@ -152,16 +158,7 @@ impl Course<'_> {
         result: &mut ExperimentResult,
     ) -> Result<(), Interrupt> {
         let rules = self.chaos().steady;
-        self.cool_down(rules.within.get()).await?;
-        let began = self.board.begin(Stage::Before);
-        self.wait(rules.baseline.get()).await?;
-        result.before = self.measured(Stage::Before, began, Instant::now());
-        let trouble: Vec<String> =
-            result.before.iter().filter_map(|row| not_fit(row, &rules)).collect();
-        if !trouble.is_empty() {
-            result.verdict = Verdict::Inconclusive;
-            result.reason =
-                format!("nothing was injected: not steady before ({})", trouble.join(", "));
+        if !self.is_fit(&rules, result).await? {
             return Ok(());
         }
         let injected = self.board.begin(Stage::During);
@@ -179,15 +176,61 @@ impl Course<'_> {
             }
         }
         let until = struck.iter().filter_map(|one| one.over).max().unwrap_or(injected);
+        if ended.is_ok() {
+            ended = self.answered(until).await;
+        }
         result.during = self.measured(Stage::During, injected, until);
         ended?;
         if result.verdict != Verdict::Pass {
             return Ok(());
         }
-        let settled = self.board.begin(Stage::After);
-        self.wait(MEASURED_AFTER).await?;
-        result.after = self.measured(Stage::After, settled, Instant::now());
+        result.after = self.measure_platform(Stage::After, MEASURED_AFTER).await?;
         verdict::judge(experiment, &struck, &rules, self.board, result);
+        Ok(())
+    }
+
+    /// Measures the platform while nothing is broken, and says whether it is fit for an experiment.
+    async fn is_fit(
+        &mut self,
+        rules: &SteadyRules,
+        result: &mut ExperimentResult,
+    ) -> Result<bool, Interrupt> {
+        self.cool_down(rules.within.get()).await?;
+        result.before = self.measure_platform(Stage::Before, rules.baseline.get()).await?;
+        let known = |service: &ServiceKind| result.before.iter().any(|row| row.service == *service);
+        let unasked = self.services().into_iter().filter(|service| !known(service));
+        let unasked = unasked.map(|service| format!("{service} was not asked"));
+        let trouble: Vec<String> =
+            unasked.chain(result.before.iter().filter_map(|row| not_fit(row, rules))).collect();
+        if !trouble.is_empty() {
+            result.verdict = Verdict::Inconclusive;
+            result.reason =
+                format!("nothing was injected: not steady before ({})", trouble.join(", "));
+        }
+        Ok(trouble.is_empty())
+    }
+
+    /// Measures the platform for so long.
+    async fn measure_platform(
+        &mut self,
+        stage: Stage,
+        length: Duration,
+    ) -> Result<Vec<SteadyFigures>, Interrupt> {
+        let from = self.board.begin(stage);
+        self.wait(length).await?;
+        let to = Instant::now();
+        self.answered(to).await?;
+        Ok(self.measured(stage, from, to))
+    }
+
+    /// Ends a stage, and waits until what was asked in it is answered, or said to hang.
+    async fn answered(&mut self, asked_before: Instant) -> Result<(), Interrupt> {
+        self.board.end();
+        // Also what has been answered just now takes a moment to be on the board.
+        self.wait(LOOK_EVERY).await?;
+        while self.board.waits_for_answers(asked_before) {
+            self.wait(LOOK_EVERY).await?;
+        }
         Ok(())
     }
 
@@ -206,8 +249,7 @@ impl Course<'_> {
         if self.faults == 0 {
             return Ok(());
         }
-        let services: Vec<ServiceKind> =
-            self.context.config.services.endpoints().map(|(service, _)| service).collect();
+        let services = self.services();
         while since.elapsed() < most && self.board.stable_since(&services, since).is_none() {
             self.wait(LOOK_EVERY).await?;
         }
@@ -218,8 +260,12 @@ impl Course<'_> {
     pub fn witnesses(&self, target: &Target) -> Vec<ServiceKind> {
         match target.service {
             Some(service) => vec![service],
-            None => self.context.config.services.endpoints().map(|(service, _)| service).collect(),
+            None => self.services(),
         }
+    }
+
+    fn services(&self) -> Vec<ServiceKind> {
+        self.context.config.services.endpoints().map(|(service, _)| service).collect()
     }
 }
 

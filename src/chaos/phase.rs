@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::board::Board;
 use super::budget::Known;
@@ -29,9 +30,10 @@ use crate::run::state::{IF_LEFT, RunState};
 use crate::run::state_dir::StateDir;
 use crate::run::undo::UndoJournal;
 
-/// A lease on the place where targets run outlasts twice the phase's time box by this: pauses are
-/// not counted in that.
+/// A lease on the place where targets run outlasts twice the phase's time box by this.
 const CLAIM_SLACK: Duration = Duration::from_secs(600);
+/// In a pause, which is not counted in that, it is looked after this often.
+const CLAIM_AGAIN: Duration = Duration::from_secs(120);
 
 /// Why nothing more is broken.
 const STILL_BROKEN: &str = "what an experiment before it left could not be undone";
@@ -87,12 +89,6 @@ async fn begin(context: &PhaseContext) -> Result<Began, RuntimeError> {
     let chaos = &context.config.chaos;
     let runtime = runtime_of(chaos).await?;
     let targets = runtime.targets().await?;
-    if targets.is_empty() {
-        return Err(RuntimeError::new(format!(
-            "no container was found: expected some that chaos.docker describes ({:?})",
-            chaos.docker
-        )));
-    }
     let probes = ServiceProbes::new(&context.config.services, &chaos.probes);
     let probes = probes.map_err(|error| failed(&error))?.at_rate(chaos.probes_per_second);
     let state = StateDir::open().map_err(|error| failed(&error))?;
@@ -102,12 +98,15 @@ async fn begin(context: &PhaseContext) -> Result<Began, RuntimeError> {
     for claim in runtime.claims(&context.run_id) {
         claims.push((undo.intend(&claim).map_err(unwritten)?, claim));
     }
-    let length = context.length * 2 + CLAIM_SLACK;
-    if let Err(error) = runtime.claim(&context.run_id, length).await {
+    if let Err(error) = claim(&*runtime, context).await {
         give_back(&mut undo, &claims).await;
         return Err(error);
     }
     Ok(Began { runtime, targets, probes, undo, claims })
+}
+
+async fn claim(runtime: &dyn Runtime, context: &PhaseContext) -> Result<(), RuntimeError> {
+    runtime.claim(&context.run_id, context.length * 2 + CLAIM_SLACK).await
 }
 
 /// Gives back what was claimed for the phase; what cannot be given back stays on record.
@@ -169,6 +168,7 @@ async fn experiments(mut context: PhaseContext, began: Began) -> PhaseOutcome {
         undo: &mut undo,
         guard,
         faults: 0,
+        broken: false,
         in_trouble: false,
     };
     let (results, ended) = all(&mut course, targets, time_box).await;
@@ -330,7 +330,13 @@ async fn hold(course: &mut Course<'_>, clock: &mut PlanClock) -> bool {
     course.board.rest();
     course.context.control.paused();
     loop {
-        match course.context.control.changed().await {
+        let Ok(wish) = timeout(CLAIM_AGAIN, course.context.control.changed()).await else {
+            if let Err(RuntimeError(why)) = claim(course.runtime, course.context).await {
+                log::warn!("the lease of a run that is paused: {why}");
+            }
+            continue;
+        };
+        match wish {
             Wish::Work => {
                 clock.release();
                 course.board.go_on();

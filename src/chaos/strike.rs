@@ -112,9 +112,11 @@ impl Course<'_> {
                 return struck;
             }
         };
+        self.broken = true;
         self.emit(ChaosEvent::Injecting {
             fault: fault.words(&target),
             undo: prepared.undo_words.clone(),
+            expected: prepared.prediction.clone(),
             lasts_us: fault.length().as_micros() as u64,
         });
         let Prepared { undo, .. } = &prepared;
@@ -192,7 +194,9 @@ impl Course<'_> {
             struck.over = Some(healed);
             return;
         }
-        self.mark(target, struck, MomentKind::Healed, healed, MomentSource::Act);
+        if struck.residue.is_empty() {
+            self.mark(target, struck, MomentKind::Healed, healed, MomentSource::Act);
+        }
         let limit = self.chaos().steady.within.get();
         struck.limit = Some(limit);
         if struck.interrupted.is_none() && !struck.removed {
@@ -329,6 +333,7 @@ impl Course<'_> {
         }
         struck.residue.clone_from(&residue);
         let took_us = began.elapsed().as_micros() as u64;
+        self.broken = false;
         self.emit(ChaosEvent::Healed { took_us, residue });
     }
 

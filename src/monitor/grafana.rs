@@ -207,8 +207,12 @@ mod tests {
         assert!(
             marks.hear(&event(10, chaos, EventBody::PhaseStarted { planned_us: 1 })).is_empty()
         );
-        let injecting =
-            ChaosEvent::Injecting { fault: "kill <chat>".into(), undo: String::new(), lasts_us: 0 };
+        let injecting = ChaosEvent::Injecting {
+            fault: "kill <chat>".into(),
+            undo: String::new(),
+            expected: None,
+            lasts_us: 0,
+        };
         marks.hear(&event(12, chaos, EventBody::Chaos(injecting)));
         let healed = ChaosEvent::Healed { took_us: 1, residue: vec![] };
         let fault = marks.hear(&event(20, chaos, EventBody::Chaos(healed))).remove(0);

@@ -102,7 +102,7 @@ impl HealthProbe {
                 let status = response.status();
                 (status.is_success(), format!("status {}", status.as_u16()))
             }
-            Err(error) => (false, excerpt(&describe(&error))),
+            Err(error) => (false, excerpt(&describe(&error, LONGEST))),
         };
         (target.service, HealthAnswer { healthy, latency: began.elapsed(), detail })
     }
@@ -132,9 +132,9 @@ pub(super) fn service_client(
 }
 
 /// The innermost reason: reqwest's own says only that a request failed, and repeats the URL.
-pub(super) fn describe(error: &reqwest::Error) -> String {
+pub(super) fn describe(error: &reqwest::Error, waited: Duration) -> String {
     if error.is_timeout() {
-        return format!("no answer within {} s", LONGEST.as_secs());
+        return format!("no answer within {} s", waited.as_secs());
     }
     innermost(error)
 }

@@ -2,7 +2,7 @@
 //! answer, and latency counts from the time at which it should have been asked. So a service that
 //! hangs shows as one, and not as fewer questions.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, Method};
@@ -51,11 +51,50 @@ pub struct Sample {
     pub answered: Answered,
 }
 
+/// Questions that are not answered yet, by when they should have been asked. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct OpenQuestions(Arc<Mutex<Vec<Instant>>>);
+
+impl OpenQuestions {
+    /// Whether one of them should have been asked before a moment.
+    pub fn any_before(&self, moment: Instant) -> bool {
+        self.with(|open| open.iter().any(|due| *due < moment))
+    }
+
+    /// A question that is open for as long as the returned value lives.
+    pub fn ask(&self, due: Instant) -> OpenQuestion {
+        self.with(|open| open.push(due));
+        OpenQuestion { among: self.clone(), due }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Vec<Instant>) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct OpenQuestion {
+    among: OpenQuestions,
+    due: Instant,
+}
+
+impl Drop for OpenQuestion {
+    fn drop(&mut self) {
+        self.among.with(|open| {
+            if let Some(at) = open.iter().position(|due| *due == self.due) {
+                open.swap_remove(at);
+            }
+        });
+    }
+}
+
 /// Every probe of a platform.
 #[derive(Clone)]
 pub struct ServiceProbes {
     questions: Vec<Arc<Question>>,
     rate: u32,
+    open: OpenQuestions,
 }
 
 struct Question {
@@ -110,7 +149,12 @@ impl ServiceProbes {
                 }));
             }
         }
-        Ok(Self { questions, rate: RATE })
+        Ok(Self { questions, rate: RATE, open: OpenQuestions::default() })
+    }
+
+    /// What is asked and not answered yet, in whatever copy of these probes.
+    pub fn open(&self) -> OpenQuestions {
+        self.open.clone()
     }
 
     /// The same probes, asked so many times a second each.
@@ -126,6 +170,7 @@ impl ServiceProbes {
         for (at, question) in self.questions.iter().enumerate() {
             let offset = every * at as u32 / self.questions.len().max(1) as u32;
             let (question, samples) = (Arc::clone(question), samples.clone());
+            let unanswered = self.open.clone();
             asking.spawn(async move {
                 let mut ticks = interval_at(Instant::now() + offset, every);
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -138,6 +183,7 @@ impl ServiceProbes {
                     }
                     let (question, samples) = (Arc::clone(&question), samples.clone());
                     while open.try_join_next().is_some() {}
+                    let asked = unanswered.ask(due);
                     open.spawn(async move {
                         let answered = question.ask().await;
                         let sample = Sample {
@@ -149,6 +195,7 @@ impl ServiceProbes {
                         };
                         // Nobody listens any more: the phase is over.
                         let _ = samples.send(sample).await;
+                        drop(asked);
                     });
                 }
             });
@@ -169,7 +216,7 @@ impl Question {
         }
         let mut response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Answered::Failed(super::health::describe(&error)),
+            Err(error) => return failed(&error),
         };
         if !response.status().is_success() {
             return Answered::Failed(format!("status {}", response.status().as_u16()));
@@ -182,7 +229,7 @@ impl Question {
                 }
                 Ok(Some(_)) => return Answered::Failed("the answer is too long".into()),
                 Ok(None) => break,
-                Err(error) => return Answered::Failed(excerpt(&super::health::describe(&error))),
+                Err(error) => return failed(&error),
             }
         }
         let Some(pointer) = &self.degraded else { return Answered::Well };
@@ -192,6 +239,10 @@ impl Question {
             _ => Answered::Well,
         }
     }
+}
+
+fn failed(error: &reqwest::Error) -> Answered {
+    Answered::Failed(excerpt(&super::health::describe(error, HANGS_AFTER)))
 }
 
 #[cfg(test)]

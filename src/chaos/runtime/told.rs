@@ -1,6 +1,7 @@
 //! A runtime for tests: it shows and measures what a test tells it, and records nothing.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Told {
     /// What looking at a target shows, one look after the other; the last one stays, and without any a
     /// target is as it was found.
     shown: Mutex<VecDeque<Result<Instance, String>>>,
+    /// How often it was claimed.
+    pub claims: AtomicU32,
     /// Ids of targets that are gone.
     gone: Mutex<Vec<String>>,
     /// Whether a fault has its effect, one measurement after the other; the last one stays.
@@ -83,6 +86,11 @@ fn next<T: Clone>(of: &Mutex<VecDeque<T>>) -> Option<T> {
 impl Runtime for Told {
     fn name(&self) -> &'static str {
         "told"
+    }
+
+    async fn claim(&self, _: &str, _: Duration) -> Result<(), RuntimeError> {
+        self.claims.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn targets(&self) -> Result<Vec<Target>, RuntimeError> {

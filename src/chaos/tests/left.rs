@@ -9,7 +9,7 @@ use crate::chaos::phase::{all, with_what_is_left};
 use crate::chaos::procfs::Process;
 use crate::chaos::undo::Undo;
 use crate::config::{Cpu, ExperimentKind, SteadyRules, TimeSpan};
-use crate::run::event::{ExperimentResult, PhaseOutcome, Verdict};
+use crate::run::event::{ExperimentResult, MomentKind, PhaseOutcome, Verdict};
 use crate::run::phase::Wish;
 
 /// Removes a folder as it would a memory group, which fails: something is in it.
@@ -62,6 +62,7 @@ async fn nothing_more_is_broken_after_what_could_not_be_undone() {
     assert_eq!((results.len(), ended, silent), (3, None, Vec::new()));
     assert_eq!(results[0].verdict, Verdict::Fail);
     assert!(results[0].reason.starts_with(LEFT), "{}", results[0].reason);
+    assert_eq!(results[0].timelines[0].at(MomentKind::Healed), None, "it was not");
     for (number, result) in (2..).zip(&results[1..]) {
         assert_eq!((result.number, result.reason.as_str()), (number, NOT_MADE));
     }

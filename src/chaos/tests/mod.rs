@@ -3,6 +3,7 @@
 mod courses;
 mod left;
 mod removed;
+mod steadiness;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::course::Course;
 use super::guard::Guard;
 use super::runtime::told::Told;
 use crate::config::{Chaos, Config, ServiceKind};
-use crate::platform::probe::{Answered, Sample};
+use crate::platform::probe::{Answered, HANGS_AFTER, Sample};
 use crate::run::clock::RunClock;
 use crate::run::event::{ChaosEvent, Event, EventBody};
 use crate::run::phase::{PhaseContext, PhaseControl, PhaseControlHandle};
@@ -66,6 +67,7 @@ impl Stage {
             undo: &mut self.undo,
             guard,
             faults: 0,
+            broken: false,
             in_trouble: false,
         }
     }
@@ -81,6 +83,27 @@ impl Stage {
                     due: Instant::now(),
                     latency: Duration::from_millis(10),
                     answered: if well { Answered::Well } else { Answered::Failed("down".into()) },
+                });
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+    }
+
+    /// For so long a service answers five times a second; what it is asked later it never answers.
+    fn hangs_after(&self, service: ServiceKind, length: Duration) {
+        let (board, since) = (self.board.clone(), Instant::now());
+        tokio::spawn(async move {
+            loop {
+                let (board, due) = (board.clone(), Instant::now());
+                let asked = board.open().ask(due);
+                let (latency, answered) = match since.elapsed() < length {
+                    true => (Duration::from_millis(10), Answered::Well),
+                    false => (HANGS_AFTER, Answered::Failed("no answer".into())),
+                };
+                tokio::spawn(async move {
+                    tokio::time::sleep(latency).await;
+                    board.add(Sample { service, probe: "health".into(), due, latency, answered });
+                    drop(asked);
                 });
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }

@@ -29,6 +29,9 @@ pub enum ChaosEvent {
         fault: String,
         /// What abort would do, in words.
         undo: String,
+        /// What the kernel is going to do about it, where that was predicted; in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<String>,
         /// How long the fault lasts by itself, microseconds; 0 for one that is over at once.
         lasts_us: u64,
     },

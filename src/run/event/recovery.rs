@@ -146,9 +146,11 @@ impl Timeline {
         self.moments.first().map_or(0, |moment| moment.at_us)
     }
 
-    /// How the target was at that time: by its last moment until then.
+    /// How the target was at that time: by its last moment until then. That a probe failed says nothing of
+    /// that: it may have been asked before the target was started again.
     pub fn stood_at(&self, at_us: u64) -> Option<MomentKind> {
-        let before = self.moments.iter().filter(|moment| moment.at_us <= at_us);
+        let told = self.moments.iter().filter(|moment| moment.kind != MomentKind::Detected);
+        let before = told.filter(|moment| moment.at_us <= at_us);
         before.max_by_key(|moment| moment.at_us).map(|moment| moment.kind)
     }
 }
@@ -209,6 +211,17 @@ mod tests {
         assert_eq!(serde_json::from_str::<Timeline>(&again).expect("understood"), timeline);
         assert_eq!(timeline.stood_at(8), Some(MomentKind::Died));
         assert_eq!(timeline.stood_at(4), None);
+    }
+
+    #[test]
+    fn a_probe_that_fails_late_does_not_break_a_target_anew() {
+        let mut timeline = Timeline::default();
+        for (kind, at_us) in
+            [(MomentKind::Died, 5), (MomentKind::Started, 7), (MomentKind::Detected, 8)]
+        {
+            timeline.add(Moment { kind, at_us, source: None });
+        }
+        assert_eq!(timeline.stood_at(9), Some(MomentKind::Started));
     }
 
     #[test]

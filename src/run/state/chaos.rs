@@ -142,7 +142,7 @@ impl CurrentExperiment {
 
     fn apply(&mut self, at_us: u64, event: &ChaosEvent) {
         match event {
-            ChaosEvent::Injecting { fault, undo, lasts_us } => {
+            ChaosEvent::Injecting { fault, undo, lasts_us, .. } => {
                 self.fault = Some(ActiveFault {
                     fault: fault.clone(),
                     undo: undo.clone(),

@@ -75,8 +75,10 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
         ChaosEvent::ExperimentStarted { number, title, .. } => {
             format!("experiment {number}: {title}: measuring the platform first")
         }
-        ChaosEvent::Injecting { fault, undo, .. } => {
-            return Some((LogLevel::Warn, format!("FAULT {fault}; undo: {undo}")));
+        ChaosEvent::Injecting { fault, undo, expected, .. } => {
+            let expected = expected.iter().map(|words| format!("; expected: {words}"));
+            let expected: String = expected.collect();
+            return Some((LogLevel::Warn, format!("FAULT {fault}; undo: {undo}{expected}")));
         }
         ChaosEvent::Effect { effective: true, evidence } => format!("effect: {evidence}"),
         ChaosEvent::Effect { effective: false, evidence } => {

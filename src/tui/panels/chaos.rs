@@ -249,9 +249,7 @@ fn bar<'a>(
 fn standing<'a>(after: Option<MomentKind>, app: &App) -> Span<'a> {
     match after {
         None => Span::raw(" "),
-        Some(MomentKind::Injected | MomentKind::Died | MomentKind::Detected) => {
-            Span::styled("!", app.theme.bad)
-        }
+        Some(MomentKind::Injected | MomentKind::Died) => Span::styled("!", app.theme.bad),
         Some(MomentKind::Stable) => Span::styled(app.glyphs.done(), app.theme.ok),
         Some(_) => Span::styled("~", app.theme.warning),
     }

@@ -56,6 +56,7 @@ impl Story {
         tell(ChaosEvent::Injecting {
             fault: "cut the network rag-1 - chat-1 for 30 s".into(),
             undo: "remove table shakedown_1 from the namespace of rag-1".into(),
+            expected: None,
             lasts_us: 30_000_000,
         });
         let at_us = 60_000_000;
@@ -137,6 +138,7 @@ async fn an_abort_says_how_long_healing_took_before() {
     let again = ChaosEvent::Injecting {
         fault: "kill chat".into(),
         undo: "start what stays down".into(),
+        expected: None,
         lasts_us: 0,
     };
     story.tell(Some(PhaseKind::Chaos), EventBody::Chaos(again));

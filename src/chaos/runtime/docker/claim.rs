@@ -19,7 +19,7 @@ const RUN: &str = "shakedown.run";
 const OWNER: &str = "shakedown.owner";
 const EXPIRES: &str = "shakedown.expires";
 
-/// Takes an engine for a run, for no longer than this.
+/// Takes an engine for a run, for no longer than this; a lease of its own that is half spent is renewed.
 ///
 /// # Errors
 /// When another run has it.
@@ -34,9 +34,9 @@ pub async fn take(engine: &Engine, run_id: &str, length: Duration) -> Result<(),
         };
         // Of two who ask, the second is given what the first made.
         let volume = engine.docker.create_volume(request).await.map_err(failed)?;
-        match standing(&volume.labels, run_id, engine.now().as_second()) {
+        match standing(&volume.labels, run_id, engine.now().as_second(), length) {
             Standing::Ours => return Ok(()),
-            Standing::Expired => remove(engine).await?,
+            Standing::Over => remove(engine).await?,
             Standing::Taken(by) => {
                 let url = &engine.address.url;
                 return Err(RuntimeError::new(format!(
@@ -98,22 +98,29 @@ async fn remove(engine: &Engine) -> Result<(), RuntimeError> {
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
     Ours,
-    Expired,
+    Over,
     Taken(String),
 }
 
-/// A lease that says nothing of its end has one that is not known: it is respected.
-fn standing(labels: &HashMap<String, String>, run_id: &str, now: i64) -> Standing {
+/// A lease that says nothing of its end has one that is not known: it is respected. One's own is over when
+/// less than half of its length is left.
+fn standing(
+    labels: &HashMap<String, String>,
+    run_id: &str,
+    now: i64,
+    length: Duration,
+) -> Standing {
     let label = |key: &str| labels.get(key).map(|value| excerpt(value));
     let run = label(RUN).unwrap_or_else(|| "?".into());
-    if run == run_id {
-        return Standing::Ours;
-    }
-    match label(EXPIRES).and_then(|text| text.parse::<i64>().ok()) {
-        Some(expires) if expires <= now => Standing::Expired,
-        expires => {
+    let expires = label(EXPIRES).and_then(|text| text.parse::<i64>().ok());
+    let left = expires.map(|expires| expires.saturating_sub(now));
+    let needed = if run == run_id { length.as_secs() as i64 / 2 } else { 0 };
+    match left {
+        Some(left) if left <= needed => Standing::Over,
+        _ if run == run_id => Standing::Ours,
+        left => {
             let owner = label(OWNER).unwrap_or_else(|| "?".into());
-            let left = expires.map(|expires| format!(", for {} s at most", expires - now));
+            let left = left.map(|left| format!(", for {left} s at most"));
             Standing::Taken(format!("run {run} of {owner}{}", left.unwrap_or_default()))
         }
     }
@@ -134,10 +141,13 @@ mod tests {
         let labels: HashMap<String, String> = [(RUN, "r1"), (OWNER, "bastion"), (EXPIRES, "1000")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into();
-        assert_eq!(standing(&labels, "r1", 2000), Standing::Ours);
-        assert_eq!(standing(&labels, "r2", 1000), Standing::Expired);
-        let taken = standing(&labels, "r2", 900);
+        let standing = |run_id, now| standing(&labels, run_id, now, Duration::from_secs(400));
+        assert_eq!(standing("r1", 700), Standing::Ours);
+        assert_eq!(standing("r1", 800), Standing::Over, "half of it is spent");
+        assert_eq!(standing("r2", 1000), Standing::Over);
+        let taken = standing("r2", 900);
         assert!(matches!(&taken, Standing::Taken(by) if by.contains("r1 of bastion, for 100 s")));
-        assert!(matches!(standing(&HashMap::new(), "r2", 9), Standing::Taken(_)));
+        let endless = super::standing(&HashMap::new(), "r2", 9, Duration::ZERO);
+        assert!(matches!(endless, Standing::Taken(_)));
     }
 }
