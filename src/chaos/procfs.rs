@@ -79,6 +79,16 @@ impl Process {
         path.is_some_and(|path| path.to_string_lossy().contains(container))
     }
 
+    /// Numbers of its sockets; none of a process that this user may not look into.
+    pub fn sockets(self) -> Vec<u64> {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.pid)).into_iter().flatten().flatten();
+        let links = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        let socket = |link: PathBuf| {
+            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        };
+        links.filter_map(socket).collect()
+    }
+
     /// Identity of its network namespace.
     pub fn network_namespace(self) -> Option<String> {
         let link = fs::read_link(format!("/proc/{}/ns/net", self.pid)).ok()?;

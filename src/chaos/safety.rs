@@ -1,9 +1,14 @@
 //! What is never broken: databases and their like, by any sign of them, and what is declared
 //! critical. One sign is enough; a container that is not understood counts as one.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-/// Image names of stores, brokers and coordinators; a part of the repository's last component.
+use crate::platform::text::excerpt;
+
+/// Image names of stores, brokers and coordinators; a part of the repository's last component, or of a
+/// process's name.
 const IMAGES: [&str; 38] = [
     "postgres",
     "timescale",
@@ -72,29 +77,29 @@ const FOLDERS: [&str; 9] = [
     "/var/lib/etcd",
     "/var/lib/elasticsearch",
 ];
-/// Names of processes of the same.
-const PROCESSES: [&str; 16] = [
-    "postgres",
-    "postmaster",
-    "mysqld",
-    "mariadbd",
-    "mongod",
-    "redis-server",
-    "valkey-server",
-    "qdrant",
-    "neo4j",
-    "minio",
-    "etcd",
-    "clickhouse-serv",
-    "clickhouse-server",
-    "beam.smp",
-    "cassandra",
-    "consul",
-];
+/// Names of processes of the same that are not those of their images; a part of the name.
+const PROCESSES: [&str; 3] = ["postmaster", "beam.smp", "arangod"];
 
-/// The first sign that a container is protected: of its inspection, the names of its processes, and
-/// the names that are declared critical.
-pub fn protected(inspected: &Value, processes: &[String], critical: &[String]) -> Option<String> {
+/// What a container does, as far as it can be seen from outside.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Names of its processes, and of what those of Java run.
+    pub processes: Vec<String>,
+    /// TCP ports on which they listen.
+    pub listening: BTreeSet<u16>,
+}
+
+/// What a command line of Java may name as the program that is run: a class or a module.
+pub fn java_programs(command_line: &str) -> impl Iterator<Item = String> + '_ {
+    let words = command_line.split_whitespace().skip(1);
+    let named = words.filter(|word| word.contains('.') && !word.starts_with(['-', '/']));
+    // Several places are a class path.
+    named.filter(|word| !word.contains(':')).map(str::to_owned)
+}
+
+/// The first sign that a container is protected: of its inspection, what it is seen to do, and the
+/// names that are declared critical.
+pub fn protected(inspected: &Value, seen: &Seen, critical: &[String]) -> Option<String> {
     let name = text(inspected, "/Name").trim_start_matches('/');
     if critical.iter().any(|declared| declared == name || is_service(inspected, declared)) {
         return Some("declared critical".into());
@@ -111,10 +116,11 @@ pub fn protected(inspected: &Value, processes: &[String], critical: &[String]) -
     if let Some(sign) = IMAGES.iter().find(|sign| repository.contains(**sign)) {
         return Some(format!("its image is a store's ({sign})"));
     }
-    if let Some(process) = processes.iter().find(|name| PROCESSES.contains(&name.as_str())) {
-        return Some(format!("it runs {process}"));
+    if let Some(process) = seen.processes.iter().find(|name| is_a_stores(name)) {
+        return Some(format!("it runs {}", excerpt(process)));
     }
-    if let Some(port) = ports(inspected).find(|port| PORTS.contains(port)) {
+    let listening = seen.listening.iter().copied();
+    if let Some(port) = ports(inspected).chain(listening).find(|port| PORTS.contains(port)) {
         return Some(format!("it has port {port}, as a store has"));
     }
     let sign = strings(inspected, "/Config/Env")
@@ -127,6 +133,11 @@ pub fn protected(inspected: &Value, processes: &[String], critical: &[String]) -
         .filter_map(|mount| mount.pointer("/Destination")?.as_str())
         .find(|folder| FOLDERS.iter().any(|sign| folder.starts_with(sign)));
     folder.map(|folder| format!("it has {folder} mounted, as a store has"))
+}
+
+fn is_a_stores(process: &str) -> bool {
+    let name = process.to_lowercase();
+    IMAGES.iter().chain(&PROCESSES).any(|sign| name.contains(sign))
 }
 
 /// Whether a compose service has this name.
@@ -156,13 +167,24 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn running(processes: &[&str]) -> Seen {
+        let processes = processes.iter().map(|name| (*name).to_owned()).collect();
+        Seen { processes, ..Seen::default() }
+    }
+
     #[test]
     fn any_sign_of_a_store_protects() {
         let app = json!({ "Name": "/chat", "Config": { "Image": "acme/chat:1", "Env": ["PATH=/bin"],
             "ExposedPorts": { "8080/tcp": {} } } });
-        assert_eq!(protected(&app, &["chat".into()], &[]), None);
-        assert!(protected(&app, &["postgres".into()], &[]).is_some(), "an innocent name");
-        assert!(protected(&app, &[], &["chat".into()]).is_some());
+        let idle = Seen::default();
+        assert_eq!(protected(&app, &running(&["chat", "nginx", "python3"]), &[]), None);
+        for store in ["postgres", "mysqld", "redis-server", "nats-server", "beam.smp", "weaviate"] {
+            assert!(protected(&app, &running(&["sh", store]), &[]).is_some(), "an innocent name");
+        }
+        let listening = |port| Seen { listening: [8080, port].into(), ..Seen::default() };
+        assert!(protected(&app, &listening(6379), &[]).is_some(), "a port that is not exposed");
+        assert_eq!(protected(&app, &listening(8000), &[]), None);
+        assert!(protected(&app, &idle, &["chat".into()]).is_some());
         for (pointer, value) in [
             ("Image", json!("registry.local:5000/team/pgvector-custom:16")),
             ("ExposedPorts", json!({ "6333/tcp": {} })),
@@ -171,10 +193,28 @@ mod tests {
         ] {
             let mut store = app.clone();
             store["Config"][pointer] = value;
-            assert!(protected(&store, &[], &[]).is_some(), "{pointer}");
+            assert!(protected(&store, &idle, &[]).is_some(), "{pointer}");
         }
         let mut store = app;
         store["Mounts"] = json!([{ "Destination": "/var/lib/postgresql/data" }]);
-        assert!(protected(&store, &[], &[]).is_some());
+        assert!(protected(&store, &idle, &[]).is_some());
+    }
+
+    #[test]
+    fn a_store_in_java_is_told_by_the_program_that_is_run() {
+        let runs = |line: &str| {
+            let programs: Vec<String> = java_programs(line).collect();
+            protected(&json!({}), &Seen { processes: programs, ..Seen::default() }, &[])
+        };
+        for line in [
+            "/usr/bin/java -Xmx1g -cp /opt/a.jar:/opt/b.jar kafka.Kafka /etc/server.properties",
+            "java -m org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
+            "java org.apache.cassandra.service.CassandraDaemon",
+        ] {
+            assert!(runs(line).is_some_and(|why| why.starts_with("it runs ")), "{line}");
+        }
+        let client =
+            "java -Dspring.redis.host=redis.local -cp lib/postgresql.jar:app.jar com.acme.Chat";
+        assert_eq!(runs(client), None, "whoever uses a store is none");
     }
 }

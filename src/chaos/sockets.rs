@@ -1,8 +1,10 @@
-//! What `/proc` says of TCP in the network namespace of the calling thread.
+//! What `/proc` says of TCP: in the network namespace of the calling thread, and of processes.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::procfs::Process;
 
 /// State of a socket that waits for connections.
 const LISTENS: &str = "0A";
@@ -16,9 +18,23 @@ pub fn opened() -> u64 {
 
 /// Where these peers are listening, as far as connections to them from here tell.
 pub fn peers(peers: &[IpAddr]) -> Vec<SocketAddr> {
-    let read = |file| fs::read_to_string(format!("/proc/thread-self/net/{file}"));
-    let tables: Vec<String> = ["tcp", "tcp6"].into_iter().filter_map(|f| read(f).ok()).collect();
-    peers_in(&tables.concat(), peers)
+    peers_in(&tables("thread-self"), peers)
+}
+
+/// The ports on which these processes of one network namespace listen, whoever else is in it.
+pub fn listening(processes: &[Process]) -> BTreeSet<u16> {
+    let Some(first) = processes.first() else { return BTreeSet::new() };
+    let own: BTreeSet<u64> = processes.iter().flat_map(|process| process.sockets()).collect();
+    let tables = tables(&first.pid.to_string());
+    let rows = tables.lines().filter_map(row).filter(|row| row.listens);
+    let rows = rows.filter(|row| row.socket.is_some_and(|socket| own.contains(&socket)));
+    rows.map(|row| row.local.port()).collect()
+}
+
+/// Every TCP socket of the network namespace of a process, over both versions of IP.
+fn tables(process: &str) -> String {
+    let read = |file| fs::read_to_string(format!("/proc/{process}/net/{file}"));
+    ["tcp", "tcp6"].into_iter().filter_map(|file| read(file).ok()).collect()
 }
 
 /// As [`peers`], by what the tables say.
@@ -31,6 +47,8 @@ struct Row {
     local: SocketAddr,
     remote: SocketAddr,
     listens: bool,
+    /// Its number.
+    socket: Option<u64>,
 }
 
 /// A connection whose own end listens here was begun by the other, whose port means nothing.
@@ -45,7 +63,10 @@ fn row(line: &str) -> Option<Row> {
     let mut fields = line.split_whitespace().skip(1);
     let local = address(fields.next()?)?;
     let remote = address(fields.next()?)?;
-    Some(Row { local, remote, listens: fields.next()? == LISTENS })
+    let listens = fields.next()? == LISTENS;
+    // After queues, timers, tries, user and patience.
+    let socket = fields.nth(5).and_then(|number| number.parse().ok());
+    Some(Row { local, remote, listens, socket })
 }
 
 /// `0100007F:1F90`: words of the address as this machine orders their bytes, and the port.
@@ -87,6 +108,20 @@ mod tests {
         let chat: IpAddr = "172.31.77.10".parse().expect("address");
         let found = peers_in(table, &[chat]);
         assert_eq!(found, [SocketAddr::new(chat, 8080), SocketAddr::new(chat, 9000)]);
+    }
+
+    #[test]
+    fn a_process_listens_where_it_has_a_socket_that_does() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let port = listener.local_addr().expect("address").port();
+        let own = Process::now(std::process::id()).expect("it runs");
+        assert!(listening(&[own]).contains(&port));
+        // Another process of the same namespace does not.
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("started");
+        let other = listening(&[Process::now(child.id()).expect("it runs")]);
+        child.kill().and_then(|()| child.wait()).expect("ended");
+        assert!(!other.contains(&port), "{other:?}");
+        assert!(listening(&[]).is_empty());
     }
 
     #[test]

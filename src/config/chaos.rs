@@ -88,7 +88,8 @@ pub enum RuntimeKind {
     Sandbox,
 }
 
-/// How containers are found: all conditions that are given must hold.
+/// How containers are found: all conditions that are given must hold. Without a project, a label or a
+/// name none is meant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Docker {
@@ -115,6 +116,16 @@ pub struct Docker {
     /// Exact names of containers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+}
+
+impl Docker {
+    /// Which containers are meant, in words; nothing when none are described.
+    pub fn wanted(&self) -> String {
+        let project = self.project.iter().map(|project| format!("project {project}"));
+        let labels = self.labels.iter().map(|(key, value)| format!("label {key}={value}"));
+        let names = (!self.names.is_empty()).then(|| format!("name {}", self.names.join(" or ")));
+        project.chain(labels).chain(names).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// How faults are held in containers.

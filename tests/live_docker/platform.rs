@@ -181,7 +181,8 @@ fn import_image(rootfs: &Path) {
             .as_str(),
     );
     // An innocent name outside, a database within.
-    script("bin/postgres", "#!/bin/sh\nwhile :; do sleep 1000; done\n");
+    let idle = "#!/bin/sh\nwhile :; do sleep 1000; done\n";
+    ["bin/postgres", "bin/java"].into_iter().for_each(|path| script(path, idle));
     import(rootfs, IMAGE);
 }
 
@@ -231,6 +232,26 @@ pub fn chains(container: &str) -> String {
     save("iptables-legacy-save") + &save("ip6tables-legacy-save")
 }
 
+/// Processes in a container's control groups (of version 1) that are not of its image.
+fn strangers(container: &str) -> Vec<String> {
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", pid(container))).unwrap_or_default();
+    let folder = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let controller = controllers.split(',').find(|one| ["cpu", "memory"].contains(one))?;
+        Some(format!("/sys/fs/cgroup/{controller}{path}"))
+    };
+    let folders: Vec<String> = groups.lines().filter_map(folder).collect();
+    assert!(groups.is_empty() || folders.len() == 2, "{groups}");
+    let in_folder = |folder: String| {
+        let pids = fs::read_to_string(format!("{folder}/cgroup.procs")).unwrap_or_default();
+        let programs =
+            pids.lines().filter_map(|pid| fs::read_link(format!("/proc/{pid}/exe")).ok());
+        let strange = programs.filter(|program| !program.ends_with("busybox"));
+        strange.map(|program| format!("{} in {folder}", program.display())).collect::<Vec<_>>()
+    };
+    folders.into_iter().flat_map(in_folder).collect()
+}
+
 /// What is left in the containers, on the engine and on the machine.
 pub fn residue() -> Vec<String> {
     let mut left: Vec<String> = SERVICES
@@ -238,6 +259,7 @@ pub fn residue() -> Vec<String> {
         .filter(|name| (rules(name) + &chains(name)).contains("shakedown"))
         .map(|name| format!("a cut in {name}"))
         .collect();
+    left.extend(SERVICES.into_iter().flat_map(strangers));
     // Which one, since another suite on this machine may have helpers too: the token names the run.
     let helpers = Command::new("pgrep").args(["-af", "chaos-helper --token"]).output();
     let helpers = text(&helpers.expect("pgrep").stdout);

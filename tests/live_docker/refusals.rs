@@ -25,6 +25,12 @@ fn what_may_not_be_killed_is_said_with_its_reason() {
     platform.run("declared", &["--label", "shakedown.critical=true"], &sleep);
     platform.run("paused", &always, &sleep);
     docker(&["pause", "paused"]);
+    platform.run("landlord", &always, &sleep);
+    platform.run("lodger", &["--network", "container:landlord"], &sleep);
+    // Stores by nothing but what they do.
+    platform.run("listens", &always, &["/bin/httpd", "-f", "-p", "6379", "-h", "/www"]);
+    let search = ["/bin/java", "-cp", "x", "org.elasticsearch.bootstrap.Elasticsearch"];
+    platform.run("searches", &always, &search);
     let (_, phase) = platform.chaos(&["chaos.experiments=[kill]", "chaos.kill.count=1"]);
     docker(&["unpause", "paused"]);
     let excluded = &phase["chaos"]["excluded"];
@@ -33,11 +39,19 @@ fn what_may_not_be_killed_is_said_with_its_reason() {
         ("fleeting", "--rm"),
         ("declared", "critical"),
         ("paused", "paused"),
+        ("landlord", "used by lodger, which would be left without a network"),
+        ("listens", "it has port 6379"),
+        ("searches", "it runs org.elasticsearch"),
     ] {
         let said = excluded[name].as_str().unwrap_or_default();
         assert!(said.contains(reason), "{name}: {excluded}");
     }
     assert_eq!(excluded.get("host-net"), None, "a kill does not mind its network");
+    // Where nothing says which containers are meant, they are not all meant.
+    let (code, phase) = platform.chaos(&["chaos.docker.labels={}"]);
+    assert_eq!(code, Some(3), "{phase:#}");
+    let reason = phase["reason"].as_str().expect("said");
+    assert!(reason.contains("every container of the engine would be a target"), "{reason}");
 }
 
 #[test]

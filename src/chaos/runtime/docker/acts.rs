@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use bollard::query_parameters::{ListContainersOptions, StatsOptions};
+use bollard::query_parameters::StatsOptions;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::effects::predict;
-use super::engine::{Engine, failed};
+use super::engine::failed;
 use super::inspected::{no_own_network, tcp_ports};
+use super::seen::lodgers;
 use super::undoing::Then;
 use super::{DockerRuntime, container};
 use crate::chaos::cgroup::Cgroup;
@@ -181,10 +182,8 @@ impl DockerRuntime {
         if let Some(why) = no_own_network(&inspected) {
             return Err(RuntimeError::new(format!("{}: {why}", target.name)));
         }
-        let lodgers = lodgers(self.engine(target)?, &target.id).await?;
-        if lodgers.is_empty() {
-            return Ok(());
-        }
+        let lodgers = lodgers(self.engine(target)?).await?.remove(&target.id);
+        let Some(lodgers) = lodgers else { return Ok(()) };
         Err(RuntimeError::new(format!(
             "{} shares its network namespace with {}, which would be cut off too",
             target.name,
@@ -347,18 +346,6 @@ fn on_another_engine(target: &Target, peer: &Target) -> Option<String> {
             peer.place
         )
     })
-}
-
-/// Names of the containers that use the network namespace of this one.
-async fn lodgers(engine: &Engine, id: &str) -> Result<Vec<String>, RuntimeError> {
-    let options = ListContainersOptions::default();
-    let listed = engine.docker.list_containers(Some(options)).await.map_err(failed)?;
-    let lodges = listed.into_iter().filter(|container| {
-        let mode = container.host_config.as_ref().and_then(|host| host.network_mode.as_deref());
-        mode.and_then(|mode| mode.strip_prefix("container:")) == Some(id)
-    });
-    let names = lodges.filter_map(|container| container.names?.into_iter().next());
-    Ok(names.map(|name| crate::platform::text::excerpt(name.trim_start_matches('/'))).collect())
 }
 
 #[cfg(test)]

@@ -62,6 +62,15 @@ pub fn no_restart(inspected: &Value) -> Option<String> {
     }
 }
 
+/// Why a container is not killed whose network namespace these others use: it gets a new one when it is
+/// started again, and they are left in the old one, which leads nowhere.
+pub fn stranding(lodgers: &[String]) -> Option<String> {
+    let names = lodgers.join(", ");
+    (!lodgers.is_empty()).then(|| {
+        format!("its network namespace is used by {names}, which would be left without a network")
+    })
+}
+
 /// Why a container cannot be cut off by itself: its network namespace is not its own.
 pub fn no_own_network(inspected: &Value) -> Option<String> {
     let mode = inspected.pointer("/HostConfig/NetworkMode").and_then(Value::as_str);

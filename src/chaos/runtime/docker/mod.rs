@@ -11,6 +11,7 @@ mod engine;
 mod happenings;
 mod image;
 pub(in crate::chaos) mod inspected;
+mod seen;
 mod tunnel;
 mod undoing;
 
@@ -18,7 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::query_parameters::{ListContainersOptions, TopOptions};
+use bollard::query_parameters::ListContainersOptions;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -26,7 +27,7 @@ pub use self::address::Address;
 use self::address::{Surroundings, resolve};
 use self::engine::{Engine, failed};
 use self::happenings::{Happenings, What};
-use self::inspected::{instance, name_of, no_restart, unsuitable};
+use self::inspected::{instance, name_of, no_restart, stranding, unsuitable};
 pub use self::undoing::{Then, end_helpers, give_back, helpers_left, kept};
 use super::{
     Baseline, Effect, Fault, Injection, Instance, Prepared, Runtime, RuntimeError, Target,
@@ -101,6 +102,17 @@ impl DockerRuntime {
         })
     }
 
+    /// Without a word on which containers are meant, those of everybody else on the engine would be.
+    fn expect_a_description(&self) -> Result<(), RuntimeError> {
+        match self.chaos.docker.wanted().is_empty() {
+            false => Ok(()),
+            true => Err(RuntimeError::new(
+                "chaos.docker says not which containers may be broken: expected `project`, `labels` or \
+                 `names`; without them every container of the engine would be a target",
+            )),
+        }
+    }
+
     /// A service whose container was named has to have one: its cuts would be left out in silence.
     fn expect_who_serves(
         &self,
@@ -147,6 +159,7 @@ impl DockerRuntime {
         &self,
         engine: &Engine,
         id: &str,
+        lodgers: &[String],
         served: &mut BTreeSet<ServiceKind>,
     ) -> Result<Option<Target>, RuntimeError> {
         let Some(inspected) = engine.inspect(id).await? else { return Ok(None) };
@@ -156,31 +169,23 @@ impl DockerRuntime {
         let services: Vec<ServiceKind> = self.services_of(&inspected).collect();
         served.extend(&services);
         let instance = instance(&inspected, engine.now());
-        let processes = process_names(engine, id).await;
-        let unknown = (instance.pid.is_some() && processes.is_none())
+        let seen = seen::doings(engine, id).await;
+        let unknown = (instance.pid.is_some() && seen.is_none())
             .then(|| "its processes cannot be listed: it may be a store".to_owned());
-        let processes = processes.unwrap_or_default();
-        let protected = safety::protected(&inspected, &processes, &self.chaos.critical);
+        let seen = seen.unwrap_or_default();
+        let protected = safety::protected(&inspected, &seen, &self.chaos.critical);
         Ok(Some(Target {
             id: id.to_owned(),
             name: excerpt(&name_of(&inspected)),
             place: engine.address.url.clone(),
             // One that serves several is known by the first.
             service: services.into_iter().next(),
-            unkillable: no_restart(&inspected),
+            unkillable: no_restart(&inspected).or_else(|| stranding(lodgers)),
             protected: protected.is_some(),
             excluded: protected.or(unknown).or_else(|| unsuitable(&inspected, &instance)),
             instance,
         }))
     }
-}
-
-/// Names of the processes of a container; none where its engine cannot list them.
-async fn process_names(engine: &Engine, id: &str) -> Option<Vec<String>> {
-    let options = TopOptions { ps_args: "-eo pid,comm".into() };
-    let top = engine.docker.top_processes(id, Some(options)).await;
-    let rows = top.ok()?.processes?;
-    Some(rows.iter().filter_map(|row| row.get(1)).map(|name| name.trim().to_owned()).collect())
 }
 
 /// Where two engines have containers of one name, each is called by its engine too.
@@ -213,11 +218,18 @@ impl Runtime for DockerRuntime {
     }
 
     async fn targets(&self) -> Result<Vec<Target>, RuntimeError> {
+        self.expect_a_description()?;
         let (mut targets, mut served) = (Vec::new(), BTreeSet::new());
-        for place in &self.places {
-            for id in self.listed(&place.engine).await? {
-                targets.extend(self.target(&place.engine, &id, &mut served).await?);
+        for Place { engine, .. } in &self.places {
+            let lodgers = seen::lodgers(engine).await?;
+            for id in self.listed(engine).await? {
+                let lodgers = lodgers.get(&id).map_or(&[][..], Vec::as_slice);
+                targets.extend(self.target(engine, &id, lodgers, &mut served).await?);
             }
+        }
+        if targets.is_empty() {
+            let wanted = self.chaos.docker.wanted();
+            return Err(RuntimeError::new(format!("no container was found with {wanted}")));
         }
         tell_apart(&mut targets);
         self.expect_who_serves(&targets, &served)?;
@@ -307,6 +319,21 @@ mod tests {
         tell_apart(&mut targets);
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
         assert_eq!(names, ["chat@a", "rag", "chat@b"]);
+    }
+
+    #[tokio::test]
+    async fn without_a_word_on_which_containers_are_meant_none_is() {
+        let runtime = DockerRuntime { places: Vec::new(), chaos: Chaos::default() };
+        let RuntimeError(words) = runtime.targets().await.expect_err("nothing is described");
+        assert!(words.contains("`project`, `labels` or `names`"), "{words}");
+        let mut chaos = Chaos::default();
+        chaos.docker.project = Some("shop".into());
+        chaos.docker.labels = [("tier".to_owned(), "app".to_owned())].into();
+        chaos.docker.names = vec!["chat".into(), "rag".into()];
+        let runtime = DockerRuntime { places: Vec::new(), chaos };
+        let RuntimeError(words) = runtime.targets().await.expect_err("there is no engine");
+        let wanted = "no container was found with project shop, label tier=app, name chat or rag";
+        assert_eq!(words, wanted);
     }
 
     /// A service may share its container with others, or have the name of a compose service; one that
