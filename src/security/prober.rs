@@ -289,8 +289,8 @@ impl Door {
     /// Whether both lead to the same place in the same way.
     fn is_the_way_of(&self, other: &Self) -> bool {
         let (one, two) = (self.connector.endpoint(), other.connector.endpoint());
-        (one.tls, one.authority(), &one.prefix) == (two.tls, two.authority(), &two.prefix)
-            && (&one.headers, &self.second) == (&two.headers, &other.second)
+        (one.tls, one.authority(), &one.prefix, &one.headers)
+            == (two.tls, two.authority(), &two.prefix, &two.headers)
     }
 
     /// An idle connection, or a new one.

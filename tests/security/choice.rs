@@ -110,3 +110,17 @@ async fn a_listed_request_that_keeps_what_it_is_sent_is_attacked_only_where_writ
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_there_was_no_budget_for_is_not_counted_as_tested() {
+    let (base_url, _) = serve().await;
+    // What it takes to see what is answered when there is nothing, and one more.
+    let discovery = json!({ "crawl_pages": 0, "openapi": { "rag": "none" } });
+    let short = config(&base_url, &json!({ "max_requests": 13, "discovery": discovery }));
+    let (code, section) = run(&Workplace::new(), &short, "no-token", &["--only", "keys"]).await;
+    let check = &section["checks"][0];
+    assert_eq!((code, &check["status"]), (Some(3), &json!("not tested")), "{section:#}");
+    let count = |name: &str| check[name].as_u64().expect("counted");
+    let counted = (count("operations_tested"), count("operations_found"));
+    assert_eq!(counted, (1, 2), "{section:#}");
+}

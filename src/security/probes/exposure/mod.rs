@@ -20,9 +20,10 @@ use crate::security::rules::{EXPOSED_FILE, KEY, Rule};
 
 /// Looks through everything that is answered.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
-    outcome.tested = Some(context.surface.operations.len() as u32);
+    let operations = context.surface.operations.len();
     let all = requests(context);
-    let (of, mut looked, mut silent) = (all.len(), 0, 0);
+    let (of, mut looked, mut tested, mut silent) = (all.len(), 0, 0, 0);
+    outcome.tested = Some(tested);
     for (done, (request, sign)) in all.into_iter().enumerate() {
         let answer = match context.prober.ask(&request).await {
             Ok(answer) => answer,
@@ -33,6 +34,9 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
             }
         };
         looked += 1;
+        // Operations are asked first.
+        tested += u32::from(done < operations);
+        outcome.tested = Some(tested);
         context.progress(CheckKind::Keys, done + 1, of, &request.place());
         // A page that is always there is not the file, and its keys were found on it already.
         let missing = sign.is_some() && context.calibration.is_missing(&request, &answer);

@@ -45,7 +45,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         return Ok(());
     }
     let of = asked.len();
-    let mut seen = Vec::new();
+    let (mut tested, mut seen) = (0, Vec::new());
     for (done, (request, place, kind)) in asked.iter().enumerate() {
         context.progress(CheckKind::RateLimit, done, of, place);
         let burst = match Burst::confirmed(context, request).await {
@@ -58,6 +58,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
             }
         };
         let bypass = burst.bypass(context, request).await?;
+        tested += 1;
         outcome.findings.extend(judge(*kind, place, &burst, bypass));
         seen.push(format!("{place}: {}", burst.words()));
     }
@@ -65,7 +66,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         seen.push("login not tested, security.login is not configured".into());
     }
     cover(outcome, seen.join("; "));
-    outcome.tested = Some(of as u32);
+    outcome.tested = Some(tested);
     Ok(())
 }
 

@@ -39,12 +39,15 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         *outcome = Outcome::not_tested("writing is not allowed (security.writes)");
         return Ok(());
     }
-    let mut words = Vec::new();
+    let (mut tested, mut words) = (0, Vec::new());
     let pages = pages(context).await?;
     for (at, upload) in security.uploads.iter().enumerate() {
         context.progress(CheckKind::Upload, at, security.uploads.len(), &place(upload));
         match attack::attack(context, upload, pages, outcome).await {
-            Ok(covered) => words.push(covered),
+            Ok(covered) => {
+                tested += 1;
+                words.push(covered);
+            }
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(ProbeError::Failed(why)) => {
                 outcome.status = Some(CheckStatus::Error);
@@ -52,7 +55,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
             }
         }
     }
-    outcome.tested = Some(security.uploads.len() as u32);
+    outcome.tested = Some(tested);
     cover(outcome, words.join("; "));
     Ok(())
 }
