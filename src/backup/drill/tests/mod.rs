@@ -283,7 +283,7 @@ async fn ended_at_any_step_it_is_clean() {
     for step in DrillStep::ALL {
         for verdict in [Verdict::Aborted, Verdict::Inconclusive] {
             let place = Place::new();
-            let fake = Fake::new(StoreKind::Minio, &place.names, None);
+            let fake = Fake::new(StoreKind::Qdrant, &place.names, None);
             let (keeper, gate) = gate();
             let drill = place.drill(&fake);
             let work = drill.run(place.events.clone(), gate);

@@ -160,8 +160,9 @@ mod tests {
         let mut db = Db::default();
         assert_eq!(command(b"PFADD")(&mut db, &[b"h".to_vec()]), Ok(Reply::Int(1)));
         assert_eq!(command(b"PFCOUNT")(&mut db, &[b"h".to_vec()]), Ok(Reply::Int(0)));
-        for number in 0..20_000 {
-            let words = [b"h".to_vec(), format!("member {number}").into_bytes()];
+        let members: Vec<_> = (0..20_000).map(|n| format!("member {n}").into_bytes()).collect();
+        for some in members.chunks(1_000) {
+            let words = [&[b"h".to_vec()], some].concat();
             command(b"PFADD")(&mut db, &words).expect("added");
         }
         let Ok(Reply::Int(count)) = command(b"PFCOUNT")(&mut db, &[b"h".to_vec()]) else {
