@@ -395,6 +395,42 @@ fn requests_that_are_counted_together_have_the_same_tags() {
 }
 
 #[test]
+fn a_search_that_would_begin_above_its_largest_rate_is_refused() {
+    let search = |rates| with(&[&format!("workloads.mixed.find_limit={{{rates}}}")], &[]);
+    let told = search("start_rate: 300, max_rate: 50").expect_err("accepted");
+    assert!(told.contains("find_limit.start_rate: expected no more than `max_rate`"), "{told}");
+    assert!(search("start_rate: 50, max_rate: 50").is_ok());
+}
+
+#[test]
+fn requests_that_could_not_be_sent_or_understood_are_refused_with_what_is_expected() {
+    let asks = |request: &str| {
+        let step =
+            format!("workloads.mixed.scenarios.rag.flows.query.steps=[{{request: {{{request}}}}}]");
+        with(&[&step], &[])
+    };
+    for (request, expected) in [
+        ("path: /a b", "a path without blanks"),
+        ("path: /a, timeout: 0s", "more than 0s"),
+        ("path: /a, headers: {x-a: \"b\\nc\"}", "without line ends"),
+        ("path: /a, extract: {id: {json: id}}", "a JSON pointer such as /data/0/id"),
+        ("path: /a, extract: {id: {header: a b}}", "a header name"),
+        ("path: /a, checks: [{json: {pointer: ok}}]", "a JSON pointer such as /data/0/id"),
+        ("path: /a, checks: [{status: good}]", "a status such as 200, or a list of some"),
+        ("path: /a, checks: [{status: 70000}]", "a status such as 200, or a list of some"),
+    ] {
+        let told = asks(request).expect_err(request);
+        assert!(told.contains(expected), "{request}: {told}");
+    }
+    for good in ["path: \"/a/{full name}?b={+c}\"", "path: /a, checks: [{status: [200, 404]}]"] {
+        assert!(asks(good).is_ok(), "{good}: {:?}", asks(good).err());
+    }
+    let long = "workloads.mixed.thresholds={checks: [{threshold: rate>0.9, abortonfail: true}]}";
+    let told = with(&[long], &[]).expect_err("accepted");
+    assert!(told.contains("unknown field `abortonfail`") && told.contains("abortOnFail"), "{told}");
+}
+
+#[test]
 fn a_step_too_short_to_be_judged_is_refused_with_the_shortest_one() {
     let step = |step| with(&[&format!("workloads.mixed.find_limit={{step: {step}}}")], &[]);
     let told = step("8s").expect_err("accepted");

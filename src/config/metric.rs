@@ -6,7 +6,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::service::ServiceKind;
 use super::threshold::{Aggregation, Threshold};
@@ -16,7 +18,7 @@ use super::timespan::TimeSpan;
 pub type ThresholdMap = BTreeMap<String, Vec<ThresholdEntry>>;
 
 /// One threshold, short or long.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ThresholdEntry {
     /// The expression alone, such as `p(95)<500`.
@@ -37,6 +39,30 @@ pub struct LongThreshold {
     /// No stop before this much of the phase.
     #[serde(default, rename = "delayAbortEval", skip_serializing_if = "Option::is_none")]
     pub delay_abort_eval: Option<TimeSpan>,
+}
+
+/// Reads either form by what stands there, so that what is wrong in it is told.
+impl<'de> Deserialize<'de> for ThresholdEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+        impl<'de> Visitor<'de> for Entry {
+            type Value = ThresholdEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a threshold such as p(99)<2s, or one below `threshold`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(ThresholdEntry::Short(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let long = LongThreshold::deserialize(MapAccessDeserializer::new(map));
+                long.map(ThresholdEntry::Long)
+            }
+        }
+        deserializer.deserialize_any(Entry)
+    }
 }
 
 impl ThresholdEntry {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hyper::header::{HeaderName, HeaderValue};
+
 use super::validate::{Contradiction, Found};
 use super::validate_thresholds::contradictions;
 use super::{
-    Counted, Durations, FindLimit, Flow, LEAST_STEP, RequestStep, Scenario, Step, Workload,
-    executor,
+    AnswerCheck, Counted, Durations, Extraction, FindLimit, Flow, LEAST_STEP, RequestStep,
+    Scenario, Step, Workload, executor, placeholders,
 };
 
 pub(super) fn workload(path: &str, workload: &Workload, found: &mut Found) {
@@ -87,6 +89,7 @@ fn find_limit(path: &str, search: &FindLimit, found: &mut Found) {
         ("step", search.step >= LEAST_STEP, &short),
         ("precision_percent", positive(search.precision_percent), "expected a number above 0"),
         ("max_rate", positive(search.max_rate), "expected a number above 0"),
+        ("start_rate", !(search.start_rate > search.max_rate), "expected no more than `max_rate`"),
         ("max_users", search.max_users > 0, "expected at least 1"),
     ] {
         found.check(holds, &format!("{path}.{name}"), why);
@@ -171,21 +174,52 @@ fn request(path: &str, request: &RequestStep, found: &mut Found) {
         &format!("{path}.path"),
         "expected a path that begins with / (or with a value such as {+location})",
     );
+    let names = placeholders(&request.path);
+    let filled = names.fold(request.path.clone(), |path, name| path.replace(name, "x"));
+    let filled: Result<hyper::Uri, _> = format!("/{filled}").parse();
+    found.check(
+        filled.is_ok(),
+        &format!("{path}.path"),
+        "expected a path without blanks and the like: they are written as %20",
+    );
+    let timeout = request.timeout.is_none_or(|timeout| !timeout.get().is_zero());
+    found.check(timeout, &format!("{path}.timeout"), "expected more than 0s");
     let bodies = [request.body.is_some(), request.text.is_some(), !request.multipart.is_empty()];
     found.check(
         bodies.iter().filter(|given| **given).count() <= 1,
         path,
         "expected at most one of `body`, `text` and `multipart`",
     );
-    for name in request.headers.keys() {
-        let good: Result<hyper::header::HeaderName, _> = name.parse();
+    for (name, value) in &request.headers {
+        let good: Result<HeaderName, _> = name.parse();
         found.check(good.is_ok(), &format!("{path}.headers.{name}"), "expected a header name");
+        let good = HeaderValue::from_str(value);
+        let why = "expected a value without line ends and control characters";
+        found.check(good.is_ok(), &format!("{path}.headers.{name}"), why);
     }
-    for name in request.extract.keys() {
+    for (name, from) in &request.extract {
+        let path = format!("{path}.extract.{name}");
         found.check(
             !name.is_empty() && !name.contains(['.', '{', '}']),
-            &format!("{path}.extract.{name}"),
+            &path,
             "expected a name without . and braces",
         );
+        match from {
+            Extraction::Json(pointer) => self::pointer(&format!("{path}.json"), pointer, found),
+            Extraction::Header(header) => {
+                let good: Result<HeaderName, _> = header.parse();
+                found.check(good.is_ok(), &format!("{path}.header"), "expected a header name");
+            }
+        }
     }
+    for (at, check) in request.checks.iter().enumerate() {
+        if let AnswerCheck::Json { pointer, .. } = check {
+            self::pointer(&format!("{path}.checks.{at}.json.pointer"), pointer, found);
+        }
+    }
+}
+
+fn pointer(path: &str, pointer: &str, found: &mut Found) {
+    let good = pointer.is_empty() || pointer.starts_with('/');
+    found.check(good, path, "expected a JSON pointer such as /data/0/id");
 }

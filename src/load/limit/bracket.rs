@@ -22,8 +22,8 @@ impl Bracket {
     }
 
     /// The rate to begin with.
-    pub fn first(&self) -> f64 {
-        self.on_grid(self.rules.start_rate.min(self.rules.max_rate))
+    pub const fn first(&self) -> f64 {
+        self.rules.start_rate
     }
 
     /// Takes in whether a rate was borne; returns the next one to try, or none when the gap is closed.
@@ -50,9 +50,10 @@ impl Bracket {
         f64::from(self.percent(rate)) * self.rules.start_rate / 100.0
     }
 
-    /// A rate in percent of the first one.
+    /// A rate in percent of the first one, never above the largest that may be tried.
     pub fn percent(&self, rate: f64) -> u32 {
-        (rate * 100.0 / self.rules.start_rate).round() as u32
+        let percent = |rate: f64| rate * 100.0 / self.rules.start_rate;
+        percent(rate).round().min(percent(self.rules.max_rate).floor()) as u32
     }
 
     fn fail(&mut self, rate: f64) {
@@ -95,6 +96,9 @@ mod tests {
         let rules = FindLimit { max_rate: 100.0, ..FindLimit::default() };
         let (bracket, _) = searched(1e9, rules);
         assert_eq!((bracket.good, bracket.bad), (100.0, None));
+        let rules = FindLimit { start_rate: 30.0, max_rate: 50.0, ..FindLimit::default() };
+        let (bracket, _) = searched(1e9, rules);
+        assert_eq!(bracket.good, 49.8, "166 % of the first; 167 % would be above 50/s");
     }
 
     #[test]
