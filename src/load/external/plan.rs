@@ -186,6 +186,13 @@ fn unplayable(engine: LoadEngine, scenario: &Scenario, think: ThinkTime) -> Opti
     if engine == LoadEngine::Locust && !closed {
         return Some("of the models only constant users are played by locust".into());
     }
+    if engine == LoadEngine::Locust
+        && (scenario.start_time.is_some() || scenario.duration.is_some())
+    {
+        return Some(
+            "locust plays all scenarios from the beginning to the end of the phase".into(),
+        );
+    }
     let only = |what: &str| Some(format!("{what} by the built-in engine alone"));
     match scenario {
         _ if scenario.arrivals == Some(Arrivals::Poisson) => only("Poisson arrivals are played"),
