@@ -12,6 +12,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
+use super::text::with_causes;
 use crate::config::{HttpVersion, TlsSettings};
 
 /// Makes ring the provider of this process; a second call changes nothing.
@@ -53,7 +54,8 @@ impl TlsError {
 
 /// Whether it was TLS that broke a connection: an alert, a certificate, bytes that are no record.
 pub fn broke(error: &(dyn std::error::Error + 'static)) -> bool {
-    broken_by(error).is_some()
+    // The library of HTTP/2 keeps only the words of what broke its connection.
+    broken_by(error).is_some() || with_causes(error).contains("received fatal alert")
 }
 
 /// An error's words with what to do about a certificate that was refused, where the library only names

@@ -16,6 +16,7 @@ use shakedown::platform::connection::ConnectError;
 use shakedown::platform::connector::Connector;
 use shakedown::platform::endpoint::ResolvedEndpoint;
 use shakedown::platform::text::with_causes;
+use shakedown::platform::tls;
 
 use super::authority::Authority;
 use super::server::{Listening, http_proxy, serve, socks_proxy};
@@ -45,7 +46,11 @@ async fn by_load(endpoint: &Endpoint, path: &str) -> Result<Bytes, String> {
     let request = Request::get(path).header(HOST, authority).body(Full::default());
     match connection.send(request.expect("request")).await {
         Ok(answer) => Ok(answer.into_body().collect().await.expect("body").to_bytes()),
-        Err(error) => Err(with_causes(connection.why_gone().unwrap_or(&error))),
+        Err(error) => {
+            let error = connection.why_gone().unwrap_or(&error);
+            let kind = if tls::broke(error) { "tls: " } else { "" };
+            Err(kind.to_owned() + &with_causes(error))
+        }
     }
 }
 
@@ -151,6 +156,8 @@ async fn a_server_that_asks_for_a_certificate_gets_it_and_refuses_who_has_none()
         let mut endpoint = https(&server);
         endpoint.tls.ca_file = Some(authority.file(folder.path(), "ca.pem"));
         neither(&endpoint, "certificaterequired").await;
+        let refused = by_load(&endpoint, "/").await.expect_err("refused");
+        assert!(refused.starts_with("tls: "), "{protocol}: {refused}");
         let (certificate, key) = clients.client(folder.path(), "client");
         (endpoint.tls.cert_file, endpoint.tls.key_file) = (Some(certificate), Some(key));
         assert_eq!(by_load(&endpoint, "/").await.as_deref(), Ok(b"well".as_slice()));
