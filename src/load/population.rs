@@ -67,6 +67,12 @@ impl Population {
         self.courses.iter().map(users).collect()
     }
 
+    /// When the next scenario begins or ends.
+    pub fn next_change(&self, elapsed: Duration) -> Option<Duration> {
+        let moments = |(schedule, _): &(Schedule, Course)| [Some(schedule.start), schedule.end];
+        self.courses.iter().flat_map(moments).flatten().filter(|at| *at > elapsed).min()
+    }
+
     /// Most users that there can be at a time, as planned.
     pub fn most(&self) -> u64 {
         let most = |(schedule, course): &(Schedule, Course)| match (course, &schedule.model) {
@@ -174,6 +180,9 @@ mod tests {
         assert_eq!(at(35), [30, 23, 15]);
         assert_eq!(at(60), [40, 30, 20]);
         assert_eq!(at(100), [0, 0, 0]);
+        let next = |secs| population.next_change(Duration::from_secs(secs));
+        assert_eq!([next(0), next(99)], [Some(Duration::from_secs(100)); 2]);
+        assert_eq!(next(100), None);
     }
 
     #[test]

@@ -190,11 +190,13 @@ impl<'a> Running<'a> {
         let mut intervals = interval_at(Instant::now() + INTERVAL * 3 / 2, INTERVAL);
         intervals.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while self.ended < self.threads {
+            let moment = self.next_change();
             tokio::select! {
                 biased;
                 change = self.context.control.next(), if !self.hurried => self.follow(change),
                 Some(message) = self.from_threads.recv() => self.hear(message),
                 _ = looks.tick() => self.look(),
+                () = generator::due(None, moment) => self.look(),
                 _ = intervals.tick() => self.emit_interval(),
             }
         }
@@ -208,6 +210,15 @@ impl<'a> Running<'a> {
             let empty = LoadState::default();
             outcome(load.unwrap_or(&empty), early)
         })
+    }
+
+    /// When a scenario begins or ends, or the phase does: no user works a moment longer than it is asked
+    /// to.
+    fn next_change(&self) -> Option<Instant> {
+        let (elapsed, length) = (self.clock.elapsed(), self.context.length);
+        let end = (length > elapsed).then_some(length);
+        let next = self.population.next_change(elapsed).into_iter().chain(end).min()?;
+        (!self.clock.is_held()).then(|| self.clock.instant_at(next))
     }
 
     fn course(&self) -> &Course {
