@@ -7,7 +7,6 @@ use hyper::header::HeaderMap;
 use serde_json::json;
 
 use super::chat::{self, History};
-use super::cookies::Cookies;
 use super::course::ReadyStep;
 use super::exchange::{Ask, Failure, Line, expect_success};
 use super::mcp::{CallFailure, Session};
@@ -25,8 +24,6 @@ pub struct Belongings {
     pub line: Line,
     /// Its MCP session.
     pub session: Session,
-    /// Its cookies.
-    pub cookies: Cookies,
 }
 
 /// What a flow carries from step to step.
@@ -89,7 +86,7 @@ pub async fn act(
         }
         (Step::Request(step), ..) => {
             let constant = &ready.constant;
-            request::send(line, endpoint, step, constant, values, &mut with.cookies, checks).await
+            request::send(line, endpoint, step, constant, values, checks).await
         }
         _ => Box::pin(health(line, common, scenario)).await,
     }

@@ -40,7 +40,7 @@ pub async fn complete(
         let _ = read_all(body).await;
         return Err(failure);
     }
-    let (answer, brought) = if stream { streamed(body).await? } else { plain(body).await? };
+    let (answer, brought) = if stream { streamed(line, body).await? } else { plain(body).await? };
     history.push(("assistant", answer.chars().take(MAX_HISTORY_CHARS).collect()));
     Ok(brought)
 }
@@ -85,6 +85,8 @@ struct Choice {
 struct Content {
     content: Option<String>,
     reasoning_content: Option<String>,
+    /// What some servers call `reasoning_content`.
+    reasoning: Option<Value>,
     tool_calls: Option<Value>,
 }
 
@@ -98,7 +100,12 @@ impl Content {
     /// Whether it holds anything for the user (a chunk that only names the role does not).
     fn says_something(&self) -> bool {
         let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        said(&self.content) || said(&self.reasoning_content) || self.tool_calls.is_some()
+        let thought = self.reasoning.as_ref().and_then(Value::as_str);
+        let calls = self.tool_calls.as_ref().and_then(Value::as_array);
+        said(&self.content)
+            || said(&self.reasoning_content)
+            || thought.is_some_and(|text| !text.is_empty())
+            || calls.is_some_and(|calls| !calls.is_empty())
     }
 }
 
@@ -153,13 +160,15 @@ struct Stream {
     chunks: u64,
     usage: Option<u64>,
     finished: bool,
+    /// Whether the server said that nothing more comes.
+    is_done: bool,
     failure: Option<Failure>,
 }
 
 impl Stream {
     fn take_event(&mut self, data: &[u8], at: Instant) {
         if data == b"[DONE]" {
-            self.finished = true;
+            (self.finished, self.is_done) = (true, true);
             return;
         }
         let answer: Answer = match serde_json::from_slice(data) {
@@ -192,11 +201,13 @@ impl Stream {
     }
 }
 
-async fn streamed(mut body: Incoming) -> Result<(String, Brought), Failure> {
+async fn streamed(line: &mut Line, mut body: Incoming) -> Result<(String, Brought), Failure> {
     let mut parser = SseParser::default();
     let mut stream = Stream::default();
     let mut bytes = 0;
-    while let Some(piece) = next_piece(&mut body).await? {
+    while !stream.is_done
+        && let Some(piece) = next_piece(&mut body).await?
+    {
         let at = Instant::now();
         bytes += piece.len();
         if bytes > MAX_BODY_BYTES {
@@ -205,6 +216,8 @@ async fn streamed(mut body: Incoming) -> Result<(String, Brought), Failure> {
         let fed = parser.feed(&piece, |data| stream.take_event(data, at));
         fed.map_err(|error| Failure::new(ErrorKind::Protocol, error.to_string()))?;
     }
+    let brought = Brought::bytes(bytes);
+    let brought = if stream.is_done { line.let_end(body, brought).await } else { brought };
     if let Some(failure) = stream.failure {
         return Err(failure);
     }
@@ -223,7 +236,7 @@ async fn streamed(mut body: Incoming) -> Result<(String, Brought), Failure> {
         has_usage: stream.usage.is_some(),
     };
     let tokens = stream.usage.unwrap_or(stream.chunks);
-    Ok((stream.text, Brought { tokens, stream: Some(streamed), ..Brought::bytes(bytes) }))
+    Ok((stream.text, Brought { tokens, stream: Some(streamed), ..brought }))
 }
 
 /// Takes a body for events of a streamed answer, whoever wrote it.
@@ -248,6 +261,18 @@ mod tests {
     async fn a_chunk_that_only_names_the_role_is_no_first_token() {
         let role = r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#;
         assert!(take(&[role]).arrivals.is_none());
+        let no_tools =
+            r#"{"choices":[{"delta":{"role":"assistant","content":"","tool_calls":[]}}]}"#;
+        assert!(take(&[no_tools]).arrivals.is_none());
+        for delta in [
+            r#"{"reasoning":"hm"}"#,
+            r#"{"reasoning":"hm","reasoning_content":"hm"}"#,
+            r#"{"tool_calls":[{"index":0}]}"#,
+        ] {
+            let event = format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#);
+            let stream = take(&[&event]);
+            assert!(stream.arrivals.is_some() && stream.failure.is_none(), "{delta}");
+        }
         let word = r#"{"choices":[{"delta":{"content":"hi"}}]}"#;
         let stream = take(&[
             role,

@@ -1,6 +1,12 @@
-//! A virtual user's cookies. A user speaks to one origin, so domains play no part (RFC 6265).
+//! A virtual user's cookies (RFC 6265). A user speaks to one origin, so domains play no part; nor does
+//! `Secure`, for a target that is reached behind what ends its TLS would lose its sessions.
+
+use std::time::Duration;
 
 use hyper::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use tokio::time::Instant;
 
 /// Most cookies of one user, and longest one.
 const MAX_COOKIES: usize = 50;
@@ -15,58 +21,74 @@ struct Cookie {
     name: String,
     value: String,
     path: String,
+    /// Until when it is sent; as long as the session lasts without an end.
+    until: Option<Instant>,
+}
+
+impl Cookie {
+    fn is_alive(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    fn belongs_to(&self, path: &str) -> bool {
+        path.strip_prefix(self.path.as_str()).is_some_and(|rest| {
+            rest.is_empty() || self.path.ends_with('/') || rest.starts_with('/')
+        })
+    }
 }
 
 impl Cookies {
-    /// Takes in what an answer sets.
-    pub fn take_in(&mut self, headers: &HeaderMap) {
+    /// Takes in what the answer to a request for a path sets.
+    pub fn take_in(&mut self, headers: &HeaderMap, path: &str) {
         for header in headers.get_all(SET_COOKIE) {
             if let Ok(text) = header.to_str()
                 && text.len() <= MAX_COOKIE_BYTES
             {
-                self.set(text);
+                self.set(text, path, Instant::now());
             }
         }
     }
 
-    fn set(&mut self, text: &str) {
+    fn set(&mut self, text: &str, asked: &str, now: Instant) {
         let mut parts = text.split(';').map(str::trim);
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
             return;
         };
-        let mut cookie = Cookie {
-            name: name.trim().to_owned(),
-            value: value.trim().to_owned(),
-            path: "/".into(),
-        };
-        let mut gone = cookie.name.is_empty();
+        let (mut path, mut max_age, mut expires) = (folder(asked), None, None);
         for part in parts {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let value = value.trim();
             match key.trim().to_ascii_lowercase().as_str() {
-                "path" if value.trim().starts_with('/') => {
-                    value.trim().clone_into(&mut cookie.path)
-                }
-                "max-age" => gone |= value.trim().parse::<i64>().is_ok_and(|age| age <= 0),
-                // The usual way to delete a cookie is a date at the beginning of the epoch.
-                "expires" => gone |= value.contains("1970") || value.contains("-70 "),
+                "path" => path = if value.starts_with('/') { value } else { folder(asked) },
+                "max-age" => max_age = seconds(value).or(max_age),
+                "expires" => expires = time_left(value).or(expires),
                 _ => {}
             }
         }
-        self.0.retain(|known| known.name != cookie.name || known.path != cookie.path);
-        if !gone && self.0.len() < MAX_COOKIES {
-            self.0.push(cookie);
+        let name = name.trim();
+        self.0.retain(|known| known.is_alive(now) && (known.name != name || known.path != path));
+        let lasts = max_age.or(expires);
+        if name.is_empty() || lasts == Some(Duration::ZERO) || self.0.len() == MAX_COOKIES {
+            return;
         }
+        self.0.push(Cookie {
+            name: name.to_owned(),
+            value: value.trim().to_owned(),
+            path: path.to_owned(),
+            until: lasts.and_then(|lasts| now.checked_add(lasts)),
+        });
     }
 
-    /// Adds the cookies that belong to a path to a request's headers.
+    /// Adds the cookies that belong to a path to a request's headers, those of longer paths first.
     pub fn add_to(&self, headers: &mut HeaderMap, path: &str) {
-        let path = path.split('?').next().unwrap_or_default();
-        let belongs = |cookie: &&Cookie| {
-            path.strip_prefix(cookie.path.as_str()).is_some_and(|rest| {
-                rest.is_empty() || cookie.path.ends_with('/') || rest.starts_with('/')
-            })
-        };
-        let pairs = self.0.iter().filter(belongs).map(|c| format!("{}={}", c.name, c.value));
+        if self.is_empty() {
+            return;
+        }
+        let (path, now) = (without_query(path), Instant::now());
+        let belongs = |cookie: &&Cookie| cookie.is_alive(now) && cookie.belongs_to(path);
+        let mut sent: Vec<&Cookie> = self.0.iter().filter(belongs).collect();
+        sent.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
+        let pairs = sent.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value));
         let pairs = pairs.collect::<Vec<_>>().join("; ");
         if !pairs.is_empty()
             && let Ok(value) = HeaderValue::try_from(pairs)
@@ -86,28 +108,103 @@ impl Cookies {
     }
 }
 
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
+/// The path of a cookie that names none: up to the last slash of the one that was asked for.
+fn folder(asked: &str) -> &str {
+    match without_query(asked).rsplit_once('/') {
+        Some((folder, _)) if folder.starts_with('/') => folder,
+        _ => "/",
+    }
+}
+
+/// A `Max-Age`; what is not above 0 has passed.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: i64 = text.parse().ok()?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// Time until an `Expires`; the day of the week is taken as told, and dashes are as good as blanks.
+fn time_left(date: &str) -> Option<Duration> {
+    let date = date.split_once(',').map_or(date, |(_, date)| date).trim().replace('-', " ");
+    let at = DateTimeParser::new().parse_timestamp(date).ok()?;
+    Some(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sent(set: &[&'static str], path: &str) -> String {
+    /// A user who was given these by the answer to a request for `/v1/login`.
+    fn given(set: &[&'static str]) -> Cookies {
         let mut headers = HeaderMap::new();
         for text in set {
             headers.append(SET_COOKIE, HeaderValue::from_static(text));
         }
         let mut cookies = Cookies::default();
-        cookies.take_in(&headers);
+        cookies.take_in(&headers, "/v1/login?x=/y/z");
+        cookies
+    }
+
+    fn sends(cookies: &Cookies, path: &str) -> String {
         let mut request = HeaderMap::new();
         cookies.add_to(&mut request, path);
         request.get(COOKIE).map(|v| v.to_str().expect("ASCII").to_owned()).unwrap_or_default()
     }
 
+    fn sent(set: &[&'static str], path: &str) -> String {
+        sends(&given(set), path)
+    }
+
     #[test]
     fn cookies_are_kept_replaced_and_deleted() {
-        assert_eq!(sent(&["a=1; HttpOnly; Secure", "b=x=y", "a=2"], "/"), "b=x=y; a=2");
-        assert_eq!(sent(&["a=1", "a=; Max-Age=0"], "/"), "");
-        assert_eq!(sent(&["a=1", "a=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], "/"), "");
-        assert_eq!(sent(&["=1", "nonsense"], "/"), "");
+        assert_eq!(sent(&["a=1; HttpOnly; Secure", "b=x=y", "a=2"], "/v1/x"), "b=x=y; a=2");
+        assert_eq!(sent(&["a=1", "a=; Max-Age=0"], "/v1/x"), "");
+        assert_eq!(sent(&["a=1", "a=; Max-Age=-1"], "/v1/x"), "");
+        assert_eq!(sent(&["=1", "nonsense"], "/v1/x"), "");
+    }
+
+    #[test]
+    fn dates_that_have_passed_delete_in_every_form() {
+        for date in [
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Wed, 21 Oct 2015 07:28:00 GMT",
+            "Wed, 21-Oct-2015 07:28:00 GMT",
+            "Wednesday, 21-Oct-15 07:28:00 GMT",
+        ] {
+            let mut cookies = given(&["a=1", "b=2"]);
+            cookies.set(&format!("a=; expires={date}"), "/v1/x", Instant::now());
+            assert_eq!(sends(&cookies, "/v1/x"), "b=2", "{date}");
+        }
+        for kept in [
+            "a=1; Expires=Wed, 21 Oct 2415 07:28:00 GMT",
+            "a=1; Max-Age=600; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            "a=1; Expires=soon; Max-Age=never",
+        ] {
+            assert_eq!(sent(&[kept], "/v1/x"), "a=1", "{kept}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cookie_is_sent_until_its_age_is_over() {
+        let cookies = given(&["short=1; Max-Age=30", "long=2; Max-Age=9223372036854775807"]);
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert_eq!(sends(&cookies, "/v1/x"), "short=1; long=2");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(sends(&cookies, "/v1/x"), "long=2");
+    }
+
+    #[test]
+    fn without_a_path_it_belongs_to_the_folder_that_was_asked() {
+        let cookies = given(&["a=1", "b=2; Path=/", "c=3; Path=elsewhere"]);
+        assert_eq!(sends(&cookies, "/v1/query"), "a=1; c=3; b=2", "longer paths first");
+        assert_eq!(sends(&cookies, "/v2/query"), "b=2");
+        assert_eq!(
+            [folder("/"), folder("/login"), folder("/a/b/c"), folder("")],
+            ["/", "/", "/a/b", "/"]
+        );
     }
 
     #[test]

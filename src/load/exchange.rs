@@ -4,14 +4,18 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::time::Instant;
 
+use super::cookies::Cookies;
 use super::plain::{self, Came, Plain, Stream};
+use super::recorder::Brought;
 use super::replay::Replay;
 use crate::platform::connection::{ConnectError, Connection};
 use crate::platform::connector::Connector;
@@ -22,6 +26,9 @@ use crate::run::event::ErrorKind;
 
 /// Largest answer that is read.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a stream may stay open after its answer.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// A failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,11 +122,13 @@ impl Whole {
     }
 }
 
-/// A virtual user's line to its service: one connection, kept alive, made anew when it is gone.
+/// A virtual user's line to its service: one connection, kept alive, made anew when it is gone, and the
+/// cookies that the service gave it.
 pub struct Line {
     dial: Rc<dyn Dial>,
     common: Rc<HeaderMap>,
     connection: Option<Speaking>,
+    cookies: Cookies,
 }
 
 /// Who speaks HTTP over a connection. What begins plain may come to hyper, and stays there.
@@ -130,13 +139,35 @@ enum Speaking {
 
 impl Line {
     /// A line that is not connected yet; `common` goes with every request.
-    pub const fn new(dial: Rc<dyn Dial>, common: Rc<HeaderMap>) -> Self {
-        Self { dial, common, connection: None }
+    pub fn new(dial: Rc<dyn Dial>, common: Rc<HeaderMap>) -> Self {
+        Self { dial, common, connection: None, cookies: Cookies::default() }
+    }
+
+    /// Whether it was given cookies, which go with its requests.
+    pub const fn has_cookies(&self) -> bool {
+        !self.cookies.is_empty()
+    }
+
+    /// Forgets connection and cookies, as another user would have none.
+    pub fn begin_anew(&mut self) {
+        self.hang_up();
+        self.cookies.clear();
     }
 
     /// Forgets the connection, for example after an answer that was not read to its end.
     pub fn hang_up(&mut self) {
         self.connection = None;
+    }
+
+    /// Gives a stream that has brought its answer a moment to end. The connection of one that does not
+    /// is given up: nothing else can be asked on it.
+    pub async fn let_end(&mut self, mut body: Incoming, brought: Brought) -> Brought {
+        let answered = Instant::now();
+        let rest = async { while let Ok(Some(_)) = next_piece(&mut body).await {} };
+        if tokio::time::timeout(MOMENT, rest).await.is_err() {
+            self.hang_up();
+        }
+        Brought { idle: answered.elapsed(), ..brought }
     }
 
     /// A request in bytes, where it can be sent as such.
@@ -160,18 +191,22 @@ impl Line {
 
     /// The same with a request that was put into bytes before, where it can be sent as such.
     pub async fn fetch_as(&mut self, ask: &Ask, bytes: Option<&[u8]>) -> Result<Whole, Failure> {
-        match (bytes, self.plain(bytes.is_some()).await?) {
+        let whole = match (bytes, self.plain(bytes.is_some()).await?) {
             (Some(bytes), Some(plain)) => match plain.exchange(bytes).await {
                 Came::Answer(answer, plain) => {
                     self.connection = plain.map(Speaking::Plain);
                     let head = Head::Raw { bytes: answer.head, sets_cookies: answer.sets_cookies };
-                    Ok(Whole { status: answer.status, body: answer.body, head })
+                    Whole { status: answer.status, body: answer.body, head }
                 }
-                Came::Replay(replay) => Box::pin(self.read_again(ask, replay)).await,
+                Came::Replay(replay) => Box::pin(self.read_again(ask, replay)).await?,
             },
             // In a box, so that users who have no need of hyper do not carry room for it.
-            _ => Box::pin(async { whole(self.send(ask).await?).await }).await,
+            _ => Box::pin(async { whole(self.reach(ask).await?).await }).await?,
+        };
+        if whole.sets_cookies() {
+            self.cookies.take_in(&whole.headers(), &ask.path);
         }
+        Ok(whole)
     }
 
     /// Takes a usable plain connection out, where there is one or may be one.
@@ -207,6 +242,12 @@ impl Line {
 
     /// Sends a request and returns the head of its answer.
     pub async fn send(&mut self, ask: &Ask) -> Result<Response<Incoming>, Failure> {
+        let response = self.reach(ask).await?;
+        self.cookies.take_in(response.headers(), &ask.path);
+        Ok(response)
+    }
+
+    async fn reach(&mut self, ask: &Ask) -> Result<Response<Incoming>, Failure> {
         let reused = match self.connection.take() {
             Some(Speaking::Hyper(mut connection)) => {
                 let usable = connection.is_usable().await;
@@ -270,6 +311,7 @@ impl Line {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers.extend(ask.headers.clone());
+        self.cookies.add_to(&mut headers, &ask.path);
         headers
     }
 

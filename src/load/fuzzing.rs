@@ -18,7 +18,7 @@ pub fn answer(bytes: &[u8]) {
     let headers = headers(&answer.head);
     assert_eq!(answer.sets_cookies, headers.contains_key("set-cookie"));
     let mut cookies = Cookies::default();
-    cookies.take_in(&headers);
+    cookies.take_in(&headers, "/a/c");
     cookies.add_to(&mut Default::default(), "/a/b");
     for cut in [bytes.len() / 2, bytes.len() - 1] {
         assert_eq!(understand(&bytes[..cut]), Piece::Part, "the first {cut}");

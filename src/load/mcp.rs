@@ -1,11 +1,11 @@
 //! MCP over streamable HTTP: a session per virtual user, answers as JSON or as an event stream.
 
-use hyper::Method;
-use hyper::StatusCode;
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::exchange::{Ask, Failure, Line, expect_success, read_all};
+use super::exchange::{Ask, Failure, Line, MAX_BODY_BYTES, expect_success, next_piece, read_all};
 use super::recorder::Brought;
 use super::sse::SseParser;
 use super::template::fill_json;
@@ -60,15 +60,14 @@ impl Session {
             "clientInfo": { "name": "shakedown", "version": env!("CARGO_PKG_VERSION") },
         });
         let message = self.message("initialize", params);
-        let (response_headers, answer, bytes) =
-            post(line, path, &message, HeaderMap::new()).await.map_err(flatten)?;
-        let agreed = answer["result"]["protocolVersion"].as_str();
+        let posted = post(line, path, &message, HeaderMap::new()).await.map_err(flatten)?;
+        let agreed = posted.answer["result"]["protocolVersion"].as_str();
         let agreed = agreed.and_then(|version| HeaderValue::try_from(version).ok());
         let check = |detail| Failure::new(ErrorKind::Check, detail);
         let agreed = agreed.ok_or_else(|| check("initialize: no protocolVersion in the answer"))?;
         let mut headers = HeaderMap::new();
         headers.insert(PROTOCOL, agreed);
-        if let Some(session) = response_headers.get(SESSION) {
+        if let Some(session) = posted.headers.get(SESSION) {
             headers.insert(SESSION, session.clone());
         }
         let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
@@ -77,7 +76,7 @@ impl Session {
         read_all(response.into_body()).await?;
         expect_success(status)?;
         self.headers = Some(headers);
-        Ok(Brought { bytes, ..Brought::default() })
+        Ok(posted.brought)
     }
 
     /// Calls the next of the allowed tools.
@@ -107,7 +106,7 @@ impl Session {
     ) -> Result<Brought, CallFailure> {
         let message = self.message(method, params);
         let headers = self.headers.clone().unwrap_or_default();
-        let (_, answer, bytes) = post(line, path, &message, headers).await?;
+        let Posted { answer, brought, .. } = post(line, path, &message, headers).await?;
         let check = |detail: String| Failure::new(ErrorKind::Check, detail);
         if let Some(error) = answer.get("error") {
             return Err(check(format!("{method}: error {error}")).into());
@@ -118,7 +117,7 @@ impl Session {
         if !answer["result"].is_object() {
             return Err(check(format!("{method}: neither result nor error")).into());
         }
-        Ok(Brought { bytes, ..Brought::default() })
+        Ok(brought)
     }
 
     fn message(&mut self, method: &str, params: Value) -> Value {
@@ -144,30 +143,66 @@ fn ask(path: &str, message: &Value, headers: HeaderMap) -> Ask {
     }
 }
 
+/// What came of a message that was posted.
+struct Posted {
+    headers: HeaderMap,
+    answer: Value,
+    brought: Brought,
+}
+
 async fn post(
     line: &mut Line,
     path: &str,
     message: &Value,
     headers: HeaderMap,
-) -> Result<(HeaderMap, Value, u64), CallFailure> {
+) -> Result<Posted, CallFailure> {
     let in_session = headers.contains_key(SESSION);
-    let response = line.send(&ask(path, message, headers)).await?;
-    let status = response.status();
-    let headers = response.headers().clone();
-    let body = read_all(response.into_body()).await?;
-    if status == StatusCode::NOT_FOUND && in_session {
-        return Err(CallFailure::Expired);
+    let (head, body) = line.send(&ask(path, message, headers)).await?.into_parts();
+    if let Err(failure) = expect_success(head.status) {
+        // The rest of an error is read, so that the connection can be used again.
+        read_all(body).await?;
+        let is_expired = head.status == StatusCode::NOT_FOUND && in_session;
+        return Err(if is_expired { CallFailure::Expired } else { failure.into() });
     }
-    expect_success(status)?;
-    let streamed = headers
+    let streamed = head
+        .headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .is_some_and(|kind| kind.starts_with("text/event-stream"));
-    let answer = if streamed { from_stream(&body, &message["id"]) } else { from_json(&body) }?;
+    let (answer, brought) = if streamed {
+        read_stream(line, body, &message["id"]).await?
+    } else {
+        let body = read_all(body).await?;
+        (from_json(&body)?, Brought::bytes(body.len()))
+    };
     if answer["id"] != message["id"] {
         return Err(Failure::new(ErrorKind::Protocol, "an answer to another request").into());
     }
-    Ok((headers, answer, body.len() as u64))
+    Ok(Posted { headers: head.headers, answer, brought })
+}
+
+/// Reads a stream up to the answer: a server may keep it open for what it has to say later.
+async fn read_stream(
+    line: &mut Line,
+    mut body: Incoming,
+    id: &Value,
+) -> Result<(Value, Brought), Failure> {
+    let (mut parser, mut bytes) = (SseParser::default(), 0);
+    let answer = loop {
+        let piece = next_piece(&mut body).await?.ok_or_else(no_answer)?;
+        bytes += piece.len();
+        if bytes > MAX_BODY_BYTES {
+            return Err(Failure::new(ErrorKind::Protocol, "a stream of more than 8 MiB"));
+        }
+        if let Some(answer) = find_answer(&mut parser, &piece, id)? {
+            break answer;
+        }
+    };
+    Ok((answer, line.let_end(body, Brought::bytes(bytes)).await))
+}
+
+fn no_answer() -> Failure {
+    Failure::new(ErrorKind::Protocol, "a stream without the answer")
 }
 
 pub(super) fn from_json(body: &[u8]) -> Result<Value, Failure> {
@@ -176,18 +211,25 @@ pub(super) fn from_json(body: &[u8]) -> Result<Value, Failure> {
 }
 
 /// The answer among the messages of an event stream.
+#[cfg(any(test, fuzzing))]
 pub(super) fn from_stream(body: &[u8], id: &Value) -> Result<Value, Failure> {
+    find_answer(&mut SseParser::default(), body, id)?.ok_or_else(no_answer)
+}
+
+/// The answer, where it ends in this piece of an event stream.
+fn find_answer(parser: &mut SseParser, piece: &[u8], id: &Value) -> Result<Option<Value>, Failure> {
     let mut answer = None;
-    let mut parser = SseParser::default();
-    let fed = parser.feed(body, |data| {
+    let fed = parser.feed(piece, |data| {
         if let Ok(message) = serde_json::from_slice::<Value>(data)
             && message["id"] == *id
+            // A server numbers its own requests as it likes.
+            && message.get("method").is_none()
         {
             answer = Some(message);
         }
     });
     fed.map_err(|error| Failure::new(ErrorKind::Protocol, error.to_string()))?;
-    answer.ok_or_else(|| Failure::new(ErrorKind::Protocol, "a stream without the answer"))
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -197,6 +239,7 @@ mod tests {
     #[test]
     fn the_answer_is_found_among_other_messages() {
         let stream = b"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n\
+                       data: {\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\",\"result\":0}\n\n\
                        event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n";
         assert_eq!(from_stream(stream, &json!(7)).map(|answer| answer["id"].clone()), Ok(json!(7)));
         let missing = from_stream(stream, &json!(8)).map_err(|failure| failure.kind);

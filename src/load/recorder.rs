@@ -32,6 +32,8 @@ pub struct Brought {
     pub tokens: u64,
     /// What a streamed answer consisted of.
     pub stream: Option<Streamed>,
+    /// How long its stream was waited for to end, when it was whole: no part of its time.
+    pub idle: Duration,
 }
 
 impl Brought {
@@ -58,7 +60,7 @@ pub struct Streamed {
     pub has_usage: bool,
 }
 
-/// Series of one thread. Recording takes no lock and allocates nothing.
+/// Series of one thread. Recording an answer takes no lock and allocates nothing.
 pub struct Recorder {
     series: Vec<Series>,
     iterations: Vec<IterationSeries>,
@@ -80,6 +82,8 @@ struct Series {
     errors: BTreeMap<ErrorKind, u64>,
     bytes: u64,
     tokens: u64,
+    /// It happens at the end of a load, if at all, and needs no room until then.
+    cut_off: Histogram,
 }
 
 struct IterationSeries {
@@ -131,6 +135,7 @@ impl Recorder {
                 errors: BTreeMap::new(),
                 bytes: 0,
                 tokens: 0,
+                cut_off: Histogram::default(),
             })
         };
         let of_scenario =
@@ -145,8 +150,8 @@ impl Recorder {
         })
     }
 
-    /// Counts a finished request and the checks of its answer. One that this machine could not send
-    /// says nothing about the target, and is counted apart.
+    /// Counts a finished request and the checks of its answer. One that was not sent says nothing about
+    /// the target; where that was this machine's doing, it is counted apart.
     pub fn record(
         &mut self,
         at: usize,
@@ -155,8 +160,8 @@ impl Recorder {
         outcome: Result<Brought, Failure>,
     ) {
         let outcome = match outcome {
-            Err(Failure { kind: kind @ ErrorKind::Generator, detail }) => {
-                self.starved += 1;
+            Err(Failure { kind, detail }) if !kind.was_sent() => {
+                self.starved += u64::from(kind == ErrorKind::Generator);
                 self.examples.entry((at, kind)).or_insert(detail);
                 return;
             }
@@ -169,7 +174,7 @@ impl Recorder {
         series.lateness.saturating_record(micros(clocks.began - clocks.intended));
         series.checks.add(checks);
         match outcome {
-            Ok(Brought { bytes, tokens, stream }) => {
+            Ok(Brought { bytes, tokens, stream, .. }) => {
                 series.bytes = series.bytes.saturating_add(bytes);
                 // As many as the target says.
                 series.tokens = series.tokens.saturating_add(tokens);
@@ -181,6 +186,13 @@ impl Recorder {
                 *series.errors.entry(kind).or_default() += 1;
                 self.examples.entry((at, kind)).or_insert(detail);
             }
+        }
+    }
+
+    /// Counts a request that was given up after so long, because its user had to leave.
+    pub fn cut_off(&mut self, at: usize, after: Duration) {
+        if let Some(series) = self.series.get_mut(at) {
+            series.cut_off.record_us(micros(after), 1);
         }
     }
 
@@ -217,7 +229,7 @@ impl Recorder {
 
     /// Takes out what was measured since the last call.
     pub fn take(&mut self, keys: &[SeriesKey]) -> Measured {
-        let measured = keys.iter().zip(&mut self.series).filter(|(_, s)| !s.response.is_empty());
+        let measured = keys.iter().zip(&mut self.series).filter(|(_, s)| !s.is_empty());
         let series: Vec<_> = measured.map(|(key, series)| series.take(key)).collect();
         let mut lateness = Histogram::default();
         series.iter().for_each(|series| lateness.add(&series.measured.lateness));
@@ -255,6 +267,10 @@ impl IterationSeries {
 }
 
 impl Series {
+    fn is_empty(&self) -> bool {
+        self.response.is_empty() && self.cut_off.is_empty()
+    }
+
     fn record_stream(&mut self, stream: &Streamed, tokens: u64, began: Instant) {
         if self.streamed.is_none()
             && let (Ok(first), Ok(gap), Ok(per_token)) = (dense(), dense(), dense())
@@ -295,6 +311,7 @@ impl Series {
                 errors: std::mem::take(&mut self.errors),
                 bytes: std::mem::take(&mut self.bytes),
                 tokens: std::mem::take(&mut self.tokens),
+                cut_off: std::mem::take(&mut self.cut_off),
             },
         }
     }

@@ -8,7 +8,6 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::cookies::Cookies;
 use super::exchange::{Ask, Failure, Line, Whole, expect_success};
 use super::recorder::Brought;
 use super::values::Values;
@@ -16,29 +15,21 @@ use crate::config::{AnswerCheck, Extraction, Part, RequestStep};
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::run::event::{CheckCounts, ErrorKind};
 
-/// Sends a request, keeps what it extracts and the cookies that it is given, and checks the answer.
+/// Sends a request, keeps what it extracts, and checks the answer.
 pub async fn send(
     line: &mut Line,
     endpoint: &ResolvedEndpoint,
     step: &RequestStep,
     constant: &Constant,
     values: &mut Values,
-    cookies: &mut Cookies,
     checks: &mut CheckCounts,
 ) -> Result<Brought, Failure> {
-    let constant = if cookies.is_empty() { constant.of(line, endpoint, step) } else { None };
+    let constant = if line.has_cookies() { None } else { constant.of(line, endpoint, step) };
     let began = is_timed(step).then(Instant::now);
     let whole = match constant {
         Some((ask, bytes)) => line.fetch_as(ask, bytes.as_deref()).await?,
-        None => {
-            let mut ask = ask(endpoint, step, values)?;
-            cookies.add_to(&mut ask.headers, &ask.path);
-            line.fetch(&ask).await?
-        }
+        None => line.fetch(&ask(endpoint, step, values)?).await?,
     };
-    if whole.sets_cookies() {
-        cookies.take_in(&whole.headers());
-    }
     let took = began.map_or(Duration::ZERO, |began| began.elapsed());
     let answer = Answer { whole, took };
     let extracted = answer.extract(step, values, checks);
@@ -79,7 +70,7 @@ fn ask(endpoint: &ResolvedEndpoint, step: &RequestStep, values: &Values) -> Resu
     let mut headers = HeaderMap::new();
     for (name, value) in &step.headers {
         let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(values.text(value)));
-        let refused = || Failure::new(ErrorKind::Check, "a header that cannot be sent");
+        let refused = || Failure::new(ErrorKind::Unsendable, "a header that cannot be sent");
         headers.insert(name.map_err(|_| refused())?, value.map_err(|_| refused())?);
     }
     let mut of_type = |kind: &str| {
@@ -103,7 +94,8 @@ fn ask(endpoint: &ResolvedEndpoint, step: &RequestStep, values: &Values) -> Resu
     };
     let path = endpoint.path(&values.path(&step.path));
     if path.parse::<hyper::Uri>().is_err() {
-        return Err(Failure::new(ErrorKind::Check, format!("no path that can be sent: {path}")));
+        let detail = format!("no path that can be sent: {path}");
+        return Err(Failure::new(ErrorKind::Unsendable, detail));
     }
     Ok(Ask {
         method: Method::from_bytes(step.method.as_bytes()).unwrap_or(Method::GET),

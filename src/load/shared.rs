@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::course::Course;
@@ -99,22 +100,36 @@ impl Drop for Underway {
     }
 }
 
-/// A request in flight.
-pub struct Flight(Rc<ThreadShared>);
+/// A request in flight: when its user is dropped meanwhile, it was cut off.
+pub struct Flight {
+    shared: Rc<ThreadShared>,
+    series: usize,
+    began: Instant,
+    has_ended: bool,
+}
 
 impl Flight {
-    /// A request that is sent now.
-    pub fn begin(shared: &Rc<ThreadShared>) -> Self {
+    /// A request of a series that is sent now.
+    pub fn begin(shared: &Rc<ThreadShared>, series: usize, began: Instant) -> Self {
         shared.in_flight.set(shared.in_flight.get() + 1);
-        Self(Rc::clone(shared))
+        Self { shared: Rc::clone(shared), series, began, has_ended: false }
+    }
+
+    /// It came to its end, whichever that was.
+    pub fn ended(mut self) {
+        self.has_ended = true;
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
-        if self.0.in_flight.get() == 0 && self.0.idle_awaited.get() {
-            self.0.idle.notify_waiters();
+        let shared = &self.shared;
+        if !self.has_ended {
+            shared.recorder.borrow_mut().cut_off(self.series, self.began.elapsed());
+        }
+        shared.in_flight.set(shared.in_flight.get() - 1);
+        if shared.in_flight.get() == 0 && shared.idle_awaited.get() {
+            shared.idle.notify_waiters();
         }
     }
 }

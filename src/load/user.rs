@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use super::act::{Belongings, Luggage, act, reserved_tokens, time_limit};
 use super::arrivals::{Counter, Free};
-use super::cookies::Cookies;
 use super::course::{ReadyFlow, ReadyScenario, ReadyStep};
 use super::exchange::{Dial, Failure, Line};
 use super::mcp::{HANDSHAKE_REQUESTS, Session};
@@ -43,7 +42,7 @@ pub struct User {
     /// That it waits for an arrival, while it does.
     free: Option<Free>,
     flows: u64,
-    /// How long it held back in the flow that it flies: that is the generator's doing, no part of the
+    /// How long it held back in the flow that it flies, or an operator held it: that is no part of the
     /// flow's duration.
     held_back: Duration,
     patience: Patience,
@@ -84,7 +83,6 @@ impl User {
             with: Belongings {
                 line: Line::new(parts.dial, parts.headers),
                 session: Session::default(),
-                cookies: Cookies::default(),
             },
             gate: parts.gate,
             leave: parts.leave,
@@ -194,7 +192,9 @@ impl User {
                 if self.gate.changed().await.is_err() {
                     return due;
                 }
-                due = due.max(Instant::now());
+                let goes_on = due.max(Instant::now());
+                self.held_back += goes_on - due;
+                due = goes_on;
                 continue;
             }
             if due <= Instant::now() {
@@ -225,9 +225,8 @@ impl User {
             return None;
         };
         if scenario.session == SessionLife::Flow {
-            self.with.line.hang_up();
+            self.with.line.begin_anew();
             self.with.session.forget();
-            self.with.cookies.clear();
         }
         let mut due = intended;
         self.held_back = Duration::ZERO;
@@ -296,13 +295,13 @@ impl User {
         let limit = time_limit(common, scenario.service, &ready.step);
         let mut checks = CheckCounts::default();
         let began = Instant::now();
-        let flight = Flight::begin(&self.shared);
+        let flight = Flight::begin(&self.shared, ready.series, began);
         let (at, with) = (self.scenario, &mut self.with);
         let acting = act(common, at, ready, &id, with, luggage, &mut checks);
         let acted = self.patience.within(began, limit, acting).await;
         let ended = Instant::now();
         self.looked = ended;
-        drop(flight);
+        flight.ended();
         let outcome = acted.unwrap_or_else(|| {
             self.with.line.hang_up();
             let detail = format!("no whole answer within {:.1} s", limit.as_secs_f64());
@@ -314,8 +313,9 @@ impl User {
         }
         let used = outcome.as_ref().map_or(0, |brought| brought.tokens);
         common.budget.give_back(tokens.saturating_sub(used));
-        let (next, sent) = (self.next_after(&outcome, ended), was_sent(&outcome));
-        let clocks = Clocks { intended, began, ended };
+        let sent = outcome.as_ref().err().is_none_or(|failure| failure.kind.was_sent());
+        let next = self.next_after(&outcome, ended);
+        let clocks = Clocks { intended, began, ended: ended - self.idle(&outcome) };
         self.shared.recorder.borrow_mut().record(ready.series, clocks, checks, outcome);
         if sent { Ok(next) } else { Err(next) }
     }
@@ -336,11 +336,11 @@ impl User {
         }
         let path = common.endpoints[self.scenario].path(&mcp.path);
         let began = Instant::now();
-        let flight = Flight::begin(&self.shared);
+        let flight = Flight::begin(&self.shared, series, began);
         let opening = self.with.session.initialize(&mut self.with.line, &path);
         let opened = tokio::time::timeout(mcp.endpoint.timeout.get(), opening).await;
         let ended = Instant::now();
-        drop(flight);
+        flight.ended();
         let outcome = opened.unwrap_or_else(|_| {
             Err(Failure::new(ErrorKind::Timeout, "initialize: no whole answer in time"))
         });
@@ -348,7 +348,7 @@ impl User {
         if failed {
             self.with.line.hang_up();
         }
-        let clocks = Clocks { intended, began, ended };
+        let clocks = Clocks { intended, began, ended: ended - self.idle(&outcome) };
         let checks = CheckCounts::default();
         self.shared.recorder.borrow_mut().record(series, clocks, checks, outcome);
         if failed { Err(next) } else { Ok(ended) }
@@ -356,22 +356,24 @@ impl User {
 
     /// When the next request may begin: at once, but after a connection that failed or broke.
     fn next_after(&mut self, outcome: &Result<Brought, Failure>, ended: Instant) -> Instant {
-        use ErrorKind::{Connect, Dns, Generator, Protocol, Tls};
+        use ErrorKind::{Connect, Dns, Generator, Protocol, Tls, Unsendable};
         match outcome {
-            Err(Failure { kind: Dns | Connect | Tls | Protocol | Generator, .. }) => {
-                self.hold_back(ended)
-            }
+            Err(Failure {
+                kind: Dns | Connect | Tls | Protocol | Generator | Unsendable, ..
+            }) => self.hold_back(ended),
             _ => ended,
         }
+    }
+
+    /// How long a request waited for nothing but the end of its stream.
+    fn idle(&mut self, outcome: &Result<Brought, Failure>) -> Duration {
+        let idle = outcome.as_ref().map_or(Duration::ZERO, |brought| brought.idle);
+        self.held_back += idle;
+        idle
     }
 
     fn hold_back(&mut self, from: Instant) -> Instant {
         self.held_back += BACK_OFF;
         from + BACK_OFF
     }
-}
-
-/// Whether a request left this machine.
-const fn was_sent(outcome: &Result<Brought, Failure>) -> bool {
-    !matches!(outcome, Err(Failure { kind: ErrorKind::Generator, .. }))
 }

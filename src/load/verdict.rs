@@ -1,7 +1,7 @@
 //! What a load phase's measurements amount to.
 
 use super::thresholds::words;
-use crate::run::event::{LimitReport, PhaseOutcome, ThresholdRow, Verdict};
+use crate::run::event::{LimitReport, PhaseOutcome, SeriesKey, ThresholdRow, Verdict};
 use crate::run::state::{Judged, LoadState, Standing};
 
 /// Why a phase ended before its length was over.
@@ -128,6 +128,9 @@ fn undecided(load: &LoadState, judged: &[(&ThresholdRow, Judged)]) -> Option<Str
              that was asked for was not there; raise maxVUs"
         ));
     }
+    if let Some(reason) = cut_short(load) {
+        return Some(reason);
+    }
     // One that was skipped decides nothing; where all of them were, nothing is decided.
     let all_skipped = judged.iter().all(|(row, _)| row.skipped);
     let open = judged.iter().filter_map(|(row, judged)| match judged {
@@ -138,6 +141,19 @@ fn undecided(load: &LoadState, judged: &[(&ThresholdRow, Judged)]) -> Option<Str
     let open = open.map(|(row, why)| format!("{}: {} ({why})", row.metric, row.expression));
     let open = open.collect::<Vec<_>>().join("; ");
     (!open.is_empty()).then(|| format!("not decided: {open}"))
+}
+
+/// Which requests were cut off of whose times too little is known to say how slow they are.
+fn cut_short(load: &LoadState) -> Option<String> {
+    let cut = load.series.iter().filter_map(|(key, series)| Some((key, series.cut_short()?)));
+    let words = |(key, n): (&SeriesKey, u64)| format!("{n} of {}: {}", key.scenario, key.step);
+    let cut = cut.map(words).collect::<Vec<_>>().join(", ");
+    (!cut.is_empty()).then(|| {
+        format!(
+            "requests had no answer yet when their users had to leave, and are in no figure ({cut}): a \
+             longer graceful stop waits for them"
+        )
+    })
 }
 
 /// The thresholds that amount to this, in words.
@@ -151,7 +167,7 @@ mod tests {
     use super::*;
     use crate::config::ServiceKind;
     use crate::run::event::{
-        CleanupReport, ErrorKind, Iterations, LoadStart, Measurements, ScenarioModel, SeriesKey,
+        CleanupReport, ErrorKind, Iterations, LoadStart, Measurements, ScenarioModel,
     };
 
     fn row(holds: Option<bool>) -> ThresholdRow {
@@ -216,6 +232,29 @@ mod tests {
         assert_eq!(verdict(&load, None), Verdict::Pass);
         load.iterations.insert("chat".into(), iterations(20));
         assert_eq!(verdict(&load, None), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn requests_that_were_cut_off_while_they_were_slow_leave_it_open() {
+        let with_cut_off = |n: u64, after_ms: u64| {
+            let mut load = load(300, 1, 0);
+            let series = load.series.values_mut().next().expect("one");
+            series.cut_off.record_us(after_ms * 1000, n);
+            outcome(&load, None)
+        };
+        assert_eq!(
+            with_cut_off(50, 200).verdict,
+            Verdict::Pass,
+            "they were no slower than the others"
+        );
+        assert_eq!(
+            with_cut_off(5, 5000).verdict,
+            Verdict::Pass,
+            "the P99 is the same without them"
+        );
+        let open = with_cut_off(20, 5000);
+        assert_eq!(open.verdict, Verdict::Inconclusive);
+        assert!(open.reason.contains("20 of chat: s"), "{}", open.reason);
     }
 
     #[test]

@@ -40,6 +40,12 @@ fn a_pause_charges_no_backlog_to_the_target() {
     assert!((9..=11).contains(&between(&seen, 120, 121)), "and nothing is made up for");
     assert!(seen.all.response.max() <= Some(millis(53)), "{:?}", seen.all.response.max());
     assert!(seen.lateness.max() <= Some(millis(2)));
+    let flows = &seen.iterations["open"].duration;
+    assert!(
+        flows.max() <= Some(millis(53)),
+        "no flow lasts as long as the pause: {:?}",
+        flows.max()
+    );
 }
 
 /// The threads hear of both at once: the second pause is waited for like the first.

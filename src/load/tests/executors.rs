@@ -82,6 +82,10 @@ fn who_does_not_end_in_time_is_dropped() {
     let seen = play(&(workload(executor) + other), 10, stuck);
     let one = &seen.iterations["one"];
     assert_eq!((one.finished, one.interrupted), (2, 2), "begun at 0 s and at 4 s, dropped at 6 s");
+    let cut_off = &seen.all.cut_off;
+    assert_eq!(cut_off.count(), 2, "they had no answer, and that is counted");
+    assert!(cut_off.quantile(0.0) >= Some(millis(1900)), "{:?}", cut_off.quantile(0.0));
+    assert!(cut_off.max() <= Some(millis(2300)), "{:?}", cut_off.max());
 }
 
 #[test]

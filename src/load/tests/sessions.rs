@@ -1,5 +1,8 @@
 //! MCP sessions that a server forgets: the call that finds out fails, and the next opens another.
 
+use futures_util::{StreamExt, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 
@@ -79,6 +82,33 @@ fn a_session_that_expired_fails_one_call_and_is_opened_again() {
     );
     let expected = ["0", "1", "2"].map(|id| (id.to_owned(), 10));
     assert_eq!(sessions, expected.into(), "each call names its session");
+}
+
+/// A server that streams what it answers to calls, and leaves the stream open.
+fn talkative() -> Server {
+    Server::new(|request| async {
+        let said = request.into_body().collect().await.expect("whole").to_bytes();
+        let said: Value = serde_json::from_slice(&said).expect("JSON-RPC");
+        let result = match said["method"].as_str() {
+            Some("tools/call") => json!({ "content": [] }),
+            Some("initialize") => json!({ "protocolVersion": "2025-06-18" }),
+            _ => return whole(202, ""),
+        };
+        tokio::time::sleep(millis(20)).await;
+        let answer = json!({ "jsonrpc": "2.0", "id": said["id"], "result": result });
+        let frame = Frame::data(Bytes::from(format!("data: {answer}\n\n")));
+        let pieces = stream::iter([Ok::<_, Infallible>(frame)]).chain(stream::pending());
+        let answer = Response::builder().header("content-type", "text/event-stream");
+        answer.body(StreamBody::new(pieces).boxed_unsync()).expect("an answer")
+    })
+}
+
+#[test]
+fn an_answer_is_whole_with_its_message_though_its_stream_stays_open() {
+    let seen = play(WORKLOAD, 60, talkative);
+    assert_eq!((seen.all.requests(), seen.all.failed()), (1 + 30, 0), "{:?}", seen.all.errors);
+    assert!(is_about(seen.all.response.max(), millis(20)), "{:?}", seen.all.response.max());
+    assert!(seen.lateness.max() <= Some(millis(2)), "{:?}", seen.lateness.max());
 }
 
 #[test]

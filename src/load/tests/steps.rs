@@ -199,6 +199,38 @@ fn sessions_of_a_flow_forget_their_cookies() {
 }
 
 #[test]
+fn cookies_go_with_steps_of_every_kind() {
+    let said = Rc::default();
+    let flow = r#"
+          - request: { method: POST, path: /items, body: { n: 1 }, tags: { kind: read } }
+          - query: { question: why }
+          - health: {}
+"#;
+    play(&workload(flow), 10, || items(&said));
+    let sent = said
+        .borrow()
+        .iter()
+        .map(|(_, path, cookie, ..)| (path.clone(), cookie.is_some()))
+        .collect::<Vec<_>>();
+    let expected = [("/items", false), ("/query", true), ("/health", true), ("/items", true)];
+    assert_eq!(sent[..4], expected.map(|(path, cookie)| (path.to_owned(), cookie)));
+}
+
+#[test]
+fn what_cannot_be_sent_is_in_no_figure() {
+    let said = Rc::default();
+    let flow = r#"
+          - request: { method: POST, path: /items, body: { n: 1 }, tags: { kind: read } }
+          - request: { path: "/items/{+people.name}" }
+"#;
+    let seen = play(&workload(flow), 10, || items(&said));
+    assert_eq!(said.borrow().len(), 3, "nobody takes a path with a blank in it");
+    assert_eq!((seen.all.requests(), seen.all.failed()), (3, 0));
+    let flows = &seen.iterations["shop"];
+    assert_eq!((flows.finished, flows.interrupted), (1, 1));
+}
+
+#[test]
 fn rows_that_come_once_end_the_scenario() {
     let said = Rc::default();
     let flow = r#"

@@ -100,6 +100,18 @@ fn without_usage_the_events_are_the_tokens_and_that_is_counted() {
 }
 
 #[test]
+fn an_answer_is_whole_when_it_says_so_though_its_stream_stays_open() {
+    let script =
+        vec![(10, bytes(&word("x"))), (10, bytes(DONE)), (9000, bytes(": still here\n\n"))];
+    let seen = play_script(script);
+    assert_eq!((seen.all.requests(), seen.all.failed(), seen.arrived.len()), (10, 0, 10));
+    assert!(is_about(seen.all.service_time.max(), millis(20)), "{:?}", seen.all.service_time.max());
+    let flows = &seen.iterations["chat"].duration;
+    assert!(is_about(flows.max(), millis(20)), "waiting for its end is no part of it: {flows:?}");
+    assert!(seen.lateness.max() <= Some(millis(2)));
+}
+
+#[test]
 fn absurd_numbers_of_tokens_end_at_the_largest_number() {
     let usage = format!("data: {{\"usage\":{{\"completion_tokens\":{}}}}}\n\n", u64::MAX);
     let seen = play_script(vec![(10, bytes(&(word("x") + &usage + DONE)))]);

@@ -292,6 +292,7 @@ mod tests {
         Figures {
             n: values.len() as u64,
             failed,
+            cut_off: 0,
             error_rate_percent: Some(failed as f64 * 100.0 / values.len() as f64),
             requests_per_second: None,
             errors: BTreeMap::new(),

@@ -76,6 +76,9 @@ pub struct Figures {
     pub n: u64,
     /// Failed requests.
     pub failed: u64,
+    /// Requests without an answer when their users had to leave; they stand in no other figure.
+    #[serde(default)]
+    pub cut_off: u64,
     /// Failed share in percent.
     pub error_rate_percent: Option<f64>,
     /// Requests per second.

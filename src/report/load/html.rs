@@ -70,9 +70,13 @@ fn steps(html: &mut String, rows: &[SeriesRow]) -> std::fmt::Result {
                 <th class=n>service P50 ms<th class=n>P95<th class=n>P99<th>errors";
     table(html, "Requests by step", head, rows, |html, row| {
         let figures = &row.figures;
+        let cut_off = match figures.cut_off {
+            0 => String::new(),
+            n => format!(" cut off {n}"),
+        };
         write!(
             html,
-            "<td>{}<td>{}{}{}{}<td>{}",
+            "<td>{}<td>{}{}{}{}<td>{}{cut_off}",
             escape(&row.scenario),
             escape(&row.step),
             counts(figures),

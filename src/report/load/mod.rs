@@ -321,6 +321,7 @@ fn figures(totals: &Totals) -> Figures {
     Figures {
         n: measured.requests(),
         failed: measured.failed(),
+        cut_off: measured.cut_off.count(),
         error_rate_percent: measured.error_rate_percent(),
         requests_per_second: totals.rate(),
         errors: measured.errors.iter().map(|(kind, n)| (kind.word().to_owned(), *n)).collect(),

@@ -32,6 +32,7 @@ fn state(steps: usize, name: &str, late_ms: u64) -> RunState {
         series.response.record_us(40_000, 100);
         series.service_time.record_us(30_000, 100);
         series.errors = [(ErrorKind::Timeout, 2), (ErrorKind::ServerStatus, 7)].into();
+        series.cut_off.record_us(5_000_000, 3);
         let (scenario, step) = (name.to_owned(), format!("{name} {at:03}"));
         load.series.insert(SeriesKey { service: ServiceKind::Chat, scenario, step }, series);
     }
@@ -63,6 +64,7 @@ fn flows_steps_errors_and_thresholds_stand_in_text_and_html() {
                 "step shop: shop 000  n 100",
                 "10.0/s  response 40.0/40.0/40.0  service 30.0/30.0/30.0",
                 "failed 9: status 5xx 7, timeout 2",
+                "cut off 3",
                 "threshold response_time: p(99)<2ms  fail, measured 40 ms (n 100)",
             ],
         ),
@@ -71,10 +73,11 @@ fn flows_steps_errors_and_thresholds_stand_in_text_and_html() {
             [
                 "<td>shop<td>5 users<td class=n>90<td class=n>9.0<td class=n>9<td class=n>0",
                 "<td>shop<td>shop 001<td class=n>100<td class=n>10.0<td class=n>9",
-                "<td class=n>30.0<td class=n>30.0<td class=n>30.0<td>status 5xx 7, timeout 2",
+                "<td class=n>30.0<td class=n>30.0<td class=n>30.0<td>status 5xx 7, timeout 2 cut off 3",
                 "<td>response_time<td>p(99)&lt;2ms<td class=n>40 ms<td class=n>100",
                 "<td class=\"v fail\">fail",
                 "built-in engine",
+                "cut off 3",
             ],
         ),
     ] {

@@ -84,6 +84,9 @@ fn steps(text: &mut String, rows: &[SeriesRow]) -> std::fmt::Result {
         if figures.failed > 0 {
             writeln!(text, "{INDENT}     failed {}: {}", figures.failed, super::errors(figures))?;
         }
+        if figures.cut_off > 0 {
+            writeln!(text, "{INDENT}     cut off {}", figures.cut_off)?;
+        }
     }
     if !rows.is_empty() {
         writeln!(

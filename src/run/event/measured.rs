@@ -63,6 +63,10 @@ pub struct Measurements {
     /// Tokens, as far as the answers say.
     #[serde(default)]
     pub tokens: u64,
+    /// Requests without an answer when their users had to leave, by how long they had waited,
+    /// microseconds. They stand in no other figure.
+    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
+    pub cut_off: Histogram,
 }
 
 impl Measurements {
@@ -88,6 +92,15 @@ impl Measurements {
         }
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.tokens = self.tokens.saturating_add(other.tokens);
+        self.cut_off.add(&other.cut_off);
+    }
+
+    /// How many of the requests that were cut off would have been slower than the P99 of those with an
+    /// answer, when these are too many for that P99 to be true: more than one in a hundred.
+    pub fn cut_short(&self) -> Option<u64> {
+        let p99 = self.response.quantile(0.99).unwrap_or_default();
+        let slower = self.cut_off.at_or_above(p99);
+        (slower * 100 > self.requests() + slower).then_some(slower)
     }
 
     /// Finished requests.
@@ -238,6 +251,8 @@ pub enum ErrorKind {
     /// The request could not be sent for want of a descriptor or a port of this machine: the target
     /// has no part in it.
     Generator,
+    /// No request can be made of the values that it is to be filled with.
+    Unsendable,
 }
 
 impl ErrorKind {
@@ -253,13 +268,20 @@ impl ErrorKind {
             Self::Check => "check",
             Self::Protocol => "protocol",
             Self::Generator => "generator",
+            Self::Unsendable => "unsendable",
         }
     }
 
     /// Whether the platform was not available to the user (as opposed to having refused or
     /// misunderstood the request).
     pub const fn is_unavailability(self) -> bool {
-        !matches!(self, Self::ClientStatus | Self::Check | Self::Generator)
+        !matches!(self, Self::ClientStatus | Self::Check) && self.was_sent()
+    }
+
+    /// Whether a request that failed like this left this machine, so that it says something about the
+    /// target.
+    pub const fn was_sent(self) -> bool {
+        !matches!(self, Self::Generator | Self::Unsendable)
     }
 }
 
