@@ -89,7 +89,7 @@ fn find_limit(path: &str, search: &FindLimit, found: &mut Found) {
         ("step", search.step >= LEAST_STEP, &short),
         ("precision_percent", positive(search.precision_percent), "expected a number above 0"),
         ("max_rate", positive(search.max_rate), "expected a number above 0"),
-        ("start_rate", !(search.start_rate > search.max_rate), "expected no more than `max_rate`"),
+        ("start_rate", search.start_rate <= search.max_rate, "expected no more than `max_rate`"),
         ("max_users", search.max_users > 0, "expected at least 1"),
     ] {
         found.check(holds, &format!("{path}.{name}"), why);
