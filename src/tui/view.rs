@@ -27,6 +27,8 @@ pub struct Figures {
     pub max: Option<Duration>,
     /// Failed requests by kind.
     pub errors: BTreeMap<ErrorKind, u64>,
+    /// Requests without an answer when their users had to leave: in no other figure.
+    pub cut_off: u64,
 }
 
 impl Figures {
@@ -45,6 +47,7 @@ impl Figures {
             p99: clock.quantile(0.99),
             max: clock.max(),
             errors: totals.measured.errors.clone(),
+            cut_off: totals.measured.cut_off.count(),
         }
     }
 }

@@ -21,7 +21,10 @@ const NOT_IN_EVERY_RUN: [&str; 3] = [
     "shakedown_slo_budget_exhausted_after_seconds",
     "shakedown_slo_burn_rate",
 ];
-const EXPOSITION: &str = include_str!("../../src/monitor/exposition.rs");
+const EXPOSITION: &str = concat!(
+    include_str!("../../src/monitor/exposition.rs"),
+    include_str!("../../src/monitor/objectives.rs")
+);
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()

@@ -80,10 +80,11 @@ fn of_requests(app: &App, load: &LoadState) -> Vec<Explained> {
             ),
         ),
         (
-            "failed, errors",
+            "failed, errors, cut off",
             format!(
                 "of n, those that failed ({failed} of {n} in the phase), by kind: dns, connect, tls, timeout, \
-                 status 4xx or 5xx, wrong content (check), broken protocol"
+                 status 4xx or 5xx, wrong content (check), broken protocol; cut off: without an answer \
+                 when their users had to leave, in no other figure"
             ),
         ),
     ]

@@ -81,6 +81,7 @@ impl Story {
         let mut short = interval();
         short.generator.starved = 1;
         short.series[0].measured.errors = [(ErrorKind::ServerStatus, 2)].into();
+        short.series[0].measured.cut_off.record_us(5_000_000, 3);
         let mut broken = threshold("iteration_duration", "p(95)[10s]<1s", Some(false), "2.10 s");
         (broken.broken_us, broken.worst, broken.aborts) = (4_000_000, Some("2.40 s".into()), true);
         let step = LimitStep {
@@ -199,6 +200,19 @@ async fn what_does_not_fit_the_load_panel_is_counted_and_no_heading_stands_alone
             let words = ["holds", "BROKEN", "chat"];
             assert!(words.iter().any(|word| below.starts_with(word)), "{height}: {drawn}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_is_told_at_its_step() {
+    let (mut app, _peer) = app_with(Story::new().loaded().strained().state, false);
+    app.panel = Panel::Load;
+    for (width, words) in [(80, " 3 cut"), (120, "5xx 2, cut off 3")] {
+        let drawn = screen(&app, width, 60);
+        assert!(
+            drawn.lines().any(|row| row.contains("completion") && row.contains(words)),
+            "{drawn}"
+        );
     }
 }
 

@@ -33,7 +33,8 @@ const fn name_columns(wide: bool) -> usize {
 
 fn step<'a>(series: &SeriesView, wide: bool, app: &App) -> Line<'a> {
     let figures = if app.service_time { &series.service_time } else { &series.response };
-    let style = if figures.failed > 0 { app.theme.warning } else { app.theme.text };
+    let strange = figures.failed > 0 || figures.cut_off > 0;
+    let style = if strange { app.theme.warning } else { app.theme.text };
     let mut row = format!(
         " {} {} {:>6}{:>7}{:>9}{:>9}{:>9}",
         fitted(&series.key.scenario, 8, app),
@@ -47,12 +48,15 @@ fn step<'a>(series: &SeriesView, wide: bool, app: &App) -> Line<'a> {
     if wide {
         let rate = figures.rate.unwrap_or_default();
         row += &format!("{:>9}{rate:>8.1}  {}", latency(figures.max), errors(figures));
+    } else if figures.cut_off > 0 {
+        row += &format!("{:>6} cut", count(figures.cut_off));
     }
     Line::styled(row, style)
 }
 
-/// Failed requests by kind.
+/// Failed requests by kind, and those that were cut off.
 pub fn errors(figures: &Figures) -> String {
     let kinds = figures.errors.iter().map(|(kind, n)| format!("{kind} {n}"));
-    kinds.collect::<Vec<_>>().join(", ")
+    let cut_off = (figures.cut_off > 0).then(|| format!("cut off {}", figures.cut_off));
+    kinds.chain(cut_off).collect::<Vec<_>>().join(", ")
 }
