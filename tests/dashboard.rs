@@ -152,6 +152,8 @@ fn who_leaves_a_run_that_is_to_end_then_is_told_so() {
     let mut hasty = Screen::open(&place, &["attach", &id]);
     hasty.press("q");
     assert_eq!(hasty.ended(), 130, "{}", hasty.text());
+    hasty.shows("report.html");
+    assert!(!hasty.text().contains("watches"), "{}", hasty.text());
 
     let mut command = CommandBuilder::new("sh");
     let program = env!("CARGO_BIN_EXE_shakedown");

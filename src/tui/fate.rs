@@ -26,7 +26,8 @@ impl Fate {
         let others_watch = app.client.read_only || app.state.operators > 1;
         match (app.on_detach, &app.state.status) {
             (OnDetach::Abort, _) if !others_watch => Self::Aborts,
-            (_, RunStatus::Ready) => Self::Waits,
+            // Before it was heard of, it may have begun already.
+            (_, RunStatus::Ready) if app.state.identity.is_some() => Self::Waits,
             (OnDetach::Hold, _) if !others_watch => Self::Holds,
             _ => Self::GoesOn,
         }

@@ -192,7 +192,7 @@ bindings! {
     "x" &[c('x')] => Action::Export, "export", "write the report of what is known now", NotOver;
     "e" &[c('e')] => Action::Explain, "explain", "explain the numbers: formula, n, method; again for the next page", Always;
     "?" &[c('?')] => Action::Help, "help", "help", Always;
-    "d" &[c('d')] => Action::Detach, "detach", "leave; the run goes on by itself", NotOver;
+    "d" &[c('d')] => Action::Detach, "detach", "leave; the run goes on, unless --on-detach says otherwise", NotOver;
     "q" &[c('q'), (KeyCode::Char('c'), CTRL)] => Action::Quit, "quit", "leave (asks: detach or abort)", Always;
     "ctrl-l" &[(KeyCode::Char('l'), CTRL)] => Action::Redraw, "", "draw everything anew", Always;
     "ctrl-z" &[(KeyCode::Char('z'), CTRL)] => Action::Suspend, "", "suspend the dashboard; `fg` brings it back", Always;

@@ -115,6 +115,8 @@ fn act(app: &mut App, action: Action) -> After {
         Action::Annotate => app.ask(Prompt::Annotate(String::new())),
         Action::Heal => app.send(Command::Heal {}),
         Action::Export => app.send(Command::WriteReport {}),
+        // To leave is to abort there, which is never done unasked.
+        Action::Detach if Fate::of(app) == Fate::Aborts => return quit(app),
         Action::Detach => return leave(app),
         Action::Quit => return quit(app),
         Action::Redraw => return After::Redraw,
@@ -316,6 +318,7 @@ pub fn left(app: &App) -> Ended {
     match (&app.state.verdict, &app.link) {
         (Some(verdict), _) => Ended::Finished(Some(verdict.clone())),
         (None, Link::Lost(reason)) => Ended::Disconnected(reason.clone()),
+        (None, _) if app.closing => Ended::Finished(None),
         (None, _) => Ended::Detached(Fate::of(app)),
     }
 }

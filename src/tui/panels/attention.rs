@@ -1,29 +1,18 @@
 //! What is never scrolled away: what needs the operator now, in a line where it fits. While something is
 //! broken on purpose nothing takes its place: a notice stands below it.
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::{folded, lines};
+use super::folded;
 use crate::run::state::{PhaseStatus, RunState, RunStatus};
 use crate::tui::app::{App, Link};
 
 /// Most rows of words that do not fit one.
 const MOST_ROWS: usize = 3;
 
-/// Rows that it needs.
-pub fn height(app: &App, width: u16) -> u16 {
-    rows(app, width).len() as u16
-}
-
-/// Draws it.
-pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
-    lines(frame, area, app, rows(app, area.width));
-}
-
-fn rows<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
+/// Its rows.
+pub fn rows<'a>(app: &App, width: u16) -> Vec<Line<'a>> {
     let line = |(text, style)| Line::styled(app.glyphs.text(&format!(" {text}")), style);
     let notice = app.notice().map(|notice| (format!("! {notice}"), app.theme.warning));
     // One row: it comes and goes with every experiment, and the panel of chaos has all of its words.

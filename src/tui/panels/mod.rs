@@ -49,11 +49,12 @@ pub fn render(frame: &mut Frame<'_>, app: &App) {
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         return minimum::render(frame, area, app);
     }
+    let needed = attention::rows(app, area.width);
     let [head, line, bars, needs, body, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(attention::height(app, area.width)),
+        Constraint::Length(needed.len() as u16),
         Constraint::Min(0),
         Constraint::Length(footer::height(app, area.width)),
     ])
@@ -61,7 +62,7 @@ pub fn render(frame: &mut Frame<'_>, app: &App) {
     header::render(frame, head, app);
     rule(frame, line, app);
     phases::render(frame, bars, app);
-    attention::render(frame, needs, app);
+    lines(frame, needs, app, needed);
     match app.panel {
         Panel::Overview => overview::render(frame, body, app),
         Panel::Load => load::render(frame, body, app),
@@ -92,9 +93,13 @@ fn lines(frame: &mut Frame<'_>, area: Rect, app: &App, lines: Vec<Line<'_>>) {
     frame.render_widget(Paragraph::new(lines).style(app.theme.text), area);
 }
 
+/// Whether a line fits; what pads a column is nothing that is missing.
+fn fits(line: &Line<'_>, width: usize) -> bool {
+    line.width() <= width || line.to_string().trim_end().width() <= width
+}
+
 fn cut<'a>(line: Line<'a>, width: usize, mark: &'static str) -> Line<'a> {
-    // What pads a column is nothing that is missing.
-    if line.width() <= width || line.to_string().trim_end().width() <= width {
+    if fits(&line, width) {
         return line;
     }
     let mut room = width.saturating_sub(1);

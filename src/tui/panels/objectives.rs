@@ -3,9 +3,8 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use unicode_width::UnicodeWidthStr;
 
-use super::{fitted, lines};
+use super::{fits, fitted, lines};
 use crate::run::event::{Objective, Verdict};
 use crate::tui::app::App;
 use crate::tui::format::count;
@@ -38,12 +37,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 fn text<'a>(app: &'a App, room: Rect) -> Vec<Line<'a>> {
     let width = usize::from(room.width);
     let whole: Vec<Line<'a>> = shown(app).map(|objective| row(objective, app)).collect();
-    // What pads a verdict where no reason follows is nothing that has to fit.
-    let fits = |row: &Line<'_>| row.to_string().trim_end().width() <= width;
-    let below = whole.iter().filter(|row| !fits(row)).count();
+    let below = whole.iter().filter(|row| !fits(row, width)).count();
     let room_below = 1 + whole.len() + below <= usize::from(room.height);
     let split = |mut row: Line<'a>| {
-        if fits(&row) {
+        if fits(&row, width) {
             return [Some(row), None];
         }
         let reason = row.spans.pop().unwrap_or_default();

@@ -178,8 +178,9 @@ fn list_title<'a>(security: &SecurityState, shown: usize, app: &App) -> Line<'a>
 fn row<'a>(finding: &Finding, selected: bool, app: &App) -> Line<'a> {
     let mark = if selected { ">" } else { " " };
     let novelty = finding.novelty.map_or("", |novelty| novelty.word());
-    let untold = |parameter: &&str| !finding.title.contains(*parameter);
-    let parameter = finding.parameter.as_deref().filter(untold).unwrap_or_default();
+    let told = |parameter: &str| format!(" {} ", finding.title).contains(&format!(" {parameter} "));
+    let parameter =
+        finding.parameter.as_deref().filter(|parameter| !told(parameter)).unwrap_or_default();
     let mut words = format!("{} at {} {parameter}", finding.title, finding.place);
     // Why, and until when, stands in the same text.
     if let Some(reason) = &finding.suppressed {
