@@ -131,7 +131,7 @@ fn parse_phase(word: &str) -> Result<PhaseKind, String> {
 pub fn open(config: &ConfigArgs, display: &DisplayArgs) -> Result<Exit, CliError> {
     if !has_terminal() {
         return Err(CliError::usage(
-            "the dashboard needs a terminal to draw on and one to read keys from: \
+            "the dashboard needs a terminal to draw on (TERM=dumb is none) and one to read keys from: \
              `shakedown run --headless` runs without",
         ));
     }
