@@ -35,6 +35,8 @@ pub enum Interrupt {
     Disturbed(String),
     /// What is protected cannot be watched any more.
     Blind(String),
+    /// Targets run where another run may be at work now.
+    Displaced(String),
 }
 
 impl Interrupt {
@@ -46,6 +48,7 @@ impl Interrupt {
             Self::Heal => "an operator asked for it".into(),
             Self::Disturbed(what) => format!("a protected target changed: {what}"),
             Self::Blind(why) => format!("nothing is broken unwatched: {why}"),
+            Self::Displaced(why) => format!("after a pause nothing more is broken: {why}"),
         }
     }
 }
@@ -142,7 +145,9 @@ impl Course<'_> {
             result.verdict = match interrupt {
                 Interrupt::Disturbed(_) => Verdict::Fail,
                 Interrupt::Stop | Interrupt::Pause => Verdict::Aborted,
-                Interrupt::Heal | Interrupt::Blind(_) => Verdict::Inconclusive,
+                Interrupt::Heal | Interrupt::Blind(_) | Interrupt::Displaced(_) => {
+                    Verdict::Inconclusive
+                }
             };
             result.reason = format!("ended before its time: {}", interrupt.words());
             result.points = None;
@@ -176,7 +181,7 @@ impl Course<'_> {
             }
         }
         let until = struck.iter().filter_map(|one| one.over).max().unwrap_or(injected);
-        if ended.is_ok() {
+        if ended.is_ok() && until > injected {
             ended = self.answered(until).await;
         }
         result.during = self.measured(Stage::During, injected, until);
@@ -226,12 +231,13 @@ impl Course<'_> {
     /// Ends a stage, and waits until what was asked in it is answered, or said to hang.
     async fn answered(&mut self, asked_before: Instant) -> Result<(), Interrupt> {
         self.board.end();
-        // Also what has been answered just now takes a moment to be on the board.
+        // What is due just now takes a moment to be asked.
         self.wait(LOOK_EVERY).await?;
         while self.board.waits_for_answers(asked_before) {
             self.wait(LOOK_EVERY).await?;
         }
-        Ok(())
+        // And what was answered just now, to be on the board.
+        self.wait(LOOK_EVERY).await
     }
 
     /// Ends a stage, and tells what it showed.

@@ -223,12 +223,16 @@ pub(super) async fn all(
     let mut results: Vec<ExperimentResult> = Vec::new();
     for at in 0.. {
         if results.iter().any(|result| !result.residue.is_empty()) {
-            results.extend(rest_left_out(course, &targets, at));
+            results.extend(rest_left_out(course, &targets, at, STILL_BROKEN));
             break;
         }
         let (result, ended) = made(course, &mut targets, at, &mut clock, time_box).await;
         let over = result.is_none();
         results.extend(result);
+        if let Some(displaced @ Interrupt::Displaced(_)) = &ended {
+            let rest = rest_left_out(course, &targets, results.len(), &displaced.words());
+            results.extend(rest);
+        }
         if over || ended.is_some() {
             return (results, ended);
         }
@@ -252,8 +256,13 @@ async fn made(
             Ok(Some(Err((kind, why)))) => return (Some(left_out(course, number, kind, why)), None),
             Ok(None) => return (None, None),
             Err(interrupt) => {
-                if interrupt == Interrupt::Stop || hold(course, clock).await {
-                    return (None, Some(Interrupt::Stop));
+                let stopped = (interrupt == Interrupt::Stop).then_some(interrupt);
+                let ended = match stopped {
+                    None => hold(course, clock).await,
+                    stopped => stopped,
+                };
+                if ended.is_some() {
+                    return (None, ended);
                 }
                 continue;
             }
@@ -265,14 +274,13 @@ async fn made(
         }
         let (result, interrupt) = course.run(number, &experiment).await;
         match interrupt {
-            Some(Interrupt::Pause) => {
-                if hold(course, clock).await {
-                    return (Some(result), Some(Interrupt::Stop));
+            Some(Interrupt::Pause) => match hold(course, clock).await {
+                ended if ended == Some(Interrupt::Stop) || !result.residue.is_empty() => {
+                    return (Some(result), ended);
                 }
-                if !result.residue.is_empty() {
-                    return (Some(result), None);
-                }
-            }
+                None => {}
+                ended => return (None, ended),
+            },
             Some(Interrupt::Heal) | None => return (Some(result), None),
             interrupt => return (Some(result), interrupt),
         }
@@ -281,11 +289,16 @@ async fn made(
 
 /// What is planned from this place on, told as left out. The targets are not even looked at: their
 /// runtime may not answer.
-fn rest_left_out(course: &Course<'_>, targets: &[Target], at: usize) -> Vec<ExperimentResult> {
+fn rest_left_out(
+    course: &Course<'_>,
+    targets: &[Target],
+    at: usize,
+    why_not: &str,
+) -> Vec<ExperimentResult> {
     let rest = planned(course.context, targets).into_iter().enumerate().skip(at);
     rest.map(|(at, planned)| {
         let (kind, why) = match planned {
-            Ok(experiment) => (experiment.kind, STILL_BROKEN.to_owned()),
+            Ok(experiment) => (experiment.kind, why_not.to_owned()),
             Err(impossible) => impossible,
         };
         left_out(course, at as u32 + 1, kind, why)
@@ -323,8 +336,8 @@ pub(super) async fn next(
     }
 }
 
-/// Holds, once what can be healed is, until work is wanted again; returns whether the phase is to end.
-async fn hold(course: &mut Course<'_>, clock: &mut PlanClock) -> bool {
+/// Holds, once what can be healed is, until work is wanted again; returns why the phase is to end, if it is.
+async fn hold(course: &mut Course<'_>, clock: &mut PlanClock) -> Option<Interrupt> {
     clock.hold();
     // Nothing is in flight while the run holds: no probe either.
     course.board.rest();
@@ -338,12 +351,16 @@ async fn hold(course: &mut Course<'_>, clock: &mut PlanClock) -> bool {
         };
         match wish {
             Wish::Work => {
+                // Somebody else may have it meanwhile.
+                if let Err(RuntimeError(why)) = claim(course.runtime, course.context).await {
+                    return Some(Interrupt::Displaced(why));
+                }
                 clock.release();
                 course.board.go_on();
                 course.context.control.resumed();
-                return false;
+                return None;
             }
-            Wish::Stop | Wish::StopNow => return true,
+            Wish::Stop | Wish::StopNow => return Some(Interrupt::Stop),
             Wish::Pause => {}
         }
     }

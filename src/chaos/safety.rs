@@ -89,12 +89,23 @@ pub struct Seen {
     pub listening: BTreeSet<u16>,
 }
 
-/// What a command line of Java may name as the program that is run: a class or a module.
-pub fn java_programs(command_line: &str) -> impl Iterator<Item = String> + '_ {
-    let words = command_line.split_whitespace().skip(1);
-    let named = words.filter(|word| word.contains('.') && !word.starts_with(['-', '/']));
-    // Several places are a class path.
-    named.filter(|word| !word.contains(':')).map(str::to_owned)
+/// The program that a command line of Java runs: a class, the class of a module, or an archive.
+pub fn java_program(command_line: &str) -> Option<&str> {
+    let last = |path: &'_ str| path.rfind('/').map_or(0, |at| at + 1);
+    let mut words = command_line.split_whitespace();
+    words.next().filter(|word| &word[last(word)..] == "java")?;
+    while let Some(word) = words.next() {
+        match word {
+            "-jar" | "-m" | "--module" => return words.next().map(|named| &named[last(named)..]),
+            "-cp" | "-classpath" | "--class-path" | "-p" | "--module-path" | "--add-modules"
+            | "--add-opens" | "--add-exports" | "--add-reads" => {
+                words.next();
+            }
+            _ if word.starts_with(['-', '@']) => {}
+            _ => return Some(word),
+        }
+    }
+    None
 }
 
 /// The first sign that a container is protected: of its inspection, what it is seen to do, and the
@@ -203,18 +214,24 @@ mod tests {
     #[test]
     fn a_store_in_java_is_told_by_the_program_that_is_run() {
         let runs = |line: &str| {
-            let programs: Vec<String> = java_programs(line).collect();
+            let programs = java_program(line).map(str::to_owned).into_iter().collect();
             protected(&json!({}), &Seen { processes: programs, ..Seen::default() }, &[])
         };
         for line in [
             "/usr/bin/java -Xmx1g -cp /opt/a.jar:/opt/b.jar kafka.Kafka /etc/server.properties",
             "java -m org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
             "java org.apache.cassandra.service.CassandraDaemon",
+            "java -Dx=1 -jar /opt/zookeeper.jar server",
         ] {
             assert!(runs(line).is_some_and(|why| why.starts_with("it runs ")), "{line}");
         }
-        let client =
-            "java -Dspring.redis.host=redis.local -cp lib/postgresql.jar:app.jar com.acme.Chat";
-        assert_eq!(runs(client), None, "whoever uses a store is none");
+        for client in [
+            "java -Dspring.redis.host=redis.local -cp lib/postgresql.jar:app.jar com.acme.Chat",
+            "java -cp lib/postgresql.jar com.acme.Chat kafka.local",
+            "sh -c org.apache.cassandra.tools",
+            "java",
+        ] {
+            assert_eq!(runs(client), None, "whoever uses a store is none: {client}");
+        }
     }
 }

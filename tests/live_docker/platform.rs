@@ -232,18 +232,29 @@ pub fn chains(container: &str) -> String {
     save("iptables-legacy-save") + &save("ip6tables-legacy-save")
 }
 
-/// Processes in a container's control groups (of version 1) that are not of its image.
+/// Processes in a container's control groups that are not of its image.
 fn strangers(container: &str) -> Vec<String> {
-    let groups = fs::read_to_string(format!("/proc/{}/cgroup", pid(container))).unwrap_or_default();
+    let own = pid(container).to_string();
+    let groups = fs::read_to_string(format!("/proc/{own}/cgroup")).unwrap_or_default();
     let folder = |line: &str| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         let controller = controllers.split(',').find(|one| ["cpu", "memory"].contains(one))?;
         Some(format!("/sys/fs/cgroup/{controller}{path}"))
     };
-    let folders: Vec<String> = groups.lines().filter_map(folder).collect();
-    assert!(groups.is_empty() || folders.len() == 2, "{groups}");
+    let mut folders: Vec<String> = groups.lines().filter_map(folder).collect();
+    if folders.is_empty() {
+        let unified = groups.lines().filter_map(|line| line.strip_prefix("0::"));
+        folders.extend(unified.map(|path| format!("/sys/fs/cgroup{path}")));
+    }
+    assert!(groups.is_empty() || !folders.is_empty(), "{groups}");
     let in_folder = |folder: String| {
         let pids = fs::read_to_string(format!("{folder}/cgroup.procs")).unwrap_or_default();
+        // Where it lives, it is there: another folder would show no stranger either.
+        let is_there = pids.lines().any(|pid| pid == own);
+        assert!(
+            is_there || !fs::exists(format!("/proc/{own}")).expect("/proc"),
+            "{folder}: {pids}"
+        );
         let programs =
             pids.lines().filter_map(|pid| fs::read_link(format!("/proc/{pid}/exe")).ok());
         let strange = programs.filter(|program| !program.ends_with("busybox"));

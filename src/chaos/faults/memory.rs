@@ -20,5 +20,8 @@ pub fn plan(
         length: chaos.memory.length.get(),
         allow_oom: chaos.memory.allow_oom,
     };
-    single(chaos, ExperimentKind::Memory, fault, eligible, random)
+    // Who may be killed has to be one that comes back, as at a kill.
+    let may_die = |target: &&&Target| !chaos.memory.allow_oom || target.unkillable.is_none();
+    let eligible: Vec<&Target> = eligible.iter().filter(may_die).copied().collect();
+    single(chaos, ExperimentKind::Memory, fault, &eligible, random)
 }

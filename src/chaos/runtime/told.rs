@@ -1,7 +1,7 @@
 //! A runtime for tests: it shows and measures what a test tells it, and records nothing.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Told {
     shown: Mutex<VecDeque<Result<Instance, String>>>,
     /// How often it was claimed.
     pub claims: AtomicU32,
+    /// Whether another run has it meanwhile.
+    pub taken: AtomicBool,
     /// Ids of targets that are gone.
     gone: Mutex<Vec<String>>,
     /// Whether a fault has its effect, one measurement after the other; the last one stays.
@@ -90,7 +92,10 @@ impl Runtime for Told {
 
     async fn claim(&self, _: &str, _: Duration) -> Result<(), RuntimeError> {
         self.claims.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        match self.taken.load(Ordering::Relaxed) {
+            true => Err(RuntimeError::new("another run has it")),
+            false => Ok(()),
+        }
     }
 
     async fn targets(&self) -> Result<Vec<Target>, RuntimeError> {

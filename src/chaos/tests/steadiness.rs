@@ -80,5 +80,26 @@ async fn a_pause_does_not_outlast_the_lease() {
     let (results, _) = made(vec![ExperimentKind::Cpu], pause).await;
     assert_eq!(results[0].verdict, Verdict::Pass, "{}", results[0].reason);
     let claims = told.map(|told| told.claims.load(Ordering::Relaxed));
-    assert_eq!(claims, Some(30), "every two minutes");
+    assert_eq!(claims, Some(31), "every two minutes, and before anything is broken again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_broken_after_a_pause_in_which_another_run_came() {
+    let pause = |stage: &Stage| {
+        let (told, control) = (Arc::clone(&stage.told), Arc::clone(&stage.control));
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            control.want(Wish::Pause);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            told.taken.store(true, Ordering::Relaxed);
+            control.want(Wish::Work);
+        });
+    };
+    let (results, ended) = made(vec![ExperimentKind::Cpu, ExperimentKind::Memory], pause).await;
+    assert!(matches!(ended, Some(Interrupt::Displaced(_))), "{ended:?}");
+    assert_eq!(results.len(), 2);
+    for result in &results {
+        assert_eq!((result.verdict, result.effective), (Verdict::Inconclusive, None));
+        assert!(result.reason.contains("another run has it"), "{}", result.reason);
+    }
 }

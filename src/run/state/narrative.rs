@@ -76,8 +76,8 @@ fn narrate_chaos(chaos: &ChaosEvent) -> Option<(LogLevel, String)> {
             format!("experiment {number}: {title}: measuring the platform first")
         }
         ChaosEvent::Injecting { fault, undo, expected, .. } => {
-            let expected = expected.iter().map(|words| format!("; expected: {words}"));
-            let expected: String = expected.collect();
+            let expected =
+                expected.as_ref().map_or_else(String::new, |words| format!("; expected: {words}"));
             return Some((LogLevel::Warn, format!("FAULT {fault}; undo: {undo}{expected}")));
         }
         ChaosEvent::Effect { effective: true, evidence } => format!("effect: {evidence}"),

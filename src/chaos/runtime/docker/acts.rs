@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::effects::predict;
 use super::engine::failed;
-use super::inspected::{no_own_network, tcp_ports};
+use super::inspected::{no_own_network, stranding, tcp_ports};
 use super::seen::lodgers;
 use super::undoing::Then;
 use super::{DockerRuntime, container};
@@ -33,6 +33,11 @@ impl DockerRuntime {
     ) -> Result<Prepared, RuntimeError> {
         if target.instance.pid.is_none() {
             return Err(RuntimeError::new(format!("{} is not running", target.name)));
+        }
+        if *fault == Fault::Kill
+            && let Some(why) = stranding(&self.lodgers_of(target).await?)
+        {
+            return Err(RuntimeError::new(format!("{}: {why}", target.name)));
         }
         let here = self.process_here(target);
         let then = self.then(target)?;
@@ -182,13 +187,20 @@ impl DockerRuntime {
         if let Some(why) = no_own_network(&inspected) {
             return Err(RuntimeError::new(format!("{}: {why}", target.name)));
         }
+        match self.lodgers_of(target).await?.as_slice() {
+            [] => Ok(()),
+            lodgers => Err(RuntimeError::new(format!(
+                "{} shares its network namespace with {}, which would be cut off too",
+                target.name,
+                lodgers.join(", ")
+            ))),
+        }
+    }
+
+    /// Who uses its network namespace now.
+    async fn lodgers_of(&self, target: &Target) -> Result<Vec<String>, RuntimeError> {
         let lodgers = lodgers(self.engine(target)?).await?.remove(&target.id);
-        let Some(lodgers) = lodgers else { return Ok(()) };
-        Err(RuntimeError::new(format!(
-            "{} shares its network namespace with {}, which would be cut off too",
-            target.name,
-            lodgers.join(", ")
-        )))
+        Ok(lodgers.unwrap_or_default())
     }
 
     /// Addresses of a peer on the networks that both are in.

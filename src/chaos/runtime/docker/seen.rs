@@ -7,7 +7,7 @@ use bollard::query_parameters::{ListContainersOptions, TopOptions};
 use super::engine::{Engine, failed};
 use crate::chaos::procfs::Process;
 use crate::chaos::runtime::RuntimeError;
-use crate::chaos::safety::{Seen, java_programs};
+use crate::chaos::safety::{Seen, java_program};
 use crate::chaos::sockets;
 use crate::platform::text::excerpt;
 
@@ -21,7 +21,8 @@ pub async fn doings(engine: &Engine, id: &str) -> Option<Seen> {
         listed(engine, id, "comm").await?.into_iter().unzip();
     if processes.iter().any(|name| name == JAVA) {
         let lines = listed(engine, id, "args").await?;
-        processes.extend(lines.iter().flat_map(|(_, line)| java_programs(line)));
+        processes
+            .extend(lines.iter().filter_map(|(_, line)| java_program(line)).map(str::to_owned));
     }
     let here = pids.into_iter().filter_map(Process::now);
     let here: Vec<Process> = here.filter(|process| process.belongs_to(id)).collect();

@@ -43,12 +43,14 @@ fn is_gone(error: &reqwest::Error) -> bool {
     let mut reason = error.source();
     while let Some(of) = reason {
         let io = of.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+        let refused = io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused);
+        // An answer that breaks off cannot be read either, and may be a sandbox's.
+        if refused || of.is::<serde_json::Error>() {
             return true;
         }
         reason = of.source();
     }
-    error.is_decode() || error.status().is_some_and(|status| status.is_client_error())
+    error.status().is_some_and(|status| status.is_client_error())
 }
 
 pub(super) async fn set_links(
@@ -128,6 +130,9 @@ mod tests {
     #[tokio::test]
     async fn links_are_gone_with_their_sandbox_and_not_when_it_fails_to_answer() {
         assert_eq!(opened(None).await, (Ok(()), Vec::new()), "nobody listens");
+        let torn = "200 OK\r\nContent-Length: 9\r\nX-Rest: no";
+        let (opened_all, left) = opened(Some(torn)).await;
+        assert!(opened_all.is_err() && left.len() == 1, "an answer that breaks off: {left:?}");
         for stranger in ["404 Not Found", "401 Unauthorized", "200 OK"] {
             assert_eq!(opened(Some(stranger)).await, (Ok(()), Vec::new()), "{stranger}");
         }
