@@ -156,15 +156,21 @@ impl Ledger {
 /// When nobody dealt with it.
 pub async fn put_back(prober: &Prober, request: &Request) -> Result<String, String> {
     let answer = prober.ask_for_removal(request).await;
-    let mut answer = answer.map_err(|error| excerpt(&error.to_string()))?;
-    let page = sent_on(prober, request, &answer);
-    answer.landed = page.map(|page| Box::new(Request::get(request.service, &page)));
+    let answer = answer.map_err(|error| excerpt(&error.to_string()))?;
+    let answer = sending_on(prober, request, answer);
     let words = excerpt(&format!(
         "{} as it is configured is answered with {}",
         request.place(),
         answer.words()
     ));
     if is_kept_out(&answer) || answer.status >= 500 { Err(words) } else { Ok(words) }
+}
+
+/// An answer with the page that it sends on to, which is not asked for.
+pub fn sending_on(prober: &Prober, request: &Request, mut answer: Answer) -> Answer {
+    let page = sent_on(prober, request, &answer);
+    answer.landed = page.map(|page| Box::new(Request::get(request.service, &page)));
+    answer
 }
 
 /// Whether a request was refused for who asks, how often, or how it looks, so that it changed nothing.

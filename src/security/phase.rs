@@ -8,13 +8,12 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::audit::Audit;
+use super::prober::LONGEST;
 use crate::config::PhaseKind;
 use crate::run::clock::PlanClock;
 use crate::run::event::{PhaseOutcome, Verdict};
 use crate::run::phase::{ControlChange, Phase, PhaseContext, PhaseControl, Wish};
 
-/// How long an answer may take that tells where something was put: as long as any.
-const LANDING: Duration = Duration::from_secs(12);
 /// How long the removal of what was written may take.
 const REMOVAL: Duration = Duration::from_secs(60);
 
@@ -111,7 +110,7 @@ impl Course {
                 () = &mut work => {}
                 _ = in_flight.wait_for(|n| *n == 0) => {}
                 () = self.at_once() => {}
-                () = tokio::time::sleep(LANDING) => {}
+                () = tokio::time::sleep(LONGEST) => {}
             }
         }
         ended

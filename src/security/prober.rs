@@ -23,8 +23,10 @@ use crate::platform::tls;
 
 /// More of an answer is not read.
 const MAX_BODY_BYTES: usize = 256 * 1024;
-/// From the send to the last byte.
+/// From the send to the last byte, and before that for a connection.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// From the beginning of a connection to the last byte, at most.
+pub const LONGEST: Duration = Duration::from_secs(2 * TIMEOUT.as_secs() + 1);
 /// How often a removal is tried again that is refused for its rate, and the longest wait before that.
 const MAX_RETRIES: u32 = 3;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -289,8 +291,9 @@ impl Door {
     /// Whether both lead to the same place in the same way.
     fn is_the_way_of(&self, other: &Self) -> bool {
         let (one, two) = (self.connector.endpoint(), other.connector.endpoint());
-        (one.tls, one.authority(), &one.prefix, &one.headers)
-            == (two.tls, two.authority(), &two.prefix, &two.headers)
+        (one.tls, one.authority(), &one.prefix) == (two.tls, two.authority(), &two.prefix)
+            && (&one.headers, &one.trust, &one.connection.proxy)
+                == (&two.headers, &two.trust, &two.connection.proxy)
     }
 
     /// An idle connection, or a new one.

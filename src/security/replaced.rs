@@ -3,8 +3,7 @@
 //! whatever ends it.
 
 use super::context::AuditContext;
-use super::landing;
-use super::ledger::is_kept_out;
+use super::ledger::{is_kept_out, sending_on};
 use super::prober::ProbeError;
 use super::request::Request;
 use super::surface::{Operation, Source};
@@ -24,8 +23,11 @@ pub async fn attacked<T>(
     attack: impl Future<Output = Result<T, ProbeError>>,
 ) -> Result<T, ProbeError> {
     let Some(written) = written(context, operation) else { return attack.await };
-    // What is refused as it is configured keeps nothing, and could not be put back either.
-    if is_kept_out(&landing::ask(context.prober, &operation.request).await?) {
+    let asked = context.prober.ask(&operation.request).await?;
+    let asked = sending_on(context.prober, &operation.request, asked);
+    // What is refused as it is configured keeps nothing, and could not be put back either; too often is
+    // over soon, and says nothing of what comes later.
+    if asked.status != 429 && is_kept_out(&asked) {
         return attack.await;
     }
     let name = written.name.clone();

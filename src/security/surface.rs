@@ -115,6 +115,11 @@ fn home(homes: &[(ServiceKind, ServiceKind)], service: ServiceKind) -> ServiceKi
 }
 
 impl Surface {
+    /// The service that stands for all that are reached in the same way as this one.
+    pub fn home(&self, service: ServiceKind) -> ServiceKind {
+        home(&self.homes, service)
+    }
+
     /// Adds an operation. One that is there already only learns whether it needs credentials; with
     /// values in places that the known one does not have it is another request to the same, and so is
     /// a configured one with other values.

@@ -100,6 +100,19 @@ impl Audit {
         tokio::task::block_in_place(|| wait_for("another motto", attack));
     }
 
+    /// Aborts it: nothing of what it wrote is there, and its absence is on record.
+    async fn is_aborted_and_undone(&mut self) {
+        let mut client = connection::connect(&self.run, "operator".into(), false);
+        client.send(Command::ABORT_RUN).expect("sent");
+        let child = self.child.take().expect("not ended yet");
+        let (code, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
+        assert_ne!(code, Some(0), "{out}{err}");
+        let verdict = report(&self.run)["verdict"].to_string();
+        assert!(verdict.contains("aborted"), "{verdict}: {out}{err}");
+        self.nothing_is_there();
+        assert_eq!(self.residue(), 0, "{out}{err}");
+    }
+
     fn kill(&mut self) {
         signal(engine_pid(&self.run), Signal::KILL);
         tokio::task::block_in_place(|| {
@@ -139,14 +152,7 @@ async fn a_pause_holds_every_request_and_an_abort_removes_what_was_written() {
     tokio::task::block_in_place(|| {
         wait_for("more files", || (audit.written() > held + 1).then_some(()));
     });
-    client.send(Command::ABORT_RUN).expect("sent");
-    let child = audit.child.take().expect("not ended yet");
-    let (code, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
-    assert_ne!(code, Some(0), "{out}{err}");
-    let verdict = report(&audit.run)["verdict"].to_string();
-    assert!(verdict.contains("aborted"), "{verdict}: {out}{err}");
-    audit.nothing_is_there();
-    assert_eq!(audit.residue(), 0, "their absence is on record");
+    audit.is_aborted_and_undone().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,14 +194,7 @@ async fn an_abort_waits_for_the_answer_that_tells_where_a_file_is() {
     let mut audit = Audit::start_with(by_answer, true).await;
     let stored = || (!audit.twin.files.lock().expect("not poisoned").is_empty()).then_some(());
     tokio::task::block_in_place(|| wait_for("a file", stored));
-    let mut client = connection::connect(&audit.run, "operator".into(), false);
-    client.send(Command::ABORT_RUN).expect("sent");
-    let child = audit.child.take().expect("not ended yet");
-    let (_, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
-    let verdict = report(&audit.run)["verdict"].to_string();
-    assert!(verdict.contains("aborted"), "{verdict}: {out}{err}");
-    audit.nothing_is_there();
-    assert_eq!(audit.residue(), 0, "{out}{err}");
+    audit.is_aborted_and_undone().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,6 +211,7 @@ async fn what_the_next_start_cannot_remove_is_named_once_with_the_reason() {
     let (_, told) = audit.told(&["security", "--headless", "--only", "headers"]);
     let named = format!("run {}: still there: shakedown-", audit.run.id());
     let lines: Vec<&str> = told.lines().filter(|line| line.contains(&named)).collect();
+    assert!(!lines.is_empty(), "{told}");
     assert_eq!(lines.len(), audit.residue(), "{told}");
     assert!(lines.iter().all(|line| line.contains("refused")), "{told}");
     assert!(!told.contains("may have left documents"), "{told}");
@@ -225,14 +225,7 @@ async fn what_the_next_start_cannot_remove_is_named_once_with_the_reason() {
 async fn what_an_attack_replaced_is_put_back_after_an_abort_and_after_a_kill() {
     let mut audit = Audit::start_at(4).await;
     audit.wait_for_a_motto();
-    let mut client = connection::connect(&audit.run, "operator".into(), false);
-    client.send(Command::ABORT_RUN).expect("sent");
-    let child = audit.child.take().expect("not ended yet");
-    let (_, out, err) = tokio::task::spawn_blocking(|| ended(child)).await.expect("ended");
-    let verdict = report(&audit.run)["verdict"].to_string();
-    assert!(verdict.contains("aborted"), "{verdict}: {out}{err}");
-    audit.nothing_is_there();
-    assert_eq!(audit.residue(), 0, "{out}{err}");
+    audit.is_aborted_and_undone().await;
     for by_recover in [true, false] {
         let mut audit = Audit::start_at(4).await;
         audit.wait_for_a_motto();

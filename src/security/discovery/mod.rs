@@ -52,7 +52,10 @@ pub async fn discover(
         if own || config.security.discovery.openapi.contains_key(&service) {
             described(config, prober, service, &mut surface).await?;
         }
-        if own && config.security.discovery.crawl_pages > 0 {
+    }
+    // A crawl begins at all that is known by then of the services that are reached in the same way.
+    if config.security.discovery.crawl_pages > 0 {
+        for service in prober.homes() {
             crawl::crawl(config, prober, calibration, service, &mut surface).await?;
         }
     }

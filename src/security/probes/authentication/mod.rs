@@ -66,11 +66,12 @@ fn is_secured(context: &AuditContext<'_>, operation: &Operation) -> bool {
 
 fn nothing_secured(context: &AuditContext<'_>) -> Outcome {
     let services: Vec<_> = context.prober.homes().collect();
-    let open = services.iter().all(|service| {
-        context.surface.described.contains(service)
-            && !context.surface.asks_credentials.contains(service)
-            && context.prober.credentials(*service).is_none()
-    });
+    // Any description may be that of a service behind the same address.
+    let open = context.surface.asks_credentials.is_empty()
+        && services.iter().all(|service| {
+            context.surface.described.contains(service)
+                && context.prober.credentials(*service).is_none()
+        });
     if open && !services.is_empty() {
         return Outcome::not_applicable("every service describes itself as open to everybody");
     }

@@ -40,17 +40,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         context.progress(CheckKind::Keys, done + 1, of, &request.place());
         // A page that is always there is not the file, and its keys were found on it already.
         let missing = sign.is_some() && context.calibration.is_missing(&request, &answer);
-        if let Some(sign) = sign.filter(|_| answer.is_success() && !missing)
-            && let Some(what) = sign(&answer.body)
-        {
-            match is_there_again(context, &request, sign).await {
-                Ok(true) => outcome.findings.push(exposed(context, &request, &answer, what)),
-                Ok(false) => {}
-                Err(ProbeError::Budget) => return Err(ProbeError::Budget),
-                Err(ProbeError::Failed(_)) => silent += 1,
-            }
-        }
-        match keys_twice(context, &request, &answer).await {
+        match seen_twice(context, &request, sign.filter(|_| !missing), &answer).await {
             Ok(found) => outcome.findings.extend(found),
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(ProbeError::Failed(_)) => silent += 1,
@@ -101,13 +91,22 @@ fn requests(context: &AuditContext<'_>) -> Vec<(Request, Option<files::Sign>)> {
     known.chain(by_nobody).collect()
 }
 
-async fn is_there_again(
+/// What is exposed in an answer, the file and keys in it, and is there again when it is asked for once more.
+async fn seen_twice(
     context: &AuditContext<'_>,
     request: &Request,
-    sign: files::Sign,
-) -> Result<bool, ProbeError> {
+    sign: Option<files::Sign>,
+    answer: &Answer,
+) -> Result<Vec<Finding>, ProbeError> {
+    let shape = |of: &Answer| sign.filter(|_| of.is_success()).and_then(|sign| sign(&of.body));
+    let (file, keys) = (shape(answer), keys_in(request, answer));
+    if file.is_none() && keys.is_empty() {
+        return Ok(keys);
+    }
     let again = context.prober.ask(request).await?;
-    Ok(again.is_success() && sign(&again.body).is_some())
+    let file = file.filter(|_| shape(&again).is_some());
+    let file = file.map(|what| exposed(context, request, answer, what));
+    Ok(file.into_iter().chain(in_both(keys, &keys_in(request, &again))).collect())
 }
 
 /// Shown beside what is answered when nothing is there.
@@ -130,20 +129,6 @@ fn exposed(context: &AuditContext<'_>, request: &Request, answer: &Answer, what:
     let control = control.map(|page| exchange("control", &absent, page, ""));
     finding.exchanges.extend(control);
     finding
-}
-
-/// Keys in an answer that are there again when it is asked for once more.
-async fn keys_twice(
-    context: &AuditContext<'_>,
-    request: &Request,
-    answer: &Answer,
-) -> Result<Vec<Finding>, ProbeError> {
-    let found = keys_in(request, answer);
-    if found.is_empty() {
-        return Ok(found);
-    }
-    let again = context.prober.ask(request).await?;
-    Ok(in_both(found, &keys_in(request, &again)))
 }
 
 fn keys_in(request: &Request, answer: &Answer) -> Vec<Finding> {

@@ -76,7 +76,8 @@ impl Burst {
         }
         let again = match Self::of(context, request).await {
             Ok(again) => again,
-            Err(ProbeError::Budget) => return Err(ProbeError::Budget),
+            // What was seen once stands, as seen once.
+            Err(ProbeError::Budget) => return Ok(first),
             Err(ProbeError::Failed(_)) => Self { broken: MOST_BROKEN, ..Self::default() },
         };
         first.twice = again.is_broken() == first.is_broken();

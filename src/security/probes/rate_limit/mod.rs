@@ -59,6 +59,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         };
         let bypass = burst.bypass(context, request).await?;
         tested += 1;
+        outcome.tested = Some(tested);
         outcome.findings.extend(judge(*kind, place, &burst, bypass));
         seen.push(format!("{place}: {}", burst.words()));
     }

@@ -53,30 +53,26 @@ impl<'a> Telling<'a> {
             // Where nothing comes and goes, what is missing is no chance.
             && (!baseline.compares(Measure::Exact)
                 || baseline.is_like(Measure::Common, answer, sent, original));
-        self.measures.retain(|by| match by {
-            Measure::Common => tells,
-            by => baseline.is_like(*by, answer, sent, original),
-        });
+        self.keep(tells, |by| baseline.is_like(by, answer, sent, original));
     }
 
     /// Takes one that should clearly be another.
     pub fn fails(&mut self, answer: &Answer, sent: &str) {
         let (baseline, original) = (self.baseline, self.original);
         let tells = self.lacks_a_word(answer, sent);
-        self.measures.retain(|by| match by {
-            Measure::Common => tells,
-            by => baseline.is_unlike(*by, answer, sent, original),
-        });
+        self.keep(tells, |by| baseline.is_unlike(by, answer, sent, original));
     }
 
     /// Takes one to what is no condition, which should not be like the plain one.
     pub fn control(&mut self, answer: &Answer, sent: &str) {
         let (baseline, original) = (self.baseline, self.original);
         let tells = self.lacks_a_word(answer, sent);
-        self.measures.retain(|by| match by {
-            Measure::Common => tells,
-            by => !baseline.is_like(*by, answer, sent, original),
-        });
+        self.keep(tells, |by| !baseline.is_like(by, answer, sent, original));
+    }
+
+    /// Keeps the measures that tell: words in common are told apart here, the others by the baseline.
+    fn keep(&mut self, words_tell: bool, tells: impl Fn(Measure) -> bool) {
+        self.measures.retain(|by| if *by == Measure::Common { words_tell } else { tells(*by) });
     }
 
     fn lacks_a_word(&mut self, answer: &Answer, sent: &str) -> bool {

@@ -46,6 +46,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         match attack::attack(context, upload, pages, outcome).await {
             Ok(covered) => {
                 tested += 1;
+                outcome.tested = Some(tested);
                 words.push(covered);
             }
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),

@@ -25,7 +25,7 @@ pub use payload::{Payload, token};
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let missing: Vec<Operation> = context
         .prober
-        .services()
+        .homes()
         .map(|service| {
             let request = Request::get(service, "/shakedown-nothing");
             Operation::new(request, "/{path}".into(), Source::Service)
@@ -39,7 +39,8 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let attacked = |one| attacked(context, one, attack::attack(context, one));
     let tests = tests.map(|one| Test::new(one, attacked(one))).collect();
     context.each(CheckKind::Xss, tests, outcome).await?;
-    outcome.tested = Some(n as u32);
+    // Error pages are no operations.
+    outcome.tested = outcome.tested.map(|tested| tested.saturating_sub(missing.len() as u32));
     let (stored, whole) = stored::probe(context, &mut outcome.findings).await?;
     let (planted, all) = planted::probe(context, &mut outcome.findings).await?;
     if !whole || !all {
