@@ -1,12 +1,9 @@
 //! Steps of a flow as data.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use schemars::JsonSchema;
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{self, SeqAccess, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::service::ServiceKind;
@@ -199,42 +196,13 @@ pub enum AnswerCheck {
 }
 
 /// Statuses that are expected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a status such as 200, or a list of some")]
 pub enum StatusCheck {
     /// This one.
     One(u16),
     /// One of these.
     Any(Vec<u16>),
-}
-
-/// Reads either form by what stands there, so that what is wrong in it is told.
-impl<'de> Deserialize<'de> for StatusCheck {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Statuses;
-        impl<'de> Visitor<'de> for Statuses {
-            type Value = StatusCheck;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a status such as 200, or a list of some")
-            }
-
-            fn visit_u64<E: de::Error>(self, status: u64) -> Result<Self::Value, E> {
-                let refused = |_| E::invalid_value(Unexpected::Unsigned(status), &self);
-                u16::try_from(status).map(StatusCheck::One).map_err(refused)
-            }
-
-            fn visit_i64<E: de::Error>(self, status: i64) -> Result<Self::Value, E> {
-                let refused = |_| E::invalid_value(Unexpected::Signed(status), &self);
-                u16::try_from(status).map(StatusCheck::One).map_err(refused)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(StatusCheck::Any)
-            }
-        }
-        deserializer.deserialize_any(Statuses)
-    }
 }
 
 impl StatusCheck {

@@ -175,7 +175,9 @@ fn request(path: &str, request: &RequestStep, found: &mut Found) {
         "expected a path that begins with / (or with a value such as {+location})",
     );
     let names = placeholders(&request.path);
-    let filled = names.fold(request.path.clone(), |path, name| path.replace(name, "x"));
+    let filled = names.fold(request.path.clone(), |path, name| {
+        path.replace(&format!("{{{name}}}"), "x").replace(&format!("{{+{name}}}"), "x")
+    });
     let filled: Result<hyper::Uri, _> = format!("/{filled}").parse();
     found.check(
         filled.is_ok(),

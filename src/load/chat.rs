@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::exchange::{Ask, Failure, Line, MAX_BODY_BYTES, expect_success, next_piece, read_all};
+use super::exchange::{Ask, Failure, Line, MAX_BODY_BYTES, next_piece, of_success, read_all};
 use super::recorder::{Brought, Streamed};
 use super::sse::SseParser;
 use crate::config::ChatService;
@@ -34,12 +34,7 @@ pub async fn complete(
     let ask = ask(chat, path, stream, history);
     let response = line.send(&ask).await?;
     let status = response.status();
-    let body = response.into_body();
-    if let Err(failure) = expect_success(status) {
-        // The rest of an error is read, so that the connection can be used again.
-        let _ = read_all(body).await;
-        return Err(failure);
-    }
+    let body = of_success(status, response.into_body()).await?;
     let (answer, brought) = if stream { streamed(line, body).await? } else { plain(body).await? };
     history.push(("assistant", answer.chars().take(MAX_HISTORY_CHARS).collect()));
     Ok(brought)
@@ -216,8 +211,9 @@ async fn streamed(line: &mut Line, mut body: Incoming) -> Result<(String, Brough
         let fed = parser.feed(&piece, |data| stream.take_event(data, at));
         fed.map_err(|error| Failure::new(ErrorKind::Protocol, error.to_string()))?;
     }
-    let brought = Brought::bytes(bytes);
-    let brought = if stream.is_done { line.let_end(body, brought).await } else { brought };
+    if stream.is_done {
+        line.leave_open(body);
+    }
     if let Some(failure) = stream.failure {
         return Err(failure);
     }
@@ -236,7 +232,7 @@ async fn streamed(line: &mut Line, mut body: Incoming) -> Result<(String, Brough
         has_usage: stream.usage.is_some(),
     };
     let tokens = stream.usage.unwrap_or(stream.chunks);
-    Ok((stream.text, Brought { tokens, stream: Some(streamed), ..brought }))
+    Ok((stream.text, Brought { tokens, stream: Some(streamed), ..Brought::bytes(bytes) }))
 }
 
 /// Takes a body for events of a streamed answer, whoever wrote it.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use hyper::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 /// Most cookies of one user, and longest one.
@@ -71,25 +73,28 @@ impl Cookies {
         if name.is_empty() || lasts == Some(Duration::ZERO) || self.0.len() == MAX_COOKIES {
             return;
         }
-        self.0.push(Cookie {
+        let cookie = Cookie {
             name: name.to_owned(),
             value: value.trim().to_owned(),
             path: path.to_owned(),
             until: lasts.and_then(|lasts| now.checked_add(lasts)),
-        });
+        };
+        // Those of longer paths are sent first.
+        let at = self.0.partition_point(|known| known.path.len() >= cookie.path.len());
+        self.0.insert(at, cookie);
     }
 
-    /// Adds the cookies that belong to a path to a request's headers, those of longer paths first.
+    /// Adds the cookies that belong to a path to a request's headers, behind one that is configured.
     pub fn add_to(&self, headers: &mut HeaderMap, path: &str) {
         if self.is_empty() {
             return;
         }
         let (path, now) = (without_query(path), Instant::now());
         let belongs = |cookie: &&Cookie| cookie.is_alive(now) && cookie.belongs_to(path);
-        let mut sent: Vec<&Cookie> = self.0.iter().filter(belongs).collect();
-        sent.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
-        let pairs = sent.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value));
-        let pairs = pairs.collect::<Vec<_>>().join("; ");
+        let own = headers.get(COOKIE).and_then(|own| own.to_str().ok()).map(str::to_owned);
+        let pairs = self.0.iter().filter(belongs);
+        let pairs = pairs.map(|cookie| format!("{}={}", cookie.name, cookie.value));
+        let pairs = own.into_iter().chain(pairs).collect::<Vec<_>>().join("; ");
         if !pairs.is_empty()
             && let Ok(value) = HeaderValue::try_from(pairs)
         {
@@ -126,10 +131,17 @@ fn seconds(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// Time until an `Expires`; the day of the week is taken as told, and dashes are as good as blanks.
+/// Time until an `Expires`, in any of the three forms of HTTP (RFC 9110, 5.6.7); the day of the week is taken
+/// as told, and dashes in the date are as good as blanks.
 fn time_left(date: &str) -> Option<Duration> {
-    let date = date.split_once(',').map_or(date, |(_, date)| date).trim().replace('-', " ");
-    let at = DateTimeParser::new().parse_timestamp(date).ok()?;
+    let told = date.split_once(',').map_or(date, |(_, told)| told).trim();
+    let (day, rest) = told.split_once(' ')?;
+    let usual = format!("{} {rest}", day.replace('-', " "));
+    let of_c = || {
+        let at = DateTime::strptime("%a %b %d %H:%M:%S %Y", date).ok()?;
+        Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    };
+    let at = DateTimeParser::new().parse_timestamp(usual).ok().or_else(of_c)?;
     Some(Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))
 }
 
@@ -173,6 +185,7 @@ mod tests {
             "Wed, 21 Oct 2015 07:28:00 GMT",
             "Wed, 21-Oct-2015 07:28:00 GMT",
             "Wednesday, 21-Oct-15 07:28:00 GMT",
+            "Thu Jan  1 00:00:00 1970",
         ] {
             let mut cookies = given(&["a=1", "b=2"]);
             cookies.set(&format!("a=; expires={date}"), "/v1/x", Instant::now());
@@ -205,6 +218,13 @@ mod tests {
             [folder("/"), folder("/login"), folder("/a/b/c"), folder("")],
             ["/", "/", "/a/b", "/"]
         );
+    }
+
+    #[test]
+    fn a_cookie_that_is_configured_is_sent_beside_those_that_were_given() {
+        let mut request = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("login=x"))]);
+        given(&["sticky=1; Path=/"]).add_to(&mut request, "/v1/x");
+        assert_eq!(request.get(COOKIE), Some(&HeaderValue::from_static("login=x; sticky=1")));
     }
 
     #[test]

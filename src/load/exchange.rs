@@ -15,9 +15,8 @@ use tokio::time::Instant;
 
 use super::cookies::Cookies;
 use super::plain::{self, Came, Plain, Stream};
-use super::recorder::Brought;
 use super::replay::Replay;
-use crate::platform::connection::{ConnectError, Connection};
+use crate::platform::connection::{ConnectError, Connection, Spoken};
 use crate::platform::connector::Connector;
 use crate::platform::endpoint::ResolvedEndpoint;
 use crate::platform::text::{excerpt, with_causes};
@@ -129,6 +128,10 @@ pub struct Line {
     common: Rc<HeaderMap>,
     connection: Option<Speaking>,
     cookies: Cookies,
+    /// A stream that has brought its answer, and may not have ended.
+    rest: Option<Incoming>,
+    /// How long such were waited for.
+    idle: Duration,
 }
 
 /// Who speaks HTTP over a connection. What begins plain may come to hyper, and stays there.
@@ -140,7 +143,8 @@ enum Speaking {
 impl Line {
     /// A line that is not connected yet; `common` goes with every request.
     pub fn new(dial: Rc<dyn Dial>, common: Rc<HeaderMap>) -> Self {
-        Self { dial, common, connection: None, cookies: Cookies::default() }
+        let (connection, cookies) = (None, Cookies::default());
+        Self { dial, common, connection, cookies, rest: None, idle: Duration::ZERO }
     }
 
     /// Whether it was given cookies, which go with its requests.
@@ -156,18 +160,34 @@ impl Line {
 
     /// Forgets the connection, for example after an answer that was not read to its end.
     pub fn hang_up(&mut self) {
-        self.connection = None;
+        (self.connection, self.rest) = (None, None);
     }
 
-    /// Gives a stream that has brought its answer a moment to end. The connection of one that does not
-    /// is given up: nothing else can be asked on it.
-    pub async fn let_end(&mut self, mut body: Incoming, brought: Brought) -> Brought {
+    /// Leaves a stream that has brought its answer to end by itself, until something else is asked.
+    pub fn leave_open(&mut self, body: Incoming) {
+        self.rest = Some(body);
+    }
+
+    /// Gives such a stream a moment to end. A connection of HTTP/1 on which it does not is given up: nothing
+    /// else can be asked there.
+    pub async fn let_end(&mut self) {
+        let Some(mut body) = self.rest.take() else { return };
         let answered = Instant::now();
         let rest = async { while let Ok(Some(_)) = next_piece(&mut body).await {} };
-        if tokio::time::timeout(MOMENT, rest).await.is_err() {
+        if tokio::time::timeout(MOMENT, rest).await.is_err() && !self.is_shared() {
             self.hang_up();
         }
-        Brought { idle: answered.elapsed(), ..brought }
+        self.idle += answered.elapsed();
+    }
+
+    /// How long streams were waited for to end since this was asked last: no part of what is measured.
+    pub fn take_idle(&mut self) -> Duration {
+        std::mem::take(&mut self.idle)
+    }
+
+    /// Whether other requests can be made on the connection beside one that goes on.
+    fn is_shared(&self) -> bool {
+        matches!(&self.connection, Some(Speaking::Hyper(of)) if of.spoken() == Spoken::Http2)
     }
 
     /// A request in bytes, where it can be sent as such.
@@ -248,6 +268,7 @@ impl Line {
     }
 
     async fn reach(&mut self, ask: &Ask) -> Result<Response<Incoming>, Failure> {
+        self.let_end().await;
         let reused = match self.connection.take() {
             Some(Speaking::Hyper(mut connection)) => {
                 let usable = connection.is_usable().await;
@@ -357,6 +378,13 @@ pub fn common_headers(endpoint: &ResolvedEndpoint, run_id: &str) -> HeaderMap {
         headers.insert("x-shakedown-run", run_id);
     }
     headers
+}
+
+/// The body of a success. That of an error is read, so that the connection can be used again.
+pub async fn of_success(status: StatusCode, body: Incoming) -> Result<Incoming, Failure> {
+    let Err(failure) = expect_success(status) else { return Ok(body) };
+    let _ = read_all(body).await;
+    Err(failure)
 }
 
 /// Whether a status is a success; redirects are not followed, and count as unexpected.

@@ -5,7 +5,9 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::exchange::{Ask, Failure, Line, MAX_BODY_BYTES, expect_success, next_piece, read_all};
+use super::exchange::{
+    Ask, Failure, Line, MAX_BODY_BYTES, expect_success, next_piece, of_success, read_all,
+};
 use super::recorder::Brought;
 use super::sse::SseParser;
 use super::template::fill_json;
@@ -158,12 +160,11 @@ async fn post(
 ) -> Result<Posted, CallFailure> {
     let in_session = headers.contains_key(SESSION);
     let (head, body) = line.send(&ask(path, message, headers)).await?.into_parts();
-    if let Err(failure) = expect_success(head.status) {
-        // The rest of an error is read, so that the connection can be used again.
-        read_all(body).await?;
-        let is_expired = head.status == StatusCode::NOT_FOUND && in_session;
-        return Err(if is_expired { CallFailure::Expired } else { failure.into() });
-    }
+    let is_expired = head.status == StatusCode::NOT_FOUND && in_session;
+    let refused = |failure: Failure| {
+        if is_expired { CallFailure::Expired } else { CallFailure::from(failure) }
+    };
+    let body = of_success(head.status, body).await.map_err(refused)?;
     let streamed = head
         .headers
         .get(CONTENT_TYPE)
@@ -198,7 +199,8 @@ async fn read_stream(
             break answer;
         }
     };
-    Ok((answer, line.let_end(body, Brought::bytes(bytes)).await))
+    line.leave_open(body);
+    Ok((answer, Brought::bytes(bytes)))
 }
 
 fn no_answer() -> Failure {

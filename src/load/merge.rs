@@ -42,6 +42,7 @@ impl Merge {
         self.generator.busiest_thread_percent = busiest;
         self.generator.in_flight += interval.in_flight;
         self.generator.starved += interval.measured.starved;
+        self.generator.unsendable += interval.measured.unsendable;
         if let Some(users) = self.users.get_mut(interval.thread as usize) {
             *users = interval.users;
         }

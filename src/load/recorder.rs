@@ -32,8 +32,6 @@ pub struct Brought {
     pub tokens: u64,
     /// What a streamed answer consisted of.
     pub stream: Option<Streamed>,
-    /// How long its stream was waited for to end, when it was whole: no part of its time.
-    pub idle: Duration,
 }
 
 impl Brought {
@@ -69,6 +67,7 @@ pub struct Recorder {
     /// The first failure of each series and kind since the last interval, for the log.
     examples: BTreeMap<(usize, ErrorKind), String>,
     starved: u64,
+    unsendable: u64,
 }
 
 struct Series {
@@ -105,6 +104,8 @@ pub struct Measured {
     pub examples: BTreeMap<(usize, ErrorKind), String>,
     /// Requests that this machine could not send.
     pub starved: u64,
+    /// Requests that nobody could send, for what stands in them.
+    pub unsendable: u64,
 }
 
 /// How an iteration ended.
@@ -147,11 +148,12 @@ impl Recorder {
             finished: 0,
             examples: BTreeMap::new(),
             starved: 0,
+            unsendable: 0,
         })
     }
 
     /// Counts a finished request and the checks of its answer. One that was not sent says nothing about
-    /// the target; where that was this machine's doing, it is counted apart.
+    /// the target, and is counted apart: this machine could not send it, or nobody can.
     pub fn record(
         &mut self,
         at: usize,
@@ -162,6 +164,7 @@ impl Recorder {
         let outcome = match outcome {
             Err(Failure { kind, detail }) if !kind.was_sent() => {
                 self.starved += u64::from(kind == ErrorKind::Generator);
+                self.unsendable += u64::from(kind == ErrorKind::Unsendable);
                 self.examples.entry((at, kind)).or_insert(detail);
                 return;
             }
@@ -174,7 +177,7 @@ impl Recorder {
         series.lateness.saturating_record(micros(clocks.began - clocks.intended));
         series.checks.add(checks);
         match outcome {
-            Ok(Brought { bytes, tokens, stream, .. }) => {
+            Ok(Brought { bytes, tokens, stream }) => {
                 series.bytes = series.bytes.saturating_add(bytes);
                 // As many as the target says.
                 series.tokens = series.tokens.saturating_add(tokens);
@@ -240,6 +243,7 @@ impl Recorder {
             loop_lateness: drain(&mut self.loop_lateness),
             examples: std::mem::take(&mut self.examples),
             starved: std::mem::take(&mut self.starved),
+            unsendable: std::mem::take(&mut self.unsendable),
         }
     }
 }

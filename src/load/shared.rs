@@ -124,7 +124,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let shared = &self.shared;
-        if !self.has_ended {
+        if !self.has_ended && !std::thread::panicking() {
             shared.recorder.borrow_mut().cut_off(self.series, self.began.elapsed());
         }
         shared.in_flight.set(shared.in_flight.get() - 1);

@@ -315,8 +315,10 @@ impl User {
         common.budget.give_back(tokens.saturating_sub(used));
         let sent = outcome.as_ref().err().is_none_or(|failure| failure.kind.was_sent());
         let next = self.next_after(&outcome, ended);
-        let clocks = Clocks { intended, began, ended: ended - self.idle(&outcome) };
+        let clocks = Clocks { intended, began, ended: ended - self.idle() };
         self.shared.recorder.borrow_mut().record(ready.series, clocks, checks, outcome);
+        self.with.line.let_end().await;
+        let next = next + self.idle();
         if sent { Ok(next) } else { Err(next) }
     }
 
@@ -348,7 +350,7 @@ impl User {
         if failed {
             self.with.line.hang_up();
         }
-        let clocks = Clocks { intended, began, ended: ended - self.idle(&outcome) };
+        let clocks = Clocks { intended, began, ended: ended - self.idle() };
         let checks = CheckCounts::default();
         self.shared.recorder.borrow_mut().record(series, clocks, checks, outcome);
         if failed { Err(next) } else { Ok(ended) }
@@ -365,9 +367,9 @@ impl User {
         }
     }
 
-    /// How long a request waited for nothing but the end of its stream.
-    fn idle(&mut self, outcome: &Result<Brought, Failure>) -> Duration {
-        let idle = outcome.as_ref().map_or(Duration::ZERO, |brought| brought.idle);
+    /// How long a user waited for nothing but the end of a stream.
+    fn idle(&mut self) -> Duration {
+        let idle = self.with.line.take_idle();
         self.held_back += idle;
         idle
     }

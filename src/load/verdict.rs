@@ -25,6 +25,8 @@ impl EarlyEnd {
 
 /// Above this share of dropped iterations, in percent, the load that was asked for was not there.
 const DROPPED_PERCENT: f64 = 1.0;
+/// The same of requests that nobody can send.
+const UNSENDABLE_PERCENT: f64 = 1.0;
 
 /// The outcome of a phase.
 pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
@@ -36,7 +38,8 @@ pub fn outcome(load: &LoadState, early: Option<EarlyEnd>) -> PhaseOutcome {
     }
     let totals = load.totals(None).measured;
     if totals.requests() + load.starved == 0 {
-        let why = early.map_or_else(String::new, |early| format!("{}: ", early.reason()));
+        let why = early.map(|early| early.reason().to_owned()).or_else(|| unsendable(load));
+        let why = why.map_or_else(String::new, |why| format!("{why}: "));
         let reason = format!("{why}no request was finished");
         return PhaseOutcome::new(Verdict::Inconclusive, reason);
     }
@@ -128,7 +131,7 @@ fn undecided(load: &LoadState, judged: &[(&ThresholdRow, Judged)]) -> Option<Str
              that was asked for was not there; raise maxVUs"
         ));
     }
-    if let Some(reason) = cut_short(load) {
+    if let Some(reason) = unsendable(load).or_else(|| cut_short(load)) {
         return Some(reason);
     }
     // One that was skipped decides nothing; where all of them were, nothing is decided.
@@ -141,6 +144,18 @@ fn undecided(load: &LoadState, judged: &[(&ThresholdRow, Judged)]) -> Option<Str
     let open = open.map(|(row, why)| format!("{}: {} ({why})", row.metric, row.expression));
     let open = open.collect::<Vec<_>>().join("; ");
     (!open.is_empty()).then(|| format!("not decided: {open}"))
+}
+
+/// Why so many requests could not be sent that the load which was asked for was not there.
+fn unsendable(load: &LoadState) -> Option<String> {
+    let (n, requests) = (load.unsendable, load.totals(None).measured.requests());
+    let percent = n as f64 * 100.0 / (n + requests).max(1) as f64;
+    (percent > UNSENDABLE_PERCENT).then(|| {
+        format!(
+            "{n} requests ({percent:.1} %) could not be sent by anybody, for a path or a header that is \
+             none (the log shows one): the load that was asked for was not there"
+        )
+    })
 }
 
 /// Which requests were cut off of whose times too little is known to say how slow they are.
@@ -305,6 +320,19 @@ mod tests {
         assert_eq!(verdict(&load, None), Verdict::Invalid);
         let nothing = LoadState { starved: 3, ..LoadState::default() };
         assert_eq!(verdict(&nothing, None), Verdict::Invalid);
+    }
+
+    #[test]
+    fn requests_that_nobody_can_send_leave_it_open() {
+        let mut load = load(300, 1, 0);
+        load.unsendable = 3;
+        assert_eq!(verdict(&load, None), Verdict::Pass);
+        load.unsendable = 50;
+        assert_eq!(verdict(&load, None), Verdict::Inconclusive);
+        let nothing = LoadState { unsendable: 3, ..LoadState::default() };
+        let open = outcome(&nothing, None);
+        assert_eq!(open.verdict, Verdict::Inconclusive);
+        assert!(open.reason.contains("could not be sent by anybody"), "{}", open.reason);
     }
 
     #[test]

@@ -186,9 +186,8 @@ fn unplayable(engine: LoadEngine, scenario: &Scenario, think: ThinkTime) -> Opti
     if engine == LoadEngine::Locust && !closed {
         return Some("of the models only constant users are played by locust".into());
     }
-    if engine == LoadEngine::Locust
-        && (scenario.start_time.is_some() || scenario.duration.is_some())
-    {
+    let late = scenario.start_time.is_some_and(|start| !start.get().is_zero());
+    if engine == LoadEngine::Locust && (late || scenario.duration.is_some()) {
         return Some(
             "locust plays all scenarios from the beginning to the end of the phase".into(),
         );

@@ -50,10 +50,11 @@ impl Bracket {
         f64::from(self.percent(rate)) * self.rules.start_rate / 100.0
     }
 
-    /// A rate in percent of the first one, never above the largest that may be tried.
+    /// A rate in percent of the first one, never above the largest that may be tried but for what is lost in
+    /// computing it.
     pub fn percent(&self, rate: f64) -> u32 {
         let percent = |rate: f64| rate * 100.0 / self.rules.start_rate;
-        percent(rate).round().min(percent(self.rules.max_rate).floor()) as u32
+        percent(rate).round().min((percent(self.rules.max_rate) + 1e-6).floor()) as u32
     }
 
     fn fail(&mut self, rate: f64) {

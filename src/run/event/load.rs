@@ -201,6 +201,10 @@ pub struct GeneratorHealth {
     /// stand in no other count.
     #[serde(default)]
     pub starved: u64,
+    /// Requests that nobody can send, for a path or a header that an answer brought. They stand in no other
+    /// count.
+    #[serde(default)]
+    pub unsendable: u64,
 }
 
 /// What became of the documents that the load wrote.

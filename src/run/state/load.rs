@@ -64,6 +64,8 @@ pub struct LoadState {
     pub dropped: u64,
     /// Requests that this machine could not send for want of a descriptor or a port.
     pub starved: u64,
+    /// Requests that nobody can send.
+    pub unsendable: u64,
     /// The brake that stopped the load, if one did.
     pub guard: Option<String>,
     /// Number of the last document that may have been written; none when none was.
@@ -173,6 +175,7 @@ impl LoadState {
         self.busy_intervals += u64::from(interval.generator.is_busy());
         self.dropped = self.dropped.saturating_add(interval.generator.dropped);
         self.starved = self.starved.saturating_add(interval.generator.starved);
+        self.unsendable = self.unsendable.saturating_add(interval.generator.unsendable);
         self.generator = interval.generator.clone();
         for series in &interval.series {
             self.series.entry(series.key.clone()).or_default().add(&series.measured);
