@@ -58,7 +58,7 @@ def of_status(pid, key):
 class Run:
     """A run of shakedown's mixed load, watched by its dashboard in a pseudo-terminal."""
 
-    def __init__(self, port, scenarios, seconds, users=None, service="rag"):
+    def __init__(self, port, scenarios, seconds, users=None, service="rag", spawn_rate=100_000):
         self.folder = tempfile.mkdtemp(prefix="shakedown-bench-")
         endpoint = {"base_url": f"http://127.0.0.1:{port}", "health": "/", "timeout": "20s"}
         mixed = {
@@ -67,7 +67,7 @@ class Run:
             "thresholds": {"response_time": ["p(99)<5s"], "http_req_failed": ["rate<1%"]},
         }
         if users:
-            mixed.update(users=users, spawn_rate=100_000)
+            mixed.update(users=users, spawn_rate=spawn_rate)
         rag = {"endpoint": endpoint, "query": {"path": "/", "body": {"q": "{question}"}}}
         chat = {"endpoint": endpoint, "model": "bench"}
         config = {
@@ -275,8 +275,10 @@ def scenarios():
 def stream():
     """Times of streamed answers beside the server's own clock."""
     flow = {"name": "ask", "steps": [{"chat": {"prompt": "hi", "stream": True}}]}
+    chat = [{"name": "chat", "flows": [flow]}]
     with Server() as server:
-        run = Run(server.port, [{"name": "chat", "flows": [flow]}], SECONDS, users=20, service="chat")
+        # They come 50 ms apart: at once they would ask in step, and wait for one another's parsing.
+        run = Run(server.port, chat, SECONDS, users=20, service="chat", spawn_rate=20)
         run, truth = run.finish(SECONDS + 40), server.truth()
     streams = run["figures"]["streams"]
     print("\nStreamed answers of 20 users, by the generator and by the server's own clock, ms.\n")

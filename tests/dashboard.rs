@@ -100,6 +100,11 @@ fn a_plan_that_is_closed_before_it_began_leaves_no_engine() {
     assert!(!place.path().join("production_validation_report.json").exists(), "a report beside us");
 }
 
+fn niceness(pid: u32) -> i32 {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed());
+    rustix::process::getpriority_process(pid).expect("it runs")
+}
+
 #[test]
 fn a_hang_up_ends_the_dashboard_and_not_the_run() {
     let place = Workplace::new();
@@ -107,6 +112,8 @@ fn a_hang_up_ends_the_dashboard_and_not_the_run() {
     screen.shows("running");
     let run = place.run();
     wait_for_intervals(&run, 1);
+    let watcher = screen.child.process_id().expect("it runs");
+    assert_eq!(niceness(watcher) - niceness(engine_pid(&run)), 10, "a watcher gives way");
     screen.hang_up();
     screen.ended();
     let before = shakedown::run::journal::read(run.path()).expect("readable").state.seq;

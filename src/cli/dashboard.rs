@@ -16,6 +16,10 @@ use crate::tui::{self, Ended, Fate};
 /// How long an engine whose run is over may take to write its report and end.
 const REPORT_WITHIN: Duration = Duration::from_secs(5);
 
+/// How far the dashboard lowers its own priority (nice): where cores are short, a frame that is drawn must
+/// not make the generator late.
+const GIVES_WAY: i32 = 10;
+
 /// Attaches the dashboard to a run whose engine is alive or about to be.
 pub async fn watch(
     folder: &RunFolder,
@@ -34,6 +38,8 @@ pub async fn show(
     display: &DisplayArgs,
     inconclusive: InconclusiveExit,
 ) -> Result<Exit, CliError> {
+    // A dashboard that may not is one that delays more, no reason to show nothing.
+    let _ = rustix::process::nice(GIVES_WAY);
     let options = tui::Options {
         fps: display.fps,
         ascii: display.ascii,
