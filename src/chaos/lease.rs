@@ -15,9 +15,8 @@ use tokio::time::timeout;
 
 use super::helper::{Measured, Said, Task};
 use super::runtime::RuntimeError;
+use crate::platform::tethered::OWN_PROGRAM;
 
-/// This very program, even where its file was replaced since it was started.
-const OWN_PROGRAM: &str = "/proc/self/exe";
 /// How long a helper may take to set its fault up.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long a helper may take to put everything back, and to look who can be reached again.

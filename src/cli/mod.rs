@@ -26,6 +26,7 @@ mod sandbox;
 mod security;
 mod session;
 mod slo;
+mod tethered;
 mod tools;
 
 use std::io::IsTerminal;
@@ -150,6 +151,9 @@ enum Command {
     /// The engine of a run
     #[command(hide = true)]
     Engine(engine::EngineArgs),
+    /// A program of somebody else that dies with who started it
+    #[command(hide = true, name = crate::platform::tethered::COMMAND)]
+    Tethered(tethered::TetheredArgs),
 }
 
 /// Runs the program.
@@ -226,6 +230,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Some(Command::SandboxStore(args)) => sandbox::serve_store(&args),
         Some(Command::ChaosHelper(args)) => helper::run(&args),
         Some(Command::Engine(args)) => engine::run(&args),
+        Some(Command::Tethered(args)) => tethered::run(&args),
     }
 }
 

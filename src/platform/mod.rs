@@ -13,5 +13,6 @@ pub mod probe;
 pub mod proxy;
 pub mod steady;
 pub mod store;
+pub mod tethered;
 pub mod text;
 pub mod tls;

@@ -22,7 +22,7 @@ pub mod stores;
 mod supervisor;
 
 pub use launch::{Sandbox, SandboxError};
-pub use lifeline::parent_gone;
+pub use lifeline::{die_with_parent, parent_gone};
 pub use service::{ServiceSettings, serve};
 pub use settings::{Endpoints, Options, StoreSource, config, demo_config};
 pub use supervisor::supervise;

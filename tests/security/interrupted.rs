@@ -1,5 +1,6 @@
 //! An audit that is held, aborted or killed at any moment leaves nothing behind that it wrote.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -242,6 +243,38 @@ async fn what_an_attack_replaced_is_put_back_after_an_abort_and_after_a_kill() {
         assert_eq!(audit.residue(), 0, "{told}");
         drop(busy);
     }
+}
+
+#[test]
+fn a_killed_audit_takes_its_trivy_with_it() {
+    let place = Workplace::new();
+    let program = place.path().join("trivy");
+    let script =
+        "#!/bin/sh\ncase \"$*\" in *--severity*) echo $$ > \"$0.pid\"; exec sleep 100 ;; esac\n";
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let config = json!({
+        "target": { "name": "images", "environment": "development" },
+        "services": { "chat": { "endpoint": { "base_url": "http://127.0.0.1:9" }, "model": "m" } },
+        "security": { "images": { "names": ["app:1"], "trivy": program }, "checks": ["images"] },
+    });
+    std::fs::write(place.path().join("shakedown.yaml"), config.to_string()).expect("written");
+    let mut command = place.command(&["security", "--headless"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs");
+    let run = place.run();
+    let pid = wait_for("a scan", || {
+        let told = std::fs::read_to_string(place.path().join("trivy.pid")).ok()?;
+        told.trim().parse::<u32>().ok()
+    });
+    // Somebody may have to look after one that has ended.
+    let lives = || {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        state.is_ok_and(|state| !state.contains(") Z "))
+    };
+    assert!(lives());
+    signal(engine_pid(&run), Signal::KILL);
+    wait_for("its end", || (!lives()).then_some(()));
+    child.wait().expect("ended");
 }
 
 /// A run that goes on beside an audit, as far as others can tell.

@@ -1,5 +1,6 @@
 //! The process of an external tool: its files, its lines, its end.
 
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,6 +11,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::plan::ExternalPlan;
 use crate::config::LoadEngine;
+use crate::platform::tethered::tethered;
 
 /// Longest message of a tool that is kept.
 const MAX_ERROR_BYTES: u64 = 64 * 1024;
@@ -52,10 +54,11 @@ impl Tool {
         made.map_err(|error| fail("cannot make a folder for its script", &error))?;
         let written = write_files(engine, plan, &folder);
         written.map_err(|error| fail("cannot write its script", &error))?;
-        let mut command = match engine {
+        let command = match engine {
             LoadEngine::K6 => k6(&folder),
             _ => locust(&folder, plan.users, length),
         };
+        let mut command = command.map_err(|error| fail("cannot be started", &error))?;
         command
             .current_dir(&folder)
             .envs(plan.secrets.iter().map(|(name, value)| (name, value)))
@@ -129,7 +132,7 @@ impl Drop for Tool {
     }
 }
 
-fn write_files(engine: LoadEngine, plan: &ExternalPlan, folder: &Path) -> std::io::Result<()> {
+fn write_files(engine: LoadEngine, plan: &ExternalPlan, folder: &Path) -> io::Result<()> {
     std::fs::write(folder.join("plan.json"), plan.plan.to_string())?;
     match engine {
         LoadEngine::K6 => std::fs::write(folder.join("script.js"), include_str!("k6.js")),
@@ -137,20 +140,20 @@ fn write_files(engine: LoadEngine, plan: &ExternalPlan, folder: &Path) -> std::i
     }
 }
 
-fn k6(folder: &Path) -> Command {
-    let mut command = Command::new("k6");
+fn k6(folder: &Path) -> io::Result<Command> {
+    let mut command = tethered("k6")?;
     command.args(["run", "--quiet", "--no-color", "--out", "json=-"]);
     command.arg("--include-system-env-vars").arg(folder.join("script.js"));
     command.env("K6_NO_USAGE_REPORT", "true").env("K6_WEB_DASHBOARD", "false");
-    command
+    Ok(command)
 }
 
-fn locust(folder: &Path, users: u32, length: Duration) -> Command {
-    let mut command = Command::new("locust");
+fn locust(folder: &Path, users: u32, length: Duration) -> io::Result<Command> {
+    let mut command = tethered("locust")?;
     command.args(["--headless", "--only-summary", "--skip-log"]);
     command.arg("-f").arg(folder.join("locustfile.py"));
     command.args(["-u", &users.max(1).to_string(), "-r", &users.clamp(1, 100).to_string()]);
     command.args(["-t", &format!("{}s", length.as_secs().max(1)), "--stop-timeout", "30"]);
     command.env("PYTHONUNBUFFERED", "1");
-    command
+    Ok(command)
 }

@@ -11,19 +11,23 @@ use super::database;
 use super::report::Report;
 use super::runner::{Ran, run};
 use crate::config::{Images, TrivyContainer};
+use crate::platform::tethered::tethered;
 use crate::platform::text::{MAX_EXCERPT, excerpt};
 use crate::run::event::VulnerabilityDatabase;
 
+/// How what is told of a database begins that is as it was.
+pub const NOT_DOWNLOADED: &str = "not downloaded";
 /// How long a question that needs no work may take.
 const SHORT: Duration = Duration::from_secs(60);
 /// Where Trivy keeps its cache in a container.
 const CACHE: &str = "/root/.cache/trivy";
-/// What keeps Trivy from asking anybody anything but what it is told to; older versions do not know all
-/// of them, and ignore those.
-const QUIET: [(&str, &str); 3] = [
+/// What keeps Trivy from asking anybody anything but what it is told to, and makes it tell which packages
+/// it found; older versions do not know all of them, and ignore those.
+const SETTINGS: [(&str, &str); 4] = [
     ("TRIVY_SKIP_VERSION_CHECK", "true"),
     ("TRIVY_DISABLE_TELEMETRY", "true"),
     ("TRIVY_SKIP_CHECK_UPDATE", "true"),
+    ("TRIVY_LIST_ALL_PKGS", "true"),
 ];
 
 /// Trivy, as it is configured.
@@ -43,7 +47,7 @@ impl<'a> Trivy<'a> {
     /// # Errors
     /// When Trivy cannot be run, or has no database.
     pub async fn prepare(&self) -> Result<VulnerabilityDatabase, String> {
-        let mut detail = "not downloaded: offline".to_owned();
+        let mut detail = format!("{NOT_DOWNLOADED}: offline");
         if self.images.server.is_some() {
             detail = "held by the server".into();
         } else if !self.images.offline {
@@ -57,13 +61,13 @@ impl<'a> Trivy<'a> {
                 "up to date".into()
             } else {
                 // What is in the cache may do; how old it is stands beside it.
-                format!("not downloaded: {}", why(&ran))
+                format!("{NOT_DOWNLOADED}: {}", why(&ran))
             };
         }
         let ran =
             self.run(words(&["version", "--format", "json"]), SHORT, &[], &mut |_| {}).await?;
         let mut database = database::parse(&ran.output);
-        let missing = database.updated.is_none() && detail.starts_with("not downloaded:");
+        let missing = database.updated.is_none() && detail.starts_with(NOT_DOWNLOADED);
         if missing && !self.images.offline {
             return Err(format!("Trivy has no database: {detail}"));
         }
@@ -123,19 +127,23 @@ impl<'a> Trivy<'a> {
     ) -> Result<Ran, String> {
         match &self.images.container {
             None => {
-                let program = self.images.trivy.clone().unwrap_or_else(|| "trivy".into());
-                let mut command = Command::new(program);
-                command.envs(QUIET);
+                let program = self.images.trivy.as_deref().unwrap_or(Path::new("trivy"));
+                let name = program.display().to_string();
+                let command = tethered(program);
+                let mut command =
+                    command.map_err(|error| format!("{name} cannot be run: {error}"))?;
+                command.envs(SETTINGS);
                 if let Some(cache) = &self.images.cache {
                     command.env("TRIVY_CACHE_DIR", cache);
                 }
                 command.args(arguments);
-                run(command, patience, self.open.clone(), told).await
+                run(&name, command, patience, self.open.clone(), told).await
             }
             Some(container) => {
                 let held = Held::new(container);
                 let command = held.command(self.images, arguments, files);
-                run(command, patience, self.open.clone(), told).await
+                let name = container.runner.display().to_string();
+                run(&name, command, patience, self.open.clone(), told).await
             }
         }
     }
@@ -166,7 +174,7 @@ impl<'a> Held<'a> {
             let path = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
             command.arg("-v").arg(format!("{}:{}:ro", path.display(), file.display()));
         }
-        for (name, value) in QUIET {
+        for (name, value) in SETTINGS {
             command.arg("-e").arg(format!("{name}={value}"));
         }
         // The operator's own settings go along, by name: their values stay out of the list of processes.

@@ -34,6 +34,7 @@ pub struct Ran {
 /// # Errors
 /// When it cannot be run, takes too long (pauses not counted) or says too much.
 pub async fn run(
+    name: &str,
     mut command: Command,
     patience: Duration,
     mut open: watch::Receiver<bool>,
@@ -44,7 +45,6 @@ pub async fn run(
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that a signal reaches all of it.
     command.process_group(0).kill_on_drop(true);
-    let name = command.as_std().get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().map_err(|error| format!("{name} cannot be run: {error}"))?;
     let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let (output, errors) = (child.stdout.take(), child.stderr.take());
@@ -153,15 +153,15 @@ mod tests {
         let mut lines = Vec::new();
         let mut told = |line: &str| lines.push(line.to_owned());
         let script = "echo out; echo one >&2; echo err >&2; exit 3";
-        let ran = run(shell(script), minute, open.clone(), &mut told).await.expect("ran");
+        let ran = run("sh", shell(script), minute, open.clone(), &mut told).await.expect("ran");
         assert!(
             ran.status.code() == Some(3) && ran.output == b"out\n" && ran.errors == "one\nerr\n"
         );
         assert_eq!(lines, ["one", "err"]);
-        let endless = run(shell("yes"), minute, open.clone(), &mut |_| {}).await;
+        let endless = run("sh", shell("yes"), minute, open.clone(), &mut |_| {}).await;
         assert!(endless.expect_err("too much").contains("more than"));
         let slow = shell("sleep 50 & sleep 50");
-        let slow = run(slow, Duration::from_millis(200), open, &mut |_| {}).await;
+        let slow = run("sh", slow, Duration::from_millis(200), open, &mut |_| {}).await;
         assert!(slow.expect_err("too slow").contains("took longer"));
     }
 
@@ -170,7 +170,7 @@ mod tests {
         let (gate, open) = gate(true);
         let work = tokio::spawn(async {
             let patience = Duration::from_secs(20);
-            run(shell("sleep 0.2; echo done"), patience, open, &mut |_| {}).await
+            run("sh", shell("sleep 0.2; echo done"), patience, open, &mut |_| {}).await
         });
         gate.send_replace(false);
         tokio::time::sleep(Duration::from_millis(600)).await;
