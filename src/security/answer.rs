@@ -75,6 +75,11 @@ impl Answer {
         matches!(self.status, 403 | 406 | 429)
     }
 
+    /// Whether the service says that it cannot answer, which may be over the next moment.
+    pub const fn is_out_of_order(&self) -> bool {
+        self.status == 429 || self.status >= 500
+    }
+
     /// Media type without parameters, in lower case.
     pub fn media_type(&self) -> String {
         let kind = self.header("content-type").split(';').next().unwrap_or_default();
@@ -136,9 +141,13 @@ pub fn resemblance(one: &str, other: &str) -> f64 {
 /// Whether a text has every word, numbers aside, that all of these have in common; there has to be a text.
 pub fn has_what_is_common(texts: impl IntoIterator<Item = impl AsRef<str>>, text: &str) -> bool {
     let mut texts = texts.into_iter().peekable();
+    texts.peek().is_some() && has_all(&in_common(texts), text)
+}
+
+/// Whether each of these words stands in a text as often, at least.
+pub fn has_all(words: &HashMap<String, u64>, text: &str) -> bool {
     let has = counted(text);
-    let has = |word: &String| has.get(word).copied().unwrap_or(0);
-    texts.peek().is_some() && in_common(texts).iter().all(|(word, n)| has(word) >= *n)
+    words.iter().all(|(word, n)| has.get(word).is_some_and(|has| has >= n))
 }
 
 /// How often each word, numbers aside, stands in all of these at least.

@@ -1,5 +1,6 @@
 //! The course of an audit: calibrate, discover, check after check, compare, score.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -7,11 +8,12 @@ use tokio::sync::watch;
 use super::calibration::Calibration;
 use super::compare::Before;
 use super::context::AuditContext;
-use super::discovery::{self, Session};
+use super::discovery::{self, Discovery, Session};
 use super::ledger::Ledger;
 use super::outcome::Outcome;
-use super::prober::{ProbeError, Prober};
+use super::prober::Prober;
 use super::probes::pages::Pages;
+use super::request::Request;
 use super::suppress::Suppressions;
 use super::surface::Surface;
 use super::{probes, score, trivy};
@@ -21,6 +23,9 @@ use crate::run::event::{
     SecurityEvent, SecurityScore, Severity, Verdict,
 };
 use crate::run::recorder::EventSink;
+
+/// Places that are told one by one.
+const TOLD: usize = 5;
 
 /// An audit.
 pub struct Audit {
@@ -75,13 +80,13 @@ impl Audit {
         self.prober.in_flight()
     }
 
-    /// A line for the log.
+    /// A warning for the log.
     pub fn note(&self, message: &str) {
-        self.events.emit(EventBody::Log {
-            level: LogLevel::Warn,
-            target: "security".into(),
-            message: message.to_owned(),
-        });
+        self.log(LogLevel::Warn, message.to_owned());
+    }
+
+    fn log(&self, level: LogLevel, message: String) {
+        self.events.emit(EventBody::Log { level, target: "security".into(), message });
     }
 
     /// The checks that are asked for, in order.
@@ -100,16 +105,9 @@ impl Audit {
         self.known().before = before.unwrap_or_default();
         let mark = format!("shakedown-{}", self.run_id);
         let needs_surface = self.wanted().iter().any(|kind| *kind != CheckKind::Images);
-        let (calibration, surface) = if needs_surface {
-            match self.look_around(&mark).await {
-                Ok(both) => both,
-                Err(error) => {
-                    self.note(&format!("discovery: {error}"));
-                    (Calibration::default(), Surface::default())
-                }
-            }
-        } else {
-            (Calibration::default(), Surface::default())
+        let (calibration, surface) = match needs_surface {
+            true => self.look_around(&mark).await,
+            false => (Calibration::default(), Surface::default()),
         };
         let context = AuditContext {
             config: &self.config,
@@ -141,16 +139,26 @@ impl Audit {
         }
     }
 
-    async fn look_around(&self, mark: &str) -> Result<(Calibration, Surface), ProbeError> {
-        let calibration = Calibration::of(&self.prober).await?;
+    /// What there is to be attacked; where the search for it ends early, what was found until then.
+    async fn look_around(&self, mark: &str) -> (Calibration, Surface) {
+        self.emit(SecurityEvent::CheckStarted { check: "discovery".into() });
+        let mut calibration = Calibration::default();
+        let learnt = calibration.learn(&self.prober).await;
         let found = discovery::discover(&self.config, &self.prober, &calibration, mark).await;
-        let (mut surface, session) = found?;
+        let Discovery { mut surface, session, ended } = found;
         self.known().session = session;
+        if let Some(error) = learnt.err().or(ended) {
+            self.note(&format!("discovery: {error}"));
+            surface.notes.push(format!("ended early, there may be more: {error}"));
+        }
         for (service, why) in &calibration.silent {
             surface.notes.push(format!("{service} gives no answer: {why}"));
         }
+        for operation in &surface.operations {
+            self.prober.looked().at(&operation.place());
+        }
         self.emit(SecurityEvent::Discovered(surface.told()));
-        Ok((calibration, surface))
+        (calibration, surface)
     }
 
     /// Keeps what a check found.
@@ -228,9 +236,8 @@ impl Audit {
     /// Scores what is known, and decides.
     pub fn conclude(&self) -> PhaseOutcome {
         let known = self.known();
-        if let Some(compared) = known.before.compared(&known.findings, &known.checks) {
-            self.emit(SecurityEvent::Compared(compared));
-        }
+        self.tell_writes();
+        self.compare(&known);
         let score = score::score(&known.findings, &known.checks);
         self.emit(SecurityEvent::Scored(score.clone()));
         let only = (!self.config.security.checks.is_empty()).then(|| {
@@ -243,6 +250,38 @@ impl Audit {
             outcome.reason += &format!("; {words}");
         }
         outcome
+    }
+
+    /// Tells how often what is listed and may write was sent.
+    fn tell_writes(&self) {
+        let listed = self.config.security.operations.iter().map(Request::audited);
+        let may_write = listed.filter(|request| !request.is_safe());
+        for place in may_write.map(|request| request.place()).collect::<BTreeSet<_>>() {
+            let times = self.prober.looked().times(&place);
+            self.log(
+                LogLevel::Info,
+                format!("{place} of security.operations was sent {times} times"),
+            );
+        }
+    }
+
+    /// Tells how the findings differ from those before.
+    fn compare(&self, known: &Known) {
+        let (findings, checks, looked) = (&known.findings, &known.checks, self.prober.looked());
+        if let Some(compared) = known.before.compared(findings, checks, looked) {
+            self.emit(SecurityEvent::Compared(compared));
+        }
+        let unseen = known.before.unseen(findings, checks, looked);
+        if !unseen.is_empty() {
+            let first: Vec<&str> = unseen.iter().take(TOLD).copied().collect();
+            self.note(&format!(
+                "findings of a run before at {} places are neither found nor fixed, this run did not \
+                 look there: {}{}",
+                unseen.len(),
+                first.join(", "),
+                if unseen.len() > TOLD { " and others" } else { "" }
+            ));
+        }
     }
 
     /// How many things are on record and not undone.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::answer::{Answer, has_what_is_common, in_common, resemblance};
+use super::answer::{Answer, has_all, in_common, resemblance};
 use super::landing;
 use super::prober::{ProbeError, Prober};
 use super::request::Request;
@@ -24,6 +24,8 @@ pub struct Baseline {
     alike: f64,
     /// What stays the same in them; none where that cannot be said.
     steady: Option<Steady>,
+    /// How often each word stands in all of them, at least.
+    common: HashMap<String, u64>,
 }
 
 /// What two answers are compared by.
@@ -63,7 +65,8 @@ impl Baseline {
             }
         }
         let steady = Steady::of(&answers);
-        Self { answers, alike, steady }
+        let common = in_common(answers.iter().map(|answer| answer.body.as_str()));
+        Self { answers, alike, steady, common }
     }
 
     /// The first answer.
@@ -101,8 +104,8 @@ impl Baseline {
     }
 
     /// How often each word stands in all of its answers, at least; numbers aside.
-    pub fn common(&self) -> HashMap<String, u64> {
-        in_common(self.bodies())
+    pub const fn common(&self) -> &HashMap<String, u64> {
+        &self.common
     }
 
     fn is_of_one_status(&self) -> bool {
@@ -151,8 +154,7 @@ impl Baseline {
 
     fn has_common(&self, answer: &Answer, sent: &str, original: &str) -> bool {
         let status = self.first().map(|own| own.status);
-        status == Some(answer.status)
-            && has_what_is_common(self.bodies(), &answer.with(sent, original))
+        status == Some(answer.status) && has_all(&self.common, &answer.with(sent, original))
     }
 
     fn is_steady(&self, answer: &Answer, sent: &str, original: &str) -> bool {

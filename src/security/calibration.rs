@@ -26,10 +26,10 @@ impl Calibration {
     /// random in a path may be random in the answer.
     ///
     /// # Errors
-    /// When the budget is used up.
-    pub async fn of(prober: &Prober) -> Result<Self, ProbeError> {
-        let mut calibration = Self::default();
+    /// When the budget is used up; what was learnt until then stays.
+    pub async fn learn(&mut self, prober: &Prober) -> Result<(), ProbeError> {
         for service in prober.services() {
+            prober.looked().at(&Request::get(service, ABSENT).place());
             let name = || format!("{:012x}", rand::random::<u64>() >> 16);
             let kinds = |_| -> [String; KINDS] {
                 let [a, b, c, d] = ["", ".json", ".js", ".html"]
@@ -40,16 +40,16 @@ impl Calibration {
             for path in paths {
                 let request = Request::get(service, &path);
                 match prober.ask(&request).await {
-                    Ok(answer) => calibration.pages.push((request, answer)),
+                    Ok(answer) => self.pages.push((request, answer)),
                     Err(ProbeError::Budget) => return Err(ProbeError::Budget),
                     Err(error) => {
-                        calibration.silent.push((service, error.to_string()));
+                        self.silent.push((service, error.to_string()));
                         break;
                     }
                 }
             }
         }
-        Ok(calibration)
+        Ok(())
     }
 
     /// Whether the answer to a request is the one to something that is not there. Such pages like to repeat

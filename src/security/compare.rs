@@ -1,6 +1,7 @@
 //! The findings beside those of the runs before on the same target: of each check those of the latest
 //! run that made it to its end, because a run may have made some of the checks only.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::CheckKind;
@@ -13,6 +14,7 @@ use crate::run::state::RunState;
 use crate::run::summary::RunSummary;
 
 use super::check_of;
+use super::looked::Looked;
 
 /// Runs on the same target that are looked through for audits.
 const LOOKED_THROUGH: usize = 20;
@@ -84,11 +86,16 @@ impl Before {
         Some(if had { Novelty::Unchanged } else { Novelty::New })
     }
 
-    /// The whole comparison; none where no check of this run had been made before. Gone is only what
-    /// this run looked for: a check that was not made to its end fixes nothing.
-    pub fn compared(&self, findings: &[Finding], checks: &[CheckReport]) -> Option<Comparison> {
-        let both = |made: &&Made| checks.iter().any(|one| one.check == made.check.title());
-        let beside: Vec<&Made> = self.0.iter().filter(both).collect();
+    /// The whole comparison; none where no check of this run had been made before. Fixed is only what
+    /// this run looked for, and where it was: a check that was not made to its end fixes nothing, nor does
+    /// one that does not know the place any more.
+    pub fn compared(
+        &self,
+        findings: &[Finding],
+        checks: &[CheckReport],
+        looked: &Looked,
+    ) -> Option<Comparison> {
+        let beside = self.beside(checks);
         let mut runs: Vec<&str> = beside.iter().map(|made| made.run.as_str()).collect();
         runs.sort_unstable_by(|one, other| other.cmp(one));
         runs.dedup();
@@ -99,10 +106,7 @@ impl Before {
             let of = findings.iter().filter(|finding| self.novelty(finding) == Some(novelty));
             of.count() as u32
         };
-        let again = beside.iter().filter(|made| was_made(made.check, checks));
-        let gone = again
-            .flat_map(|made| &made.findings)
-            .filter(|finding| !findings.iter().any(|now| now.fingerprint == finding.fingerprint));
+        let gone = self.gone(findings, checks).filter(|finding| looked.has(&finding.place));
         Some(Comparison {
             run: runs.join(", "),
             new: count(Novelty::New),
@@ -113,6 +117,33 @@ impl Before {
                     title: format!("{} at {}", finding.title, finding.place),
                 })
                 .collect(),
+        })
+    }
+
+    /// Places of findings that this run neither has nor can call fixed, because it did not look there.
+    pub fn unseen(
+        &self,
+        findings: &[Finding],
+        checks: &[CheckReport],
+        looked: &Looked,
+    ) -> BTreeSet<&str> {
+        let gone = self.gone(findings, checks).map(|finding| finding.place.as_str());
+        gone.filter(|place| !looked.has(place)).collect()
+    }
+
+    /// What was made before of the checks of this run.
+    fn beside(&self, checks: &[CheckReport]) -> Vec<&Made> {
+        let both = |made: &&Made| checks.iter().any(|one| one.check == made.check.title());
+        self.0.iter().filter(both).collect()
+    }
+
+    /// Findings that checks of this run do not have any more, of those that were made to their end.
+    fn gone(&self, findings: &[Finding], checks: &[CheckReport]) -> impl Iterator<Item = &Finding> {
+        let again =
+            self.beside(checks).into_iter().filter(move |made| was_made(made.check, checks));
+        let before = again.flat_map(|made| &made.findings);
+        before.filter(move |finding| {
+            !findings.iter().any(|now| now.fingerprint == finding.fingerprint)
         })
     }
 }
@@ -146,6 +177,13 @@ mod tests {
         ANY_ORIGIN.finding(Severity::High, place, None)
     }
 
+    /// A run that looked at these places.
+    fn looked_at(places: &[&str]) -> Looked {
+        let looked = Looked::default();
+        places.iter().for_each(|place| looked.at(place));
+        looked
+    }
+
     fn script() -> Finding {
         REFLECTED.finding(Severity::High, "rag GET /c", None)
     }
@@ -160,14 +198,28 @@ mod tests {
             check(CheckKind::Xss, CheckStatus::NotTested),
         ];
         let findings = [origin("b"), origin("d")];
-        let compared = before.compared(&findings, &checks).expect("something to compare with");
+        let looked = looked_at(&["a", "b", "d", "rag GET /c"]);
+        let compared = before.compared(&findings, &checks, &looked).expect("something before");
         assert_eq!((compared.new, compared.unchanged), (1, 1));
         let fixed: Vec<&str> = compared.fixed.iter().map(|gone| gone.title.as_str()).collect();
         assert_eq!(fixed, [" at a"], "XSS was not looked for to its end");
         // What was found is found, but the rest was not looked for.
         checks[0].partial = true;
-        let compared = before.compared(&findings, &checks).expect("something to compare with");
+        let compared = before.compared(&findings, &checks, &looked).expect("something before");
         assert_eq!(compared.fixed, []);
+    }
+
+    #[test]
+    fn what_was_found_where_this_run_did_not_look_is_not_fixed() {
+        let made = [check(CheckKind::Cors, CheckStatus::Vulnerable)];
+        let mut before = Before::default();
+        before.take("r", &made, &["rag GET /a", "rag GET /b"].map(origin));
+        let checks = [check(CheckKind::Cors, CheckStatus::Pass)];
+        let looked = looked_at(&["rag GET /b"]);
+        let compared = before.compared(&[], &checks, &looked).expect("something before");
+        let fixed: Vec<&str> = compared.fixed.iter().map(|gone| gone.title.as_str()).collect();
+        assert_eq!(fixed, [" at rag GET /b"]);
+        assert_eq!(Vec::from_iter(before.unseen(&[], &checks, &looked)), ["rag GET /a"]);
     }
 
     #[test]
@@ -180,21 +232,25 @@ mod tests {
         before.take("1-both", &both, &[origin("a"), script()]);
         assert_eq!(before.novelty(&script()), Some(Novelty::Unchanged));
         assert_eq!(before.novelty(&origin("a")), Some(Novelty::New), "it had gone meanwhile");
-        let compared = before.compared(&[origin("b"), script()], &both).expect("compared");
+        let looked = looked_at(&["a", "b", "rag GET /c"]);
+        let now = [origin("b"), script()];
+        let compared = before.compared(&now, &both, &looked).expect("compared");
         assert_eq!((compared.new, compared.unchanged, compared.fixed.len()), (0, 2, 0));
         assert_eq!(compared.run, "2-only-cors, 1-both");
-        let compared = before.compared(&[origin("b")], &only).expect("compared");
+        let compared = before.compared(&now[..1], &only, &looked).expect("compared");
         assert_eq!((compared.run.as_str(), compared.fixed.len()), ("2-only-cors", 0));
     }
 
     #[test]
     fn what_nobody_had_looked_for_is_neither_new_nor_known() {
         let mut before = Before::default();
-        assert_eq!(before.compared(&[script()], &[]), None);
+        let looked = looked_at(&["rag GET /c"]);
+        assert_eq!(before.compared(&[script()], &[], &looked), None);
         let mut cut = check(CheckKind::Xss, CheckStatus::Vulnerable);
         cut.partial = true;
         before.take("r", &[cut], &[]);
         assert_eq!(before.novelty(&script()), None, "that one was cut short");
-        assert_eq!(before.compared(&[], &[check(CheckKind::Xss, CheckStatus::Pass)]), None);
+        let pass = [check(CheckKind::Xss, CheckStatus::Pass)];
+        assert_eq!(before.compared(&[], &pass, &looked), None);
     }
 }

@@ -27,9 +27,9 @@ struct Entry {
 
 /// What undoes an entry.
 #[derive(Clone)]
-enum Way {
-    /// The platform has not said where it is.
-    Unknown,
+pub enum Way {
+    /// The platform has not said where it is; it may be there, spelled in any of these ways.
+    Guess(Vec<Undo>),
     /// Its removal.
     Removal(Undo),
     /// This request, which takes the place of others.
@@ -61,8 +61,7 @@ impl Ledger {
     }
 
     /// Puts something on record. When this returns it is on disk and may be written.
-    pub fn announce(&self, written: Written, undo: Option<Undo>) {
-        let way = undo.map_or(Way::Unknown, Way::Removal);
+    pub fn announce(&self, written: Written, way: Way) {
         self.entries().push(Entry { name: written.name.clone(), way, stored: false });
         self.emit(SecurityEvent::Writing(written));
     }
@@ -138,7 +137,9 @@ impl Ledger {
                 remove_as(prober, undo, entry.stored).await.map(|()| String::new())
             }
             Way::PutBack(request) => put_back(prober, request).await,
-            Way::Unknown => Err("the platform did not say where it put it".to_owned()),
+            Way::Guess(undos) => {
+                remove_if_there(prober, undos, &entry.name).await.map(|()| String::new())
+            }
         };
         let gone = outcome.is_ok();
         if gone {
@@ -184,6 +185,24 @@ pub fn is_kept_out(answer: &Answer) -> bool {
 /// Why it is not shown to be gone.
 pub async fn remove(prober: &Prober, undo: &Undo) -> Result<(), String> {
     remove_as(prober, undo, false).await
+}
+
+/// Removes what may be in one of these places: only what carries the name there is it.
+///
+/// # Errors
+/// Why it is not shown to be gone; where it is in none of them, what is to be done by hand.
+pub async fn remove_if_there(prober: &Prober, undos: &[Undo], name: &str) -> Result<(), String> {
+    for undo in undos {
+        let there = prober.ask_for_removal(&undo.lookup).await;
+        let there = there.map_err(|error| excerpt(&error.to_string()))?;
+        if there.is_success() && there.body.contains(name) {
+            return remove(prober, undo).await;
+        }
+    }
+    Err(format!(
+        "the platform did not say where it put it, and it is not where it may be expected: look among \
+         what it keeps for {name}, and remove that by hand"
+    ))
 }
 
 /// Removes something that may have to be asked for in several ways, and shows that it is gone. A way that

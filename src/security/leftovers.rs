@@ -27,7 +27,7 @@ pub async fn remove_leftovers(
         let outcome = if let Some(request) = replaced::request_of(config, one) {
             put_back(&prober, &request).await.map(drop)
         } else if undos.is_empty() {
-            upload::remove_by_name(config, &prober, one).await
+            upload::remove_where_expected(config, &prober, one).await
         } else {
             remove_each_way(&prober, &undos).await
         };
@@ -80,6 +80,15 @@ mod tests {
 
     /// What is left of one file that a killed audit put into a folder.
     async fn left(platform: &Platform) -> Vec<(String, String)> {
+        left_of(platform, Some(&format!("2026/{FILE}")), None).await
+    }
+
+    /// The same of one of which the platform said where it is, or may be expected to have put it.
+    async fn left_of(
+        platform: &Platform,
+        stored: Option<&str>,
+        expected: Option<&str>,
+    ) -> Vec<(String, String)> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
         let base_url = format!("http://{}", listener.local_addr().expect("bound"));
         let router = Router::new().fallback(answer).with_state(platform.clone());
@@ -95,7 +104,8 @@ mod tests {
         let config: Config = serde_json::from_value(config).expect("a configuration");
         let written = Written {
             name: "shakedown-run-upload-1-1".into(),
-            stored: Some(format!("2026/{FILE}")),
+            stored: stored.map(str::to_owned),
+            expected: expected.map(str::to_owned),
             file: Some(FILE.into()),
             place: "chat POST /files".into(),
             undo: "DELETE /files/{stored}".into(),
@@ -131,6 +141,7 @@ mod tests {
         let written = |at: usize| Written {
             name: format!("shakedown-run-values-{}", at + 1),
             stored: None,
+            expected: None,
             file: None,
             place: format!("chat POST {}", paths[at]),
             undo: String::new(),
@@ -154,5 +165,20 @@ mod tests {
         let left = left(&deaf).await;
         assert_eq!(left.len(), 1, "who calls everything malformed shows nothing");
         assert!(left[0].1.contains("400"), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_without_an_answer_is_looked_for_where_another_one_went() {
+        let platform = Platform::default();
+        let path = format!("/files/2026/{FILE}");
+        platform.files.lock().expect("not poisoned").insert(path);
+        let elsewhere = left_of(&platform, None, None).await;
+        assert_eq!(elsewhere.len(), 1);
+        assert!(elsewhere[0].1.contains("by hand"), "{elsewhere:?}");
+        let expected = format!("2026/{FILE}");
+        assert_eq!(left_of(&platform, None, Some(&expected)).await, []);
+        assert!(platform.files.lock().expect("not poisoned").is_empty());
+        let gone = left_of(&platform, None, Some(&expected)).await;
+        assert_eq!(gone.len(), 1, "it may lie elsewhere");
     }
 }

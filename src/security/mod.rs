@@ -11,10 +11,12 @@ mod discovery;
 mod evidence;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod homes;
 mod keys;
 mod landing;
 mod ledger;
 mod leftovers;
+mod looked;
 mod outcome;
 mod phase;
 mod prober;

@@ -34,6 +34,7 @@ impl Outcome {
 
     /// A check that an error ended; what it found before stays.
     pub fn cut_short(mut self, error: &ProbeError) -> Self {
+        self.tested.get_or_insert(0);
         self.status = Some(match error {
             ProbeError::Budget => CheckStatus::NotTested,
             ProbeError::Failed(_) => CheckStatus::Error,

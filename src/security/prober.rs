@@ -14,6 +14,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::Answer;
+use super::homes::Homes;
+use super::looked::Looked;
 use super::request::{Identity, Request};
 use crate::config::{Config, HttpVersion, ServiceKind};
 use crate::platform::connection::Connection;
@@ -27,6 +29,8 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// From the beginning of a connection to the last byte, at most.
 pub const LONGEST: Duration = Duration::from_secs(2 * TIMEOUT.as_secs() + 1);
+/// How often something is asked that is out of order.
+const TRIES: usize = 3;
 /// How often a removal is tried again that is refused for its rate, and the longest wait before that.
 const MAX_RETRIES: u32 = 3;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -47,6 +51,8 @@ pub enum ProbeError {
 /// Sends the audit's requests.
 pub struct Prober {
     doors: Vec<Door>,
+    homes: Homes,
+    looked: Looked,
     max_requests: u64,
     sent: AtomicU64,
     refused: AtomicU64,
@@ -93,8 +99,15 @@ impl Prober {
             let connector = connector.map_err(|error| failed(error.to_string()))?;
             doors.push(Door { service, connector, second, idle: Mutex::default() });
         }
+        let home = |door: &Door| {
+            let first = doors.iter().find(|other| other.is_the_way_of(door));
+            (door.service, first.map_or(door.service, |first| first.service))
+        };
+        let homes = doors.iter().map(home).collect();
         Ok(Self {
             doors,
+            homes,
+            looked: Looked::default(),
             max_requests: config.security.max_requests,
             sent: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -110,17 +123,14 @@ impl Prober {
         self.doors.iter().map(|door| door.service)
     }
 
-    /// The first service with the same address and credentials: one gateway may stand before several, and
-    /// what is asked of it is asked once.
-    pub fn home(&self, service: ServiceKind) -> ServiceKind {
-        let Some(door) = self.door(service) else { return service };
-        let first = self.doors.iter().find(|other| other.is_the_way_of(door));
-        first.map_or(service, |first| first.service)
+    /// Which services are reached in the same way as which.
+    pub const fn homes(&self) -> &Homes {
+        &self.homes
     }
 
-    /// The services, of those with the same address and credentials the first.
-    pub fn homes(&self) -> impl Iterator<Item = ServiceKind> + '_ {
-        self.services().filter(|service| self.home(*service) == *service)
+    /// Where was looked so far.
+    pub const fn looked(&self) -> &Looked {
+        &self.looked
     }
 
     /// Requests sent so far.
@@ -179,6 +189,21 @@ impl Prober {
         self.ask_at_once(request).await
     }
 
+    /// Asks; what changes nothing is asked again, and once more, while the service is out of order (429, 5xx).
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn ask_in_order(&self, request: &Request) -> Result<Answer, ProbeError> {
+        let mut answer = self.ask(request).await?;
+        for _ in 1..TRIES {
+            if !answer.is_out_of_order() || !request.is_safe() {
+                break;
+            }
+            answer = self.ask(request).await?;
+        }
+        Ok(answer)
+    }
+
     /// Waits for the next turn at the audit's pace.
     async fn turn(&self) {
         let due = {
@@ -231,6 +256,7 @@ impl Prober {
         let door =
             door.ok_or_else(|| ProbeError::Failed(format!("{service} is not configured")))?;
         let wire = door.wire(request)?;
+        self.looked.asked(&request.place());
         let _flight = Flight::begin(&self.in_flight);
         let mut connection = door.connection().await?;
         let began = Instant::now();
@@ -402,7 +428,7 @@ mod tests {
             });
             let config = serde_json::from_value(config).expect("a configuration");
             let prober = Prober::new(&config, watch::channel(true).1).expect("a prober");
-            prober.homes().collect()
+            prober.homes().all().collect()
         };
         let [chat, rag, mcp] = ServiceKind::ALL;
         assert_eq!(homes(of("", "a"), of("/", "a")), [chat]);

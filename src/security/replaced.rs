@@ -46,6 +46,7 @@ fn written(context: &AuditContext<'_>, operation: &Operation) -> Option<Written>
     Some(Written {
         name: format!("{}{VALUES}{}", context.mark, at + 1),
         stored: None,
+        expected: None,
         file: None,
         place: operation.request.place(),
         undo: "the request as it is configured".into(),

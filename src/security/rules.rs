@@ -10,6 +10,8 @@ use crate::run::event::{Confidence, Finding, Severity};
 pub struct Rule {
     /// Stable id.
     pub id: &'static str,
+    /// What it is, in general.
+    pub about: &'static str,
     /// CWE number.
     pub cwe: u32,
     /// What it is called elsewhere.
@@ -44,9 +46,9 @@ const SECRETS: &[&str] =
 const COMPONENTS: &[&str] = &["OWASP A06:2021", "OWASP A03:2025", "ASVS 15.2.1"];
 
 macro_rules! rules {
-    ($($(#[$doc:meta])* $name:ident = $id:literal, $cwe:literal, $references:ident, $remedy:literal;)*) => {
-        $($(#[$doc])* pub const $name: Rule = Rule {
-            id: $id, cwe: $cwe, references: $references, remedy: $remedy,
+    ($(#[doc = $about:literal] $name:ident = $id:literal, $cwe:literal, $references:ident, $remedy:literal;)*) => {
+        $(#[doc = $about] pub const $name: Rule = Rule {
+            id: $id, about: $about, cwe: $cwe, references: $references, remedy: $remedy,
         };)*
         /// All of them.
         #[cfg(test)]
@@ -59,6 +61,8 @@ rules! {
     SQL_INJECTION = "SDK-SQLI-001", 89, INJECTION, "pass values as parameters, never as part of a statement";
     /// A quote breaks something, and nothing says what.
     UNHANDLED = "SDK-ERR-001", 755, INJECTION, "answer 4xx to input that cannot be used, and look into the log for what broke";
+    /// Input that cannot be used shows the inside.
+    TRACE = "SDK-ERR-002", 209, HEADERS, "answer 4xx to input that cannot be used, and no error with a stack trace";
     /// A value becomes part of a page.
     REFLECTED = "SDK-XSS-001", 79, SCRIPTING, "escape on output, by the place in which a value stands";
     /// A stored value becomes part of a page.
@@ -146,6 +150,7 @@ impl Rule {
     pub fn finding(&self, severity: Severity, place: &str, parameter: Option<&str>) -> Finding {
         Finding {
             rule: self.id.to_owned(),
+            about: self.about.trim().trim_end_matches('.').to_owned(),
             title: String::new(),
             severity,
             confidence: Confidence::Firm,

@@ -63,14 +63,14 @@ impl Suppressions {
             serde_yaml::from_str(text).map_err(|error| error.to_string())?;
         for (at, one) in all.iter().enumerate() {
             let known = match (&one.fingerprint, &one.rule, &one.place) {
-                (Some(print), None, None) => print.len() >= MIN_FINGERPRINT,
+                (Some(print), None, None) => is_fingerprint(print),
                 (None, Some(_), Some(_)) => true,
                 _ => false,
             };
             if !known {
                 return Err(format!(
-                    "entry {}: expected `fingerprint` ({MIN_FINGERPRINT} characters at least), or \
-                     `rule` and `place`",
+                    "entry {}: expected `fingerprint` (its first {MIN_FINGERPRINT} characters at \
+                     least, as reports show it), or `rule` and `place`",
                     at + 1
                 ));
             }
@@ -83,7 +83,8 @@ impl Suppressions {
 
     /// Marks a finding that is accepted; one whose day is over only says so.
     pub fn apply(&self, finding: &mut Finding, today: Date) {
-        let Some(one) = self.0.iter().find(|one| one.is_about(finding)) else { return };
+        let about = self.0.iter().filter(|one| one.is_about(finding));
+        let Some(one) = about.max_by_key(|one| one.expires) else { return };
         if one.expires >= today {
             finding.suppressed = Some(format!("{} (until {})", one.reason, one.expires));
         } else {
@@ -91,6 +92,12 @@ impl Suppressions {
                 &format!(" (it was accepted until {}: {})", one.expires, one.reason);
         }
     }
+}
+
+/// Whether this is the beginning of a fingerprint: digits of a SHA-256 in lower case.
+fn is_fingerprint(text: &str) -> bool {
+    (MIN_FINGERPRINT..=64).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Suppression {
@@ -139,11 +146,25 @@ mod tests {
     }
 
     #[test]
+    fn of_several_for_one_finding_the_one_that_lasts_longest_counts() {
+        let mut finding = ANY_ORIGIN.finding(Severity::High, "rag GET /a", None);
+        let entry = |day: &str| {
+            format!("- {{rule: SDK-CORS-001, place: rag GET /a, reason: x, expires: {day}}}\n")
+        };
+        let list = ["2026-01-01", "2030-01-01", "2027-01-01"].map(entry).concat();
+        let list = Suppressions::parse(&list).expect("valid");
+        list.apply(&mut finding, jiff::civil::date(2028, 1, 1));
+        assert_eq!(finding.suppressed.as_deref(), Some("x (until 2030-01-01)"));
+    }
+
+    #[test]
     fn what_has_no_reason_no_day_or_no_object_is_refused() {
         for text in [
             "- fingerprint: abcdefabcdef\n  expires: 2030-01-01",
             "- fingerprint: abcdefabcdef\n  reason: x",
             "- fingerprint: abc\n  reason: x\n  expires: 2030-01-01",
+            "- fingerprint: ABCDEFABCDEF\n  reason: x\n  expires: 2030-01-01",
+            "- fingerprint: a fingerprint of mine\n  reason: x\n  expires: 2030-01-01",
             "- rule: SDK-CORS-001\n  reason: x\n  expires: 2030-01-01",
             "- rule: A\n  place: b\n  reason: ' '\n  expires: 2030-01-01",
             "- rule: A\n  place: b\n  reason: x\n  expires: soon",

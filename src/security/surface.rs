@@ -6,6 +6,7 @@ use crate::run::event::{Discovered, Skipped};
 
 use reqwest::Method;
 
+use super::homes::Homes;
 use super::request::{Point, Request};
 
 /// Skipped operations that are told of one by one.
@@ -104,29 +105,18 @@ pub struct Surface {
     pub scripts: Vec<Request>,
     /// What is worth knowing of the discovery itself.
     pub notes: Vec<String>,
-    /// Services that are reached in the same way as another one, and that one.
-    pub homes: Vec<(ServiceKind, ServiceKind)>,
-}
-
-/// The service that stands for all that are reached in the same way.
-fn home(homes: &[(ServiceKind, ServiceKind)], service: ServiceKind) -> ServiceKind {
-    let known = homes.iter().find(|(one, _)| *one == service);
-    known.map_or(service, |(_, home)| *home)
+    /// Which services are reached in the same way as which.
+    pub homes: Homes,
 }
 
 impl Surface {
-    /// The service that stands for all that are reached in the same way as this one.
-    pub fn home(&self, service: ServiceKind) -> ServiceKind {
-        home(&self.homes, service)
-    }
-
     /// Adds an operation. One that is there already only learns whether it needs credentials; with
     /// values in places that the known one does not have it is another request to the same, and so is
     /// a configured one with other values.
     pub fn add(&mut self, mut operation: Operation) {
         let configured = operation.source == Source::Configured;
         let homes = &self.homes;
-        let key = |of: &Operation| (home(homes, of.request.service), of.address());
+        let key = |of: &Operation| (homes.of(of.request.service), of.address());
         let same = |other: &Operation| key(other) == key(&operation);
         let mut secured = None;
         let mut known = false;
@@ -163,7 +153,7 @@ impl Surface {
         let homes = &self.homes;
         self.operations.iter_mut().find(|operation| {
             let request = &operation.request;
-            home(homes, request.service) == home(homes, service)
+            homes.of(request.service) == homes.of(service)
                 && request.method.as_str().eq_ignore_ascii_case(method)
                 && (operation.route == route || fits(route, &request.path))
         })
@@ -171,9 +161,9 @@ impl Surface {
 
     /// The known route that a path belongs to.
     pub fn route_of(&self, service: ServiceKind, method: &Method, path: &str) -> Option<String> {
-        let home = |service| home(&self.homes, service);
+        let homes = &self.homes;
         let same = |one: &&Operation| {
-            home(one.request.service) == home(service) && one.request.method == *method
+            homes.of(one.request.service) == homes.of(service) && one.request.method == *method
         };
         let mut known = self.operations.iter().filter(same);
         known.find(|one| fits(&one.route, path)).map(|one| one.route.clone())
@@ -206,7 +196,7 @@ impl Surface {
 }
 
 /// Whether a path is one of a route.
-fn fits(route: &str, path: &str) -> bool {
+pub fn fits(route: &str, path: &str) -> bool {
     let (route, path): (Vec<&str>, Vec<&str>) =
         (route.split('/').collect(), path.split('/').collect());
     route.len() == path.len()
@@ -243,7 +233,7 @@ mod tests {
         let of = |service| {
             Operation::new(Request::get(service, "/items"), "/items".into(), Source::Description)
         };
-        let homes = vec![(ServiceKind::Mcp, ServiceKind::Rag)];
+        let homes = Homes::from_iter([(ServiceKind::Mcp, ServiceKind::Rag)]);
         let mut surface = Surface { homes, ..Surface::default() };
         for service in [ServiceKind::Rag, ServiceKind::Mcp, ServiceKind::Chat] {
             surface.add(of(service));

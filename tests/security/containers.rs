@@ -85,7 +85,7 @@ async fn search(engine: Engine, names: &[&str]) -> (Option<i32>, Value) {
 
 /// A Trivy that finds packages in every image, and nothing wrong with them.
 const TRIVY: &str = r#"#!/bin/sh
-echo '{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs"}]}'
+echo '{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs","Packages":[{"Name":"a"}]}]}'
 "#;
 
 /// Makes a check with an engine's answers at hand.
@@ -192,12 +192,17 @@ async fn an_image_that_the_engine_does_not_have_leaves_nothing_open_and_one_it_f
 async fn images_that_an_engine_does_not_tell_of_leave_the_scan_open() {
     for (engine, names, expected, coverage) in [
         (Engine::Sound, &[][..], "pass", "1 of 1 images"),
-        (Engine::Crowded, &[], "not tested", "1 of 1 images; 1 containers not looked at, 200"),
+        (
+            Engine::Crowded,
+            &[],
+            "not tested",
+            "1 of 1 images; database up to date; 1 containers not looked at, 200",
+        ),
         (
             Engine::Unsure,
             &["other:1"],
             "not tested",
-            "1 of 1 images; 1 containers without an answer",
+            "1 of 1 images; database up to date; 1 containers without an answer",
         ),
         // The only one that runs, and nothing else is named.
         (Engine::Unsure, &[], "not tested", "1 containers without an answer (Docker engine: "),

@@ -13,6 +13,7 @@ mod statement;
 mod support;
 mod third;
 mod trivy;
+mod troubled;
 mod twin;
 
 use serde_json::{Value, json};
@@ -352,6 +353,9 @@ fn is_sarif(sarif: &Value) {
         for field in ["shortDescription", "fullDescription", "help"] {
             assert!(is_text(&rule[field]), "{field}: {rule:#}");
         }
+        let about = rule["shortDescription"]["text"].as_str().expect("a text");
+        let parameters = ["query ", "apple", "/"];
+        assert!(!parameters.iter().any(|of| about.contains(of)), "it is one finding's: {about}");
         let severity = rule["properties"]["security-severity"].as_str().expect("a text");
         assert!((0.0..=10.0).contains(&severity.parse::<f64>().expect("a number")));
     }
@@ -391,7 +395,29 @@ fn exports_are_valid(place: &Workplace) {
     let dojo = read("security_defectdojo.json");
     let titles = dojo["findings"].as_array().expect("findings");
     assert_eq!(titles.len(), results.len());
+    // More than what the importer knows makes it refuse the whole file
+    // (DefectDojo, dojo/tools/generic/json_parser.py, of 2024 and of 2026).
+    let known = [
+        "title",
+        "severity",
+        "description",
+        "cwe",
+        "mitigation",
+        "references",
+        "active",
+        "verified",
+        "risk_accepted",
+        "component_name",
+        "static_finding",
+        "dynamic_finding",
+        "vulnerability_ids",
+        "unique_id_from_tool",
+        "vuln_id_from_tool",
+    ];
     for finding in titles {
+        let fields = finding.as_object().expect("a mapping").keys();
+        let unknown: Vec<_> = fields.filter(|name| !known.contains(&name.as_str())).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
         let severity = finding["severity"].as_str().expect("required");
         assert!(["Info", "Low", "Medium", "High", "Critical"].contains(&severity));
         assert!(finding["title"].is_string() && finding["description"].is_string());

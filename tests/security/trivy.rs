@@ -28,6 +28,10 @@ case "$image" in
 esac
 "#;
 
+/// What it says of an image with packages that nothing is wrong with.
+const CLEAN: &str =
+    r#"{"SchemaVersion":2,"Results":[{"Class":"os-pkgs","Packages":[{"Name":"a"}]}]}"#;
+
 struct Scan {
     section: Value,
     journal: String,
@@ -44,7 +48,13 @@ async fn scan(names: &[&str], more: Value) -> Scan {
     write("old.json", include_str!("../fixtures/trivy/old-alpine.json"));
     write("alpine.json", include_str!("../fixtures/trivy/alpine-and-node.json"));
     write("static.json", include_str!("../fixtures/trivy/no-os.json"));
-    write("clean.json", r#"{"SchemaVersion":2,"Results":[{"Target":"a","Class":"os-pkgs"}]}"#);
+    write("ageless.json", CLEAN);
+    write("clean.json", CLEAN);
+    let stripped = json!({
+        "SchemaVersion": 2, "Metadata": { "OS": { "Family": "debian", "Name": "12.1" } },
+        "Results": [{ "Target": "stripped (debian 12.1)", "Class": "os-pkgs", "Type": "debian" }],
+    });
+    write("stripped.json", &stripped.to_string());
     write("next.json", r#"{"SchemaVersion":3,"Results":[]}"#);
     let lang = json!({ "SchemaVersion": 2, "Metadata": null, "Results": [
         { "Target": "go.mod", "Class": "lang-pkgs", "Vulnerabilities": [
@@ -62,7 +72,10 @@ async fn scan(names: &[&str], more: Value) -> Scan {
     ] });
     write("twice.json", &twice.to_string());
     let now = jiff::Timestamp::now();
-    let version = json!({ "Version": "0.66.0", "VulnerabilityDB": { "UpdatedAt": now } });
+    let mut version = json!({ "Version": "0.66.0", "VulnerabilityDB": { "UpdatedAt": now } });
+    if names.contains(&"ageless") {
+        version["VulnerabilityDB"] = Value::Null;
+    }
     write("version.json", &version.to_string());
     write("trivy", SCRIPT);
     let program = folder.join("trivy");
@@ -134,12 +147,24 @@ async fn two_names_of_one_image_are_one_image_without_an_engine_that_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_scanned_is_never_clean() {
-    for image in ["static", "absent", "torn", "empty", "huge", "garbage", "next"] {
+    for image in ["static", "stripped", "absent", "torn", "empty", "huge", "garbage", "next"] {
         let Scan { section, code, .. } = scan(&[image], json!({})).await;
         assert_eq!(status(&section, "image scan"), "not tested", "{image}: {section:#}");
         assert!(section["score"].as_f64() < Some(100.0), "{image}");
         assert_eq!(code, Some(3), "{image}: {section:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_which_nobody_knows_how_old_it_is_shows_nothing() {
+    let Scan { section, code, .. } = scan(&["ageless"], json!({ "offline": true })).await;
+    assert_eq!(status(&section, "image scan"), "not tested", "{section:#}");
+    assert!(section["checks"][0]["coverage"].to_string().contains("its age is not told"));
+    assert_eq!(code, Some(3));
+    let Scan { section, code, .. } = scan(&["ageless"], json!({})).await;
+    let coverage = section["checks"][0]["coverage"].to_string();
+    assert!(coverage.contains("database up to date"), "it was just downloaded: {coverage}");
+    assert_eq!(code, Some(0), "{section:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

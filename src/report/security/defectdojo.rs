@@ -23,8 +23,10 @@ fn finding(finding: &FindingRow) -> Value {
     let exchanges = finding.exchanges.iter();
     let exchanges =
         exchanges.map(|one| format!("\n\n{}: {}\n{}", one.role, one.request, one.response));
-    let cve = finding.parameter.as_deref().and_then(|of| of.split(' ').next());
-    let cve = cve.filter(|id| id.starts_with("CVE-"));
+    // Its name, which need not be a CVE, and that of the package; only images have both.
+    let known = finding.parameter.as_deref().filter(|_| finding.fixable.is_some());
+    let known = known.and_then(|of| of.split_once(' '));
+    let in_image = finding.rule.starts_with("SDK-IMG");
     json!({
         "title": finding.title,
         "severity": severity,
@@ -34,13 +36,12 @@ fn finding(finding: &FindingRow) -> Value {
         "references": finding.references.join("\n"),
         "vuln_id_from_tool": finding.rule,
         "unique_id_from_tool": finding.fingerprint,
-        "vulnerability_ids": cve.into_iter().collect::<Vec<_>>(),
+        "vulnerability_ids": known.iter().map(|(id, _)| id).collect::<Vec<_>>(),
         "verified": finding.confidence == "confirmed",
         "active": finding.suppressed.is_none(),
         "risk_accepted": finding.suppressed.is_some(),
-        "component_name": cve.and(finding.parameter.as_deref()).and_then(|of| of.split(' ').nth(1)),
-        "fix_available": finding.fixable,
-        "dynamic_finding": cve.is_none(),
-        "static_finding": cve.is_some(),
+        "component_name": known.map(|(_, package)| package),
+        "dynamic_finding": !in_image,
+        "static_finding": in_image,
     })
 }

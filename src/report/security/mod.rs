@@ -160,6 +160,9 @@ pub struct FindingRow {
     /// The same for the same weakness in the same place, run after run.
     #[serde(default)]
     pub fingerprint: String,
+    /// What its rule is about, whatever was found.
+    #[serde(default)]
+    pub about: String,
     /// What it is.
     pub title: String,
     /// info, low, medium, high or critical.
@@ -296,6 +299,7 @@ fn finding(finding: &Finding) -> FindingRow {
     FindingRow {
         rule: finding.rule.clone(),
         fingerprint: finding.fingerprint.clone(),
+        about: finding.about.clone(),
         title: finding.title.clone(),
         severity: finding.severity.word().to_owned(),
         confidence: finding.confidence.word().to_owned(),

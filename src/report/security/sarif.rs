@@ -32,16 +32,19 @@ pub fn sarif(security: &SecuritySection) -> Value {
     })
 }
 
-/// A rule by the worst of its findings.
+/// A rule by the worst of its findings, in words that are true of all of them: code scanning shows them as
+/// the title of each.
 fn rule(finding: &FindingRow) -> Value {
+    // Older runs know only what was found.
+    let about = if finding.about.is_empty() { &finding.title } else { &finding.about };
     let mut tags = vec!["security".to_owned(), format!("external/cwe/cwe-{}", finding.cwe)];
     tags.extend(finding.references.iter().cloned());
     json!({
         "id": finding.rule,
-        "shortDescription": { "text": finding.title },
-        "fullDescription": { "text": format!("{}. {}", finding.title, finding.remedy) },
+        "shortDescription": { "text": about },
+        "fullDescription": { "text": about },
         "defaultConfiguration": { "level": level(finding) },
-        "help": { "text": finding.remedy },
+        "help": { "text": format!("{about}. What is to be done stands with each result.") },
         "helpUri": format!("https://cwe.mitre.org/data/definitions/{}.html", finding.cwe),
         "properties": { "tags": tags, "security-severity": number(finding) },
     })
@@ -60,7 +63,10 @@ fn result(finding: &FindingRow) -> Value {
     let mut result = json!({
         "ruleId": finding.rule,
         "level": level(finding),
-        "message": { "text": format!("{} at {}: {}", finding.title, finding.place, finding.evidence) },
+        "message": { "text": format!(
+            "{} at {}: {}; {}",
+            finding.title, finding.place, finding.evidence, finding.remedy
+        ) },
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": { "uri": uri(&finding.place) },

@@ -344,6 +344,7 @@ mod tests {
         let level = |severity, confidence, suppressed: Option<&str>| {
             let finding = Finding {
                 rule: "SDK-SQLI-001".into(),
+                about: String::new(),
                 title: "SQL injection".into(),
                 severity,
                 confidence,

@@ -157,7 +157,7 @@ pub(super) fn is_quiet(page: &str) -> bool {
 /// Where it begins besides `/`: what no page links to has links and scripts of its own.
 fn beginnings(service: ServiceKind, surface: &Surface) -> VecDeque<String> {
     let known = surface.operations.iter().map(|operation| &operation.request);
-    let own = |request: &&Request| surface.home(request.service) == service;
+    let own = |request: &&Request| surface.homes.of(request.service) == service;
     let known = known.filter(|request| request.method == Method::GET).filter(own);
     let mut queue = VecDeque::new();
     for path in known.map(Request::target).filter(|path| path != "/") {

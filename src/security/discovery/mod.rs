@@ -25,42 +25,84 @@ const WRITES: &str = "may change something and is not listed in security.operati
 /// Why a configured operation is left alone.
 const KEEPS: &str = "keeps what it is sent, and writing is not allowed (security.writes); one without an answer may";
 
-/// Finds what there is to be attacked. The session of MCP has to be closed afterwards.
-///
-/// # Errors
-/// When the budget is used up.
+/// What there is to be attacked, however far the search for it came.
+#[derive(Default)]
+pub struct Discovery {
+    /// What was found.
+    pub surface: Surface,
+    /// The session of MCP, which has to be closed afterwards.
+    pub session: Option<Session>,
+    /// Why the search ended before its time.
+    pub ended: Option<ProbeError>,
+}
+
+/// Finds what there is to be attacked.
 pub async fn discover(
     config: &Config,
     prober: &Prober,
     calibration: &Calibration,
     mark: &str,
-) -> Result<(Surface, Option<Session>), ProbeError> {
-    let homes = prober.services().map(|service| (service, prober.home(service))).collect();
-    let mut surface = Surface { homes, ..Surface::default() };
+) -> Discovery {
+    let surface = Surface { homes: prober.homes().clone(), ..Surface::default() };
+    let mut found = Discovery { surface, ..Discovery::default() };
+    found.ended = found.search(config, prober, calibration, mark).await.err();
+    found
+}
+
+impl Discovery {
+    async fn search(
+        &mut self,
+        config: &Config,
+        prober: &Prober,
+        calibration: &Calibration,
+        mark: &str,
+    ) -> Result<(), ProbeError> {
+        let surface = &mut self.surface;
+        let listed = configured(config, prober, surface).await;
+        // They are known without a request.
+        services(config, surface);
+        listed?;
+        for service in prober.services() {
+            let own = prober.homes().of(service) == service;
+            if own || config.security.discovery.openapi.contains_key(&service) {
+                described(config, prober, service, surface).await?;
+            }
+        }
+        // A crawl begins at all that is known by then of the services that are reached in the same way.
+        if config.security.discovery.crawl_pages > 0 {
+            for service in prober.homes().all() {
+                crawl::crawl(config, prober, calibration, service, surface).await?;
+            }
+        }
+        tools::tools(config, prober, mark, surface, &mut self.session).await
+    }
+}
+
+/// What is listed: all of it is known, also where the budget ends before it is known what may be attacked.
+async fn configured(
+    config: &Config,
+    prober: &Prober,
+    surface: &mut Surface,
+) -> Result<(), ProbeError> {
+    let mut asked = Ok(());
     for operation in &config.security.operations {
         let route = operation.request.path.split('?').next().unwrap_or_default().to_owned();
         let operation = Operation::new(Request::audited(operation), route, Source::Configured);
-        if config.security.writes || !keeps(prober, &operation.request).await? {
-            surface.add(operation);
-        } else {
-            surface.skip(operation.place(), KEEPS);
+        let keeps = match config.security.writes {
+            true => Ok(false),
+            false => keeps(prober, &operation.request).await,
+        };
+        match keeps {
+            Ok(false) => surface.add(operation),
+            Ok(true) => surface.skip(operation.place(), KEEPS),
+            Err(error) => {
+                let why = format!("whether it keeps what it is sent is not known: {error}");
+                surface.skip(operation.place(), &why);
+                asked = Err(error);
+            }
         }
     }
-    services(config, &mut surface);
-    for service in prober.services() {
-        let own = prober.home(service) == service;
-        if own || config.security.discovery.openapi.contains_key(&service) {
-            described(config, prober, service, &mut surface).await?;
-        }
-    }
-    // A crawl begins at all that is known by then of the services that are reached in the same way.
-    if config.security.discovery.crawl_pages > 0 {
-        for service in prober.homes() {
-            crawl::crawl(config, prober, calibration, service, &mut surface).await?;
-        }
-    }
-    let session = tools::tools(config, prober, mark, &mut surface).await?;
-    Ok((surface, session))
+    asked
 }
 
 /// Whether a request that is listed keeps what it is sent: by its method, or as its answer tells.

@@ -24,17 +24,19 @@ impl Session {
     }
 }
 
-/// Opens a session and adds the listed tools that are there.
+/// Opens a session, which is there to be closed whatever comes after, and adds the listed tools that are
+/// there.
 ///
 /// # Errors
-/// When the budget is used up.
+/// When the budget is used up, or there is no answer within the session.
 pub async fn tools(
     config: &Config,
     prober: &Prober,
     mark: &str,
     surface: &mut Surface,
-) -> Result<Option<Session>, ProbeError> {
-    let Some(mcp) = &config.services.mcp else { return Ok(None) };
+    session: &mut Option<Session>,
+) -> Result<(), ProbeError> {
+    let Some(mcp) = &config.services.mcp else { return Ok(()) };
     let base = |body: Value| {
         let mut request = Request::get(ServiceKind::Mcp, &mcp.path);
         request.method = reqwest::Method::POST;
@@ -46,11 +48,11 @@ pub async fn tools(
         Err(ProbeError::Budget) => return Err(ProbeError::Budget),
         Ok(answer) => {
             surface.notes.push(format!("mcp: initialize is answered with {}", answer.status));
-            return Ok(None);
+            return Ok(());
         }
         Err(error) => {
             surface.notes.push(format!("mcp: {error}"));
-            return Ok(None);
+            return Ok(());
         }
     };
     let id = answer.header(SESSION).to_owned();
@@ -58,6 +60,9 @@ pub async fn tools(
         let request = request.with("mcp-protocol-version", PROTOCOL);
         if id.is_empty() { request } else { request.with(SESSION, &id) }
     };
+    let mut close = within(Request::get(ServiceKind::Mcp, &mcp.path));
+    close.method = reqwest::Method::DELETE;
+    *session = (!id.is_empty()).then_some(Session { close });
     let begun = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
     prober.ask(&within(base(begun))).await?;
     let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
@@ -78,9 +83,7 @@ pub async fn tools(
     for tool in mcp.tools.iter().filter(|tool| !listed.contains(&tool.name)) {
         surface.notes.push(format!("mcp: the configured tool {} is not there", tool.name));
     }
-    let mut close = within(Request::get(ServiceKind::Mcp, &mcp.path));
-    close.method = reqwest::Method::DELETE;
-    Ok((!id.is_empty()).then_some(Session { close }))
+    Ok(())
 }
 
 /// What opens a session.

@@ -10,7 +10,7 @@ use crate::security::answer::Answer;
 use crate::security::context::AuditContext;
 use crate::security::discovery::linked;
 use crate::security::evidence::exchange;
-use crate::security::ledger::Undo;
+use crate::security::ledger::{Undo, Way};
 use crate::security::prober::ProbeError;
 use crate::security::request::Request;
 use crate::security::rules::STORED;
@@ -43,7 +43,7 @@ pub async fn probe(
     let text = format!("{} {}", payload.text, name);
     let undo = undo(scratch, &name);
     let mut pages = places(context, rag, scratch, &undo, &name).await?;
-    context.ledger.announce(written(scratch, &name), Some(undo));
+    context.ledger.announce(written(scratch, &name), Way::Removal(undo));
     let ingest = filled(&scratch.ingest, scratch, &name, &text);
     let asked = context.prober.ask(&ingest).await?;
     if !asked.is_success() {
@@ -136,6 +136,7 @@ fn written(scratch: &Scratch, name: &str) -> Written {
     Written {
         name: name.to_owned(),
         stored: None,
+        expected: None,
         file: None,
         place: format!("rag, collection {}", scratch.collection),
         undo: format!("{} {}", scratch.delete.method, scratch.delete.path),

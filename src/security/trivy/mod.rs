@@ -16,9 +16,11 @@ use crate::config::CheckKind;
 use crate::platform::text::excerpt;
 use crate::run::event::{
     CheckStatus, Counts, EventBody, ImageReport, ImageStatus, SecurityEvent, Severity,
+    VulnerabilityDatabase,
 };
 
-use command::Trivy;
+use command::{NOT_DOWNLOADED, Trivy};
+use database::STALE_HOURS;
 use images::Image;
 use report::Report;
 
@@ -48,10 +50,9 @@ pub async fn scan(context: &AuditContext<'_>, open: watch::Receiver<bool>) -> Ou
         Ok(database) => database,
         Err(why) => return Outcome::not_tested(excerpt(&why)),
     };
-    let age = database.age_hours;
-    emit(context, SecurityEvent::Database(database));
+    emit(context, SecurityEvent::Database(database.clone()));
     let done = scan_each(context, &trivy, found).await;
-    outcome_of(&done, age, unseen)
+    outcome_of(&done, &database, unseen)
 }
 
 fn emit(context: &AuditContext<'_>, event: SecurityEvent) {
@@ -66,6 +67,7 @@ async fn scan_each(context: &AuditContext<'_>, trivy: &Trivy<'_>, found: Vec<Ima
     let of = found.len();
     for (at, image) in found.into_iter().enumerate() {
         let words = excerpt(&image.words());
+        image.names.iter().for_each(|name| context.prober.looked().at(name));
         context.progress(CheckKind::Images, at, of, &words);
         emit(context, SecurityEvent::ImageStarted { image: words.clone() });
         let mut steps = 0;
@@ -83,8 +85,8 @@ async fn scan_each(context: &AuditContext<'_>, trivy: &Trivy<'_>, found: Vec<Ima
     done
 }
 
-/// What the scans come to, with a database of this age, and what may run other images.
-fn outcome_of(done: &[Done], age_hours: Option<u64>, unseen: Option<String>) -> Outcome {
+/// What the scans come to, with this database, and what may run other images.
+fn outcome_of(done: &[Done], database: &VulnerabilityDatabase, unseen: Option<String>) -> Outcome {
     let mut outcome = Outcome::default();
     let mut uncovered = Vec::new();
     for Done { image, scanned } in done {
@@ -98,10 +100,19 @@ fn outcome_of(done: &[Done], age_hours: Option<u64>, unseen: Option<String>) -> 
         }
     }
     let mut coverage = vec![format!("{} of {} images", done.len() - uncovered.len(), done.len())];
-    coverage.extend(age_hours.map(|age| format!("database {age} hours old")));
     let mut open = Vec::new();
-    if age_hours.is_some_and(|age| age > database::STALE_HOURS) {
-        open.push(format!("older than {} hours: what is new is not known", database::STALE_HOURS));
+    match database.age_hours {
+        Some(age) => {
+            coverage.push(format!("database {age} hours old"));
+            if age > STALE_HOURS {
+                open.push(format!("older than {STALE_HOURS} hours: what is new is not known"));
+            }
+        }
+        // Only what was just looked after is known to be new.
+        None if database.detail.starts_with(NOT_DOWNLOADED) => {
+            open.push(format!("database {}, and its age is not told", database.detail));
+        }
+        None => coverage.push(format!("database {}", database.detail)),
     }
     open.extend(unseen);
     let more = uncovered.len().saturating_sub(TOLD);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::platform::text::excerpt;
@@ -47,7 +48,8 @@ struct Os {
 #[serde(rename_all = "PascalCase", default)]
 struct ScanResult {
     target: String,
-    class: String,
+    #[serde(deserialize_with = "nullable")]
+    packages: Vec<IgnoredAny>,
     #[serde(deserialize_with = "nullable")]
     vulnerabilities: Vec<Vulnerability>,
     #[serde(deserialize_with = "nullable")]
@@ -101,13 +103,12 @@ impl Report {
         }
     }
 
-    /// Whether there was anything in the image that Trivy knows.
+    /// Whether there was anything in the image that Trivy knows. An operating system without packages has a
+    /// result of its own all the same.
     pub fn is_covered(&self) -> bool {
-        let packages = |result: &ScanResult| {
-            matches!(result.class.as_str(), "os-pkgs" | "lang-pkgs")
-                || !result.vulnerabilities.is_empty()
-        };
-        self.results.iter().any(packages)
+        let known =
+            |result: &ScanResult| !result.packages.is_empty() || !result.vulnerabilities.is_empty();
+        self.results.iter().any(known)
     }
 
     /// The id of the image, where Trivy tells it.
@@ -221,8 +222,14 @@ mod tests {
                 (Severity::High, None),
             ]
         );
-        let clean = read(r#","Results":[{"Class":"os-pkgs","Target":"alpine"}]"#);
+        let of = |packages: &str| {
+            read(&format!(r#","Results":[{{"Class":"os-pkgs","Target":"alpine"{packages}}}]"#))
+        };
+        let clean = of(r#","Packages":[{"Name":"musl"}]"#);
         assert!(clean.is_covered() && clean.findings("app:1").is_empty());
+        for none in ["", r#","Packages":[]"#, r#","Packages":null"#] {
+            assert!(!of(none).is_covered(), "its list of packages was removed: {none}");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@ use ratatui::text::{Line, Span};
 use super::{fitted, fixed, lines, security_detail};
 use crate::config::PhaseKind;
 use crate::run::event::{
-    CheckReport, CheckStatus, Confidence, Finding, ImageReport, ImageStatus, PhaseOutcome, Severity,
+    CheckReport, CheckStatus, Confidence, Finding, ImageReport, ImageStatus, PhaseOutcome,
+    Severity, VulnerabilityDatabase,
 };
 use crate::run::state::SecurityState;
 use crate::tui::app::App;
@@ -67,6 +68,7 @@ fn above<'a>(security: &SecurityState, over: Option<&PhaseOutcome>, app: &App) -
         });
         text.push(state_row(current, word, style, &told, app));
     }
+    text.extend(security.database.as_ref().map(|database| database_row(database, app)));
     text.extend(security.images.iter().map(|image| image_row(image, app)));
     if let Some(image) = &security.current_image {
         let step = security.current_step.as_deref().unwrap_or_default();
@@ -122,9 +124,16 @@ fn check_row<'a>(check: &CheckReport, app: &App) -> Line<'a> {
     )
 }
 
+fn database_row<'a>(database: &VulnerabilityDatabase, app: &App) -> Line<'a> {
+    let age = database.age_hours.map_or_else(|| "age unknown".to_owned(), |h| format!("{h} h old"));
+    state_row("Trivy's database", &age, app.theme.dim, &database.detail, app)
+}
+
 fn image_row<'a>(image: &ImageReport, app: &App) -> Line<'a> {
     let (word, style) = match image.status {
-        ImageStatus::Scanned if image.fixable.critical + image.fixable.high > 0 => {
+        ImageStatus::Scanned
+            if image.end_of_life || image.fixable.critical + image.fixable.high > 0 =>
+        {
             ("scanned", app.theme.bad)
         }
         ImageStatus::Scanned => ("scanned", app.theme.ok),
@@ -178,7 +187,10 @@ fn list_title<'a>(security: &SecurityState, shown: usize, app: &App) -> Line<'a>
 fn row<'a>(finding: &Finding, selected: bool, app: &App) -> Line<'a> {
     let mark = if selected { ">" } else { " " };
     let novelty = finding.novelty.map_or("", |novelty| novelty.word());
-    let told = |parameter: &str| format!(" {} ", finding.title).contains(&format!(" {parameter} "));
+    let told = |parameter: &str| {
+        let mut words = parameter.split_whitespace();
+        words.all(|word| finding.title.split_whitespace().any(|other| other == word))
+    };
     let parameter =
         finding.parameter.as_deref().filter(|parameter| !told(parameter)).unwrap_or_default();
     let mut words = format!("{} at {} {parameter}", finding.title, finding.place);

@@ -58,6 +58,7 @@ fn finding(n: u32) -> Finding {
     let first = n == 0;
     Finding {
         rule: if first { "SDK-SQLI-001" } else { "SDK-HEAD-001" }.into(),
+        about: String::new(),
         title: if first { "SQL injection" } else { "no policy for scripts" }.into(),
         severity: if first { Severity::Critical } else { Severity::Low },
         confidence: Confidence::Confirmed,

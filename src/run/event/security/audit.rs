@@ -73,6 +73,9 @@ pub struct Written {
     /// What the platform calls it, once it has said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<String>,
+    /// Where the platform may be expected to put it, after where it put another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
     /// The name of the file that it was sent as; none for what is no file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,

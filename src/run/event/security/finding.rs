@@ -9,6 +9,9 @@ use super::{Confidence, Severity};
 pub struct Finding {
     /// Stable id of the rule, such as `SDK-CORS-001`.
     pub rule: String,
+    /// What its rule is about, whatever was found.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
     /// What it is, in a few words.
     pub title: String,
     /// How bad.

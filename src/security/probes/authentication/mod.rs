@@ -45,6 +45,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let mut known = HashSet::new();
     outcome.findings.extend(context.prober.services().filter_map(|service| {
         let (_, value) = context.prober.credentials(service)?;
+        context.prober.looked().at(service.name());
         // Services may share their credentials.
         known.insert(value.clone()).then(|| forged::weak_key(service, &value))?
     }));
@@ -65,7 +66,7 @@ fn is_secured(context: &AuditContext<'_>, operation: &Operation) -> bool {
 }
 
 fn nothing_secured(context: &AuditContext<'_>) -> Outcome {
-    let services: Vec<_> = context.prober.homes().collect();
+    let services: Vec<_> = context.prober.homes().all().collect();
     // Any description may be that of a service behind the same address.
     let open = context.surface.asks_credentials.is_empty()
         && services.iter().all(|service| {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::security::answer::{Answer, has_what_is_common, resemblance};
+use crate::security::answer::{Answer, has_all, resemblance};
 use crate::security::baseline::{Baseline, Measure};
 
 /// Share of words in common of what has all that is told, and of what nearly has.
@@ -40,7 +40,7 @@ pub fn sameness(right: &Baseline, answer: &Answer) -> Sameness {
     }
     let near =
         if first.status == answer.status { resemblance(&first.body, &answer.body) } else { 0.0 };
-    if near >= NEAR && has_what_is_common(right.bodies(), &answer.body) {
+    if near >= NEAR && has_all(right.common(), &answer.body) {
         return Sameness::Same;
     }
     let shape = if right.alike() < ALIKE { by_shape(first, answer) } else { Sameness::Other };

@@ -32,9 +32,9 @@ const MAX_TRUSTED: usize = 4;
 /// Asks with origins that nobody trusts, and with such that look like trusted ones.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let mut chosen: Vec<&Operation> = Vec::new();
-    for service in context.prober.homes() {
+    for service in context.prober.homes().all() {
         let own = context.surface.operations.iter();
-        let own = own.filter(|one| context.prober.home(one.request.service) == service);
+        let own = own.filter(|one| context.prober.homes().of(one.request.service) == service);
         chosen.extend(own.take(MAX_OPERATIONS));
     }
     let asked = chosen.len();

@@ -8,9 +8,13 @@ use crate::security::keys;
 use crate::security::rules::{KEY_IN_CONTAINER, KEY_IN_IMAGE};
 use crate::security::trivy::docker::{Container, Docker, Running};
 
+fn place(container: &Container) -> String {
+    format!("container {}", container.name)
+}
+
 /// Keys in the environment of a container.
 fn in_environment(container: &Container) -> Vec<Finding> {
-    let place = format!("container {}", container.name);
+    let place = place(container);
     let found = container.environment.iter().flat_map(|variable| {
         let mut found = keys::find(variable);
         if found.is_empty() {
@@ -33,7 +37,10 @@ pub async fn search(
     let Some(host) = &images.docker else { return Ok((String::new(), true)) };
     let docker = Docker::connect(host).await?;
     let Running { containers, open } = docker.containers(images.project.as_deref()).await?;
-    findings.extend(containers.iter().flat_map(in_environment));
+    for container in &containers {
+        context.prober.looked().at(&place(container));
+        findings.extend(in_environment(container));
+    }
     let mut searched = std::collections::BTreeSet::new();
     let (mut histories, mut silent, mut missing) = (0, 0, 0);
     let mut all: Vec<(&str, String)> =
@@ -47,6 +54,8 @@ pub async fn search(
         }
     }
     for (image, id) in all {
+        let place = format!("image {image}");
+        context.prober.looked().at(&place);
         if !searched.insert(id.clone()) {
             continue;
         }
@@ -56,12 +65,7 @@ pub async fn search(
         };
         histories += 1;
         for key in steps.iter().flat_map(|step| keys::find(step)) {
-            findings.push(finding(
-                &KEY_IN_IMAGE,
-                &key,
-                &format!("image {image}"),
-                "in its history",
-            ));
+            findings.push(finding(&KEY_IN_IMAGE, &key, &place, "in its history"));
         }
     }
     let mut words = format!(

@@ -25,7 +25,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let (of, mut looked, mut tested, mut silent) = (all.len(), 0, 0, 0);
     outcome.tested = Some(tested);
     for (done, (request, sign)) in all.into_iter().enumerate() {
-        let answer = match context.prober.ask(&request).await {
+        let answer = match context.prober.ask_in_order(&request).await {
             Ok(answer) => answer,
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
             Err(_) => {
@@ -46,7 +46,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
             Err(ProbeError::Failed(_)) => silent += 1,
         }
     }
-    for service in context.prober.homes() {
+    for service in context.prober.homes().all() {
         let request = Request::get(service, ABSENT);
         for (page, other) in context.calibration.pairs(service) {
             looked += 2;
@@ -82,7 +82,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
 fn requests(context: &AuditContext<'_>) -> Vec<(Request, Option<files::Sign>)> {
     let operations = context.surface.operations.iter().map(|one| &one.request);
     let known = operations.chain(&context.surface.scripts).map(|one| (one.clone(), None));
-    let services = context.prober.homes();
+    let services = context.prober.homes().all();
     let files = services.flat_map(|of| files::FILES.iter().map(move |file| (of, file)));
     // Whether a file is there for everybody is the question.
     let by_nobody = files.map(|(service, file)| {
@@ -103,7 +103,11 @@ async fn seen_twice(
     if file.is_none() && keys.is_empty() {
         return Ok(keys);
     }
-    let again = context.prober.ask(request).await?;
+    let again = context.prober.ask_in_order(request).await?;
+    if again.is_out_of_order() && !answer.is_out_of_order() {
+        let why = format!("{} is answered with {} afterwards", request.place(), again.status);
+        return Err(ProbeError::Failed(why));
+    }
     let file = file.filter(|_| shape(&again).is_some());
     let file = file.map(|what| exposed(context, request, answer, what));
     Ok(file.into_iter().chain(in_both(keys, &keys_in(request, &again))).collect())

@@ -74,7 +74,7 @@ impl Seen {
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let (mut looked, mut silent, mut words) = (0, 0, Vec::new());
     let mut tested = 0;
-    for service in context.prober.homes() {
+    for service in context.prober.homes().all() {
         let mut seen = answers(context, service).await?;
         error_pages(context, service, &mut seen);
         tested += seen.tested;
@@ -109,7 +109,7 @@ async fn answers(context: &AuditContext<'_>, service: ServiceKind) -> Result<See
     let tls = context.prober.is_tls(service);
     let own = context.surface.operations.iter().filter(|operation| {
         let request = &operation.request;
-        context.prober.home(request.service) == service && request.is_safe()
+        context.prober.homes().of(request.service) == service && request.is_safe()
     });
     let own: Vec<&Operation> = own.take(MAX_ANSWERS).collect();
     for (done, operation) in own.iter().enumerate() {
@@ -238,7 +238,7 @@ fn hsts_seconds(value: &str) -> Option<u64> {
 }
 
 /// What only a stack trace looks like.
-fn stack_trace(body: &str) -> Option<&'static str> {
+pub fn stack_trace(body: &str) -> Option<&'static str> {
     const SIGNS: [&str; 7] = [
         "Traceback (most recent call last)",
         "\tat java.",

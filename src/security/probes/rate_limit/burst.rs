@@ -22,6 +22,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 const MOST_BROKEN: usize = 10;
 /// Longest wait for a limit to be over.
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
+/// Requests one after the other that show whether failures are those of many at once.
+const ALONE: usize = 30;
 /// Requests by which a header must be shown to lead around a limit.
 const BYPASSES: usize = 3;
 
@@ -35,6 +37,10 @@ pub struct Burst {
     pub answers: usize,
     /// The position of the first refusal for the rate, from 1.
     pub first_refusal: Option<usize>,
+    /// Refusals for the rate.
+    pub refusals: usize,
+    /// Requests of another burst before it.
+    pub before: usize,
     /// Answers with 5xx that are no refusal.
     pub broken: usize,
     /// Answers that say that the account is locked.
@@ -49,6 +55,8 @@ pub struct Burst {
     pub shown: Vec<Exchange>,
     /// Whether another one showed the same.
     pub twice: bool,
+    /// Failures of requests that were sent one after the other, where those of this one show twice.
+    pub alone: usize,
 }
 
 /// A header that leads around a limit, and both sides of the last attempt.
@@ -71,7 +79,7 @@ impl Burst {
         request: &Request,
     ) -> Result<Self, ProbeError> {
         let mut first = Self::of(context, request).await?;
-        if !first.is_broken() && !first.is_unlimited() {
+        if !first.is_broken() && (first.is_limited() || first.locked > 0) {
             return Ok(first);
         }
         let again = match Self::of(context, request).await {
@@ -81,9 +89,12 @@ impl Burst {
             Err(ProbeError::Failed(_)) => Self { broken: MOST_BROKEN, ..Self::default() },
         };
         first.twice = again.is_broken() == first.is_broken();
+        if first.is_broken() && first.twice {
+            first.alone = failures_alone(context, request).await;
+        }
         // A limit that shows in the second hundred is one.
         let limited = !first.is_broken() && !again.is_unlimited();
-        Ok(if limited { again } else { first })
+        Ok(if limited { Self { before: first.answers, ..again } } else { first })
     }
 
     /// Whether so many requests are more than the service can do.
@@ -91,9 +102,20 @@ impl Burst {
         self.broken * 10 > self.answers.max(10)
     }
 
+    /// Whether requests are refused for their rate once there were too many, rather than now and then: a
+    /// fifth of those from the first refusal on.
+    pub fn is_limited(&self) -> bool {
+        self.first_refusal.is_some_and(|at| self.refusals * 5 > self.answers - at)
+    }
+
     /// Whether nothing was refused for the rate, and no account locked.
     pub const fn is_unlimited(&self) -> bool {
-        self.first_refusal.is_none() && self.locked == 0
+        self.refusals == 0 && self.locked == 0
+    }
+
+    /// Whether something was refused, and not as a limit would do it.
+    pub fn is_undecided(&self) -> bool {
+        self.refusals > 0 && self.locked == 0 && !self.is_limited()
     }
 
     /// Asks a hundred times; waits for the limit to be over once, where it says when.
@@ -129,7 +151,7 @@ impl Burst {
         }
         if let Some(wait) = burst.retry_after.filter(|wait| *wait <= LONGEST_RETRY) {
             tokio::time::sleep(wait + Duration::from_millis(100)).await;
-            burst.after = Some(context.prober.ask(request).await?.status);
+            burst.after = context.prober.ask(request).await.ok().map(|answer| answer.status);
         }
         Ok(burst)
     }
@@ -138,12 +160,8 @@ impl Burst {
         self.answers += 1;
         let retry = retry_after(answer);
         match answer.status {
-            429 => {
-                self.first_refusal.get_or_insert(self.answers);
-            }
-            503 if retry.is_some() => {
-                self.first_refusal.get_or_insert(self.answers);
-            }
+            429 => self.refuse(),
+            503 if retry.is_some() => self.refuse(),
             423 => self.locked += 1,
             500.. => self.broken += 1,
             _ => {}
@@ -160,6 +178,11 @@ impl Burst {
         }
     }
 
+    fn refuse(&mut self) {
+        self.refusals += 1;
+        self.first_refusal.get_or_insert(self.answers);
+    }
+
     /// A header that leads around the limit: refused without it, answered with it, three times in turn.
     ///
     /// # Errors
@@ -169,7 +192,7 @@ impl Burst {
         context: &AuditContext<'_>,
         request: &Request,
     ) -> Result<Option<Bypass>, ProbeError> {
-        if self.first_refusal.is_none() {
+        if !self.is_limited() {
             return Ok(None);
         }
         // Full again, so that the control is refused.
@@ -185,8 +208,15 @@ impl Burst {
                     format!("198.51.100.{}", 1 + n + usize::from(rand::random::<u8>() % 200));
                 let value = if header == "forwarded" { format!("for={address}") } else { address };
                 let around = request.clone().with(header, &value);
-                let control = context.prober.ask_at_once(request).await?;
-                let with = context.prober.ask_at_once(&around).await?;
+                let control = context.prober.ask_at_once(request).await;
+                let with = context.prober.ask_at_once(&around).await;
+                let (control, with) = match (control, with) {
+                    (Ok(control), Ok(with)) => (control, with),
+                    (Err(ProbeError::Budget), _) | (_, Err(ProbeError::Budget)) => {
+                        return Err(ProbeError::Budget);
+                    }
+                    _ => continue 'headers,
+                };
                 if control.status != 429 || with.status == 429 || with.status >= 500 {
                     continue 'headers;
                 }
@@ -203,7 +233,11 @@ impl Burst {
     /// What was seen, in words.
     pub fn words(&self) -> String {
         let limit = match self.first_refusal {
-            Some(at) => format!("refused from request {at}"),
+            Some(_) if self.is_undecided() => format!(
+                "{} of {} requests refused now and then, which is no limit that holds",
+                self.refusals, self.answers
+            ),
+            Some(at) => format!("refused from request {}", self.before + at),
             None if self.locked > 0 => "the account is locked".to_owned(),
             None => {
                 let twice = if self.twice { ", twice" } else { "" };
@@ -234,6 +268,20 @@ fn burst_of<'a>(context: &'a AuditContext<'_>, request: &'a Request) -> Vec<Aske
     (0..REQUESTS).map(ask).collect()
 }
 
+/// How many requests fail that are sent one after the other. Those before the first answer do not count: a
+/// burst may have broken something for a while.
+async fn failures_alone(context: &AuditContext<'_>, request: &Request) -> usize {
+    let (mut failures, mut answered) = (0, false);
+    for _ in 0..ALONE {
+        match context.prober.ask(request).await {
+            Err(ProbeError::Budget) => break,
+            Ok(answer) if answer.status < 500 => answered = true,
+            Ok(_) | Err(ProbeError::Failed(_)) => failures += usize::from(answered),
+        }
+    }
+    failures
+}
+
 /// Seconds, or a date (RFC 9110, 10.2.3).
 fn retry_after(answer: &Answer) -> Option<Duration> {
     let value = answer.header("retry-after").trim();
@@ -248,6 +296,25 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::security::answer::tests::answer;
+
+    #[test]
+    fn refusals_now_and_then_are_no_limit_and_one_in_the_second_hundred_is_counted_on() {
+        let burst = |refused: &dyn Fn(usize) -> bool| {
+            let mut burst = Burst::default();
+            for n in 1..=100 {
+                burst.take(&answer(if refused(n) { 429 } else { 200 }, &[], ""));
+            }
+            burst
+        };
+        let chance = burst(&|n| n % 30 == 20);
+        assert!(chance.is_undecided() && !chance.is_limited() && !chance.is_unlimited());
+        assert!(chance.words().starts_with("3 of 100 requests refused now and then"));
+        for limit in [burst(&|n| n > 60), burst(&|n| n == 100), burst(&|n| n > 50 && n % 2 == 0)] {
+            assert!(limit.is_limited() && !limit.is_undecided(), "{}", limit.words());
+        }
+        let second = Burst { before: 100, ..burst(&|n| n > 60) };
+        assert_eq!(second.words(), "refused from request 161");
+    }
 
     #[test]
     fn refusals_locks_and_failures_are_told_apart() {

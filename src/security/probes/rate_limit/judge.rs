@@ -22,8 +22,12 @@ pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<Bypass>) -> 
     if burst.is_broken() {
         let mut finding = BREAKS.finding(Severity::High, place, None);
         finding.title = "some requests at once break it".into();
-        let again = if burst.twice { "and so when it was tried again" } else { "not again" };
-        if !burst.twice {
+        let again = match (burst.twice, burst.alone) {
+            (true, 0) => "and so when it was tried again".to_owned(),
+            (true, alone) => format!("and so did {alone} that were sent one after the other"),
+            (false, _) => "not again".to_owned(),
+        };
+        if !burst.twice || burst.alone > 0 {
             finding.confidence = Confidence::Tentative;
         }
         finding.evidence = format!(
@@ -77,11 +81,17 @@ mod tests {
         assert_eq!(rules(Kind::Login, &open, None), [("SDK-RATE-004".into(), Severity::High)]);
         let locked = Burst { answers: 100, locked: 90, ..Burst::default() };
         assert_eq!(rules(Kind::Login, &locked, None), []);
-        let limited = Burst { answers: 100, first_refusal: Some(60), ..Burst::default() };
+        let limited =
+            Burst { answers: 100, first_refusal: Some(60), refusals: 41, ..Burst::default() };
         assert_eq!(rules(Kind::Cheap, &limited, None), []);
         let around = rules(Kind::Cheap, &limited, Some("x-real-ip"));
         assert_eq!(around, [("SDK-RATE-003".into(), Severity::Medium)]);
         let broken = Burst { answers: 50, broken: 11, ..Burst::default() };
         assert_eq!(rules(Kind::Cheap, &broken, None), [("SDK-RATE-002".into(), Severity::High)]);
+        let confidence = |burst: &Burst| judge(Kind::Cheap, "rag GET /", burst, None)[0].confidence;
+        let twice = Burst { twice: true, ..broken };
+        assert_eq!(confidence(&twice), Confidence::Firm);
+        let by_itself = Burst { alone: 2, ..twice };
+        assert_eq!(confidence(&by_itself), Confidence::Tentative);
     }
 }

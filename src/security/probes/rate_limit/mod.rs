@@ -21,10 +21,28 @@ use judge::{Kind, judge};
 
 /// Asks each of these a hundred times.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
-    let mut asked: Vec<(Request, String, Kind)> = Vec::new();
-    for service in context.prober.homes() {
+    let asked = asked(context)?;
+    if asked.is_empty() {
+        *outcome = Outcome::not_tested("no service has an operation that can be asked");
+        return Ok(());
+    }
+    let mut seen = Vec::new();
+    let made = each(context, &asked, outcome, &mut seen).await;
+    if context.config.security.login.is_none() {
+        seen.push("login not tested, security.login is not configured".into());
+    }
+    cover(outcome, seen.join("; "));
+    made
+}
+
+/// What is asked: a request, where it is, and what it costs.
+type Asked = (Request, String, Kind);
+
+fn asked(context: &AuditContext<'_>) -> Result<Vec<Asked>, ProbeError> {
+    let mut asked: Vec<Asked> = Vec::new();
+    for service in context.prober.homes().all() {
         let own = context.surface.operations.iter();
-        let own = own.filter(|one| context.prober.home(one.request.service) == service);
+        let own = own.filter(|one| context.prober.homes().of(one.request.service) == service);
         if let Some(cheap) = own.min_by_key(|one| cost(one)) {
             asked.push((cheap.request.clone(), cheap.place(), Kind::Cheap));
         }
@@ -34,20 +52,23 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         let place = request.place();
         asked.push((request, place, Kind::Expensive));
     }
-    let login = context.config.security.login.as_ref();
-    if let Some(login) = login {
+    if let Some(login) = &context.config.security.login {
         let request = wrong_login(login).map_err(ProbeError::Failed)?;
         let place = request.place();
         asked.push((request, place, Kind::Login));
     }
-    if asked.is_empty() {
-        *outcome = Outcome::not_tested("no service has an operation that can be asked");
-        return Ok(());
-    }
-    let of = asked.len();
-    let (mut tested, mut seen) = (0, Vec::new());
+    Ok(asked)
+}
+
+/// Asks one after the other, and tells what was seen. What one of them showed stands, whatever ends the rest.
+async fn each(
+    context: &AuditContext<'_>,
+    asked: &[Asked],
+    outcome: &mut Outcome,
+    seen: &mut Vec<String>,
+) -> Result<(), ProbeError> {
     for (done, (request, place, kind)) in asked.iter().enumerate() {
-        context.progress(CheckKind::RateLimit, done, of, place);
+        context.progress(CheckKind::RateLimit, done, asked.len(), place);
         let burst = match Burst::confirmed(context, request).await {
             Ok(burst) => burst,
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
@@ -57,17 +78,19 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
                 continue;
             }
         };
-        let bypass = burst.bypass(context, request).await?;
-        tested += 1;
-        outcome.tested = Some(tested);
-        outcome.findings.extend(judge(*kind, place, &burst, bypass));
+        let bypass = burst.bypass(context, request).await;
+        *outcome.tested.get_or_insert(0) += 1;
+        if burst.is_undecided() {
+            outcome.status.get_or_insert(CheckStatus::NotTested);
+        }
         seen.push(format!("{place}: {}", burst.words()));
+        let (bypass, ended) = match bypass {
+            Ok(bypass) => (bypass, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        outcome.findings.extend(judge(*kind, place, &burst, bypass));
+        ended?;
     }
-    if login.is_none() {
-        seen.push("login not tested, security.login is not configured".into());
-    }
-    cover(outcome, seen.join("; "));
-    outcome.tested = Some(tested);
     Ok(())
 }
 

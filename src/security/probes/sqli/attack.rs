@@ -14,9 +14,10 @@ use crate::security::context::{AuditContext, Tested};
 use crate::security::evidence::exchange;
 use crate::security::landing;
 use crate::security::prober::ProbeError;
+use crate::security::probes::headers::stack_trace;
 use crate::security::probes::xss::token;
 use crate::security::request::{Place, Point, Request};
-use crate::security::rules::{SQL_INJECTION, UNHANDLED};
+use crate::security::rules::{SQL_INJECTION, TRACE, UNHANDLED};
 use crate::security::surface::{Operation, Source};
 
 /// One place under attack.
@@ -255,8 +256,15 @@ impl Attack<'_> {
         one: &str,
     ) -> Result<Option<Finding>, ProbeError> {
         let broken = |answer: &Answer| answer.status == 500;
-        if !broken(quote) || !self.baseline.is_taken() || !broken(&self.ask(one).await?) {
+        if !broken(quote) || !self.baseline.is_taken() {
             return Ok(None);
+        }
+        let again = self.ask(one).await?;
+        if !broken(&again) {
+            return Ok(None);
+        }
+        if let Some(finding) = self.trace(quote, &again, one) {
+            return Ok(Some(finding));
         }
         let place = self.operation.place();
         let mut finding = UNHANDLED.finding(Severity::Low, &place, Some(&self.point.words()));
@@ -268,6 +276,24 @@ impl Attack<'_> {
         );
         finding.exchanges = vec![self.shown("attack", one, quote, "")];
         Ok(Some(finding))
+    }
+
+    /// A quote brings a stack trace twice, and the plain value never does.
+    fn trace(&self, quote: &Answer, again: &Answer, one: &str) -> Option<Finding> {
+        let sign = stack_trace(&quote.body).filter(|sign| again.body.contains(sign))?;
+        let plain = self.baseline.first()?;
+        if self.baseline.bodies().any(|body| stack_trace(body).is_some()) {
+            return None;
+        }
+        let (place, words) = (self.operation.place(), self.point.words());
+        let mut finding = TRACE.finding(Severity::Medium, &place, Some(&words));
+        finding.title = format!("a quote in {words} brings a stack trace");
+        finding.evidence = format!("`{sign}` twice, and never with the plain value");
+        finding.exchanges = vec![
+            self.shown("attack", one, quote, sign),
+            self.shown("control", &self.point.original, plain, ""),
+        ];
+        Some(finding)
     }
 
     /// A finding in this place.

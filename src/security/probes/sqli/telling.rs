@@ -33,7 +33,13 @@ impl<'a> Telling<'a> {
     pub fn new(baseline: &'a Baseline, original: &'a str) -> Self {
         let measures = [Measure::Words, Measure::Exact, Measure::Common];
         let measures = measures.into_iter().filter(|by| baseline.compares(*by)).collect();
-        Self { baseline, original, measures, least: baseline.common(), most: HashMap::new() }
+        Self {
+            baseline,
+            original,
+            measures,
+            least: baseline.common().clone(),
+            most: HashMap::new(),
+        }
     }
 
     /// In how many rounds they have to differ; none where nothing tells them apart.

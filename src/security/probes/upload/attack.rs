@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cases::{Case, cases, control};
-use super::{FILE, STORED, Spelling, lookup, needs_stored, place, spellings, undo};
+use super::{FILE, STORED, Spelling, lookup, needs_stored, place, spellings, undo, way};
 use crate::config::Upload;
 use crate::run::event::{Exchange, Severity, Written};
 use crate::security::answer::Answer;
@@ -31,6 +31,9 @@ pub struct Attack<'a> {
     pub folder: String,
     /// Pages on which names of files may be shown.
     pub pages: &'a [Page],
+    /// Where the platform put a harmless file, with `{name}` in the place of its name; none where that is
+    /// not part of it.
+    pattern: Option<String>,
     /// Endings of what it is meant for.
     endings: Vec<String>,
     /// How a harmless file was sent and came back.
@@ -62,6 +65,7 @@ pub async fn attack(
         token: token(),
         pages,
         folder: String::new(),
+        pattern: None,
         endings: upload.endings(),
         control: Vec::new(),
     };
@@ -95,13 +99,15 @@ impl Attack<'_> {
         let (context, upload) = (self.context, self.upload);
         let failed = |why: String| Err(ProbeError::Failed(format!("{}: {why}", place(upload))));
         let harmless = control(name, self.ending());
-        let (fetch, taken) = match self.send(name, &harmless).await? {
+        let (stored, fetch, taken) = match self.send(name, &harmless).await? {
             Sent::Refused(answer) => {
                 return failed(format!("a harmless file gets {}", answer.status));
             }
             Sent::Lost => return failed(format!("the answer has nothing at {}", upload.stored)),
-            Sent::Stored(_, fetch, taken) => (*fetch, taken),
+            Sent::Stored(stored, fetch, taken) => (stored, *fetch, taken),
         };
+        let file = &harmless.file_name;
+        self.pattern = stored.contains(file).then(|| stored.replace(file, "{name}"));
         let fetched = context.prober.ask(&fetch).await?;
         context.ledger.remove(context.prober, name).await;
         if !fetched.body.contains(name) {
@@ -130,16 +136,18 @@ impl Attack<'_> {
     async fn send(&self, name: &str, case: &Case) -> Result<Sent, ProbeError> {
         let (context, upload) = (self.context, self.upload);
         let file = &case.file_name;
-        let by_name = (!needs_stored(upload)).then(|| undo(upload, "", file, Spelling::Parts));
+        let expected = self.pattern.as_ref().map(|pattern| pattern.replace("{name}", file));
+        let way = way(upload, expected.as_deref(), file);
         context.ledger.announce(
             Written {
                 name: name.to_owned(),
                 stored: None,
+                expected,
                 file: Some(file.clone()),
                 place: place(upload),
                 undo: format!("{} {}", upload.delete.method, upload.delete.path),
             },
-            by_name,
+            way,
         );
         let answer = context.prober.ask(&self.request(case)).await?;
         if !answer.is_success() {

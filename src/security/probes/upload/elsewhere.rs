@@ -5,6 +5,7 @@ use super::attack::Attack;
 use super::{AT, STORED, Spelling, place, undo_elsewhere};
 use crate::run::event::Written;
 use crate::security::answer::Answer;
+use crate::security::ledger::Way;
 use crate::security::prober::ProbeError;
 use crate::security::request::{Request, segment};
 
@@ -105,12 +106,13 @@ impl Attack<'_> {
         let written = Written {
             name: format!("{name}{AT}{}", found.target()),
             stored: Some(found.target()),
+            expected: None,
             file: Some(file.to_owned()),
             place: place(upload),
             undo: "by its path, or as an upload of that name".into(),
         };
         let key = written.name.clone();
-        ledger.announce(written, Some(undo_elsewhere(upload, &found.target(), file)));
+        ledger.announce(written, Way::Removal(undo_elsewhere(upload, &found.target(), file)));
         ledger.remove(self.context.prober, &key).await;
         ledger.moved(name);
     }

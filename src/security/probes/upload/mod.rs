@@ -16,7 +16,7 @@ use super::pages::pages;
 use crate::config::{CheckKind, Config, Upload};
 use crate::run::event::{CheckStatus, Written};
 use crate::security::context::AuditContext;
-use crate::security::ledger::{Undo, remove};
+use crate::security::ledger::{Undo, Way, remove_if_there};
 use crate::security::outcome::Outcome;
 use crate::security::prober::{ProbeError, Prober};
 use crate::security::request::{Request, segment};
@@ -68,7 +68,7 @@ fn nothing_to_try(context: &AuditContext<'_>) -> Outcome {
             upload.service, upload.path
         ));
     }
-    let services: Vec<_> = context.prober.homes().collect();
+    let services: Vec<_> = context.prober.homes().all().collect();
     let described = &context.surface.described;
     if services.iter().all(|service| described.contains(service)) && !services.is_empty() {
         return Outcome::not_applicable(format!(
@@ -92,26 +92,35 @@ pub fn undos_of(config: &Config, written: &Written) -> Vec<Undo> {
         None if needs_stored(upload) => return Vec::new(),
         None => file,
     };
+    undos(upload, stored, file)
+}
+
+/// How a file is removed that the platform calls so, in every way in which that may have to be spelled.
+fn undos(upload: &Upload, stored: &str, file: &str) -> Vec<Undo> {
     spellings(stored).iter().map(|spelling| undo(upload, stored, file, *spelling)).collect()
 }
 
-/// Removes a file of which the platform had no time to say where it put it, if it lies where a platform
-/// that keeps names would have it.
+/// Removes a file of which the platform had no time to say where it put it, if it lies where others went,
+/// or where a platform that keeps names would have it.
 ///
 /// # Errors
 /// Why it is not shown to be gone.
-pub async fn remove_by_name(
+pub async fn remove_where_expected(
     config: &Config,
     prober: &Prober,
     written: &Written,
 ) -> Result<(), String> {
-    let unknown = || "the platform did not say where it put it, and not by its name".to_owned();
-    let upload = upload_of(config, written).ok_or_else(unknown)?;
-    let file = written.file.as_deref().ok_or_else(unknown)?;
-    let undo = undo(upload, file, file, Spelling::Parts);
-    let there = prober.ask_for_removal(&undo.lookup).await.map_err(|error| error.to_string())?;
-    let ours = there.is_success() && there.body.contains(&written.name);
-    if ours { remove(prober, &undo).await } else { Err(unknown()) }
+    let upload = upload_of(config, written)
+        .ok_or_else(|| format!("{} is not configured any more", written.place))?;
+    let file = written.file.as_deref().unwrap_or(&written.name);
+    let guesses = guesses(upload, written.expected.as_deref(), file);
+    remove_if_there(prober, &guesses, &written.name).await
+}
+
+/// Where a file may be of which nothing is known but its name, and where another one went.
+fn guesses(upload: &Upload, expected: Option<&str>, file: &str) -> Vec<Undo> {
+    let places = expected.into_iter().chain([file]);
+    places.flat_map(|place| undos(upload, place, file)).collect()
 }
 
 fn upload_of<'a>(config: &'a Config, written: &Written) -> Option<&'a Upload> {
@@ -122,6 +131,15 @@ fn upload_of<'a>(config: &'a Config, written: &Written) -> Option<&'a Upload> {
 
 fn place(upload: &Upload) -> String {
     format!("{} POST {}", upload.service, upload.path)
+}
+
+/// What undoes a file before the platform has said where it is.
+fn way(upload: &Upload, expected: Option<&str>, file: &str) -> Way {
+    if needs_stored(upload) {
+        Way::Guess(guesses(upload, expected, file))
+    } else {
+        Way::Removal(undo(upload, "", file, Spelling::Parts))
+    }
 }
 
 /// Whether a file can only be found by what the platform says of it.

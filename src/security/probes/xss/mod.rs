@@ -26,6 +26,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
     let missing: Vec<Operation> = context
         .prober
         .homes()
+        .all()
         .map(|service| {
             let request = Request::get(service, "/shakedown-nothing");
             Operation::new(request, "/{path}".into(), Source::Service)
