@@ -56,6 +56,9 @@ fn what_stands_in_place_of_something_else_is_told_in_words() {
         ("phases: { cooldown: [1] }", ":2:21: ", "expected a single value, not a list"),
         ("phases: { order: mixed }", ":2:18: ", "expected a list, such as [a, b]"),
         ("phases: 3", ":2:9: ", "expected a group of keys"),
+        ("on_detach: [hold]", ":2:12: ", "expected a single value, not a list"),
+        ("monitoring: { listen: 9464 }", ":2:23: ", "expected an address and a port, such as"),
+        ("---\ntarget: 3", "", "a second document begins here"),
     ] {
         let said = message(&format!("target: {{ name: x, environment: staging }}\n{wrong}\n"));
         assert!(said.contains(place) && said.contains(part), "{place}{part}: {said}");
@@ -71,6 +74,40 @@ fn a_password_in_an_address_is_refused_and_not_repeated() {
     let set = set.expect_err("accepted");
     for told in [in_file, set] {
         assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn an_address_with_a_port_that_is_none_is_not_taken_for_one_with_the_usual_port() {
+    let at = |url: &str| {
+        let chat = format!("services.chat.endpoint.base_url=http://{url}");
+        let redis = format!("stores.redis.url=redis://{url}");
+        let proxy = format!("services.chat.endpoint.connection.proxy=http://{url}");
+        [chat, redis, proxy].map(|set| with(&[&set], &[]))
+    };
+    for good in ["h", "h:65535", "[::1]:80", "[::1]"] {
+        assert!(at(good).iter().all(Result::is_ok), "{good} is refused: {:?}", at(good));
+    }
+    for wrong in ["h:65536", "h:99999", "h:", "h:0"] {
+        for refused in at(wrong) {
+            let refused = refused.expect_err(wrong);
+            assert!(
+                refused.contains("expected") && refused.contains("something like"),
+                "{refused}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_that_would_change_the_screen_is_none() {
+    let named = |name: &str| with(&[&format!("target.name={name}")], &[]).map(drop);
+    for good in ["staging-eu", "Prüfstand 日本", &"x".repeat(100)] {
+        assert_eq!(named(good), Ok(()));
+    }
+    for wrong in [" ", "a\u{1b}[31mb", "a\nb", "a\u{202e}b", &"x".repeat(101)] {
+        let refused = named(wrong).expect_err(wrong);
+        assert!(refused.contains("expected a name of at most 100 characters"), "{refused}");
     }
 }
 

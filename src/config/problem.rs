@@ -73,6 +73,9 @@ pub(super) fn in_our_words(message: &str) -> String {
     if let Some((before, _)) = message.split_once(", set DuplicateKeyPolicy") {
         return format!("{before}: the key stands here twice");
     }
+    if message.contains("multiple YAML documents") {
+        return "a second document begins here: expected one in a file".into();
+    }
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("expected the key {key}, which is missing");
     }
@@ -90,12 +93,15 @@ pub(super) fn in_our_words(message: &str) -> String {
     }
 }
 
-/// What the YAML reader says where one kind of node stands for another.
+/// What the YAML reader says where one kind of node stands for another, or a value is no address.
 fn node_words(message: &str) -> Option<&'static str> {
     Some(match message {
-        "expected string scalar" | "expected scalar" => {
+        "expected string scalar"
+        | "expected scalar"
+        | "externally tagged enum expected scalar or mapping" => {
             "expected a single value, not a list or a group of keys"
         }
+        "invalid socket address syntax" => "expected an address and a port, such as 127.0.0.1:9464",
         "expected sequence start" => "expected a list, such as [a, b]",
         "expected mapping start" => "expected a group of keys below this one",
         _ => return None,

@@ -28,7 +28,12 @@ impl Contradiction {
 /// Everything in a configuration that contradicts itself.
 pub(super) fn contradictions(config: &Config) -> Vec<Contradiction> {
     let mut found = Found::default();
-    found.check(!config.target.name.trim().is_empty(), "target.name", "expected a name");
+    found.check(
+        is_name(&config.target.name),
+        "target.name",
+        "expected a name of at most 100 characters, none of them a control character",
+    );
+    found.check(!config.report.runs.as_os_str().is_empty(), "report.runs", "expected a folder");
     services(config, &mut found);
     stores(config, &mut found);
     for kind in [PhaseKind::Mixed, PhaseKind::Ramping] {
@@ -60,9 +65,22 @@ impl Found {
     }
 }
 
-/// Whether an address names a host, and no credentials.
-fn is_bare(url: &hyper::Uri) -> bool {
-    url.authority().is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty())
+/// Whether a name can be shown in one line of any terminal as it is: control characters and those that
+/// turn the direction of writing would change what stands around it.
+fn is_name(name: &str) -> bool {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = |c: char| !c.is_control() && !turns(c);
+    !name.trim().is_empty() && name.chars().count() <= 100 && name.chars().all(shown)
+}
+
+/// Whether an address names a host and, behind a colon, a port that is one; and no credentials.
+pub(super) fn is_bare(url: &hyper::Uri) -> bool {
+    url.authority().is_some_and(|authority| {
+        let (whole, host) = (authority.as_str(), authority.host());
+        // What is no port reads as none, and the default one is somebody else's.
+        let port = whole == host || authority.port_u16().is_some_and(|port| port != 0);
+        !whole.contains('@') && !host.is_empty() && port
+    })
 }
 
 fn services(config: &Config, found: &mut Found) {
@@ -77,7 +95,7 @@ fn services(config: &Config, found: &mut Found) {
         found.check(
             good,
             &format!("{path}.base_url"),
-            "expected something like https://chat.example.com, without credentials or query",
+            "expected something like https://chat.example.com:8443, without credentials or query",
         );
         found.check(
             !endpoint.timeout.get().is_zero(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::SecretSource;
 use super::timespan::TimeSpan;
-use super::validate::Found;
+use super::validate::{Found, is_bare};
 
 /// Which HTTP is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -99,7 +99,7 @@ pub(super) fn contradictions(
         let uri: Option<hyper::Uri> = proxy.parse().ok();
         let good = uri.is_some_and(|uri| {
             let spoken = matches!(uri.scheme_str(), Some("http" | "socks5" | "socks5h"));
-            spoken && uri.authority().is_some_and(|a| !a.as_str().contains('@'))
+            spoken && is_bare(&uri)
         });
         found.check(
             good,
