@@ -85,8 +85,8 @@ fn neighbours(state_dir: &StateDir, own: &RunFolder) -> Option<String> {
     let ids: Vec<String> = others.map(|run| run.id()).collect();
     (!ids.is_empty()).then(|| {
         format!(
-            "not alone on this machine: {} goes on too, and whoever shares processors measures slower",
-            ids.join(", ")
+            "not alone on this machine, beside {}: whoever shares processors measures slower",
+            ids.join(" and ")
         )
     })
 }

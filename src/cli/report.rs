@@ -172,7 +172,11 @@ pub fn print_results(folder: &RunFolder) {
             let page = folder.path().join(html::HTML_FILE);
             say(format_args!("          {}", as_seen_from_here(&page).display()));
         }
-        Err(error) => say_error(&format_args!("no report at {}: {error}", path.display())),
+        Err(error) => say_error(&format_args!(
+            "no report at {}: {error}; `shakedown report {}` builds it from the journal",
+            path.display(),
+            folder.id()
+        )),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `shakedown`, `shakedown run` and its short forms: an order, an engine, and somebody who watches.
 
+use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -181,6 +182,7 @@ fn order(
             "every phase that does something is left out: there is nothing to run",
         ));
     }
+    check_copy_to(&config.report.copy_to)?;
     let wanted = plan.phases.iter().filter(|phase| !phase.skip);
     let wanted: Vec<PhaseKind> = wanted.map(|phase| phase.kind).collect();
     config::check_feeders(&loaded, &wanted).map_err(CliError::usage)?;
@@ -202,6 +204,17 @@ fn order(
         sandbox,
         stores: options.stores(),
     })
+}
+
+/// Whether the report's copy has somewhere to go, asked before hours have gone into it.
+fn check_copy_to(folder: &Path) -> Result<(), CliError> {
+    match folder.is_dir() {
+        true => Ok(()),
+        false => Err(CliError::usage(format!(
+            "report.copy_to: expected a folder that is there, not {}",
+            folder.display()
+        ))),
+    }
 }
 
 /// What the platform promises; definitions with errors are refused.

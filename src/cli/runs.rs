@@ -81,7 +81,14 @@ pub fn folder(config: &ConfigArgs) -> Result<PathBuf, CliError> {
             runs
         }
     };
-    std::path::absolute(runs).map_err(CliError::usage)
+    let runs = std::path::absolute(runs).map_err(CliError::usage)?;
+    match runs.read_dir() {
+        // One that cannot be read is not one without runs.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(CliError::usage(format!("cannot read {}: {error}", runs.display())))
+        }
+        _ => Ok(runs),
+    }
 }
 
 /// The latest run in a folder: one in which something was started, where there is one.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file_lock;
 use super::journal::JOURNAL_FILE;
-use super::state_dir::private_dir;
+use super::state_dir::{new_private_dir, private_dir};
 
 /// Held by the engine as long as it lives.
 const ALIVE_FILE: &str = "engine.lock";
@@ -67,7 +67,8 @@ impl RunFolder {
         let stamp = Timestamp::now().strftime("%Y%m%d-%H%M%S");
         let id = format!("{stamp}-{:06x}", rand::random::<u32>() & 0xff_ffff);
         let runs = std::path::absolute(runs).map_err(io_error("find", runs))?;
-        private_dir(&runs).map_err(io_error("create", &runs))?;
+        // It may be anybody's folder, such as /tmp: each run in it is its owner's only, and that will do.
+        new_private_dir(&runs).map_err(io_error("create", &runs))?;
         let path = runs.join(id);
         private_dir(&path).map_err(io_error("create", &path))?;
         Ok(Self(path))
@@ -245,6 +246,17 @@ mod tests {
         fs::write(second.journal(), "").expect("written");
         let either = RunFolder::named(&runs, &[], "20").expect_err("two runs of this century");
         assert!(either.to_string().contains(&second.id()), "{either}");
+    }
+
+    #[test]
+    fn a_folder_that_was_there_keeps_its_mode_and_the_run_in_it_is_private() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let shared = temp.path().join("shared");
+        fs::create_dir(&shared).expect("created");
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).expect("allowed");
+        let run = RunFolder::create(&shared).expect("created");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&shared), mode(run.path())), (0o777, 0o700));
     }
 
     #[test]

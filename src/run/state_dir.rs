@@ -58,14 +58,22 @@ impl StateDir {
     /// When it cannot be made.
     pub fn folder(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.0.join(name);
-        private_dir(&path)?;
+        let told = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot create {}: {error}", path.display()))
+        };
+        private_dir(&path).map_err(told)?;
         Ok(path)
     }
 }
 
+/// Makes a folder and its parents for their owner only; what was there stays as it is.
+pub(super) fn new_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Makes a folder and its parents; the folder itself is for its owner only, also when it was there.
 pub(super) fn private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    new_private_dir(path)?;
     if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     }

@@ -72,15 +72,15 @@ impl TargetLock {
     ) -> Result<Self, LockError> {
         // Everybody locks in the same order, so two runs cannot each hold half.
         let mut origins = origins.to_vec();
-        origins.sort();
-        origins.dedup();
+        origins.sort_by_key(|origin| one_name(origin));
+        origins.dedup_by_key(|origin| one_name(origin));
         let files = origins.iter().map(|origin| lock_one(state_dir, origin, holder));
         Ok(Self { _files: files.collect::<Result<_, _>>()? })
     }
 }
 
 fn lock_one(state_dir: &StateDir, origin: &str, holder: &LockHolder) -> Result<File, LockError> {
-    let name: String = origin
+    let name: String = one_name(origin)
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' })
         .collect();
@@ -96,6 +96,13 @@ fn lock_one(state_dir: &StateDir, origin: &str, holder: &LockHolder) -> Result<F
     }
     write_holder(&mut file, holder).map_err(fail)?;
     Ok(file)
+}
+
+/// The name by which an origin is locked: hosts are the same in capitals, and this machine is reached by
+/// more than one. What else is the same behind two names, only their owner knows.
+fn one_name(origin: &str) -> String {
+    let origin = origin.to_ascii_lowercase();
+    origin.replace("://127.0.0.1:", "://localhost:").replace("://[::1]:", "://localhost:")
 }
 
 fn write_holder(file: &mut File, holder: &LockHolder) -> io::Result<()> {
@@ -136,6 +143,25 @@ mod tests {
         assert_eq!(found.run_id, "one");
         drop(first);
         TargetLock::acquire(&dir, &both, &holder("two")).expect("free again");
+    }
+
+    #[test]
+    fn a_target_that_is_named_otherwise_is_the_same_target() {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let dir = StateDir::at(temp.path().join("state")).expect("state folder");
+        let lock = |origin: &str| TargetLock::acquire(&dir, &[origin.to_owned()], &holder("one"));
+        let both = ["http://127.0.0.1:80", "http://localhost:80"].map(str::to_owned);
+        let _held =
+            TargetLock::acquire(&dir, &both, &holder("one")).expect("two services of one address");
+        let _other = lock("https://a.b:443").expect("free");
+        for same in
+            ["http://localhost:80", "http://LocalHost:80", "http://[::1]:80", "https://A.b:443"]
+        {
+            assert!(matches!(lock(same), Err(LockError::Held { .. })), "{same}");
+        }
+        for other in ["http://127.0.0.1:81", "http://localhosts:80", "https://a.c:443"] {
+            assert!(lock(other).is_ok(), "{other}");
+        }
     }
 
     #[test]
