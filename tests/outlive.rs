@@ -186,9 +186,9 @@ impl Login {
             std::fs::set_permissions(bin.join(name), executable).expect("executable");
         };
         tool("busctl", format!("#!/bin/sh\nprintf '{logind_says}'\n"));
-        let scope =
-            "#!/bin/sh\necho \"$@\" > scope\nwhile [ \"$1\" != -- ]; do shift; done\nshift\n";
-        tool("systemd-run", format!("{scope}exec \"$@\"\n"));
+        let scope = "#!/bin/sh\ncase \"$*\" in *' -- true') exit 0;; esac\necho \"$@\" > scope\n\
+                     while [ \"$1\" != -- ]; do shift; done\nshift\nexec \"$@\"\n";
+        tool("systemd-run", scope.to_owned());
         Some(Self { place, group })
     }
 
@@ -262,6 +262,17 @@ fn where_logind_kills_what_a_session_leaves_the_engine_gets_a_scope_of_its_own()
     // Even a scope ends with the user's last session.
     assert!(said.contains("enable-linger"), "{said}");
     login.warns("enable-linger");
+}
+
+#[test]
+fn a_manager_that_gives_no_scope_is_none() {
+    let Some(login) = Login::new("session-7.scope", KILLS) else { return };
+    let refuses = "#!/bin/sh\necho Failed to connect to bus >&2\nexit 1\n";
+    std::fs::write(login.place.path().join("bin/systemd-run"), refuses).expect("written");
+    let without = "no `systemd-run --user` is at hand";
+    let said = login.start();
+    assert!(said.contains(without), "{said}");
+    login.warns(without);
 }
 
 #[test]

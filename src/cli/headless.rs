@@ -53,8 +53,14 @@ pub fn look_on(folder: &RunFolder) -> Result<Exit, CliError> {
 pub fn start_and_leave(folder: &RunFolder) -> Result<Exit, CliError> {
     runtime(1)?.block_on(async {
         let client = connection::connect(folder, dashboard::client_name(), true);
-        Follower::new(client)?.until(|state| state.identity.is_some()).await?;
         let id = folder.id();
+        let begun = Follower::new(client)?.until(|state| state.identity.is_some()).await?;
+        if begun.is_none() {
+            say_error(&format_args!(
+                "interrupted before run {id} had begun: `shakedown runs` tells whether it goes on"
+            ));
+            return Ok(Exit::Aborted);
+        }
         say(format_args!("run {id} goes on by itself: `shakedown attach {id}` watches it"));
         Ok(Exit::Pass)
     })

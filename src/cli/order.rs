@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use super::exit::CliError;
+use super::session;
 use crate::config::{Config, OnDetach, SloDefinitions};
 use crate::run::engine::engine_log;
 use crate::run::folder::RunFolder;
@@ -72,8 +73,8 @@ pub fn start_engine(
             OpenOptions::new().append(true).create(true).mode(0o600).open(engine_log(folder))?;
         let executable = std::env::current_exe()?;
         let mut command = if own_scope {
-            let mut scope = Command::new("systemd-run");
-            scope.args(["--user", "--scope", "--quiet", "--collect", "--"]).arg(executable);
+            let mut scope = session::scope();
+            scope.arg(executable);
             scope
         } else {
             Command::new(executable)

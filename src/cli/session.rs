@@ -32,12 +32,20 @@ pub fn lingers() -> bool {
     Path::new("/var/lib/systemd/linger").join(user()).is_file()
 }
 
-/// Whether a scope of its own can be asked for.
+/// The command that starts another one in a scope of its own.
+pub fn scope() -> Command {
+    let mut scope = Command::new("systemd-run");
+    scope.args(["--user", "--scope", "--quiet", "--collect", "--"]);
+    scope
+}
+
+/// Whether a scope of its own can be had: found out by one, since a manager may be there and not answer.
 pub fn can_start_scope() -> bool {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let manager = runtime.is_some_and(|dir| dir.join("systemd/private").exists());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    manager && std::env::split_paths(&path).any(|dir| dir.join("systemd-run").is_file())
+    let mut tried = scope();
+    tried.arg("true").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    manager && tried.status().is_ok_and(|status| status.success())
 }
 
 /// Where a process stands among the units of systemd.
