@@ -115,7 +115,7 @@ fn a_hang_up_ends_the_dashboard_and_not_the_run() {
     let watcher = screen.child.process_id().expect("it runs");
     assert_eq!(niceness(watcher) - niceness(engine_pid(&run)), 10, "a watcher gives way");
     screen.hang_up();
-    screen.ended();
+    assert_eq!(screen.ended(), 0, "it left, and did not panic");
     let before = shakedown::run::journal::read(run.path()).expect("readable").state.seq;
     wait_for("the run to go on", || {
         let now = shakedown::run::journal::read(run.path()).expect("readable").state.seq;
@@ -139,6 +139,25 @@ fn a_hang_up_ends_the_dashboard_and_not_the_run() {
     watcher.shows("finished");
     watcher.press("q");
     watcher.ended();
+    place.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_locale_that_is_not_of_utf_8_gets_ascii() {
+    let place = Workplace::new();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_shakedown"));
+    command.args(LONG);
+    command.env("LC_ALL", "C");
+    let mut screen = Screen::of_command(&place, command, 24, 80);
+    screen.shows("> running");
+    wait_for_intervals(&place.run(), 2);
+    screen.press("2");
+    screen.shows("P99  response");
+    let written = screen.written.lock().expect("not poisoned").clone();
+    assert!(written.is_ascii(), "{}", String::from_utf8_lossy(&written));
+    screen.press("d");
+    assert_eq!(screen.ended(), 0);
+    signal(engine_pid(&place.run()), Signal::TERM);
     place.wait_until_nothing_runs();
 }
 

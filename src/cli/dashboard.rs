@@ -42,7 +42,7 @@ pub async fn show(
     let _ = rustix::process::nice(GIVES_WAY);
     let options = tui::Options {
         fps: display.fps,
-        ascii: display.ascii,
+        ascii: display.ascii || !shows_unicode(|name| std::env::var(name).ok()),
         no_color: display.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()),
         theme: display.theme.clone(),
         report: as_seen_from_here(&folder.path().join(REPORT_FILE)),
@@ -71,6 +71,15 @@ pub async fn show(
             super::report::after_engine(folder)
         }
     }
+}
+
+/// Whether the locale, as the first of these variables that is set names it, is one of UTF-8; where none
+/// is, nobody has said that it is not.
+fn shows_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name| variable(name).filter(|locale| !locale.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    let locale = locale.map(|locale| locale.to_ascii_lowercase().replace('-', ""));
+    locale.is_none_or(|locale| locale.contains("utf8"))
 }
 
 /// What a run does when nobody watches it.
@@ -102,5 +111,36 @@ pub fn client_name() -> String {
     match from.as_deref().and_then(|connection| connection.split(' ').next()) {
         Some(address) => format!("{user} from {address}"),
         None => user,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_that_is_none_of_utf_8_is_one_of_ascii_and_none_at_all_is_not() {
+        let shown = |set: &[(&str, &str)]| {
+            let value = |name: &str| set.iter().find(|(known, _)| *known == name);
+            shows_unicode(|name| value(name).map(|(_, locale)| (*locale).to_owned()))
+        };
+        for unicode in [
+            &[("LANG", "de_DE.UTF-8")][..],
+            &[],
+            &[("LANG", "")],
+            &[("LANG", "C.utf8")],
+            &[("LC_ALL", ""), ("LC_CTYPE", "C.UTF-8"), ("LANG", "C")],
+            &[("LC_ALL", "en_US.UTF-8"), ("LC_CTYPE", "POSIX")],
+        ] {
+            assert!(shown(unicode), "{unicode:?}");
+        }
+        for ascii in [
+            &[("LANG", "C")][..],
+            &[("LC_CTYPE", "POSIX"), ("LANG", "C.UTF-8")],
+            &[("LC_ALL", "C"), ("LC_CTYPE", "C.UTF-8")],
+            &[("LC_ALL", "de_DE.ISO-8859-1")],
+        ] {
+            assert!(!shown(ascii), "{ascii:?}");
+        }
     }
 }

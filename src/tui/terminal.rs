@@ -1,6 +1,7 @@
 //! The terminal: taken over, and given back on every way out.
 
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 
 use crossterm::cursor::{Hide, Show};
@@ -52,7 +53,8 @@ const FRAME_BYTES: usize = 64 * 1024;
 
 /// The real terminal. Dropping it gives it back.
 pub struct TtyCanvas {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: where the terminal is gone its own drop complains to that terminal, and panics of it.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl TtyCanvas {
@@ -65,7 +67,7 @@ impl TtyCanvas {
         let writer = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
         let terminal = Terminal::new(CrosstermBackend::new(writer))?;
         take_over().inspect_err(|_| give_back())?;
-        Ok(Self { terminal })
+        Ok(Self { terminal: ManuallyDrop::new(terminal) })
     }
 }
 

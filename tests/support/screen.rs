@@ -29,6 +29,7 @@ impl Screen {
     pub fn of_size(place: &Workplace, arguments: &[&str], rows: u16, cols: u16) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_shakedown"));
         command.args(arguments);
+        command.env("LC_ALL", "C.UTF-8");
         Self::of_command(place, command, rows, cols)
     }
 

@@ -118,7 +118,7 @@ fn question<'a>(prompt: &Prompt, app: &App) -> Line<'a> {
         Prompt::Filter(text) => format!(" findings with: {text}_   Enter filters, Esc leaves it"),
         Prompt::Arm(text) => format!(" PRODUCTION: type the target's name to arm the run: {text}_"),
     };
-    Line::styled(text, app.theme.warning)
+    Line::styled(app.glyphs.text(&text), app.theme.warning)
 }
 
 /// What skipping this phase would do, and what comes after it.

@@ -55,7 +55,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
 }
 
 /// What is validated, by which plan, in which run. The run's id is what `attach` is given: in little
-/// room the plan's name is cut, then left out, and then the program's own.
+/// room the plan's name is cut, then left out, then the program's own, and then the target's is cut.
 fn subject(app: &App, width: usize) -> String {
     let (state, dot) = (app.shown(), app.glyphs.dot());
     let (Some(identity), Some(plan)) = (&state.identity, &state.plan) else {
@@ -65,16 +65,20 @@ fn subject(app: &App, width: usize) -> String {
         Environment::Production => " (PRODUCTION)",
         _ => "",
     };
-    let target = app.glyphs.text(&format!("{}{environment} {dot} ", identity.target));
-    let begin = format!(" shakedown  {target}");
+    let target = app.glyphs.text(&identity.target);
+    let begin = format!(" shakedown  {target}{environment} {dot} ");
     let id = identity.id.rsplit('-').next().unwrap_or_default();
     let end = format!("{dot} {id}");
     let plan = app.glyphs.text(&plan.name);
     let room = width.saturating_sub(begin.width() + end.width() + 1).min(plan.width());
     if room < SHORTEST_PLAN.min(plan.width()) {
         let whole = format!("{begin}{id}");
-        let narrow = format!(" {target}{id}");
-        return fitted(if whole.width() > width { &narrow } else { &whole }, width, app);
+        if whole.width() <= width {
+            return fitted(&whole, width, app);
+        }
+        let after = format!("{environment} {dot} {id}");
+        let room = width.saturating_sub(1 + after.width()).min(target.width());
+        return fitted(&format!(" {}{after}", fitted(&target, room, app)), width, app);
     }
     format!("{begin}{} {end}", fitted(&plan, room, app))
 }

@@ -22,10 +22,10 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let [run, own] =
         Layout::vertical([Constraint::Min(0), Constraint::Length(own_rows)]).areas(area);
     let filter = if app.warnings_only { "warnings and errors" } else { "everything" };
-    let title = format!(" run log: {filter} (l switches)");
-    let mut text = vec![Line::styled(title, app.theme.title)];
     let room = usize::from(run.height.saturating_sub(1));
-    let rows = wrapped_rows(app, usize::from(area.width), room);
+    let (rows, page) = paged_rows(app, usize::from(area.width), room);
+    let title = format!(" run log: {filter} (l switches, 7 shows earlier lines){page}");
+    let mut text = vec![Line::styled(title, app.theme.title)];
     if rows.is_empty() {
         let nothing = match app.warnings_only {
             true => "   none so far: l shows everything",
@@ -52,6 +52,19 @@ pub fn recent<'a>(app: &App, room: usize) -> Vec<Line<'a>> {
     let mut recent: Vec<Line<'a>> = lines.map(|line| row(line, app)).collect();
     recent.reverse();
     recent
+}
+
+/// The rows of the page that is asked for, counted back from the last one, and which page that is.
+fn paged_rows<'a>(app: &App, width: usize, room: usize) -> (Vec<Line<'a>>, String) {
+    if app.panel_page == 0 || room == 0 {
+        return (wrapped_rows(app, width, room), String::new());
+    }
+    let mut rows = wrapped_rows(app, width, usize::MAX);
+    let pages = rows.len().div_ceil(room).max(1);
+    let page = app.panel_page % pages;
+    rows.truncate(rows.len() - page * room);
+    let rows = rows.split_off(rows.len().saturating_sub(room));
+    (rows, format!(", page {} of {pages}", page + 1))
 }
 
 /// The last lines that pass the filter, oldest first, in as many rows as they need.

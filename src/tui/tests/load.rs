@@ -11,6 +11,8 @@ use crate::run::event::{
     LoadStart, Measurements, ScenarioModel, SeriesInterval, SeriesKey, StreamCounts, ThresholdRow,
 };
 use crate::run::histogram::Histogram;
+use crate::run::state::Standing;
+use crate::tui::app::App;
 use crate::tui::operate::press;
 
 /// Scenarios with their model and steps.
@@ -272,8 +274,8 @@ async fn every_figure_of_the_load_panel_is_explained_and_load_comes_first() {
     assert!(unexplained.is_empty(), "{unexplained:?}\n{drawn}\n{explained}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn why_all_thresholds_are_invalid_is_said_once() {
+/// The load panel of a generator that is late.
+fn late() -> App {
     let mut late = interval();
     late.generator.lateness.record_us(30_000_000, 1000);
     let mut story = Story::new().loaded();
@@ -281,6 +283,25 @@ async fn why_all_thresholds_are_invalid_is_said_once() {
     story.tell(Some(PhaseKind::Mixed), EventBody::Load(event));
     let (mut app, _peer) = app_with(story.state, false);
     app.panel = Panel::Load;
+    app
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_the_generator_is_invalid_is_readable_whole_whatever_the_screen() {
+    let app = late();
+    let load = app.load_phase().and_then(|phase| phase.load.as_ref()).expect("a load");
+    let Standing::Invalid(reason) = load.standing() else { panic!("it was late") };
+    for (width, height) in [(80, 24), (80, 16), (60, 24), (120, 40)] {
+        let drawn = screen(&app, width, height);
+        let words = drawn.lines().flat_map(|row| row.trim_matches('"').split_whitespace());
+        let text = words.collect::<Vec<_>>().join(" ");
+        assert!(text.contains("generator INVALID") && text.contains(&reason), "{drawn}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_all_thresholds_are_invalid_is_said_once() {
+    let app = late();
     let drawn = screen(&app, 160, 60);
     assert!(drawn.contains("invalid response_time{scenario:chat}"), "{drawn}");
     assert_eq!(drawn.matches("the generator was late").count(), 1, "{drawn}");

@@ -65,6 +65,33 @@ async fn what_does_not_fit_is_marked_wrapped_or_on_another_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_log_is_turned_back_to_its_beginning_and_on_to_its_end() {
+    let mut story = Story::new().running(3);
+    for n in 0..60 {
+        let message = format!("line {n:02} {}", "of the log ".repeat(n % 12));
+        let log = EventBody::Log { level: LogLevel::Info, target: "t".into(), message };
+        story.tell(None, log);
+    }
+    let (mut app, _peer) = app_with(story.state, false);
+    let mut seen = String::new();
+    let mut pages = 0;
+    loop {
+        press(&mut app, KeyEvent::new(KeyCode::Char('7'), KeyModifiers::NONE));
+        let drawn = screen(&app, 80, 24);
+        if pages > 0 && !drawn.contains(", page ") || drawn.contains(", page 1 of") {
+            assert!(drawn.contains("line 59"), "{drawn}");
+            break;
+        }
+        pages += 1;
+        assert!(pages < 40, "{drawn}");
+        seen += &drawn;
+    }
+    for n in 0..60 {
+        assert!(seen.contains(&format!("line {n:02}")), "{n} is on no page: {seen}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_missing_is_said_and_nothing_is_cut_without_a_mark() {
     let mut story = Story::new().running(3).judged();
     let mut objectives = story.state.objectives.clone();
@@ -126,6 +153,16 @@ async fn the_id_that_attach_takes_is_whole_and_the_name_of_the_plan_gives_way() 
     );
     assert!(head(80).contains("staging-eu · mixed + ra… · 7f3a91 "), "{}", head(80));
     assert!(head(66).contains("staging-eu · 7f3a91 "), "{}", head(66));
+
+    let mut state = app.state.clone();
+    if let Some(identity) = &mut state.identity {
+        (identity.target, identity.environment) = ("日本".repeat(25), Environment::Production);
+    }
+    let (app, _peer) = app_with(state, false);
+    for width in [80, 120] {
+        let head = screen(&app, width, 24).lines().next().map(str::to_owned).expect("a line");
+        assert!(head.contains("… (PRODUCTION) · 7f3a91 "), "{head}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::latency::{NONE_ANSWERED, columns_of};
-use super::{flowed, history, lines, numbered, page_rows, pages, split_top};
+use super::{flowed, history, lines, numbered, page_rows, pages, split_top, wrapped};
 use crate::run::histogram::Histogram;
 use crate::run::state::{LoadState, Standing};
 use crate::tui::app::App;
@@ -24,6 +24,9 @@ const HISTORY_ROWS: u16 = 8;
 
 /// A part in fewer rows says nothing: a heading, a row, and how many more there are.
 const LEAST_ROWS: usize = 3;
+
+/// The part that says whether all the others count: it is shown whole, or not at all.
+const GENERATOR: usize = 1;
 
 /// What the keys do here.
 const KEYS: &str = " (v: next service, b: other phase, e: explains)";
@@ -119,8 +122,10 @@ fn shortened<'a, const N: usize>(
 /// Rows of each part.
 fn shares<const N: usize>(wanted: [usize; N], room: usize) -> [usize; N] {
     let mut left = room;
-    let mut shares = wanted.map(|rows| {
-        let least = Some(rows.min(LEAST_ROWS)).filter(|least| *least <= left).unwrap_or(0);
+    let mut shares: [usize; N] = std::array::from_fn(|part| {
+        let rows = wanted[part];
+        let least = if part == GENERATOR { rows } else { rows.min(LEAST_ROWS) };
+        let least = Some(least).filter(|least| *least <= left).unwrap_or(0);
         left -= least;
         least
     });
@@ -217,14 +222,17 @@ fn generator<'a>(load: &LoadState, standing: &Standing, width: u16, app: &App) -
         ),
         format!("busiest thread {:.0} %", load.generator.busiest_thread_percent),
     ]);
-    let mut rows = flowed(&figures, usize::from(width).saturating_sub(12)).into_iter();
+    let room = usize::from(width).saturating_sub(12);
+    let mut rows = flowed(&figures, room).into_iter();
     let first = rows.next().unwrap_or_default().split_off(word.len());
     let mut text = vec![Line::from(vec![
         Span::styled(" generator  ", app.theme.title),
         Span::styled(word, style),
         Span::styled(first, app.theme.text),
     ])];
-    text.extend(rows.map(|row| Line::styled(format!("{:12}{row}", ""), app.theme.text)));
-    text.extend(more.map(|more| Line::styled(format!("            {more}"), style)));
+    let below = |row: String, style| Line::styled(format!("{:12}{row}", ""), style);
+    text.extend(rows.map(|row| below(row, app.theme.text)));
+    let more = more.iter().flat_map(|more| wrapped(&app.glyphs.text(more), room));
+    text.extend(more.map(|row| below(row, style)));
     text
 }
