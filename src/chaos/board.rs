@@ -188,8 +188,7 @@ impl Board {
         let probes = seen.by_probe(services, after);
         let unasked =
             services.iter().filter(|service| !probes.keys().any(|(of, _)| of == *service));
-        let unasked: Vec<String> =
-            unasked.map(|service| format!("{service} was not asked")).collect();
+        let unasked = unasked.map(|service| was_not_asked(*service));
         let missing = probes.iter().filter_map(|((service, probe), samples)| {
             let good = good_at_last(samples);
             let other = samples.iter().rev().find(|sample| sample.answered != Answered::Well);
@@ -202,7 +201,7 @@ impl Board {
                 format!("{service} ({probe}): {good} of {IN_A_ROW} good answers in a row{how}")
             })
         });
-        unasked.into_iter().chain(missing).collect()
+        unasked.chain(missing).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -303,6 +302,11 @@ fn figures(service: ServiceKind, samples: &[&Sample]) -> SteadyFigures {
     }
 }
 
+/// Why nothing is known of a service.
+pub fn was_not_asked(service: ServiceKind) -> String {
+    format!("{service} was not asked")
+}
+
 /// Why a service is not steady by these rules; none when it is.
 pub fn unsteady(
     now: &SteadyFigures,
@@ -311,7 +315,7 @@ pub fn unsteady(
 ) -> Option<String> {
     let service = now.service;
     let Some(available) = now.availability_percent() else {
-        return Some(format!("{service} was not asked"));
+        return Some(was_not_asked(service));
     };
     if available < rules.availability_percent {
         return Some(format!("{service} answered {available:.1} % of {} probes", now.n));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::board::{Board, unsteady};
+use super::board::{Board, unsteady, was_not_asked};
 use super::guard::Guard;
 use super::plan::Experiment;
 use super::runtime::{Runtime, Target};
@@ -137,7 +137,12 @@ impl Course<'_> {
             title: experiment.title.clone(),
             targets,
         });
-        let mut result = empty(number, experiment, self.chaos().steady.within.get());
+        let mut result = ExperimentResult {
+            verdict: Verdict::Pass,
+            notes: experiment.notes.clone(),
+            recovery_limit_us: self.chaos().steady.within.get().as_micros() as u64,
+            ..ExperimentResult::new(number, experiment.kind, experiment.title.clone())
+        };
         let ended = self.take(experiment, &mut result).await;
         // One that was interrupted ended within a stage.
         self.board.end();
@@ -202,11 +207,12 @@ impl Course<'_> {
     ) -> Result<bool, Interrupt> {
         self.cool_down(rules.within.get()).await?;
         result.before = self.measure_platform(Stage::Before, rules.baseline.get()).await?;
-        let known = |service: &ServiceKind| result.before.iter().any(|row| row.service == *service);
-        let unasked = self.services().into_iter().filter(|service| !known(service));
-        let unasked = unasked.map(|service| format!("{service} was not asked"));
+        let services = self.services();
+        let known = |service: ServiceKind| result.before.iter().any(|row| row.service == service);
+        let unasked = services.into_iter().filter(|service| !known(*service)).map(was_not_asked);
         let trouble: Vec<String> =
             unasked.chain(result.before.iter().filter_map(|row| not_fit(row, rules))).collect();
+        result.steady_before = Some(trouble.is_empty());
         if !trouble.is_empty() {
             result.verdict = Verdict::Inconclusive;
             result.reason =
@@ -283,28 +289,6 @@ fn not_fit(row: &SteadyFigures, rules: &SteadyRules) -> Option<String> {
         format!("{service} already answers without a peer ({degraded} of {n})")
     };
     unsteady(row, None, rules).or_else(|| falls_back.then(words))
-}
-
-fn empty(number: u32, experiment: &Experiment, limit: Duration) -> ExperimentResult {
-    ExperimentResult {
-        number,
-        kind: experiment.kind,
-        title: experiment.title.clone(),
-        verdict: Verdict::Pass,
-        reason: String::new(),
-        effective: None,
-        evidence: Vec::new(),
-        lives: Vec::new(),
-        notes: experiment.notes.clone(),
-        timelines: Vec::new(),
-        recovery_us: None,
-        recovery_limit_us: limit.as_micros() as u64,
-        before: Vec::new(),
-        during: Vec::new(),
-        after: Vec::new(),
-        residue: Vec::new(),
-        points: None,
-    }
 }
 
 /// Takes what one strike showed into the result; a fault that could not be injected ends it.

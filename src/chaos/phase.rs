@@ -372,25 +372,8 @@ fn left_out(
     kind: ExperimentKind,
     why: String,
 ) -> ExperimentResult {
-    let result = ExperimentResult {
-        number,
-        kind,
-        title: kind.name().to_owned(),
-        verdict: Verdict::Inconclusive,
-        reason: format!("not made: {why}"),
-        effective: None,
-        evidence: Vec::new(),
-        lives: Vec::new(),
-        notes: Vec::new(),
-        timelines: Vec::new(),
-        recovery_us: None,
-        recovery_limit_us: 0,
-        before: Vec::new(),
-        during: Vec::new(),
-        after: Vec::new(),
-        residue: Vec::new(),
-        points: None,
-    };
+    let reason = format!("not made: {why}");
+    let result = ExperimentResult { reason, ..ExperimentResult::new(number, kind, kind.name()) };
     course.emit(ChaosEvent::ExperimentFinished(Box::new(result.clone())));
     result
 }

@@ -20,7 +20,7 @@ const fn weight(kind: ExperimentKind) -> f64 {
 }
 
 /// The points of one experiment, 0-100; none for one that does not count.
-pub fn points(result: &ExperimentResult, steady_after: bool) -> Option<f64> {
+pub fn points(result: &ExperimentResult) -> Option<f64> {
     let counts = matches!(result.verdict, Verdict::Pass | Verdict::Fail);
     if !counts || result.effective != Some(true) {
         return None;
@@ -31,7 +31,7 @@ pub fn points(result: &ExperimentResult, steady_after: bool) -> Option<f64> {
         30.0 * (1.0 - ((share - FAST_SHARE) / (1.0 - FAST_SHARE)).clamp(0.0, 1.0))
     });
     let available = 20.0 * availability(&result.during);
-    let steady = if steady_after { 10.0 } else { 0.0 };
+    let steady = if result.steady_after == Some(true) { 10.0 } else { 0.0 };
     Some(recovered + speed + available + steady)
 }
 
@@ -84,25 +84,15 @@ mod tests {
             p95_us: Some(1),
         }];
         let mut result = ExperimentResult {
-            number: 1,
-            kind,
-            title: String::new(),
             verdict: Verdict::Pass,
-            reason: String::new(),
             effective: Some(true),
-            evidence: vec![],
-            lives: vec![],
-            notes: vec![],
-            timelines: vec![],
             recovery_us: recovery_s.map(|s| s * 1_000_000),
             recovery_limit_us: 60_000_000,
-            before: vec![],
+            steady_after: Some(true),
             during,
-            after: vec![],
-            residue: vec![],
-            points: None,
+            ..ExperimentResult::new(1, kind, "")
         };
-        result.points = points(&result, true);
+        result.points = points(&result);
         result
     }
 
@@ -119,7 +109,7 @@ mod tests {
     fn what_does_not_count_leaves_the_denominator_and_shows_in_the_coverage() {
         let mut invalid = result(ExperimentKind::Cpu, None, 100);
         invalid.verdict = Verdict::Invalid;
-        invalid.points = points(&invalid, true);
+        invalid.points = points(&invalid);
         let results = [result(ExperimentKind::Kill, Some(1), 0), invalid];
         let score = score(&results, &ExperimentKind::ALL, &[]);
         assert_eq!((score.score, score.covered, score.asked), (Some(100.0), 1, 4));

@@ -49,7 +49,8 @@ pub fn judge(
         evidence: result.evidence.join("; "),
     });
     (result.verdict, result.reason) = (verdict, reason);
-    result.points = score::points(result, after.is_empty());
+    result.steady_after = Some(after.is_empty());
+    result.points = score::points(result);
 }
 
 /// Fails an experiment of which something could not be undone, whatever else ended it: that comes first

@@ -68,6 +68,10 @@ pub struct ExperimentRow {
     pub residue: Vec<String>,
     /// Moments by target.
     pub timelines: Vec<TimelineRow>,
+    /// Whether the platform was steady before; null when that was not found out.
+    pub steady_before: Option<bool>,
+    /// Whether it was again afterwards; null when that was not found out.
+    pub steady_after: Option<bool>,
     /// Every service before the fault.
     pub before: Vec<SteadyRow>,
     /// While it was there.
@@ -179,6 +183,8 @@ fn row(result: &ExperimentResult) -> ExperimentRow {
         rollback_verified: was_injected(result) && result.residue.is_empty(),
         residue: result.residue.clone(),
         timelines: result.timelines.iter().map(timeline).collect(),
+        steady_before: result.steady_before,
+        steady_after: result.steady_after,
         before: result.before.iter().map(steady).collect(),
         during: result.during.iter().map(steady).collect(),
         after: result.after.iter().map(steady).collect(),
@@ -271,9 +277,8 @@ pub fn journal(state: &RunState, phase: &PhaseState) -> Option<Value> {
         "end": wall(phase.finished_us),
         "duration": phase.elapsed_us(state.now_us) as f64 / 1e6,
         "steady_states": {
-            // Nothing is injected into a platform that is not steady, and none passes that is not again.
-            "before": first.map(|row| steady_state(&row.before, row.effective.is_some())),
-            "after": last.map(|row| steady_state(&row.after, row.verdict == Verdict::Pass.word())),
+            "before": first.and_then(|row| Some(steady_state(&row.before, row.steady_before?))),
+            "after": last.and_then(|row| Some(steady_state(&row.after, row.steady_after?))),
         },
         "run": section.experiments.iter().map(activity).collect::<Vec<_>>(),
         "rollbacks": section.experiments.iter().filter(|row| row.effective.is_some())
@@ -291,20 +296,19 @@ fn span(row: &ExperimentRow) -> Option<(f64, f64)> {
         .reduce(|(first, last), (at, _)| (first.min(at), last.max(at)))
 }
 
-/// A steady state hypothesis with its probes; unmet when nothing was probed. Whoever was found steady by
-/// the run's own rules may have failed some of them.
+/// A steady state hypothesis with its probes. Whoever was found steady by the run's own rules may have
+/// failed some of them.
 fn steady_state(rows: &[SteadyRow], found_steady: bool) -> Value {
-    let met = |row: &SteadyRow| found_steady || row.failed == 0;
     let probe = |row: &SteadyRow| {
         json!({
             "activity": { "type": "probe", "name": row.service },
             "status": "succeeded",
-            "tolerance_met": met(row),
+            "tolerance_met": found_steady || row.failed == 0,
             "output": row,
         })
     };
     json!({
-        "steady_state_met": rows.iter().all(met) && !rows.is_empty(),
+        "steady_state_met": found_steady,
         "probes": rows.iter().map(probe).collect::<Vec<_>>(),
     })
 }
@@ -409,21 +413,37 @@ fn availability(rows: &[SteadyRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ExperimentKind, PhaseKind, ServiceKind};
 
     #[test]
-    fn a_platform_that_was_found_steady_is_in_its_steady_state() {
-        let row = SteadyRow {
-            service: "chat".into(),
+    fn the_journal_calls_steady_what_the_run_found_steady_and_says_nothing_of_the_rest() {
+        let figures = SteadyFigures {
+            service: ServiceKind::Chat,
             n: 1000,
             failed: 1,
             degraded: 0,
-            availability_percent: Some(99.9),
-            p95_ms: Some(10.0),
+            p95_us: Some(10_000),
         };
-        let met = |rows: &[SteadyRow], found| steady_state(rows, found)["steady_state_met"].clone();
-        let rows = [row];
-        assert_eq!((met(&rows, true), met(&rows, false)), (json!(true), json!(false)));
-        assert_eq!(steady_state(&rows, true)["probes"][0]["tolerance_met"], true);
-        assert_eq!(met(&[], true), false, "nothing was probed");
+        let states = |steady_before, steady_after| {
+            let result = ExperimentResult {
+                steady_before,
+                steady_after,
+                before: vec![figures.clone()],
+                after: vec![figures.clone()],
+                ..ExperimentResult::new(1, ExperimentKind::Kill, "kill chat")
+            };
+            let chaos = ChaosState { results: vec![result], ..ChaosState::default() };
+            let mut phase = PhaseState::new(PhaseKind::Chaos);
+            phase.chaos = Some(chaos);
+            journal(&RunState::default(), &phase).expect("a journal")["steady_states"].clone()
+        };
+        let found = states(Some(true), Some(false));
+        assert_eq!(found["before"]["steady_state_met"], true);
+        assert_eq!(found["before"]["probes"][0]["tolerance_met"], true, "by the run's rules");
+        assert_eq!(found["after"]["steady_state_met"], false);
+        assert_eq!(found["after"]["probes"][0]["tolerance_met"], false);
+        let none = states(Some(false), None);
+        assert_eq!(none["before"]["steady_state_met"], false);
+        assert_eq!(none["after"], Value::Null, "nobody has found out");
     }
 }

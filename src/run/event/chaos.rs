@@ -240,6 +240,12 @@ pub struct ExperimentResult {
     pub recovery_us: Option<u64>,
     /// How long it may take, microseconds.
     pub recovery_limit_us: u64,
+    /// Whether the platform was steady before; none when that was not found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_before: Option<bool>,
+    /// Whether it was again afterwards; none when that was not found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_after: Option<bool>,
     /// Every service before, during and after the fault.
     pub before: Vec<SteadyFigures>,
     /// During.
@@ -250,6 +256,33 @@ pub struct ExperimentResult {
     pub residue: Vec<String>,
     /// Points out of 100; none when the experiment does not count.
     pub points: Option<f64>,
+}
+
+impl ExperimentResult {
+    /// Of an experiment of which nothing is known yet, and which is not decided.
+    pub fn new(number: u32, kind: ExperimentKind, title: impl Into<String>) -> Self {
+        Self {
+            number,
+            kind,
+            title: title.into(),
+            verdict: Verdict::Inconclusive,
+            reason: String::new(),
+            effective: None,
+            evidence: Vec::new(),
+            lives: Vec::new(),
+            notes: Vec::new(),
+            timelines: Vec::new(),
+            recovery_us: None,
+            recovery_limit_us: 0,
+            steady_before: None,
+            steady_after: None,
+            before: Vec::new(),
+            during: Vec::new(),
+            after: Vec::new(),
+            residue: Vec::new(),
+            points: None,
+        }
+    }
 }
 
 /// The score of the phase.

@@ -294,6 +294,11 @@ pub struct RunIdentity {
     pub config_source: String,
 }
 
+/// Name of this machine.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 impl RunIdentity {
     /// A run by this program in this process: no origins, seed 0, no words on the configuration.
     pub fn new(id: impl Into<String>, target: impl Into<String>, environment: Environment) -> Self {
@@ -304,7 +309,7 @@ impl RunIdentity {
             environment,
             origins: vec![],
             insecure: vec![],
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: host_name(),
             pid: std::process::id(),
             seed: 0,
             config_source: String::new(),

@@ -305,6 +305,8 @@ fn killed() -> ExperimentResult {
         }],
         recovery_us: Some(3_400_000),
         recovery_limit_us: 60_000_000,
+        steady_before: Some(true),
+        steady_after: Some(true),
         before: figures(0, 210_000),
         during: figures(12, 1_180_000),
         after: figures(0, 205_000),

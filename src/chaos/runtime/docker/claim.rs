@@ -12,6 +12,7 @@ use super::image;
 use crate::chaos::runtime::RuntimeError;
 use crate::platform::docker::is_absent;
 use crate::platform::text::excerpt;
+use crate::run::event::host_name;
 
 /// Nobody else's volume has this name.
 const VOLUME: &str = "shakedown-lease";
@@ -127,9 +128,7 @@ fn standing(
 }
 
 fn owner() -> String {
-    let name = rustix::system::uname();
-    let (host, pid) = (name.nodename().to_string_lossy(), std::process::id());
-    format!("{host} (process {pid})")
+    format!("{} (process {})", host_name(), std::process::id())
 }
 
 #[cfg(test)]
