@@ -144,7 +144,8 @@ impl Crew {
         if !counted {
             team.users.retain(|member| !member.task.is_finished());
         }
-        let keep = if open && wanted > 0 { team.users.len().max(wanted) } else { wanted };
+        // Those whom arrivals brought stay until it is over, also on threads that began with none.
+        let keep = if open && total > 0 { team.users.len().max(wanted) } else { wanted };
         if team.users.len() > keep {
             let deadline = Instant::now() + grace;
             for member in team.users.drain(keep..) {

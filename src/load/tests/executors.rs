@@ -104,3 +104,30 @@ fn a_ramp_is_told_by_all_that_it_goes_through() {
     let long = words(&format!("executor: ramping-vus\n    stages: [{saw}]"));
     assert_eq!(long, "ramping-vus, 1 to 1 users, at most 9");
 }
+
+/// Fewer users at the start than threads, and others that come and go beside them.
+#[test]
+fn an_open_model_never_has_more_users_than_it_may() {
+    let executor = "executor: constant-arrival-rate\n    rate: 10\n    duration: 10s\n    \
+                    preAllocatedVUs: 1\n    maxVUs: 6";
+    let other = "  - { name: other, service: rag, executor: ramping-vus, stages: [{ duration: 10s, target: 9 }], \
+                 flows: [{ name: think, steps: [{ think: 1h }, { query: { question: y } }] }] }\n";
+    let (now, most) = (Rc::new(Cell::new(0_u32)), Rc::new(Cell::new(0)));
+    let of_server = (Rc::clone(&now), Rc::clone(&most));
+    let slow = || {
+        Server::new(move |_| {
+            let (now, most) = of_server.clone();
+            async move {
+                now.set(now.get() + 1);
+                most.set(most.get().max(now.get()));
+                tokio::time::sleep(millis(999)).await;
+                now.set(now.get() - 1);
+                whole(200, "{}")
+            }
+        })
+    };
+    let seen = play_with(&(workload(executor) + other), 12, 3, slow, |_| std::future::pending());
+    assert_eq!(most.get(), 6, "at a time, as the server sees them");
+    let one = &seen.iterations["one"];
+    assert_eq!(one.finished + one.interrupted + one.dropped, 100, "{one:?}");
+}
