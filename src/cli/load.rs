@@ -30,8 +30,9 @@ pub struct LoadArgs {
 
 /// Runs the command.
 pub fn run(config: &ConfigArgs, display: &DisplayArgs, args: &LoadArgs) -> Result<Exit, CliError> {
-    let mut config = config.clone();
+    let (mut config, mut scope) = (config.clone(), Scope::Only(vec![PhaseKind::Mixed]));
     if args.find_limit {
+        scope = Scope::Limit;
         let (resolved, ..) = run::resolve_config(&config, false)?;
         let name = &resolved.target.name;
         let production = resolved.target.environment == Environment::Production;
@@ -57,5 +58,5 @@ pub fn run(config: &ConfigArgs, display: &DisplayArgs, args: &LoadArgs) -> Resul
             config.set.extend(given);
         }
     }
-    run::start(&config, display, Scope::Only(vec![PhaseKind::Mixed]), &args.options)
+    run::start(&config, display, scope, &args.options)
 }

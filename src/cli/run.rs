@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Child;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -167,6 +168,11 @@ fn order(
             InconclusiveWord::Fail => InconclusiveExit::Fail,
         };
     }
+    // What is written there is for the search; other runs play the workload.
+    if *scope != Scope::Limit {
+        let all = [&mut config.workloads.mixed, &mut config.workloads.ramping];
+        all.into_iter().flatten().for_each(|workload| workload.find_limit = None);
+    }
     // Our own copy of the data says nothing about the recovery from a disaster.
     if *scope == Scope::Dr && config.backup.way == BackupWay::BuiltIn {
         config.backup.way = BackupWay::Platform;
@@ -257,9 +263,11 @@ fn resolve(args: &ConfigArgs, sandbox_only: bool) -> Result<(Loaded, bool), CliE
     Ok((loaded, true))
 }
 
-/// Warns of variables that count for nothing: one may be a slip of the pen.
+/// Warns of variables that count for nothing: one may be a slip of the pen. A command that reads its
+/// configuration twice warns once.
 pub fn tell_unknown_variables(loaded: &Loaded) {
-    loaded.unknown_variables.iter().for_each(say_error);
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| loaded.unknown_variables.iter().for_each(say_error));
 }
 
 fn arm(config: &Config, option: &str, name: Option<&str>) -> Result<bool, CliError> {

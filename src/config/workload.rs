@@ -48,7 +48,7 @@ pub struct Workload {
     /// thresholds apply to the scenarios of the same names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, serde_json::Value>,
-    /// Looks for the largest rate that the platform sustains, in place of the load above.
+    /// How `load --find-limit` looks for the largest rate that the platform sustains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub find_limit: Option<FindLimit>,
 }

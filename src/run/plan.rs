@@ -65,6 +65,9 @@ pub enum Scope {
     Dr,
     /// These only (and the SLOs of what they measure).
     Only(Vec<PhaseKind>),
+    /// The search for the largest sustained rate alone: it breaks what is promised on purpose, and judges
+    /// by it step by step.
+    Limit,
     /// All of them, compressed to about three minutes.
     Demo,
 }
@@ -76,6 +79,7 @@ impl Plan {
         let asked = |kind: PhaseKind| match scope {
             Scope::Full | Scope::Extended | Scope::Demo => true,
             Scope::Dr => kind == PhaseKind::Backup,
+            Scope::Limit => kind == PhaseKind::Mixed,
             Scope::Quick => !matches!(kind, PhaseKind::Chaos | PhaseKind::Ramping),
             Scope::Only(only) => {
                 only.contains(&kind)
@@ -83,7 +87,11 @@ impl Plan {
             }
         };
         // What is asked for by name runs, whatever the configuration leaves out of its plans.
-        let named = |kind: PhaseKind| matches!(scope, Scope::Only(only) if only.contains(&kind));
+        let named = |kind: PhaseKind| match scope {
+            Scope::Only(only) => only.contains(&kind),
+            Scope::Limit => kind == PhaseKind::Mixed,
+            _ => false,
+        };
         let configured = |kind| phases.order.contains(&kind) && !phases.skip.contains(&kind);
         let left_out =
             |kind| !asked(kind) || skip.contains(&kind) || !(named(kind) || configured(kind));
@@ -128,7 +136,7 @@ impl Scope {
             Self::Quick => phases.quick,
             Self::Extended => phases.extended,
             Self::Dr => phases.dr,
-            Self::Full | Self::Only(_) | Self::Demo => phases.full,
+            Self::Full | Self::Only(_) | Self::Limit | Self::Demo => phases.full,
         }
     }
 
@@ -143,6 +151,7 @@ impl Scope {
             Self::Quick => "quick".into(),
             Self::Extended => "extended".into(),
             Self::Dr => "dr".into(),
+            Self::Limit => "limit".into(),
             Self::Demo => "demo".into(),
             Self::Only(only) => only.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" + "),
         }
@@ -168,6 +177,7 @@ mod tests {
         use PhaseKind::{Backup, Chaos, Mixed, Security, Slo};
         assert_eq!(run_kinds(&Scope::Full, &[]), PhaseKind::ALL);
         assert_eq!(run_kinds(&Scope::Quick, &[]), [Mixed, Security, Backup, Slo]);
+        assert_eq!(run_kinds(&Scope::Limit, &[]), [Mixed], "no objective is judged by it");
         assert_eq!(run_kinds(&Scope::Extended, &[Chaos]).len(), PhaseKind::ALL.len() - 1);
         assert_eq!(run_kinds(&Scope::Dr, &[]), [Backup]);
         assert_eq!(run_kinds(&Scope::Only(vec![Mixed]), &[]), [Mixed, Slo]);

@@ -10,9 +10,11 @@ use crate::config::{PhaseKind, Slo, SloDefinitions, SloKind};
 use crate::run::event::{Measurements, Objective, Verdict, WholeWindow};
 use crate::run::state::{LoadState, RunState};
 
-/// Evaluates every objective of a run.
+/// Evaluates every objective of a run; none by a search for the limit.
 pub fn evaluate(state: &RunState) -> Vec<Objective> {
-    let Some(promises) = &state.promises else { return Vec::new() };
+    let Some(promises) = state.promises.as_ref().filter(|_| !state.is_search()) else {
+        return Vec::new();
+    };
     let row = |(at, slo)| one(at, slo, promises, state);
     let mut rows: Vec<Objective> = promises.slos.iter().enumerate().map(row).collect();
     // What the platform's own monitoring said is asked for once, not computed.
@@ -180,7 +182,7 @@ pub(super) fn words(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::config::{LoadedSlos, SHIPPED_SLOS, ServiceKind};
-    use crate::run::event::{ErrorKind, SeriesKey};
+    use crate::run::event::{ErrorKind, LimitReport, SeriesKey};
     use crate::run::state::PhaseState;
     use crate::slo::test_load::{measure, run_of};
 
@@ -221,6 +223,14 @@ mod tests {
         let (_, why) = verdict(&measured(100, 300_000, &[]), "p99");
         assert_eq!(why, "100 samples: 299 without a bad one decide");
         assert_eq!(verdict(&measured(0, 1, &[]), "p99").1, "nothing was measured");
+    }
+
+    #[test]
+    fn no_objective_is_judged_by_a_search_for_the_limit() {
+        let mut state = measured(10_000, 300_000, &[(ErrorKind::Timeout, 5000)]);
+        assert_eq!(verdict(&state, "availability").0, Verdict::Fail);
+        state.phases[0].load.as_mut().expect("there").limit = Some(LimitReport::default());
+        assert_eq!(evaluate(&state), []);
     }
 
     #[test]

@@ -30,6 +30,8 @@ impl Bracket {
     pub fn tell(&mut self, rate: f64, borne: bool) -> Option<f64> {
         if borne {
             self.good = self.good.max(rate);
+            // What it failed at before was a bad moment.
+            self.bad = self.bad.filter(|bad| *bad > rate);
         } else {
             self.fail(rate);
         }

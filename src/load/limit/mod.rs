@@ -77,6 +77,8 @@ pub struct Search {
     step: Step,
     /// Whether what has piled up is given time to go, before the task.
     settling: bool,
+    /// Whether the smallest rate that failed was looked at again.
+    doubted: bool,
     /// The smallest median response time of a step.
     fastest: Option<Duration>,
     /// The shortest response time of all.
@@ -102,6 +104,7 @@ impl Search {
             task: Task { aim: LimitAim::Try, rate },
             step: Step::new(workload, course),
             settling: false,
+            doubted: false,
             fastest: None,
             quickest: None,
             report: LimitReport { rate, ..LimitReport::default() },
@@ -207,7 +210,7 @@ impl Search {
             (LimitAim::Hold, Some(_)) => self.bracket.tell_not_held().map(hold),
             _ => match self.bracket.tell(rate, borne) {
                 Some(rate) => Some(Task { aim: LimitAim::Try, rate }),
-                None => (self.bracket.good > 0.0).then(|| hold(self.bracket.good)),
+                None => self.when_closed(),
             },
         };
         self.report.not_sustained = self.bracket.bad;
@@ -216,6 +219,21 @@ impl Search {
             None => (self.bracket.good > 0.0).then_some(self.bracket.good),
         };
         self.go_on(next, borne)
+    }
+
+    /// What is done when the gap is closed. A rate that failed in a single look may have met a bad moment,
+    /// such as a platform that had to warm up: it is doubted once, for all beyond it would never be tried.
+    fn when_closed(&mut self) -> Option<Task> {
+        let Bracket { good, bad, .. } = self.bracket;
+        let is_sure = |bad: f64| {
+            self.report.steps.iter().any(|step| step.aim == LimitAim::Again && step.rate == bad)
+        };
+        let doubtful = bad.filter(|bad| good > 0.0 && !self.doubted && !is_sure(*bad));
+        if let Some(rate) = doubtful {
+            self.doubted = true;
+            return Some(Task { aim: LimitAim::Again, rate });
+        }
+        (good > 0.0).then(|| hold(good))
     }
 
     fn go_on(&mut self, next: Option<Task>, borne: bool) -> Wanted {

@@ -351,7 +351,9 @@ impl<'a> Running<'a> {
         if self.early.is_some() || self.drop_at.is_some() {
             return;
         }
-        if let Some(reason) = self.guard.observe(length, n, failed) {
+        // A search takes the load back by itself where requests fail.
+        let brake = self.guard.observe(length, n, failed).filter(|_| self.search.is_none());
+        if let Some(reason) = brake {
             self.stop_early(EarlyEnd::Guard(reason));
         } else if let Some(reason) = self.thresholds.stops(self.clock.elapsed()) {
             self.stop_early(EarlyEnd::Threshold(reason));

@@ -144,7 +144,9 @@ impl RunState {
             }
             EventBody::Stores(stores) => {
                 self.stores.apply(stores);
-                if let (StoreEvent::Interval { series }, Some(of)) = (stores, &self.promises) {
+                if let (StoreEvent::Interval { series }, Some(of)) = (stores, &self.promises)
+                    && !self.is_search()
+                {
                     self.windows.add_stores(series, of);
                 }
             }
@@ -155,7 +157,9 @@ impl RunState {
                 self.broken_threshold = Some(format!("{objective}: {reason}"));
             }
             EventBody::Load(load) => {
-                if let (LoadEvent::Interval(interval), Some(of)) = (load, &self.promises) {
+                if let (LoadEvent::Interval(interval), Some(of)) = (load, &self.promises)
+                    && !self.is_search()
+                {
                     self.windows.add_load(event.at_us, interval, of);
                 }
                 if let Some(text) = load.mark() {

@@ -248,6 +248,12 @@ impl RunState {
             .or_else(|| loads().max_by_key(|phase| phase.started_us))
     }
 
+    /// Whether it looks for the largest sustained rate: what is promised is broken on purpose then, and no
+    /// objective is judged by it.
+    pub fn is_search(&self) -> bool {
+        self.phases.iter().any(|phase| phase.load.as_ref().is_some_and(|load| load.limit.is_some()))
+    }
+
     /// The limit on the 99th percentile of all requests, for the line in histograms.
     pub fn p99_limit(&self) -> Option<std::time::Duration> {
         let slos = self.promises.iter().flat_map(|promises| &promises.slos);

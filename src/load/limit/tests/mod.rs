@@ -93,14 +93,36 @@ fn a_failure_that_may_be_chance_is_looked_at_twice_and_a_plain_one_once() {
     }
 }
 
+/// A second in which nothing succeeded.
+fn all_failed(mut report: IntervalReport) -> IntervalReport {
+    let measured = &mut report.series[0].measured;
+    measured.errors.insert(ErrorKind::ServerStatus, measured.requests());
+    report
+}
+
+#[test]
+fn a_rate_that_met_a_bad_moment_is_tried_again_before_it_is_told() {
+    // While the platform warms up, and later on.
+    for bad in [0..20, 32..46] {
+        let kind = Kind { servers: 1, capacity: 45.0, exponential: false };
+        let (mut queue, mut at) = (Queue::new(kind, 1), 0);
+        let rules = FindLimit { start_rate: 10.0, ..FindLimit::default() };
+        let (report, seconds) = searched(rules, None, |rate| {
+            at += 1;
+            let second = queue.second(rate);
+            if bad.contains(&at) { all_failed(second) } else { second }
+        });
+        let (good, above) = (report.sustained.expect("held"), report.not_sustained);
+        assert!(good > 38.0 && good <= 45.0, "{bad:?}: {report:#?}");
+        assert!(above.is_some_and(|above| above >= 45.0 && above < 52.0), "{bad:?}: {report:#?}");
+        assert!(seconds < 900, "{bad:?}: {seconds} s");
+    }
+}
+
 #[test]
 fn what_fails_at_any_rate_sustains_none() {
-    let (report, seconds) = searched(FindLimit::default(), None, |rate| {
-        let mut report = second(rate, Some(1));
-        let measured = &mut report.series[0].measured;
-        measured.errors.insert(ErrorKind::ServerStatus, measured.requests());
-        report
-    });
+    let (report, seconds) =
+        searched(FindLimit::default(), None, |rate| all_failed(second(rate, Some(1))));
     assert_eq!((report.sustained, report.held, report.complete), (None, None, true));
     assert!(seconds < 600, "{seconds} s");
 }
