@@ -159,6 +159,7 @@ impl Course {
             scenario: scenario.name.clone(),
             words: schedule.describe(scenario),
             open,
+            counted: matches!(schedule.model, Model::Iterations { .. }),
             unpaced: !open && !waits,
         };
         self.scenarios.push(ReadyScenario {

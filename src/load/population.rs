@@ -84,8 +84,9 @@ impl Population {
     }
 
     /// Adds users to one scenario (by position), or to all of them in proportion; returns how many
-    /// users are wanted altogether at this time. Open models have as many as their rate needs.
-    pub fn rescale(&mut self, scenario: Option<usize>, by: i32, elapsed: Duration) -> u32 {
+    /// users are wanted altogether at this time, or none where nothing can be changed now. Open models have
+    /// as many as their rate needs.
+    pub fn rescale(&mut self, scenario: Option<usize>, by: i32, elapsed: Duration) -> Option<u32> {
         let now = self.at(elapsed);
         let adjustable = |at: &usize| {
             let (schedule, course) = &self.courses[*at];
@@ -93,17 +94,26 @@ impl Population {
         };
         let wanted: Vec<usize> = scenario.map_or_else(|| (0..now.len()).collect(), |at| vec![at]);
         let wanted: Vec<usize> = wanted.into_iter().filter(adjustable).collect();
+        if wanted.is_empty() {
+            return None;
+        }
         let weights: Vec<u32> = wanted.iter().map(|at| now[*at].max(1)).collect();
         let parts = split(by.unsigned_abs(), &weights);
         for (at, part) in wanted.into_iter().zip(parts) {
             let change = i64::from(part) * i64::from(by.signum());
-            match &mut self.courses[at].1 {
+            let (schedule, course) = &mut self.courses[at];
+            match course {
                 Course::Share { users, .. } => *users = clamp(i64::from(*users) + change),
-                Course::Ramp { offset, .. } => *offset += change,
+                Course::Ramp { curve, offset } => {
+                    let planned =
+                        curve.value(elapsed.saturating_sub(schedule.start)).round() as i64;
+                    // Below nothing there is nothing that would have to be made up for.
+                    *offset = (*offset + change).max(-planned);
+                }
                 Course::Given { .. } => {}
             }
         }
-        self.wanted(elapsed)
+        Some(self.wanted(elapsed))
     }
 
     /// Users wanted altogether, those that are still being spawned included.
@@ -189,10 +199,15 @@ mod tests {
     fn operators_add_in_proportion_and_never_below_nothing() {
         let mut population = shipped(crate::config::PhaseKind::Mixed, 60);
         let late = Duration::from_secs(30);
-        assert_eq!(population.rescale(None, 50, late), 100);
+        assert_eq!(population.rescale(None, 50, late), Some(100));
         assert_eq!(population.at(late), [50, 30, 20]);
-        assert_eq!(population.rescale(Some(2), -500, late), 80);
+        assert_eq!(population.rescale(Some(2), -500, late), Some(80));
         assert_eq!(population.at(late), [50, 30, 0]);
+        let mut ramps = shipped(crate::config::PhaseKind::Ramping, 100);
+        assert_eq!(ramps.rescale(None, -500, late), Some(0));
+        assert_eq!(ramps.rescale(None, 10, late), Some(10), "what was below nothing is forgotten");
+        let over = Duration::from_secs(101);
+        assert_eq!(ramps.rescale(None, 10, over), None, "nobody is there any more");
     }
 
     proptest! {

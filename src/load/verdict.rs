@@ -291,6 +291,7 @@ mod tests {
                 scenario: "chat".into(),
                 words: "50 users".into(),
                 open: false,
+                counted: false,
                 unpaced: true,
             }],
             clock: None,

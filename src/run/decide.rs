@@ -182,21 +182,33 @@ fn arm(name: &str, state: &RunState) -> Result<Effect, String> {
 /// Whether the running load has such a scenario, and users (or a rate of arrivals) to change in it.
 fn under_load(scenario: Option<&str>, open: bool, state: &RunState) -> Result<(), String> {
     let load = state.running_phase().and_then(|phase| phase.load.as_ref());
+    if load.is_some_and(|load| load.limit.is_some()) {
+        return Err("the search for the largest rate chooses users and rates itself".into());
+    }
     let Some(start) = load.and_then(|load| load.start.as_ref()) else { return Ok(()) };
     if start.engine != "built-in" {
         return Err(format!("{} cannot be changed while it runs", start.engine));
     }
     let wanted = start.scenarios.iter().filter(|(name, _)| scenario.is_none_or(|one| one == name));
-    let wanted: Vec<&str> = wanted.map(|(name, _)| name.as_str()).collect();
-    if wanted.is_empty() {
+    let kind = |name: &String| {
+        let model = start.models.iter().find(|model| model.scenario == *name);
+        model.map_or((false, false), |model| (model.open, model.counted))
+    };
+    let kinds: Vec<(bool, bool)> = wanted.map(|(name, _)| kind(name)).collect();
+    if kinds.is_empty() {
         return Err(format!("no scenario `{}` is running", scenario.unwrap_or_default()));
     }
-    let is_open = |name: &&str| start.models.iter().any(|m| m.open && m.scenario == **name);
-    match (open, wanted.iter().any(|name| is_open(name) == open)) {
-        (_, true) => Ok(()),
-        (true, false) => Err("its users are not driven by a rate: change their number".into()),
-        (false, false) => Err("its users follow the rate of arrivals: change the rate".into()),
+    if kinds.contains(&(open, false)) {
+        return Ok(());
     }
+    Err(match open {
+        _ if kinds.iter().all(|(_, counted)| *counted) => {
+            "so many flows by so many users were asked for: neither they nor a rate can be changed"
+        }
+        true => "its users are not driven by a rate: change their number",
+        false => "its users follow the rate of arrivals: change the rate",
+    }
+    .into())
 }
 
 fn move_phase(kind: PhaseKind, by: i32, state: &RunState) -> Result<Effect, String> {
@@ -237,8 +249,10 @@ fn pending(kind: PhaseKind, state: &RunState) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServiceKind;
+    use crate::run::event::{LimitReport, LoadStart, ScenarioModel};
     use crate::run::plan::PlannedPhase;
-    use crate::run::state::PhaseState;
+    use crate::run::state::{LoadState, PhaseState};
 
     fn state() -> RunState {
         let kinds = [PhaseKind::Mixed, PhaseKind::Ramping, PhaseKind::Slo];
@@ -293,6 +307,49 @@ mod tests {
         let facts = Facts { situation: Situation::Ready, state: &state(), must_be_armed: true };
         let refused = decide(&Command::Start { phase: None }, &facts);
         assert!(refused.is_err_and(|reason| reason.contains("production")));
+    }
+
+    /// What becomes of a wish for other users, and one for another rate, under a load of these models.
+    fn changes(models: &[(bool, bool)], limit: Option<LimitReport>) -> [Result<(), String>; 2] {
+        let mut state = state();
+        let model = |(at, (open, counted)): (usize, &(bool, bool))| ScenarioModel {
+            scenario: at.to_string(),
+            words: String::new(),
+            open: *open,
+            counted: *counted,
+            unpaced: false,
+        };
+        let models: Vec<ScenarioModel> = models.iter().enumerate().map(model).collect();
+        let start = LoadStart {
+            engine: "built-in".into(),
+            threads: 1,
+            scenarios: models.iter().map(|m| (m.scenario.clone(), ServiceKind::Chat)).collect(),
+            left_out: Vec::new(),
+            models,
+            clock: None,
+        };
+        state.phases[0].status = PhaseStatus::Running;
+        state.phases[0].load =
+            Some(LoadState { start: Some(start), limit, ..LoadState::default() });
+        [false, true].map(|open| under_load(None, open, &state))
+    }
+
+    #[test]
+    fn what_an_operator_cannot_change_is_refused_with_the_reason() {
+        let [closed, open, counted] = [(false, false), (true, false), (false, true)];
+        assert_eq!(changes(&[closed, open, counted], None), [Ok(()), Ok(())]);
+        for (models, limit, words) in [
+            (vec![open, counted], None, ["follow the rate", ""]),
+            (vec![closed, counted], None, ["", "not driven by a rate"]),
+            (vec![counted], None, ["so many flows by so many users"; 2]),
+            (vec![open], Some(LimitReport::default()), ["the search for the largest rate"; 2]),
+        ] {
+            for (told, words) in changes(&models, limit).into_iter().zip(words) {
+                let told = told.err().unwrap_or_default();
+                assert_eq!(told.is_empty(), words.is_empty(), "{models:?}: {told}");
+                assert!(told.contains(words), "{models:?}: {told}");
+            }
+        }
     }
 
     #[test]

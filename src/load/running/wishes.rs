@@ -51,15 +51,14 @@ impl Running<'_> {
         let at = scenario
             .as_ref()
             .and_then(|name| self.course().scenarios.iter().position(|s| s.name == *name));
-        let users = self.population.rescale(at, by, self.clock.elapsed());
-        self.emit(LoadEvent::Rescaled { scenario, users });
+        match self.population.rescale(at, by, self.clock.elapsed()) {
+            Some(users) => self.emit(LoadEvent::Rescaled { scenario, users }),
+            None => log::warn!("no users are changed: none of what was meant is under way now"),
+        }
         self.look();
     }
 
     fn change_rate(&mut self, scenario: Option<String>, by_percent: i32) {
-        if self.search.is_some() {
-            return log::warn!("the search for the limit chooses the rate: it is not changed");
-        }
         let wanted = |ready: &ReadyScenario| {
             let open = matches!(ready.schedule.model, Model::Arrivals { .. });
             open && scenario.as_ref().is_none_or(|name| *name == ready.name)

@@ -23,6 +23,7 @@ fn state(steps: usize, name: &str, late_ms: u64) -> RunState {
             scenario: name.into(),
             words: "5 users".into(),
             open: false,
+            counted: false,
             unpaced: false,
         }],
         clock: None,

@@ -149,6 +149,9 @@ pub struct ScenarioModel {
     pub words: String,
     /// Whether iterations begin by the clock, so that their rate can be changed.
     pub open: bool,
+    /// Whether it is so many flows by so many users: nobody changes them.
+    #[serde(default)]
+    pub counted: bool,
     /// Whether users send as soon as they have their answer: nothing is intended for a moment, and
     /// the rate is what target and generator can do.
     #[serde(default)]

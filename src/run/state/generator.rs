@@ -128,6 +128,7 @@ mod tests {
             scenario: "x".into(),
             words: "10 users".into(),
             open: false,
+            counted: false,
             unpaced: *unpaced,
         };
         let mut load = LoadState { intervals: 100, busy_intervals, ..LoadState::default() };

@@ -48,6 +48,7 @@ impl Story {
             scenario: name.into(),
             words: words.into(),
             open: words.contains("arrival"),
+            counted: words.contains("iterations"),
             unpaced: false,
         };
         let mut tell = |event| self.tell(mixed, EventBody::Load(event));
