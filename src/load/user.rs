@@ -340,10 +340,10 @@ impl User {
         let began = Instant::now();
         let flight = Flight::begin(&self.shared, series, began);
         let opening = self.with.session.initialize(&mut self.with.line, &path);
-        let opened = tokio::time::timeout(mcp.endpoint.timeout.get(), opening).await;
+        let opened = self.patience.within(began, mcp.endpoint.timeout.get(), opening).await;
         let ended = Instant::now();
         flight.ended();
-        let outcome = opened.unwrap_or_else(|_| {
+        let outcome = opened.unwrap_or_else(|| {
             Err(Failure::new(ErrorKind::Timeout, "initialize: no whole answer in time"))
         });
         let (next, failed) = (self.next_after(&outcome, ended), outcome.is_err());
