@@ -1,6 +1,7 @@
-//! A virtual user's cookies (RFC 6265). A user speaks to one origin, so domains play no part; nor does
-//! `Secure`, for a target that is reached behind what ends its TLS would lose its sessions.
+//! A virtual user's cookies (RFC 6265). A user speaks to one origin, so what is kept goes there alone: one for
+//! another domain is not kept, nor is a `Secure` one that came in the clear.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
@@ -39,24 +40,55 @@ impl Cookie {
     }
 }
 
+/// Who sets cookies.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Its host, and its port where that is not the usual one.
+    pub authority: &'a str,
+    /// Whether what it sends is encrypted.
+    pub is_secure: bool,
+}
+
+impl Origin<'_> {
+    /// Whether cookies for a domain are for it: its own name, or one above it. Addresses have none above.
+    fn is_of(self, domain: &str) -> bool {
+        let (domain, host) = (domain.trim_start_matches('.'), self.host());
+        let above = host.len().checked_sub(domain.len() + 1);
+        let is_below = above.is_some_and(|at| {
+            host.as_bytes()[at] == b'.'
+                && host.as_bytes()[at + 1..].eq_ignore_ascii_case(domain.as_bytes())
+        });
+        domain.is_empty()
+            || host.eq_ignore_ascii_case(domain)
+            || (is_below && host.parse::<IpAddr>().is_err())
+    }
+
+    fn host(&self) -> &str {
+        let (host, port) = self.authority.rsplit_once(':').unwrap_or((self.authority, ""));
+        let host = if port.ends_with(']') { self.authority } else { host };
+        host.trim_matches(['[', ']'])
+    }
+}
+
 impl Cookies {
     /// Takes in what the answer to a request for a path sets.
-    pub fn take_in(&mut self, headers: &HeaderMap, path: &str) {
+    pub fn take_in(&mut self, headers: &HeaderMap, path: &str, from: Origin<'_>) {
         for header in headers.get_all(SET_COOKIE) {
             if let Ok(text) = header.to_str()
                 && text.len() <= MAX_COOKIE_BYTES
             {
-                self.set(text, path, Instant::now());
+                self.set(text, path, from, Instant::now());
             }
         }
     }
 
-    fn set(&mut self, text: &str, asked: &str, now: Instant) {
+    fn set(&mut self, text: &str, asked: &str, from: Origin<'_>, now: Instant) {
         let mut parts = text.split(';').map(str::trim);
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
             return;
         };
         let (mut path, mut max_age, mut expires) = (folder(asked), None, None);
+        let (mut is_secure, mut domain) = (false, "");
         for part in parts {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
             let value = value.trim();
@@ -64,8 +96,13 @@ impl Cookies {
                 "path" => path = if value.starts_with('/') { value } else { folder(asked) },
                 "max-age" => max_age = seconds(value).or(max_age),
                 "expires" => expires = time_left(value).or(expires),
+                "secure" => is_secure = true,
+                "domain" => domain = value,
                 _ => {}
             }
+        }
+        if (is_secure && !from.is_secure) || !from.is_of(domain) {
+            return;
         }
         let name = name.trim();
         self.0.retain(|known| known.is_alive(now) && (known.name != name || known.path != path));
@@ -156,9 +193,11 @@ mod tests {
             headers.append(SET_COOKIE, HeaderValue::from_static(text));
         }
         let mut cookies = Cookies::default();
-        cookies.take_in(&headers, "/v1/login?x=/y/z");
+        cookies.take_in(&headers, "/v1/login?x=/y/z", HERE);
         cookies
     }
+
+    const HERE: Origin<'static> = Origin { authority: "chat.example.com:8443", is_secure: true };
 
     fn sends(cookies: &Cookies, path: &str) -> String {
         let mut request = HeaderMap::new();
@@ -179,6 +218,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_others_or_must_not_be_seen_is_not_kept() {
+        let keeps = |authority, is_secure, attribute: &str| {
+            let mut cookies = Cookies::default();
+            let from = Origin { authority, is_secure };
+            cookies.set(&format!("a=1; {attribute}"), "/", from, Instant::now());
+            !cookies.is_empty()
+        };
+        for (authority, domain, kept) in [
+            ("chat.example.com", "chat.example.com", true),
+            ("chat.example.com:8080", ".Example.COM", true),
+            ("chat.example.com", "", true),
+            ("chat.example.com", "other.example.com", false),
+            ("chat.example.com", "v1.chat.example.com", false),
+            ("badexample.com", "example.com", false),
+            ("10.1.2.3:80", "10.1.2.3", true),
+            ("10.1.2.3:80", "2.3", false),
+            ("[::1]:80", "::1", true),
+            ("[::1]", "::1", true),
+            ("localhost", "example.com", false),
+        ] {
+            assert_eq!(
+                keeps(authority, false, &format!("Domain={domain}")),
+                kept,
+                "{authority} {domain}"
+            );
+        }
+        assert!(keeps("localhost", true, "Secure"));
+        assert!(!keeps("localhost", false, "secure; Path=/"));
+        let mut cookies = given(&["a=1"]);
+        let in_the_clear = Origin { is_secure: false, ..HERE };
+        cookies.set("a=2; Secure", "/v1/x", in_the_clear, Instant::now());
+        assert_eq!(sends(&cookies, "/v1/x"), "a=1", "it takes no other's place");
+    }
+
+    #[test]
     fn dates_that_have_passed_delete_in_every_form() {
         for date in [
             "Thu, 01 Jan 1970 00:00:00 GMT",
@@ -188,7 +262,7 @@ mod tests {
             "Thu Jan  1 00:00:00 1970",
         ] {
             let mut cookies = given(&["a=1", "b=2"]);
-            cookies.set(&format!("a=; expires={date}"), "/v1/x", Instant::now());
+            cookies.set(&format!("a=; expires={date}"), "/v1/x", HERE, Instant::now());
             assert_eq!(sends(&cookies, "/v1/x"), "b=2", "{date}");
         }
         for kept in [

@@ -13,7 +13,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, SET_COOK
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::cookies::Cookies;
+use super::cookies::{Cookies, Origin};
 use super::plain::{self, Came, Plain, Stream};
 use super::replay::Replay;
 use crate::platform::connection::{ConnectError, Connection, Spoken};
@@ -52,6 +52,11 @@ pub trait Dial {
 
     /// A fresh stream to speak HTTP/1.1 over in the clear; none where something else is spoken.
     fn dial_plain(&self) -> Option<Dialling<'_, Box<dyn Stream>>>;
+
+    /// Whether what goes over it is encrypted.
+    fn is_secure(&self) -> bool {
+        false
+    }
 }
 
 /// Something that is being reached.
@@ -65,6 +70,10 @@ impl Dial for Connector {
     fn dial_plain(&self) -> Option<Dialling<'_, Box<dyn Stream>>> {
         let reaching = self.connect_plain()?;
         Some(Box::pin(async { Ok(Box::new(reaching.await?) as Box<dyn Stream>) }))
+    }
+
+    fn is_secure(&self) -> bool {
+        self.endpoint().tls
     }
 }
 
@@ -224,7 +233,7 @@ impl Line {
             _ => Box::pin(async { whole(self.reach(ask).await?).await }).await?,
         };
         if whole.sets_cookies() {
-            self.cookies.take_in(&whole.headers(), &ask.path);
+            self.keep_cookies(&whole.headers(), &ask.path);
         }
         Ok(whole)
     }
@@ -263,7 +272,7 @@ impl Line {
     /// Sends a request and returns the head of its answer.
     pub async fn send(&mut self, ask: &Ask) -> Result<Response<Incoming>, Failure> {
         let response = self.reach(ask).await?;
-        self.cookies.take_in(response.headers(), &ask.path);
+        self.keep_cookies(response.headers(), &ask.path);
         Ok(response)
     }
 
@@ -334,6 +343,13 @@ impl Line {
         headers.extend(ask.headers.clone());
         self.cookies.add_to(&mut headers, &ask.path);
         headers
+    }
+
+    fn keep_cookies(&mut self, headers: &HeaderMap, path: &str) {
+        let authority = self.common.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = authority.unwrap_or_default();
+        let from = Origin { authority, is_secure: self.dial.is_secure() };
+        self.cookies.take_in(headers, path, from);
     }
 
     fn broken(&mut self, error: &hyper::Error) -> Failure {

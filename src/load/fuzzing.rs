@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::cookies::Cookies;
+use super::cookies::{Cookies, Origin};
 use super::external::parse::Said;
 use super::plain::{Piece, headers, understand};
 use super::sse::SseParser;
@@ -18,7 +18,8 @@ pub fn answer(bytes: &[u8]) {
     let headers = headers(&answer.head);
     assert_eq!(answer.sets_cookies, headers.contains_key("set-cookie"));
     let mut cookies = Cookies::default();
-    cookies.take_in(&headers, "/a/c");
+    let from = Origin { authority: "example.com:80", is_secure: bytes.len() % 2 == 0 };
+    cookies.take_in(&headers, "/a/c", from);
     cookies.add_to(&mut Default::default(), "/a/b");
     for cut in [bytes.len() / 2, bytes.len() - 1] {
         assert_eq!(understand(&bytes[..cut]), Piece::Part, "the first {cut}");
