@@ -369,7 +369,7 @@ fn unreachable(error: ConnectError) -> Failure {
         ConnectError::Proxy(_) => (ErrorKind::Connect, error.to_string()),
         ConnectError::Starved(_) => (ErrorKind::Generator, error.to_string()),
         ConnectError::Tls(cause) => (ErrorKind::Tls, with_causes(&cause)),
-        ConnectError::Http(cause) => (ErrorKind::Protocol, cause.to_string()),
+        ConnectError::Http(cause) => return broken_off(&cause),
     };
     Failure::new(kind, cause)
 }

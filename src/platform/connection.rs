@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::descriptors::Place;
+use super::last_words::HeardOut;
 
 /// Largest head of an answer; a larger one is no answer.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -261,18 +262,20 @@ where
     handshake.map_err(ConnectError::Http)
 }
 
+type Heard<S> = TokioIo<HeardOut<S>>;
+
 async fn speak_http2<S, E>(
     stream: S,
     executor: E,
 ) -> Result<
-    (http2::SendRequest<Full<Bytes>>, http2::Connection<TokioIo<S>, Full<Bytes>, E>),
+    (http2::SendRequest<Full<Bytes>>, http2::Connection<Heard<S>, Full<Bytes>, E>),
     ConnectError,
 >
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
-    E: Http2ClientConnExec<Full<Bytes>, TokioIo<S>> + Unpin + Clone,
+    E: Http2ClientConnExec<Full<Bytes>, Heard<S>> + Unpin + Clone,
 {
     let mut builder = http2::Builder::new(executor);
     builder.max_header_list_size(MAX_HEAD_BYTES as u32);
-    builder.handshake(TokioIo::new(stream)).await.map_err(ConnectError::Http)
+    builder.handshake(TokioIo::new(HeardOut::new(stream))).await.map_err(ConnectError::Http)
 }

@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod docker;
 pub mod endpoint;
 pub mod health;
+mod last_words;
 pub mod names;
 pub mod placed;
 pub mod probe;
