@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::exchange::{Ask, Failure, Line, MAX_BODY_BYTES, next_piece, of_success, read_all};
+use super::exchange::{Ask, Failure, Line, of_success, read_all};
 use super::recorder::{Brought, Streamed};
-use super::sse::SseParser;
+use super::sse;
 use crate::config::ChatService;
 use crate::run::event::ErrorKind;
 
@@ -197,20 +197,12 @@ impl Stream {
 }
 
 async fn streamed(line: &mut Line, mut body: Incoming) -> Result<(String, Brought), Failure> {
-    let mut parser = SseParser::default();
     let mut stream = Stream::default();
-    let mut bytes = 0;
-    while !stream.is_done
-        && let Some(piece) = next_piece(&mut body).await?
-    {
-        let at = Instant::now();
-        bytes += piece.len();
-        if bytes > MAX_BODY_BYTES {
-            return Err(Failure::new(ErrorKind::Protocol, "a stream of more than 8 MiB"));
-        }
-        let fed = parser.feed(&piece, |data| stream.take_event(data, at));
-        fed.map_err(|error| Failure::new(ErrorKind::Protocol, error.to_string()))?;
-    }
+    let take = |data: &[u8], at: Instant| {
+        stream.take_event(data, at);
+        stream.is_done
+    };
+    let bytes = sse::read(&mut body, take).await?;
     if stream.is_done {
         line.leave_open(body);
     }
@@ -238,7 +230,7 @@ async fn streamed(line: &mut Line, mut body: Incoming) -> Result<(String, Brough
 /// Takes a body for events of a streamed answer, whoever wrote it.
 #[cfg(any(test, fuzzing))]
 pub fn take_anything(body: &[u8]) {
-    let (mut parser, mut stream) = (SseParser::default(), Stream::default());
+    let (mut parser, mut stream) = (sse::SseParser::default(), Stream::default());
     let _ = parser.feed(body, |data| stream.take_event(data, Instant::now()));
     let _ = read_completion(body);
 }

@@ -4,12 +4,11 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::exchange::{
-    Ask, Failure, Line, MAX_BODY_BYTES, expect_success, next_piece, of_success, read_all,
-};
+use super::exchange::{Ask, Failure, Line, expect_success, of_success, read_all};
 use super::recorder::Brought;
-use super::sse::SseParser;
+use super::sse;
 use super::template::fill_json;
 use crate::config::Tool;
 use crate::run::event::ErrorKind;
@@ -188,17 +187,13 @@ async fn read_stream(
     mut body: Incoming,
     id: &Value,
 ) -> Result<(Value, Brought), Failure> {
-    let (mut parser, mut bytes) = (SseParser::default(), 0);
-    let answer = loop {
-        let piece = next_piece(&mut body).await?.ok_or_else(no_answer)?;
-        bytes += piece.len();
-        if bytes > MAX_BODY_BYTES {
-            return Err(Failure::new(ErrorKind::Protocol, "a stream of more than 8 MiB"));
-        }
-        if let Some(answer) = find_answer(&mut parser, &piece, id)? {
-            break answer;
-        }
+    let mut answer = None;
+    let take = |data: &[u8], _: Instant| {
+        answer = answer.take().or_else(|| answer_in(data, id));
+        answer.is_some()
     };
+    let bytes = sse::read(&mut body, take).await?;
+    let answer = answer.ok_or_else(no_answer)?;
     line.leave_open(body);
     Ok((answer, Brought::bytes(bytes)))
 }
@@ -215,23 +210,18 @@ pub(super) fn from_json(body: &[u8]) -> Result<Value, Failure> {
 /// The answer among the messages of an event stream.
 #[cfg(any(test, fuzzing))]
 pub(super) fn from_stream(body: &[u8], id: &Value) -> Result<Value, Failure> {
-    find_answer(&mut SseParser::default(), body, id)?.ok_or_else(no_answer)
+    let mut answer = None;
+    let take = |data: &[u8]| answer = answer.take().or_else(|| answer_in(data, id));
+    let fed = sse::SseParser::default().feed(body, take);
+    fed.map_err(|error| Failure::new(ErrorKind::Protocol, error.to_string()))?;
+    answer.ok_or_else(no_answer)
 }
 
-/// The answer, where it ends in this piece of an event stream.
-fn find_answer(parser: &mut SseParser, piece: &[u8], id: &Value) -> Result<Option<Value>, Failure> {
-    let mut answer = None;
-    let fed = parser.feed(piece, |data| {
-        if let Ok(message) = serde_json::from_slice::<Value>(data)
-            && message["id"] == *id
-            // A server numbers its own requests as it likes.
-            && message.get("method").is_none()
-        {
-            answer = Some(message);
-        }
-    });
-    fed.map_err(|error| Failure::new(ErrorKind::Protocol, error.to_string()))?;
-    Ok(answer)
+/// An event's message, where it is the answer.
+fn answer_in(data: &[u8], id: &Value) -> Option<Value> {
+    let message: Value = serde_json::from_slice(data).ok()?;
+    // A server numbers its own requests as it likes.
+    (message["id"] == *id && message.get("method").is_none()).then_some(message)
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
 //! Server-sent events, as they arrive (WHATWG HTML, section 9.2).
 
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::exchange::{Failure, MAX_BODY_BYTES, next_piece};
+use crate::run::event::ErrorKind;
+
 /// Longest event that is taken in.
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 
@@ -55,6 +61,26 @@ impl SseParser {
         }
         self.line.clear();
     }
+}
+
+/// Reads a stream up to its end, or to the piece with the event for which it was read: `each` is told the data
+/// of every event and when it came, and whether that was it is what it returns. Returns the bytes that came.
+pub async fn read(
+    body: &mut Incoming,
+    mut each: impl FnMut(&[u8], Instant) -> bool,
+) -> Result<usize, Failure> {
+    let broken = |detail: String| Failure::new(ErrorKind::Protocol, detail);
+    let (mut parser, mut bytes, mut is_over) = (SseParser::default(), 0, false);
+    while !is_over && let Some(piece) = next_piece(body).await? {
+        let at = Instant::now();
+        bytes += piece.len();
+        if bytes > MAX_BODY_BYTES {
+            return Err(broken("a stream of more than 8 MiB".into()));
+        }
+        let fed = parser.feed(&piece, |data| is_over |= each(data, at));
+        fed.map_err(|error| broken(error.to_string()))?;
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

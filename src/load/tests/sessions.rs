@@ -84,31 +84,54 @@ fn a_session_that_expired_fails_one_call_and_is_opened_again() {
     assert_eq!(sessions, expected.into(), "each call names its session");
 }
 
-/// A server that streams what it answers to calls, and leaves the stream open.
-fn talkative() -> Server {
-    Server::new(|request| async {
-        let said = request.into_body().collect().await.expect("whole").to_bytes();
-        let said: Value = serde_json::from_slice(&said).expect("JSON-RPC");
-        let result = match said["method"].as_str() {
-            Some("tools/call") => json!({ "content": [] }),
-            Some("initialize") => json!({ "protocolVersion": "2025-06-18" }),
-            _ => return whole(202, ""),
-        };
-        tokio::time::sleep(millis(20)).await;
-        let answer = json!({ "jsonrpc": "2.0", "id": said["id"], "result": result });
-        let frame = Frame::data(Bytes::from(format!("data: {answer}\n\n")));
-        let pieces = stream::iter([Ok::<_, Infallible>(frame)]).chain(stream::pending());
-        let answer = Response::builder().header("content-type", "text/event-stream");
-        answer.body(StreamBody::new(pieces).boxed_unsync()).expect("an answer")
+/// A server that streams its answers, that to a call after so long, and leaves the streams open.
+fn talkative(after: Duration, called: Value) -> Server {
+    Server::new(move |request| {
+        let called = called.clone();
+        async move {
+            let said = request.into_body().collect().await.expect("whole").to_bytes();
+            let said: Value = serde_json::from_slice(&said).expect("JSON-RPC");
+            let mut answer = match said["method"].as_str() {
+                Some("tools/call") => {
+                    tokio::time::sleep(after).await;
+                    called
+                }
+                Some("initialize") => json!({ "result": { "protocolVersion": "2025-06-18" } }),
+                _ => return whole(202, ""),
+            };
+            (answer["jsonrpc"], answer["id"]) = (json!("2.0"), said["id"].clone());
+            let frame = Frame::data(Bytes::from(format!("data: {answer}\n\n")));
+            let pieces = stream::iter([Ok::<_, Infallible>(frame)]).chain(stream::pending());
+            let answer = Response::builder().header("content-type", "text/event-stream");
+            answer.body(StreamBody::new(pieces).boxed_unsync()).expect("an answer")
+        }
     })
 }
 
 #[test]
 fn an_answer_is_whole_with_its_message_though_its_stream_stays_open() {
-    let seen = play(WORKLOAD, 60, talkative);
-    assert_eq!((seen.all.requests(), seen.all.failed()), (1 + 30, 0), "{:?}", seen.all.errors);
-    assert!(is_about(seen.all.response.max(), millis(20)), "{:?}", seen.all.response.max());
-    assert!(seen.lateness.max() <= Some(millis(2)), "{:?}", seen.lateness.max());
+    // The last one comes a moment before the time limit, which is then no longer waited for.
+    for after in [millis(20), millis(4990)] {
+        let seen = play(WORKLOAD, 600, || talkative(after, json!({ "result": {} })));
+        assert_eq!((seen.all.requests(), seen.all.failed()), (1 + 30, 0), "{:?}", seen.all.errors);
+        let longest = seen.all.response.max().unwrap_or_default();
+        // Three digits are kept of it.
+        assert!(longest >= after && longest < after + millis(6), "{longest:?}");
+        assert!(seen.lateness.max() <= Some(millis(2)), "{:?}", seen.lateness.max());
+    }
+}
+
+#[test]
+fn a_call_that_failed_is_a_failed_check_at_once_though_its_stream_stays_open() {
+    for answer in [
+        json!({ "error": { "code": -32603, "message": "out of memory" } }),
+        json!({ "result": { "isError": true, "content": [] } }),
+    ] {
+        let seen = play(WORKLOAD, 600, || talkative(millis(20), answer.clone()));
+        assert_eq!(seen.all.errors, [(ErrorKind::Check, 30)].into(), "{answer}");
+        assert_eq!((seen.all.requests(), seen.arrived.len()), (1 + 30, 2 + 30));
+        assert!(is_about(seen.all.response.max(), millis(20)), "{:?}", seen.all.response.max());
+    }
 }
 
 #[test]
