@@ -474,3 +474,29 @@ fn a_step_too_short_to_be_judged_is_refused_with_the_shortest_one() {
     assert!(told.contains("find_limit.step") && told.contains("at least 9s"), "{told}");
     assert!(step("9s").is_ok());
 }
+
+#[test]
+fn pointers_that_match_nothing_are_refused_wherever_they_stand() {
+    let backup = |pointers| {
+        let trigger = "trigger: {http: {url: \"http://b/backups\"}}";
+        let wait = format!("wait: {{url: \"http://b/{{id}}\", done: [ok], {pointers}}}");
+        format!("backup.platform={{{trigger}, {wait}, artefacts: []}}")
+    };
+    let upload = |pointer| {
+        let removed = "fetch: \"/{stored}\", delete: {method: DELETE, path: \"/{stored}\"}";
+        format!("security.uploads=[{{service: rag, path: /files, stored: {pointer}, {removed}}}]")
+    };
+    let probe =
+        |pointer| format!("chaos.probes={{chat: {{request: {{path: /x}}, degraded: {pointer}}}}}");
+    for (wrong, right, place) in [
+        (backup("state: /s, id: id"), backup("state: /s, id: /id"), "backup.platform.wait.id"),
+        (backup("state: s"), backup("state: /s"), "backup.platform.wait.state"),
+        (upload("url"), upload("/url"), "security.uploads.0.stored"),
+        (probe("degraded"), probe("/degraded"), "chaos.probes.chat.degraded"),
+    ] {
+        let told = with(&[&wrong], &[]).expect_err(place);
+        let expected = format!("{place}: expected a JSON pointer such as /data/0/id");
+        assert!(told.contains(&expected), "{told}");
+        assert!(with(&[&right], &[]).is_ok(), "{right}: {:?}", with(&[&right], &[]).err());
+    }
+}

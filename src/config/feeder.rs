@@ -1,8 +1,8 @@
 //! Feeders: rows of values that flows are filled with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -72,7 +72,10 @@ fn text_of(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
     let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
-    read.map_err(|error| error.to_string())?;
+    read.map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => "expected text in UTF-8".to_owned(),
+        _ => error.to_string(),
+    })?;
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(format!("expected at most {MAX_FILE_BYTES} bytes"));
     }
@@ -82,15 +85,24 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn csv_rows(text: &str) -> Result<Vec<Row>, String> {
     let mut reader =
         csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
+    let columns = reader.headers().map_err(|error| error.to_string())?;
+    let mut seen = BTreeSet::new();
+    if let Some(name) = columns.iter().find(|name| !seen.insert(*name)) {
+        return Err(format!("expected every column once, found `{name}` twice"));
+    }
     let rows = reader.deserialize().map(|row| row.map_err(|error| error.to_string()));
     rows.collect()
 }
 
 fn json_rows(text: &str) -> Result<Vec<Row>, String> {
+    // Some editors begin a file with a mark, which the CSV reader knows.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let rows = lines.map(|(at, line)| {
-        let fields: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)
-            .map_err(|error| format!("line {}: expected a JSON object: {error}", at + 1))?;
+        let fields: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(line).map_err(|error| {
+                format!("line {}: expected a JSON object: {}", at + 1, words(&error))
+            })?;
         let text = |value: serde_json::Value| match value {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
@@ -98,6 +110,13 @@ fn json_rows(text: &str) -> Result<Vec<Row>, String> {
         Ok(fields.into_iter().map(|(name, value)| (name, text(value))).collect())
     });
     rows.collect()
+}
+
+/// What is wrong in a line, and in which column: to the parser every line is the first.
+fn words(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    let what = told.split(" at line ").next().unwrap_or_default();
+    format!("{what} (column {})", error.column())
 }
 
 /// Which row comes next; all users of a phase draw from the same rows.
@@ -140,10 +159,21 @@ mod tests {
     }
 
     #[test]
+    fn files_of_other_editors_are_read_the_same() {
+        let csv = read("a.csv", "\u{feff}id,text\r\n1,\"a \"\"b\"\"\r\nc\"\r\n").expect("valid");
+        assert_eq!(csv.columns, ["id", "text"]);
+        assert_eq!(csv.rows, [["1", "a \"b\"\r\nc"]]);
+        let jsonl = read("a.jsonl", "\u{feff}{\"id\": 1}\r\n{\"id\": 2}\r\n").expect("valid");
+        assert_eq!(jsonl.rows, [["1"], ["2"]]);
+    }
+
+    #[test]
     fn mistakes_in_rows_have_a_file_and_a_line() {
         for (name, text, parts) in [
             ("a.csv", "id,text\n1,a\n2\n", ["a.csv", "line: 3"]),
             ("a.csv", "id,text\n", ["", "at least one row"]),
+            ("a.csv", "id, id\n1,2\n", ["a.csv", "found `id` twice"]),
+            ("a.jsonl", "{\"a\": 1}\n{\"a\"", ["line 2: expected a JSON object", "(column 4)"]),
             ("a.jsonl", "{}\n[1]", ["a.jsonl", "line 2"]),
             ("a.jsonl", "{\"a\": 1}\n{\"b\": 1}", ["row 2", "no `a`"]),
         ] {

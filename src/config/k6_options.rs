@@ -7,8 +7,9 @@ use super::validate::Contradiction;
 use super::validate_thresholds;
 use super::workload::{Scenario, Workload};
 
-/// Options that say how k6 prints or connects, and change nothing about the load.
-const IGNORED: [&str; 8] = [
+/// Options that say how k6 prints or connects, and change nothing about the load, and what it works out from
+/// the others (`k6 inspect --execution-requirements`).
+const IGNORED: [&str; 10] = [
     "summaryTrendStats",
     "summaryTimeUnit",
     "systemTags",
@@ -17,6 +18,8 @@ const IGNORED: [&str; 8] = [
     "discardResponseBodies",
     "tags",
     "cloud",
+    "totalDuration",
+    "maxVUs",
 ];
 /// What describes the load of the only scenario, without `scenarios`.
 const SHORT: [&str; 4] = ["vus", "duration", "stages", "iterations"];
@@ -28,8 +31,7 @@ const SHORT: [&str; 4] = ["vus", "duration", "stages", "iterations"];
 pub(super) fn lay_over(workload: &mut Workload) -> Result<(), Vec<Contradiction>> {
     let options = std::mem::take(&mut workload.options);
     let mut wrong = Vec::new();
-    let given = options.iter().filter(|(_, value)| !value.is_null());
-    for (key, value) in given {
+    for (key, value) in options.iter().filter(|(_, value)| asks_for_something(value)) {
         let path = format!("options.{key}");
         match key.as_str() {
             "scenarios" => scenarios(workload, value, &path, &mut wrong),
@@ -49,6 +51,15 @@ pub(super) fn lay_over(workload: &mut Workload) -> Result<(), Vec<Contradiction>
     }
     short_form(workload, &options, &mut wrong);
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+/// Options that are not set are printed, too: as `null`, or as a group of such.
+fn asks_for_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Object(fields) => fields.values().any(asks_for_something),
+        _ => true,
+    }
 }
 
 fn scenarios(workload: &mut Workload, value: &Value, path: &str, wrong: &mut Vec<Contradiction>) {
@@ -145,4 +156,49 @@ fn put(scenario: &mut Scenario, fields: Map<String, Value>) -> Result<(), String
     }
     *scenario = serde_path_to_error::deserialize(whole).map_err(|error| error.to_string())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `lay_over` says of a block, and the workload after it.
+    fn laid(block: &str) -> (Result<(), Vec<Contradiction>>, Workload) {
+        let workload = "think_time: { min: 0s, max: 0s }\nscenarios:\n- name: q\n  service: rag\n  \
+                        flows: [{ name: ask, steps: [{ query: { question: why } }] }]\n";
+        let mut workload: Workload = serde_yaml::from_str(workload).expect("a workload");
+        workload.options = serde_json::from_str(block).expect("JSON");
+        (lay_over(&mut workload), workload)
+    }
+
+    /// `k6 inspect` of v1.8.1, and what `--execution-requirements` adds.
+    const INSPECTED: &str = r#"{
+        "paused": null, "vus": null, "duration": null, "iterations": null, "stages": null,
+        "scenarios": { "q": {
+            "executor": "constant-arrival-rate", "startTime": null, "gracefulStop": null, "env": null,
+            "exec": null, "tags": null, "rate": 10, "timeUnit": "1s", "duration": "2s",
+            "preAllocatedVUs": 2, "maxVUs": null } },
+        "rps": null, "dns": { "ttl": null, "select": null, "policy": null }, "userAgent": null,
+        "thresholds": { "http_req_duration": ["p(95)<500"] }, "hosts": null,
+        "noConnectionReuse": false, "summaryTrendStats": ["avg", "p(95)"], "systemTags": ["url"],
+        "totalDuration": "32s", "maxVUs": 2 }"#;
+
+    #[test]
+    fn what_k6_inspect_prints_can_be_pasted() {
+        let (laid_over, workload) = laid(INSPECTED);
+        assert!(laid_over.is_ok(), "{laid_over:?}");
+        assert_eq!((workload.scenarios[0].rate, workload.thresholds.len()), (Some(10.0), 1));
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_carried_out_is_refused() {
+        for (block, path) in [
+            (r#"{ "noConnectionReuse": true }"#, "options.noConnectionReuse"),
+            (r#"{ "dns": { "ttl": "1m", "select": null } }"#, "options.dns"),
+            (r#"{ "rps": 0 }"#, "options.rps"),
+        ] {
+            let wrong = laid(block).0.expect_err(path);
+            assert_eq!(wrong.iter().map(|wrong| wrong.path.as_str()).collect::<Vec<_>>(), [path]);
+        }
+    }
 }

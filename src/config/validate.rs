@@ -207,6 +207,8 @@ fn backup(config: &Config, found: &mut Found) {
     }
     if let Some(wait) = &platform.wait {
         found.request(&wait.url.replace("{id}", "id"), "backup.platform.wait");
+        found.pointer(&wait.id, "backup.platform.wait.id");
+        found.pointer(&wait.state, "backup.platform.wait.state");
     }
     for (at, artefact) in platform.artefacts.iter().enumerate() {
         let (path, expected) = match artefact.s3 {
@@ -223,6 +225,7 @@ fn backup(config: &Config, found: &mut Found) {
 
 fn security(config: &Config, found: &mut Found) {
     for (at, upload) in config.security.uploads.iter().enumerate() {
+        found.pointer(&upload.stored, &format!("security.uploads.{at}.stored"));
         for (n, entry) in upload.allowed.iter().enumerate() {
             found.check(
                 endings_of(entry).is_some(),
@@ -236,6 +239,11 @@ fn security(config: &Config, found: &mut Found) {
 fn chaos(config: &Config, found: &mut Found) {
     let rate = (1..=100).contains(&config.chaos.probes_per_second);
     found.check(rate, "chaos.probes_per_second", "expected a number from 1 to 100");
+    for (service, probe) in &config.chaos.probes {
+        if let Some(degraded) = &probe.degraded {
+            found.pointer(degraded, &format!("chaos.probes.{service}.degraded"));
+        }
+    }
     let expected = "expected another service: none is cut off from itself";
     let apart = config.chaos.partition.pairs.iter().all(|[one, other]| one != other);
     found.check(apart, "chaos.partition.pairs", expected);
@@ -269,6 +277,12 @@ impl Found {
             "expected something like https://backup.example.com/v1/backups; credentials belong in \
              `auth`",
         );
+    }
+
+    /// What does not begin with / points at nothing in any answer; an empty pointer means all of it.
+    pub(super) fn pointer(&mut self, pointer: &str, path: &str) {
+        let good = pointer.is_empty() || pointer.starts_with('/');
+        self.check(good, path, "expected a JSON pointer such as /data/0/id");
     }
 
     fn percent(&mut self, value: f64, path: &str) {

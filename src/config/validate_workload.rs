@@ -207,7 +207,7 @@ fn request(path: &str, request: &RequestStep, found: &mut Found) {
             "expected a name without . and braces",
         );
         match from {
-            Extraction::Json(pointer) => self::pointer(&format!("{path}.json"), pointer, found),
+            Extraction::Json(pointer) => found.pointer(pointer, &format!("{path}.json")),
             Extraction::Header(header) => {
                 let good: Result<HeaderName, _> = header.parse();
                 found.check(good.is_ok(), &format!("{path}.header"), "expected a header name");
@@ -216,12 +216,7 @@ fn request(path: &str, request: &RequestStep, found: &mut Found) {
     }
     for (at, check) in request.checks.iter().enumerate() {
         if let AnswerCheck::Json { pointer, .. } = check {
-            self::pointer(&format!("{path}.checks.{at}.json.pointer"), pointer, found);
+            found.pointer(pointer, &format!("{path}.checks.{at}.json.pointer"));
         }
     }
-}
-
-fn pointer(path: &str, pointer: &str, found: &mut Found) {
-    let good = pointer.is_empty() || pointer.starts_with('/');
-    found.check(good, path, "expected a JSON pointer such as /data/0/id");
 }
