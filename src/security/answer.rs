@@ -98,7 +98,15 @@ impl Answer {
                 | "text/xml"
                 | "application/xml"
         ) || (kind.is_empty() && !nosniff);
-        self.is_shown() && parsed
+        self.is_shown() && parsed && !self.is_sandboxed()
+    }
+
+    /// Whether its policy keeps every script of it from running, as that of a page of nobody's.
+    fn is_sandboxed(&self) -> bool {
+        let policies = self.all("content-security-policy").join(",").to_lowercase();
+        let mut directives = policies.split([';', ',']).map(str::split_whitespace);
+        directives
+            .any(|mut of| of.next() == Some("sandbox") && !of.any(|one| one == "allow-scripts"))
     }
 
     /// Whether a browser would show it, rather than go on elsewhere or keep it as a file.
@@ -232,6 +240,9 @@ pub(crate) mod tests {
         assert!(of(200, &[("content-disposition", "inline")]).is_active());
         assert!(!of(200, &[("content-disposition", "Attachment; filename=a.html")]).is_active());
         assert!(!of(302, &[("location", "/")]).is_active());
+        let policy = |text| of(200, &[("content-security-policy", text)]).is_active();
+        assert!(!policy("default-src 'none'; sandbox") && !policy("sandbox allow-forms"));
+        assert!(policy("sandbox allow-scripts") && policy("img-src sandbox.example.com"));
     }
 
     #[test]

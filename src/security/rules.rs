@@ -99,6 +99,8 @@ rules! {
     LOOKALIKE_ORIGIN = "SDK-CORS-003", 346, ORIGINS, "compare the whole origin, not its beginning, its end or a pattern with a bare dot";
     /// Pages without TLS may read answers given over TLS.
     PLAIN_ORIGIN = "SDK-CORS-004", 319, ORIGINS, "trust https origins only";
+    /// Whatever is below a trusted origin may read answers.
+    SUBDOMAIN_ORIGIN = "SDK-CORS-005", 942, ORIGINS, "name the subdomains that are trusted: whoever takes one over is one";
     /// Types may be guessed.
     NOSNIFF = "SDK-HEAD-001", 693, HEADERS, "send X-Content-Type-Options: nosniff";
     /// Versions are told.

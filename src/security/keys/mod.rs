@@ -41,6 +41,9 @@ const LEAST_SECRET: usize = 6;
 const MOST_SECRET: usize = 4096;
 /// Of a key that is shorter nothing is shown.
 const SHORT: usize = 16;
+/// What stands beside a key of Google's that is meant for browsers, bytes, and what that is.
+const AROUND: usize = 150;
+const BROWSER_USES: [&str; 3] = ["maps.googleapis.com", "authDomain", "messagingSenderId"];
 /// Longest text that is searched.
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -55,7 +58,8 @@ static ANY: LazyLock<Option<RegexSet>> =
 pub fn find(text: &str) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for (key, shape) in matches(text) {
-        let one = Found { kind: shape.name, certain: shape.certain, shown: redact(key) };
+        let certain = shape.certain && !is_published(text, key);
+        let one = Found { kind: shape.name, certain, shown: redact(key) };
         if !found.iter().any(|other| other.shown == one.shown) {
             found.push(one);
         }
@@ -99,7 +103,17 @@ fn matches(text: &str) -> Vec<(&str, &'static Shape)> {
     found
 }
 
-fn is_example(key: &str) -> bool {
+/// Whether what stands around a key of Google's says that it is one for browsers, which their pages have
+/// to show: it is a secret only where nothing bounds it to these.
+fn is_published(text: &str, key: &str) -> bool {
+    let Some(at) = text.find(key).filter(|_| key.starts_with("AIza")) else { return false };
+    let begins = text.floor_char_boundary(at.saturating_sub(AROUND));
+    let ends = text.ceil_char_boundary((at + key.len() + AROUND).min(text.len()));
+    BROWSER_USES.iter().any(|word| text[begins..ends].contains(word))
+}
+
+/// Whether a text is what stands for a value in an example.
+pub fn is_example(key: &str) -> bool {
     let lower = key.to_lowercase();
     EXAMPLES.iter().any(|word| lower.contains(word)) || is_run(&lower)
 }
@@ -187,6 +201,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_for_browsers_may_be_meant_to_be_seen() {
+        let (_, key) = genuine().swap_remove(4);
+        for (text, certain) in [
+            (
+                format!("src = 'https://maps.googleapis.com/maps/api/js?key={key}&callback=x'"),
+                false,
+            ),
+            (format!("{{apiKey: '{key}', authDomain: 'a.firebaseapp.com'}}"), false),
+            (format!("gemini({{apiKey: '{key}'}})"), true),
+        ] {
+            let found = find(&text);
+            assert_eq!((found.len(), found[0].certain), (1, certain), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_called_a_secret_is_not_shown_whatever_its_shape() {
         assert!(NAMED.is_some());
         for (text, shown) in [
@@ -236,6 +266,16 @@ mod tests {
             "TOKEN",
         ] {
             assert_eq!(secret_setting(harmless), None, "{harmless}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_found_by_what_it_is_called() {
+        let value = "aK8d03jFq9LmZx7RtYw5Vb2NcPe6HsUg4Ti1oQrX";
+        for name in ["secret", "aws_secret_access_key", "SECRET_KEY", "api-key"] {
+            let found = find(&format!("{{\"{name}\": \"{value}\"}}"));
+            assert_eq!(found.len(), 1, "{name}");
+            assert!(!found[0].certain && found[0].kind == "secret", "{found:?}");
         }
     }
 

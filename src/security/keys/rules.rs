@@ -59,5 +59,5 @@ shapes! {
     "private key" 3.0 true r"-----BEGIN (?:RSA |EC |OPENSSH |DSA |ENCRYPTED )?PRIVATE KEY-----[\s\\nr]*([A-Za-z0-9+/=\s\\]{64,4000})";
     "password in a URL" 1.5 true r"(?i)\b(?:postgres(?:ql)?|mysql|mongodb(?:\+srv)?|redis|amqp|neo4j|bolt)://[^\s:/@]{1,60}:([^\s/@:]{6,80})@";
     "JSON web token" 3.0 false r"\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,})";
-    "secret" 3.5 false r#"(?i)(?:api[_-]?key|secret|access[_-]?token|auth[_-]?token|private[_-]?key|passwd|password)["']?\s{0,3}[:=]\s{0,3}["']?([A-Za-z0-9+/_.=-]{20,120})"#;
+    "secret" 3.5 false r#"(?i)(?:api[_-]?key|secret(?:[_-]?access)?(?:[_-]?key)?|access[_-]?token|auth[_-]?token|private[_-]?key|passwd|password)["']?\s{0,3}[:=]\s{0,3}["']?([A-Za-z0-9+/_.=-]{20,120})"#;
 }

@@ -13,7 +13,6 @@ def _weak(path, origin):
         "/cors/begins": origin.startswith(TRUSTED),
         "/cors/dot": re.fullmatch("https://app.example.com", origin) is not None,
         "/cors/plain": origin in (TRUSTED, "http://app.example.com"),
-        "/cors/below": re.fullmatch(r"https://([a-z0-9-]+\.)*example\.com", origin) is not None,
     }.get(path, False)
 
 
@@ -30,7 +29,10 @@ def headers(safe, request):
     if not path.startswith("/cors/") or origin is None:
         return {}
     allowed = origin == TRUSTED
-    if path == "/cors/preflight":
+    if path == "/cors/below":
+        # A trap: what is below it is trusted too, and nothing that only looks so.
+        allowed = re.fullmatch(r"https://([a-z0-9-]+\.)*app\.example\.com", origin) is not None
+    elif path == "/cors/preflight":
         allowed = allowed or not safe and request.method == "OPTIONS"
     elif not safe:
         allowed = allowed or _weak(path, origin)
@@ -43,7 +45,8 @@ def headers(safe, request):
     }
 
 
-PATHS = ["any", "null", "ends", "begins", "dot", "plain", "preflight", "public", "alone", "fixed"]
+PATHS = ["any", "null", "ends", "begins", "dot", "plain", "preflight", "public", "alone", "fixed",
+         "below"]
 
 
 def routes(safe):

@@ -88,8 +88,16 @@ def routes(safe):
         links = "".join(f'<a href="{to}">x</a>' for to in ("/about", "/static/app.js"))
         return page(f"<h1>Welcome</h1>{links}<script src=/static/app.js></script>", **{"set-cookie": cookie})
 
+    def about(_):
+        """The safe one says its policy in the page itself, but for what has to be a header."""
+        if not safe:
+            return page("<p>About us</p>")
+        policy = "<meta http-equiv=Content-Security-Policy content=\"default-src 'self'\">"
+        more = {"content-security-policy": "frame-ancestors 'none'"}
+        return 200, {**HTML, **more}, f"<!doctype html><html><head>{policy}</head><body>About us</body></html>"
+
     return [
-        ("GET", "/", home), ("GET", "/about", lambda _: page("<p>About us</p>")),
+        ("GET", "/", home), ("GET", "/about", about),
         ("GET", "/hello", of("name", lambda v: f"<p>Hello {escape(v)}</p>")),
         ("GET", "/find", of("q", lambda v: f"<input name=q value='{no_tags(v)}'>")),
         ("GET", "/go", of("to", link)), ("GET", "/lang", of("l", script)),

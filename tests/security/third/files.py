@@ -1,18 +1,23 @@
 """Uploads into real folders, served and removed by their own routes only: nothing lies at an address of
 its own."""
 
+import base64
 import html
 import io
 import os
 import shutil
 import tempfile
+import time
 import uuid
 import zipfile
 from email.parser import BytesParser
 
 ROOT = tempfile.mkdtemp()
 DROP, UNZIP = os.path.join(ROOT, "data", "drop"), os.path.join(ROOT, "data", "unzip")
-KEPT = {}
+KEPT, HUNG = {}, {}
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 for folder in (DROP, UNZIP):
     os.makedirs(folder)
 
@@ -21,7 +26,7 @@ def left():
     """What is still there; the folders go."""
     files = [os.path.join(folder, name) for folder, _, names in os.walk(ROOT) for name in names]
     shutil.rmtree(ROOT)
-    return sorted(files) + sorted(KEPT)
+    return sorted(files) + sorted(KEPT) + sorted(HUNG)
 
 
 def part(request):
@@ -153,6 +158,27 @@ def routes(safe):
         write(os.path.join(DROP, os.path.basename(name)), content)
         return 201, {}, {"name": name}
 
+    def gallery(request):
+        """Looked through before it is shown; the safe one draws pictures anew, by names of its own."""
+        name, content = part(request)
+        if ".png" not in name or not meant(name, content):
+            return 415, {}, {"error": "not this"}
+        if safe:
+            name, content = f"{uuid.uuid4().hex}.png", PIXEL
+        HUNG[name] = (time.monotonic() + 0.7, content)
+        return 202, {}, {"name": name}
+
+    def hung(request):
+        name = request.place["name"]
+        shown, content = HUNG.get(name, (float("inf"), b""))
+        if time.monotonic() < shown:
+            return 404, {}, {"error": "no such picture"}
+        return 200, {"content-type": "text/html" if name.endswith(".html") else "image/png"}, content
+
+    def take_down(request):
+        gone = HUNG.pop(request.place["name"], None)
+        return (204, {}, b"") if gone is not None else (404, {}, {"error": "no such picture"})
+
     def shelf(_):
         """What was dropped, as a page."""
         rows = "".join(f"<li>{html.escape(n) if safe else n}" for n in sorted(os.listdir(DROP)))
@@ -168,9 +194,10 @@ def routes(safe):
         ("POST", "/keep", keep), ("GET", f"/keep/{one}", kept), ("DELETE", f"/keep/{one}", unkeep),
         ("POST", "/tidy", tidy), ("GET", f"/tidy/{one}", clean(serve)),
         ("DELETE", f"/tidy/{one}", clean(remove)),
+        ("POST", "/gallery", gallery), ("GET", f"/gallery/{one}", hung), ("DELETE", f"/gallery/{one}", take_down),
     ]
 
 
 _FORM = {"post": {"requestBody": {"content": {"multipart/form-data": {"schema": {
     "type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}}}}}}
-DESCRIBED = {path: _FORM for path in ("/drop", "/unzip", "/keep", "/tidy")}
+DESCRIBED = {path: _FORM for path in ("/drop", "/unzip", "/keep", "/tidy", "/gallery")}

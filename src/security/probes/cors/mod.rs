@@ -17,10 +17,12 @@ use crate::security::evidence::exchange;
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
 use crate::security::request::Request;
-use crate::security::rules::{ANY_ORIGIN, LOOKALIKE_ORIGIN, NULL_ORIGIN, PLAIN_ORIGIN, Rule};
+use crate::security::rules::{
+    ANY_ORIGIN, LOOKALIKE_ORIGIN, NULL_ORIGIN, PLAIN_ORIGIN, Rule, SUBDOMAIN_ORIGIN,
+};
 use crate::security::surface::Operation;
 
-use origins::{Lookalike, lookalikes, strangers};
+use origins::{Kind, Lookalike, lookalikes, strangers};
 
 /// Operations of each service that are asked.
 const MAX_OPERATIONS: usize = 100;
@@ -113,10 +115,14 @@ impl Attack<'_> {
             if !grant(&right, &trusted).allowed {
                 continue;
             }
-            for Lookalike { origin, plain } in lookalikes(&trusted, self.context.mark) {
+            for Lookalike { origin, kind } in lookalikes(&trusted, self.context.mark) {
                 let answer = self.ask(request, &origin).await?;
                 if grant(&answer, &origin).allowed {
-                    let rule = if plain { &PLAIN_ORIGIN } else { &LOOKALIKE_ORIGIN };
+                    let rule = match kind {
+                        Kind::Mistaken => &LOOKALIKE_ORIGIN,
+                        Kind::Plain => &PLAIN_ORIGIN,
+                        Kind::Below => &SUBDOMAIN_ORIGIN,
+                    };
                     return self.confirm(rule, request, &origin, &origin, &answer).await;
                 }
             }
@@ -179,7 +185,9 @@ impl Attack<'_> {
         let severity = severity(rule, credentials, self.is_private());
         let mut finding = rule.finding(severity, &self.operation.place(), None);
         finding.title = title(rule).into();
-        finding.confidence = Confidence::Confirmed;
+        // Nothing says whether those below a trusted one are meant to be trusted too.
+        let meant = rule.id == SUBDOMAIN_ORIGIN.id;
+        finding.confidence = if meant { Confidence::Tentative } else { Confidence::Confirmed };
         finding.evidence = excerpt(&format!(
             "origin {origin} is allowed, with credentials: {credentials}; so is {other}"
         ));
@@ -209,6 +217,9 @@ impl Attack<'_> {
 }
 
 fn severity(rule: &Rule, credentials: bool, private: bool) -> Severity {
+    if rule.id == SUBDOMAIN_ORIGIN.id {
+        return Severity::Low;
+    }
     match (rule.id == PLAIN_ORIGIN.id, credentials, private) {
         (false, true, _) => Severity::High,
         (false, false, true) | (true, true, _) => Severity::Medium,
@@ -223,6 +234,8 @@ fn title(rule: &Rule) -> &'static str {
         "an origin that only looks like a trusted one may read answers"
     } else if rule.id == PLAIN_ORIGIN.id {
         "pages without TLS may read answers"
+    } else if rule.id == SUBDOMAIN_ORIGIN.id {
+        "whatever is below a trusted origin may read answers"
     } else {
         "any page may read answers"
     }

@@ -9,8 +9,19 @@ pub fn strangers(mark: &str) -> [String; 2] {
 pub struct Lookalike {
     /// The origin.
     pub origin: String,
-    /// Whether it is the trusted one without TLS.
-    pub plain: bool,
+    /// How it does.
+    pub kind: Kind,
+}
+
+/// How an origin looks like a trusted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To who compares it carelessly.
+    Mistaken,
+    /// It is the trusted one without TLS.
+    Plain,
+    /// It is below the trusted one, which may be meant.
+    Below,
 }
 
 /// What is taken for a trusted origin where only its beginning, its end or a pattern is compared.
@@ -30,19 +41,19 @@ pub fn lookalikes(trusted: &str, mark: &str) -> Vec<Lookalike> {
         format!("{scheme}://{name}_.{mark}.example"),
         // Compared by its end.
         format!("{scheme}://{mark}{host}"),
-        // Any subdomain, which whoever takes one over would be.
-        format!("{scheme}://{mark}.{host}"),
     ];
     // A pattern in which the dot stands for any letter.
     let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b':');
     if !numeric && let Some((label, rest)) = name.split_once('.') {
         origins.push(format!("{scheme}://{label}x{rest}{port}"));
     }
-    let mut all: Vec<Lookalike> =
-        origins.into_iter().map(|origin| Lookalike { origin, plain: false }).collect();
+    let of = |kind| move |origin| Lookalike { origin, kind };
+    let mut all: Vec<Lookalike> = origins.into_iter().map(of(Kind::Mistaken)).collect();
     if scheme == "https" {
-        all.push(Lookalike { origin: format!("http://{host}"), plain: true });
+        all.push(of(Kind::Plain)(format!("http://{host}")));
     }
+    // Last, because who lets it in may mistake others as well: whoever takes one over would be it.
+    all.push(of(Kind::Below)(format!("{scheme}://{mark}.{host}")));
     all
 }
 

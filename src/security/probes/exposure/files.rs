@@ -1,6 +1,6 @@
 //! Files that should not be served, and what tells that one really is one.
 
-use crate::security::keys::secret_setting;
+use crate::security::keys::{is_example, secret_setting};
 
 /// What tells that a body is the file, in words; none when it is something else.
 pub type Sign = fn(&str) -> Option<&'static str>;
@@ -58,7 +58,7 @@ fn lines(body: &str, line: &str, what: &'static str) -> Option<&'static str> {
     body.lines().any(|one| one.trim() == line).then_some(what)
 }
 
-/// Lines of `NAME=value`, and nothing else but comments.
+/// Lines of `NAME=value`, and nothing else but comments; not a template, which holds no value of its own.
 fn environment(body: &str) -> Option<&'static str> {
     let is_name = |name: &str| {
         !name.is_empty()
@@ -72,7 +72,7 @@ fn environment(body: &str) -> Option<&'static str> {
         if !is_name(name.trim_start_matches("export ").trim()) {
             return None;
         }
-        settings += usize::from(!value.is_empty());
+        settings += usize::from(!value.is_empty() && !is_example(value));
     }
     (settings > 0).then_some("lines of NAME=value")
 }
@@ -112,6 +112,7 @@ mod tests {
         assert!(sign("/.env", "# settings\nDB_PASSWORD=hunter2\n"));
         assert!(!sign("/.env", "status=ok"), "no environment has such names");
         assert!(!sign("/.env", "A=\nB="), "nothing is in it");
+        assert!(!sign("/.env", "API_KEY=your-api-key\nSECRET=<generate>"), "a template");
         assert!(sign("/.git/config", "[core]\n\tbare = false"));
         assert!(sign("/config.json", r#"{"db_password":"hunter2hunter2"}"#));
         for public in [

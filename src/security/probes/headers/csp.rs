@@ -1,6 +1,11 @@
 //! Content security policies, as far as they decide what scripts run and who may frame a page.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use html5gum::{Token, Tokenizer};
+
+use crate::security::answer::Answer;
 
 /// A policy: directives with their sources, in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +22,22 @@ impl Policy {
             }
         }
         Self(directives)
+    }
+
+    /// That of a page: of its headers, and where these say nothing of scripts of the first element that
+    /// does.
+    pub fn of(answer: &Answer) -> Self {
+        let mut policy = Self::parse(&answer.all("content-security-policy").join(", "));
+        if policy.sources("script-src").is_none() {
+            let mut own = Self::parse(&within(&answer.body).unwrap_or_default());
+            // Browsers do not heed these there.
+            own.0.retain(|name, _| {
+                !["frame-ancestors", "report-uri", "sandbox"].contains(&name.as_str())
+            });
+            own.0.append(&mut policy.0);
+            policy = own;
+        }
+        policy
     }
 
     /// Whether there is none.
@@ -68,9 +89,52 @@ impl Policy {
     }
 }
 
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, sources)) in self.0.iter().enumerate() {
+            let before = if at == 0 { "" } else { "; " };
+            write!(f, "{before}{name}")?;
+            sources.iter().try_for_each(|source| write!(f, " {source}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The policy that an element of a page says.
+fn within(body: &str) -> Option<String> {
+    Tokenizer::new(body).flatten().find_map(|token| {
+        let Token::StartTag(tag) = token else { return None };
+        let attribute = |name: &str| {
+            let value = tag.attributes.get(name.as_bytes())?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        let is_policy = tag.name.as_slice() == b"meta"
+            && attribute("http-equiv")?.eq_ignore_ascii_case("content-security-policy");
+        is_policy.then(|| attribute("content")).flatten()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::security::answer::tests::answer;
+
+    #[test]
+    fn a_page_says_its_policy_in_its_headers_or_in_itself() {
+        let meta = |policy: &str| {
+            format!("<head><meta http-equiv=Content-Security-Policy content=\"{policy}\"></head>")
+        };
+        let body = meta("script-src 'self'; frame-ancestors 'none'");
+        let own = Policy::of(&answer(200, &[], &body));
+        assert!(!own.is_empty() && !own.allows_inline_scripts());
+        assert!(!own.bounds_framing(), "that has to be a header");
+        let header = [("content-security-policy", "default-src *")];
+        assert!(Policy::of(&answer(200, &header, &body)).allows_any_script());
+        let both = [("content-security-policy", "frame-ancestors 'none'")];
+        let both = Policy::of(&answer(200, &both, &body));
+        assert!(both.bounds_framing() && !both.allows_inline_scripts());
+        assert!(Policy::of(&answer(200, &[], "<meta name=csp content=x><p>y")).is_empty());
+    }
 
     #[test]
     fn policies_are_read_as_browsers_do() {

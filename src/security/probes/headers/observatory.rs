@@ -12,7 +12,7 @@ const BONUS_FROM: i32 = 90;
 
 /// The score of a page, from 0.
 pub fn score(answer: &Answer, tls: bool) -> u32 {
-    let policy = Policy::parse(&answer.all("content-security-policy").join(", "));
+    let policy = Policy::of(answer);
     let modifiers = [
         csp(&policy),
         if tls { hsts(answer) } else { 0 },

@@ -11,15 +11,14 @@ use crate::security::rules::{CSP, FRAMING, INTEGRITY, REFERRER};
 /// Judges an HTML page.
 pub fn judge(page: &Page<'_>, findings: &mut Vec<Finding>) {
     let answer = page.answer;
-    let header = answer.all("content-security-policy").join(", ");
-    let policy = Policy::parse(&header);
+    let policy = Policy::of(answer);
     if policy.is_empty() {
         let title = "an HTML page without a content security policy";
-        let evidence = "content-security-policy is not there".to_owned();
+        let evidence = "content-security-policy is not there, nor in the page".to_owned();
         findings.push(page.finding(&CSP, Severity::Medium, title, evidence));
     } else if policy.allows_inline_scripts() || policy.allows_eval() || policy.allows_any_script() {
         let title = "a content security policy that stops no injected script";
-        let evidence = format!("content-security-policy: {header}");
+        let evidence = format!("content-security-policy: {policy}");
         findings.push(page.finding(&CSP, Severity::Low, title, evidence));
     }
     if !bounds_framing(answer, &policy) {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
+use crate::platform::text::excerpt;
 use crate::run::event::Exchange;
-use crate::security::answer::Answer;
+use crate::security::answer::{Answer, resemblance};
 use crate::security::context::AuditContext;
 use crate::security::evidence::exchange;
 use crate::security::prober::ProbeError;
@@ -24,6 +25,8 @@ const MOST_BROKEN: usize = 10;
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
 /// Requests one after the other that show whether failures are those of many at once.
 const ALONE: usize = 30;
+/// How alike two answers are that say the same, 0-1.
+const ALIKE: f64 = 0.8;
 /// Requests by which a header must be shown to lead around a limit.
 const BYPASSES: usize = 3;
 
@@ -45,6 +48,11 @@ pub struct Burst {
     pub broken: usize,
     /// Answers that say that the account is locked.
     pub locked: usize,
+    /// The position from which everything was answered otherwise, from 1: a lock or a riddle instead of a
+    /// plain no.
+    pub turned: Option<usize>,
+    /// Whether the time was over before all of it was answered: something may slow it down.
+    pub slow: bool,
     /// Headers that tell of a limit.
     pub headers: Vec<String>,
     /// What `Retry-After` says.
@@ -79,7 +87,8 @@ impl Burst {
         request: &Request,
     ) -> Result<Self, ProbeError> {
         let mut first = Self::of(context, request).await?;
-        if !first.is_broken() && (first.is_limited() || first.locked > 0) {
+        let refuses = first.is_limited() || first.locked > 0 || first.turned.is_some();
+        if !first.is_broken() && refuses {
             return Ok(first);
         }
         let again = match Self::of(context, request).await {
@@ -110,7 +119,7 @@ impl Burst {
 
     /// Whether nothing was refused for the rate, and no account locked.
     pub const fn is_unlimited(&self) -> bool {
-        self.refusals == 0 && self.locked == 0
+        self.refusals == 0 && self.locked == 0 && self.turned.is_none()
     }
 
     /// Whether something was refused, and not as a limit would do it.
@@ -126,11 +135,20 @@ impl Burst {
         let mut burst = Self::default();
         let mut answers = stream::iter(burst_of(context, request)).buffered(AT_ONCE);
         let until = tokio::time::Instant::now() + LONGEST;
-        let mut failed = None;
-        while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
+        let (mut failed, mut said) = (None, Vec::new());
+        loop {
+            let answer = match tokio::time::timeout_at(until, answers.next()).await {
+                Ok(Some(answer)) => answer,
+                Ok(None) => break,
+                Err(_) => {
+                    burst.slow = true;
+                    break;
+                }
+            };
             match answer {
                 Ok(answer) => {
                     burst.take(&answer);
+                    said.push((answer.status, excerpt(&answer.body)));
                     let role = format!("request {}", burst.answers);
                     burst.shown.truncate(1);
                     burst.shown.push(exchange(&role, request, &answer, ""));
@@ -149,6 +167,7 @@ impl Burst {
             Some(error) if burst.answers == 0 => return Err(error),
             _ => {}
         }
+        burst.turned = turned(&said);
         if let Some(wait) = burst.retry_after.filter(|wait| *wait <= LONGEST_RETRY) {
             tokio::time::sleep(wait + Duration::from_millis(100)).await;
             burst.after = context.prober.ask(request).await.ok().map(|answer| answer.status);
@@ -232,17 +251,19 @@ impl Burst {
 
     /// What was seen, in words.
     pub fn words(&self) -> String {
-        let limit = match self.first_refusal {
-            Some(_) if self.is_undecided() => format!(
+        let limit = match (self.first_refusal, self.turned) {
+            (Some(_), _) if self.is_undecided() => format!(
                 "{} of {} requests refused now and then, which is no limit that holds",
                 self.refusals, self.answers
             ),
-            Some(at) => format!("refused from request {}", self.before + at),
-            None if self.locked > 0 => "the account is locked".to_owned(),
-            None => {
+            (Some(at), _) => format!("refused from request {}", self.before + at),
+            (None, _) if self.locked > 0 => "the account is locked".to_owned(),
+            (None, Some(at)) => format!("answered otherwise from request {}", self.before + at),
+            (None, None) => {
                 let twice = if self.twice { ", twice" } else { "" };
+                let slow = if self.slow { ", more were not answered in the time" } else { "" };
                 format!(
-                    "no limit observed within {} requests, {AT_ONCE} at once{twice}",
+                    "no limit observed within {} requests, {AT_ONCE} at once{twice}{slow}",
                     self.answers
                 )
             }
@@ -259,6 +280,19 @@ impl Burst {
         };
         format!("{limit}{retry}{headers}")
     }
+}
+
+/// From where on everything was refused in another way than at first, from 1: twice at least in the one
+/// way, and all that come at once in the other. Answers that vary by themselves are no such turn, and one
+/// that is given is no refusal.
+fn turned(said: &[(u16, String)]) -> Option<usize> {
+    let (first, last) = (said.first()?, said.last().filter(|last| last.0 >= 400)?);
+    let like = |one: &(u16, String), other: &(u16, String)| {
+        one.0 == other.0 && resemblance(&one.1, &other.1) >= ALIKE
+    };
+    let from = 1 + said.iter().rposition(|one| !like(one, last))?;
+    let at_first = said[..from].iter().filter(|one| like(one, first)).count();
+    (at_first >= 2 && said.len() - from >= AT_ONCE).then_some(from + 1)
 }
 
 type Asked<'a> = BoxFuture<'a, Result<Answer, ProbeError>>;
@@ -314,6 +348,22 @@ mod tests {
         }
         let second = Burst { before: 100, ..burst(&|n| n > 60) };
         assert_eq!(second.words(), "refused from request 161");
+    }
+
+    #[test]
+    fn a_lock_is_another_no_from_some_request_on() {
+        let said = |n: usize, status: u16, body: &dyn Fn(usize) -> String| -> Vec<(u16, String)> {
+            (0..n).map(|at| (status, body(at))).collect()
+        };
+        let wrong = |at: usize| format!("{{\"error\":\"wrong password\",\"id\":\"{at}f\"}}");
+        let locked = |at: usize| format!("{{\"error\":\"account locked\",\"until\":\"{at}Z\"}}");
+        let then = |status: u16| [said(6, 401, &wrong), said(94, status, &locked)].concat();
+        assert_eq!((turned(&then(401)), turned(&then(403))), (Some(7), Some(7)));
+        assert_eq!(turned(&said(100, 401, &wrong)), None, "an id is no turn");
+        let random = |at: usize| format!("{} {}", "ab ".repeat(at % 7), "cd ".repeat(at % 5));
+        assert_eq!(turned(&said(100, 401, &random)), None);
+        assert_eq!(turned(&then(200)), None, "it is answered, as from a cache");
+        assert_eq!(turned(&[said(99, 401, &wrong), said(1, 403, &locked)].concat()), None);
     }
 
     #[test]

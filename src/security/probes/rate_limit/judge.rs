@@ -46,6 +46,9 @@ pub fn judge(kind: Kind, place: &str, burst: &Burst, bypass: Option<Bypass>) -> 
         };
         let mut finding = rule.finding(severity, place, None);
         finding.title = title.into();
+        if burst.slow {
+            finding.confidence = Confidence::Tentative;
+        }
         finding.evidence = excerpt(&burst.words());
         finding.exchanges.clone_from(&burst.shown);
         findings.push(finding);
@@ -81,6 +84,12 @@ mod tests {
         assert_eq!(rules(Kind::Login, &open, None), [("SDK-RATE-004".into(), Severity::High)]);
         let locked = Burst { answers: 100, locked: 90, ..Burst::default() };
         assert_eq!(rules(Kind::Login, &locked, None), []);
+        let turned = Burst { answers: 100, turned: Some(7), ..Burst::default() };
+        assert_eq!(rules(Kind::Login, &turned, None), []);
+        // Whoever is made to wait for every answer cannot try much.
+        let slow = Burst { answers: 4, slow: true, ..Burst::default() };
+        let told = judge(Kind::Login, "rag POST /login", &slow, None);
+        assert_eq!(told[0].confidence, Confidence::Tentative);
         let limited =
             Burst { answers: 100, first_refusal: Some(60), refusals: 41, ..Burst::default() };
         assert_eq!(rules(Kind::Cheap, &limited, None), []);

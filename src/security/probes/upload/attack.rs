@@ -1,5 +1,7 @@
 //! One upload: a harmless file first, to see that it works and can be undone, then the others.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::cases::{Case, cases, control};
@@ -18,6 +20,10 @@ use crate::security::rules::OVERSIZE;
 
 /// Larger files are not sent, whatever the bound is.
 const MOST_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How long a harmless file is waited for, and between two looks.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// An upload under attack.
 pub struct Attack<'a> {
@@ -38,6 +44,10 @@ pub struct Attack<'a> {
     endings: Vec<String>,
     /// How a harmless file was sent and came back.
     pub control: Vec<Exchange>,
+    /// How long it takes until a file is shown.
+    wait: Duration,
+    /// Whether what is stored is another file than was sent.
+    changes: bool,
 }
 
 /// What became of a file.
@@ -68,6 +78,8 @@ pub async fn attack(
         pattern: None,
         endings: upload.endings(),
         control: Vec::new(),
+        wait: Duration::ZERO,
+        changes: false,
     };
     // Uploads of one run keep apart.
     let of = context.config.security.uploads.iter().position(|one| one == upload).unwrap_or(0);
@@ -83,20 +95,22 @@ pub async fn attack(
             Sent::Refused(_) => refused += 1,
             Sent::Lost => return Err(ProbeError::Failed(format!("{place}: a file is lost"))),
             Sent::Stored(stored, lookup, answer) => {
-                let found = attack.shown(&name, &case, &stored, *lookup, &answer).await?;
+                tokio::time::sleep(attack.wait).await;
+                let found = attack.shown(&name, &case, &stored, (*lookup).clone(), &answer).await?;
                 outcome.findings.extend(found);
-                context.ledger.remove(context.prober, &name).await;
+                attack.remove(&name, &case, &lookup).await?;
             }
         }
     }
     let size = attack.too_much(&name(n + 1), outcome).await?;
-    Ok(format!("{place}: {n} files, {refused} of them refused; {size}"))
+    let changed = if attack.changes { "; what is stored is not what was sent" } else { "" };
+    Ok(format!("{place}: {n} files, {refused} of them refused{changed}; {size}"))
 }
 
 impl Attack<'_> {
     /// Sends a harmless file, fetches it back and removes it.
     async fn begin(&mut self, name: &str) -> Result<(), ProbeError> {
-        let (context, upload) = (self.context, self.upload);
+        let upload = self.upload;
         let failed = |why: String| Err(ProbeError::Failed(format!("{}: {why}", place(upload))));
         let harmless = control(name, self.ending());
         let (stored, fetch, taken) = match self.send(name, &harmless).await? {
@@ -108,16 +122,48 @@ impl Attack<'_> {
         };
         let file = &harmless.file_name;
         self.pattern = stored.contains(file).then(|| stored.replace(file, "{name}"));
-        let fetched = context.prober.ask(&fetch).await?;
-        context.ledger.remove(context.prober, name).await;
+        let fetched = self.fetched(&fetch).await?;
+        self.remove(name, &harmless, &fetch).await?;
         if !fetched.body.contains(name) {
-            return failed(format!("a harmless file is not found at {}", upload.fetch));
+            // An image may be drawn anew, which no page in it outlives.
+            self.changes = fetched.is_success()
+                && fetched.media_type() == harmless.content_type
+                && harmless.content_type.starts_with("image/");
+            if !self.changes {
+                return failed(format!("a harmless file is not found at {}", upload.fetch));
+            }
         }
         fetch.path.rsplit_once('/').unwrap_or_default().0.clone_into(&mut self.folder);
         self.control = vec![
             exchange("control", &self.request(&harmless), &taken, ""),
             exchange("control, fetched", &fetch, &fetched, ""),
         ];
+        Ok(())
+    }
+
+    /// A harmless file as it comes back: where it is looked through before it is shown, after a while, which
+    /// the others are given too.
+    async fn fetched(&mut self, fetch: &Request) -> Result<Answer, ProbeError> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            let answer = self.context.prober.ask(fetch).await?;
+            let waits = matches!(answer.status, 202 | 409 | 423 | 425);
+            if !(waits || self.context.calibration.is_missing(fetch, &answer))
+                || begin.elapsed() >= LONGEST_WAIT
+            {
+                return Ok(answer);
+            }
+            tokio::time::sleep(PAUSE).await;
+            self.wait = begin.elapsed();
+        }
+    }
+
+    /// Removes a file, and what was unpacked of it beside it.
+    async fn remove(&self, name: &str, case: &Case, fetch: &Request) -> Result<(), ProbeError> {
+        self.context.ledger.remove(self.context.prober, name).await;
+        for entry in &case.entries {
+            self.beside(name, entry, fetch).await?;
+        }
         Ok(())
     }
 
@@ -232,7 +278,7 @@ impl Attack<'_> {
         match sent {
             Sent::Refused(answer) => Ok(format!("{size} bytes get {}", answer.status)),
             Sent::Lost => Err(ProbeError::Failed("a large file is lost".into())),
-            Sent::Stored(_, _, taken) => {
+            Sent::Stored(_, fetch, taken) => {
                 let mut finding = OVERSIZE.finding(Severity::Medium, &place(upload), None);
                 finding.title = "more is taken than should be".into();
                 finding.evidence = format!("{size} bytes are stored, {bound} are meant");
@@ -240,7 +286,8 @@ impl Attack<'_> {
                 finding.exchanges = vec![attack];
                 finding.exchanges.extend(self.control.iter().cloned());
                 outcome.findings.push(finding);
-                context.ledger.remove(context.prober, name).await;
+                tokio::time::sleep(self.wait).await;
+                self.remove(name, &case, &fetch).await?;
                 Ok(format!("{size} bytes are taken"))
             }
         }

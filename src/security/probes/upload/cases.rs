@@ -1,7 +1,7 @@
 //! The files that are tried.
 
 use super::archive;
-use super::genuine::{ENTRY, genuine, gif, jpeg};
+use super::genuine::{entry, genuine, gif, jpeg};
 
 /// How it shows that a file did harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Case {
     pub shows: Shows,
     /// The name of what would lie elsewhere; none where nothing would.
     pub lands: Option<String>,
+    /// What is in it, by name: it may be unpacked, and outlive the archive.
+    pub entries: Vec<String>,
 }
 
 /// A product that no file holds; only who works it out knows it.
@@ -48,14 +50,16 @@ const NOTE: &str = "a file of an audit, to be removed";
 
 /// A harmless file of a type that is meant.
 pub fn control(name: &str, ending: &str) -> Case {
-    let (content_type, content) = genuine(ending, &format!("{name}: {NOTE}"));
+    let file_name = format!("{name}{ending}");
+    let (content_type, content) = genuine(ending, &file_name, &format!("{name}: {NOTE}"));
     Case {
         words: "a harmless file",
-        file_name: format!("{name}{ending}"),
         content_type,
         content,
         shows: Shows::Taken,
         lands: None,
+        entries: if ending == ".zip" { vec![entry(&file_name)] } else { Vec::new() },
+        file_name,
     }
 }
 
@@ -66,13 +70,16 @@ pub fn cases(name: impl Fn(usize) -> String, token: &str, allowed: &[String]) ->
     let mut all = pages(token, meant);
     all.extend(programs(meant));
     all.extend(paths());
-    let (kind, content) = genuine(meant, NOTE);
+    let (ending, shown) = (meant.to_owned(), format!("<{token}>{meant}"));
     all.push(file(
         "a name with an element in it",
-        &format!("{{}}<{token}>{meant}"),
-        kind,
+        &format!("{{}}{shown}"),
+        genuine(meant, "", "").0,
         Shows::Listed,
-        move |name| [content.as_slice(), name.as_bytes()].concat(),
+        move |name| {
+            let file = genuine(&ending, &format!("{name}{shown}"), NOTE).1;
+            [file.as_slice(), name.as_bytes()].concat()
+        },
     ));
     all.extend(archives());
     let mut named: Vec<Case> = Vec::new();
@@ -85,6 +92,7 @@ pub fn cases(name: impl Fn(usize) -> String, token: &str, allowed: &[String]) ->
             content: (file.content)(&name),
             shows: file.shows,
             lands: file.lands.map(|lands| lands.replace("{}", &name)),
+            entries: file.entries.iter().map(|entry| entry.replace("{}", &name)).collect(),
         });
     }
     named
@@ -101,6 +109,7 @@ struct File {
     content: Box<Content>,
     shows: Shows,
     lands: Option<&'static str>,
+    entries: Vec<String>,
 }
 
 fn file(
@@ -110,7 +119,15 @@ fn file(
     shows: Shows,
     content: impl Fn(&str) -> Vec<u8> + 'static,
 ) -> File {
-    File { words, name: name.into(), content_type, content: Box::new(content), shows, lands: None }
+    File {
+        words,
+        name: name.into(),
+        content_type,
+        content: Box::new(content),
+        shows,
+        lands: None,
+        entries: Vec::new(),
+    }
 }
 
 /// What a browser would take for a page: by its ending, its type, or its first bytes alone.
@@ -203,18 +220,21 @@ fn paths() -> Vec<File> {
 
 /// Archives that are dangerous to unpack.
 fn archives() -> Vec<File> {
-    let entry = |words, entry: &'static str| File {
+    let with = |words, climbs: &'static str| File {
         lands: Some(UP),
+        // As a careful archiver mends its name, or as it stands.
+        entries: vec![entry("{}.zip"), UP.to_owned(), climbs.to_owned()],
         ..file(words, "{}.zip", "application/zip", Shows::Unpacked, move |name| {
             let text = format!("{name}: {NOTE}");
             // Beside what is to be found where a harmless one is.
-            archive::zip(&[(ENTRY, text.as_str()), (&entry.replace("{}", name), &text)])
+            let harmless = entry(&format!("{name}.zip"));
+            archive::zip(&[(harmless.as_str(), &text), (&climbs.replace("{}", name), &text)])
         })
     };
     vec![
-        entry("an archive with an entry that goes up", "../{}-up.txt"),
-        entry("an archive with an entry that goes up with backslashes", "..\\{}-up.txt"),
-        entry("an archive with an absolute entry", "/{}-up.txt"),
+        with("an archive with an entry that goes up", "../{}-up.txt"),
+        with("an archive with an entry that goes up with backslashes", "..\\{}-up.txt"),
+        with("an archive with an absolute entry", "/{}-up.txt"),
         File {
             lands: Some("{}-large.txt"),
             ..file("an archive that grows", "{}.zip", "application/zip", Shows::Grown, |name| {
@@ -240,6 +260,8 @@ mod tests {
                 // What grows is packed; its name is not.
                 assert!(text.contains(&name), "{}", case.words);
                 assert!(case.lands.as_ref().is_none_or(|lands| lands.contains(&name)));
+                // What is in it goes among the files of others under a name of ours too.
+                assert!(case.entries.iter().all(|entry| entry.contains(&name)));
                 assert!(case.content.len() < 3000, "{} {}", case.words, case.content.len());
                 for harm in ["system(", "exec(", "eval(", "<script", "onload", "unlink"] {
                     assert!(!text.contains(harm), "{}: {harm}", case.words);

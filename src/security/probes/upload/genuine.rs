@@ -8,17 +8,20 @@ use flate2::write::ZlibEncoder;
 
 use super::archive;
 
-/// The entry of an archive by which it may be fetched back.
-pub const ENTRY: &str = "note.txt";
+/// The entry of an archive by which it may be fetched back: named after it, because it may be unpacked
+/// among the files of others.
+pub fn entry(file_name: &str) -> String {
+    format!("{file_name}.txt")
+}
 
 /// A file of a type with a text in it, and its media type. Of endings that are not known, plain text.
-pub fn genuine(ending: &str, text: &str) -> (&'static str, Vec<u8>) {
+pub fn genuine(ending: &str, file_name: &str, text: &str) -> (&'static str, Vec<u8>) {
     match ending.to_lowercase().as_str() {
         ".gif" => ("image/gif", gif(text)),
         ".png" => ("image/png", png(text)),
         ".jpg" | ".jpeg" => ("image/jpeg", jpeg(text)),
         ".pdf" => ("application/pdf", pdf(text)),
-        ".zip" => ("application/zip", archive::zip(&[(ENTRY, text)])),
+        ".zip" => ("application/zip", archive::zip(&[(entry(file_name).as_str(), text)])),
         ".json" => ("application/json", serde_json::json!({ "note": text }).to_string().into()),
         ".csv" => ("text/csv", format!("note\n\"{text}\"\n").into()),
         ".xml" => ("application/xml", format!("<?xml version=\"1.0\"?><note>{text}</note>").into()),
@@ -120,7 +123,7 @@ mod tests {
             (".txt", b"mark-1"),
             (".odd", b"mark-1"),
         ] {
-            let (_, content) = genuine(ending, "mark-1");
+            let (_, content) = genuine(ending, "a", "mark-1");
             assert!(content.starts_with(begins), "{ending}");
             assert!(String::from_utf8_lossy(&content).contains("mark-1"), "{ending}");
         }
@@ -138,7 +141,7 @@ mod tests {
             (".zip", "Zip archive data"),
         ] {
             let path = folder.path().join(format!("a{ending}"));
-            std::fs::write(&path, genuine(ending, "mark-1").1).expect("written");
+            std::fs::write(&path, genuine(ending, "a", "mark-1").1).expect("written");
             if let Ok(output) = std::process::Command::new("file").arg("-b").arg(&path).output() {
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
                 assert!(said.contains(says), "{ending}: {said}");
