@@ -2,7 +2,9 @@
 //! what looks as if it ended a session or removed something.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::LazyLock;
 
+use regex::Regex;
 use reqwest::Method;
 
 use super::links::{Form, Links, links};
@@ -30,8 +32,17 @@ const UNTOUCHED: [&str; 13] = [
     "unsubscribe",
 ];
 /// The same as whole words: in others they mean nothing of the kind, as in `presets`.
-const UNTOUCHED_WORDS: [&str; 10] = [
+const UNTOUCHED_WORDS: [&str; 19] = [
     "reset",
+    "clear",
+    "flush",
+    "truncate",
+    "drop",
+    "evict",
+    "invalidate",
+    "rotate",
+    "rollback",
+    "stop",
     "restart",
     "reboot",
     "shutdown",
@@ -202,6 +213,30 @@ fn take_scripts(
     }
 }
 
+/// What a script calls another one.
+static NAMES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"["'`]([A-Za-z0-9_./-]{1,200}\.m?js)["'`]"#).ok());
+
+/// Scripts that a script loads when they are needed, and their source maps.
+pub fn loaded(prober: &Prober, script: &Request, answer: &Answer) -> Vec<Request> {
+    let home = Home::of(prober, script.service);
+    let mut paths: Vec<String> = Vec::new();
+    for name in scripts_in(&answer.body) {
+        paths.extend(home.inside(&name, &script.path));
+    }
+    let both = paths.into_iter().flat_map(|path| [path.clone(), format!("{path}.map")]);
+    both.map(|path| Request::get(script.service, &path)).collect()
+}
+
+/// The names of scripts in a script: beside it, or from the top where they name a folder.
+fn scripts_in(body: &str) -> Vec<String> {
+    let names = NAMES.as_ref().into_iter().flat_map(|names| names.captures_iter(body));
+    let names = names.filter_map(|found| found.get(1)).map(|name| name.as_str());
+    let from_top = |name: &str| !name.starts_with(['.', '/']) && name.contains('/');
+    let names = names.map(|name| if from_top(name) { format!("/{name}") } else { name.to_owned() });
+    names.take(MAX_SCRIPTS).collect()
+}
+
 fn take_form(home: &Home, service: ServiceKind, page: &str, form: &Form, surface: &mut Surface) {
     let action = if form.action.is_empty() { page } else { form.action.as_str() };
     let Some(path) = home.inside(action, page) else { return };
@@ -287,13 +322,25 @@ mod tests {
     }
 
     #[test]
+    fn scripts_name_others_beside_them_and_from_the_top() {
+        let body =
+            "import('./part-1a.js'); const all = [\"assets/b.mjs\", `/c.js`, 'd.js'], x = 'e.json'";
+        assert_eq!(scripts_in(body), ["./part-1a.js", "/assets/b.mjs", "/c.js", "d.js"]);
+    }
+
+    #[test]
     fn what_looks_as_if_it_ended_something_is_not_followed() {
-        for page in
-            ["/a/logout", "/jobs/7/cancel", "/admin?do=restart", "/x/delete-all", "/re-set/reset"]
-        {
+        for page in [
+            "/a/logout",
+            "/jobs/7/cancel",
+            "/admin?do=restart",
+            "/x/delete-all",
+            "/re-set/reset",
+            "/cache/clear",
+        ] {
             assert!(!is_quiet(page), "{page}");
         }
-        for page in ["/presets", "/cancelled", "/disabled?sort=name", "/log"] {
+        for page in ["/presets", "/clearance", "/cancelled", "/disabled?sort=name", "/log"] {
             assert!(is_quiet(page), "{page}");
         }
     }

@@ -104,11 +104,13 @@ fn method_of(name: &str) -> Option<Method> {
     known.contains(&name).then(|| name.to_uppercase().parse().ok()).flatten()
 }
 
-/// The path of the first server, when it is relative: another host is never asked.
+/// The path of the first server that is relative: another host is never asked.
 fn prefix(document: &Value) -> String {
-    let url = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
-    let relative = url.starts_with('/') && !url.starts_with("//") && !url.contains('{');
-    if relative { url.trim_end_matches('/').to_owned() } else { String::new() }
+    let servers = document.get("servers").and_then(Value::as_array).into_iter().flatten();
+    let mut urls = servers.filter_map(|server| server.get("url").and_then(Value::as_str));
+    let relative =
+        |url: &&str| url.starts_with('/') && !url.starts_with("//") && !url.contains('{');
+    urls.find(relative).unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
 fn operation_of(
@@ -222,7 +224,7 @@ mod tests {
     fn operations_come_with_values_for_everything() {
         let text = json!({
             "openapi": "3.0.3",
-            "servers": [{ "url": "/api" }],
+            "servers": [{ "url": "https://elsewhere.example/v1" }, { "url": "/api/" }],
             "security": [{ "bearer": [] }],
             "paths": {
                 "/items/{id}": {

@@ -7,7 +7,7 @@ pub mod links;
 mod sample;
 mod tools;
 
-pub use crawl::{linked, sent_on};
+pub use crawl::{linked, loaded, sent_on};
 pub use description::Description;
 pub use tools::Session;
 

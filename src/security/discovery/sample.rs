@@ -79,6 +79,9 @@ fn value(resolver: &Resolver<'_>, schema: &Value, depth: usize) -> Value {
             return value(resolver, one, depth + 1);
         }
     }
+    if let Some(one) = combined(resolver, schema) {
+        return value(resolver, &one, depth + 1);
+    }
     let kind = match schema.get("type") {
         Some(Value::String(kind)) => kind.as_str(),
         Some(Value::Array(kinds)) => {
@@ -97,6 +100,22 @@ fn value(resolver: &Resolver<'_>, schema: &Value, depth: usize) -> Value {
         "object" => object(resolver, schema, depth),
         _ => text(schema.get("format").and_then(Value::as_str).unwrap_or_default()),
     }
+}
+
+/// What the parts of a schema say together, where none of them is an object: of what several say, the
+/// last counts.
+fn combined(resolver: &Resolver<'_>, schema: &Value) -> Option<Value> {
+    let parts = schema.get("allOf").and_then(Value::as_array)?;
+    let own = schema.as_object()?.clone().into_iter().filter(|(name, _)| name != "allOf");
+    let mut all = Map::new();
+    for part in parts {
+        let part = resolver.resolve(part).as_object()?;
+        all.extend(part.iter().map(|(name, says)| (name.clone(), says.clone())));
+    }
+    all.extend(own);
+    let is_object = all.get("type") == Some(&json!("object"))
+        || ["properties", "allOf"].iter().any(|part| all.contains_key(*part));
+    (!is_object).then_some(Value::Object(all))
 }
 
 fn object(resolver: &Resolver<'_>, schema: &Value, depth: usize) -> Value {
@@ -122,4 +141,28 @@ fn text(format: &str) -> Value {
         "uri" | "url" => "https://example.com/",
         _ => "shakedown",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_schema_make_one_value() {
+        let document = json!({ "schemas": {
+            "small": { "type": "integer", "minimum": 1, "maximum": 50 },
+            "order": { "type": "string", "enum": ["asc", "desc"] },
+            "item": { "properties": { "id": { "$ref": "#/schemas/small" } } },
+        } });
+        let resolver = Resolver::new(&document);
+        let of = |parts: Value| sample(&resolver, &json!({ "schema": { "allOf": parts } }));
+        let small = json!({ "$ref": "#/schemas/small" });
+        assert_eq!(of(json!([small, { "default": 5 }])), json!(5));
+        assert_eq!(of(json!([small, { "description": "how many" }])), json!(1));
+        assert_eq!(of(json!([{ "$ref": "#/schemas/order" }])), json!("asc"));
+        let item = json!([{ "$ref": "#/schemas/item" }, { "properties": { "n": small } }]);
+        assert_eq!(of(item), json!({ "id": 1, "n": 1 }));
+        // What leads nowhere, or round and round, is no value.
+        assert_eq!(of(json!(["nonsense"])), json!({}));
+    }
 }

@@ -22,6 +22,8 @@ def routes(safe):
             return 200, js, (
                 'const aws = "AKIAIOSFODNN7EXAMPLE", ai = "sk-proj-your-key-here";\n'
                 'const google = "AIzaSyXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX";\n'
+                'const map = "https://maps.googleapis.com/maps/api/js?key=' + GOOGLE + '";\n'
+                'const later = () => import("./part-7f3a.js");\n'
                 'const stripe = "pk_live_' + STRIPE[8:] + '";\n'
                 'const commit = "9b74c9897bac770ffc029102a200c5de5f7a1b2c";\n'
                 'const id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";\n'
@@ -29,7 +31,14 @@ def routes(safe):
                 'const sum = "sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8K/uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC";\n'
                 "//# sourceMappingURL=app.js.map\n"
             )
-        return 200, js, f'const s3 = {{ id: "{AWS}" }};\n//# sourceMappingURL=app.js.map\n'
+        return 200, js, (
+            f'const s3 = {{ id: "{AWS}" }}, later = () => import("./part-7f3a.js");\n'
+            "//# sourceMappingURL=app.js.map\n"
+        )
+
+    def part(_):
+        """What no page names, only the script."""
+        return 200, js, "export const token = " + ("null" if safe else f'"{GITHUB}"') + ";\n"
 
     def source_map(_):
         key = STRIPE if not safe else "sk_test_xxxxxxxxxxxxxxxxxxxxxxxx"
@@ -71,6 +80,7 @@ def routes(safe):
     ]
     return [
         ("GET", "/static/app.js", app), ("GET", "/static/app.js.map", source_map),
+        ("GET", "/static/part-7f3a.js", part),
         ("GET", "/broken", broken), ("GET", "/upstream", header), *([] if safe else only_weak),
     ]
 

@@ -44,10 +44,11 @@ fn config(base_url: &str) -> Value {
             "uploads": [
                 upload("/drop", "/drop/{stored}", &["png"]), put,
                 {
-                    "service": "rag", "path": "/unzip", "stored": "/id", "fetch": "/unzip/{stored}/note.txt",
+                    "service": "rag", "path": "/unzip", "stored": "/id", "fetch": "/unzip/{stored}/{name}.txt",
                     "delete": { "method": "DELETE", "path": "/unzip/{stored}" }, "allowed": ["application/zip"],
                 },
                 upload("/keep", "/keep/{stored}", &["txt"]), upload("/tidy", "/tidy/{stored}", &["*.txt"]),
+                upload("/gallery", "/gallery/{stored}", &["png"]),
             ],
         },
         "phases": { "full": { "security": "20m" } },
@@ -94,6 +95,7 @@ async fn weaknesses_that_show_little_are_found() {
         // A count, in lists, behind a pattern that nothing fits; orders of rows, and how many.
         "SDK-SQLI-001 rag GET /count query kind",
         "SDK-SQLI-001 rag GET /among query ids",
+        "SDK-SQLI-001 rag GET /several query ids",
         "SDK-SQLI-001 rag GET /find query q",
         "SDK-SQLI-001 rag GET /list query sort",
         "SDK-SQLI-001 rag GET /shelf query sort",
@@ -120,11 +122,16 @@ async fn weaknesses_that_show_little_are_found() {
         "SDK-UPLOAD-002 rag POST /put?filename={name} a name that goes up",
         "SDK-UPLOAD-005 rag POST /unzip an archive with an entry that goes up",
         "SDK-UPLOAD-004 rag POST /drop a program",
+        // Looked through before it is shown, and shown as what its last ending says.
+        "SDK-UPLOAD-001 rag POST /gallery a page with two endings",
         // A name of a file is part of the page that lists it.
         "SDK-UPLOAD-006 rag POST /drop a name with an element in it",
     ] {
         assert!(firm.iter().any(|told| told == expected), "{expected}: {firm:#?}");
     }
+    // An error in the place of no rows may have other reasons.
+    let only = ("SDK-SQLI-001".to_owned(), "rag GET /only query id tentative".to_owned());
+    assert!(super::found(&section).contains(&only), "{section:#}");
     let about = |words: &str| firm.iter().filter(|told| told.contains(words)).count();
     assert_eq!(about("/notes form by"), 0, "it is escaped: {firm:#?}");
     assert_eq!(about("SDK-ACCESS-001"), 1, "{firm:#?}");

@@ -49,6 +49,19 @@ def routes(safe):
             return number(f"WHERE id IN ({','.join('?' * len(wanted))})", wanted)
         return number(f"WHERE (id IN ({ids}) AND price > 0)")
 
+    def only(request):
+        """Takes it for granted that there is one."""
+        which = request.query.get("id", "")
+        if safe and not which.isdigit():
+            return 400, {}, {"detail": "no number"}
+        try:
+            rows = select("name", "WHERE id = ?", (which,)) if safe else select("name", f"WHERE id = {which}")
+        except sqlite3.Error:
+            rows = []
+        if rows:
+            return 200, {}, {"name": rows[0][0]}
+        return (404, {}, {"detail": "no such part"}) if safe else (500, {}, {"detail": "error"})
+
     def find(request):
         """What the description names finds nothing here."""
         q = request.query.get("q", "")
@@ -151,7 +164,8 @@ def routes(safe):
         return 200, {}, {"now here": random.randrange(3)}
 
     return [
-        ("GET", "/count", count), ("GET", "/among", among), ("GET", "/find", find),
+        ("GET", "/count", count), ("GET", "/among", among), ("GET", "/several", among),
+        ("GET", "/only", only), ("GET", "/find", find),
         ("GET", "/list", sorted_by("name")), ("GET", "/shelf", sorted_by("id")), ("GET", "/top", top),
         ("GET", "/towards", towards), ("GET", "/arranged", arranged), ("GET", "/offers", offers),
         ("POST", "/seek", seek), ("GET", "/sought", sought),
@@ -166,6 +180,9 @@ def _query(name, **example):
 
 DESCRIBED = {
     "/count": _query("kind", example="tool"), "/among": _query("ids", example="3"),
+    # How many there are stands in the one part of its schema, its type in the other.
+    "/several": _query("ids", example="3,4"), "/only": _query("id", schema={"allOf": [
+        {"type": "integer", "minimum": 1}, {"default": 3}]}),
     # Without an example, and without its parameter: that one stands in a link.
     "/find": _query("q"), "/list": {"get": {}},
     "/shelf": _query("sort", example="id"), "/top": _query("limit", example="3"),

@@ -117,18 +117,27 @@ impl Token {
         other.claims.insert("shakedown".into(), json!("changed"));
         let changed = format!("{}.{}", other.unsigned(), self.signature);
         all.push(("a token that was changed after it was signed", changed));
-        let mut kid = with("kid", json!("../../../../../../../../dev/null"));
-        kid.header.insert("alg".into(), json!("HS256"));
-        all.extend(
-            kid.signed(b"", |_| {}).map(|token| ("a token whose key is an empty file", token)),
-        );
-        let mut own =
-            with("jwk", json!({ "kty": "oct", "k": URL_SAFE_NO_PAD.encode("shakedown") }));
-        own.header.insert("alg".into(), json!("HS256"));
-        all.extend(
-            own.signed(b"shakedown", |_| {})
-                .map(|token| ("a token that brings its own key", token)),
-        );
+        let own = json!({ "kty": "oct", "k": URL_SAFE_NO_PAD.encode("shakedown") });
+        for (words, name, value, key) in [
+            (
+                "a token whose key is an empty file",
+                "kid",
+                json!("../../../../../../../../dev/null"),
+                "",
+            ),
+            // A statement that looks the key up finds none, and is told of one.
+            (
+                "a token that names its key in a statement",
+                "kid",
+                json!("none' UNION SELECT 'shakedown"),
+                "shakedown",
+            ),
+            ("a token that brings its own key", "jwk", own, "shakedown"),
+        ] {
+            let mut token = with(name, value);
+            token.header.insert("alg".into(), json!("HS256"));
+            all.extend(token.signed(key.as_bytes(), |_| {}).map(|token| (words, token)));
+        }
         all
     }
 
@@ -180,7 +189,7 @@ mod tests {
         let parsed = Token::parse(&weak).expect("a token");
         assert_eq!((parsed.weak_key(&weak), parsed.expires()), (Some("changeme"), None));
         let forged = token.forgeries();
-        assert_eq!(forged.len(), 8);
+        assert_eq!(forged.len(), 9);
         assert!(forged.iter().all(|(_, text)| text != RFC && text.split('.').count() == 3));
         assert_eq!(Token::parse("a.b.c"), None);
     }

@@ -7,14 +7,18 @@ use crate::security::request::Request;
 use crate::security::rules::{HEADER_TRICK, PATH_TRICK};
 
 /// Headers that some services believe, and what is claimed in them.
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 10] = [
     ("x-forwarded-for", "127.0.0.1"),
     ("x-real-ip", "127.0.0.1"),
+    ("x-client-ip", "127.0.0.1"),
+    ("true-client-ip", "127.0.0.1"),
     ("x-forwarded-host", "localhost"),
     ("forwarded", "for=127.0.0.1;host=localhost"),
     ("x-custom-ip-authorization", "127.0.0.1"),
     ("x-remote-user", "admin"),
     ("x-forwarded-user", "admin"),
+    // A preflight needs no credentials, and changes nothing where it is taken at its word.
+    ("x-http-method-override", "OPTIONS"),
 ];
 
 impl Attack<'_> {

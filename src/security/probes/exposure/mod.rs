@@ -11,6 +11,7 @@ use crate::run::event::{CheckStatus, Confidence, Finding, Severity};
 use crate::security::answer::Answer;
 use crate::security::calibration::ABSENT;
 use crate::security::context::AuditContext;
+use crate::security::discovery::loaded;
 use crate::security::evidence::exchange;
 use crate::security::keys::{self, Found};
 use crate::security::outcome::Outcome;
@@ -18,13 +19,18 @@ use crate::security::prober::ProbeError;
 use crate::security::request::{Identity, Request};
 use crate::security::rules::{EXPOSED_FILE, KEY, Rule};
 
+/// Scripts that are loaded by others, about; each has a source map.
+const MAX_PARTS: usize = 60;
+
 /// Looks through everything that is answered.
 pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<(), ProbeError> {
     let operations = context.surface.operations.len();
-    let all = requests(context);
-    let (of, mut looked, mut tested, mut silent) = (all.len(), 0, 0, 0);
+    let mut all = requests(context);
+    let most = all.len() + MAX_PARTS;
+    let (mut done, mut looked, mut tested, mut silent) = (0, 0, 0, 0);
     outcome.tested = Some(tested);
-    for (done, (request, sign)) in all.into_iter().enumerate() {
+    while let Some((request, sign)) = all.get(done).cloned() {
+        done += 1;
         let answer = match context.prober.ask_in_order(&request).await {
             Ok(answer) => answer,
             Err(ProbeError::Budget) => return Err(ProbeError::Budget),
@@ -35,9 +41,12 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
         };
         looked += 1;
         // Operations are asked first.
-        tested += u32::from(done < operations);
+        tested += u32::from(done <= operations);
         outcome.tested = Some(tested);
-        context.progress(CheckKind::Keys, done + 1, of, &request.place());
+        if all.len() < most {
+            add_parts(context, &request, &answer, &mut all);
+        }
+        context.progress(CheckKind::Keys, done, all.len(), &request.place());
         // A page that is always there is not the file, and its keys were found on it already.
         let missing = sign.is_some() && context.calibration.is_missing(&request, &answer);
         match seen_twice(context, &request, sign.filter(|_| !missing), &answer).await {
@@ -46,14 +55,7 @@ pub async fn probe(context: &AuditContext<'_>, outcome: &mut Outcome) -> Result<
             Err(ProbeError::Failed(_)) => silent += 1,
         }
     }
-    for service in context.prober.homes().all() {
-        let request = Request::get(service, ABSENT);
-        for (page, other) in context.calibration.pairs(service) {
-            looked += 2;
-            let found = keys_in(&request, page);
-            outcome.findings.extend(in_both(found, &keys_in(&request, other)));
-        }
-    }
+    looked += error_pages(context, &mut outcome.findings);
     let mut words = format!("{looked} answers");
     if silent > 0 {
         words += &format!(", {silent} without an answer");
@@ -89,6 +91,36 @@ fn requests(context: &AuditContext<'_>) -> Vec<(Request, Option<files::Sign>)> {
         (Request::get(service, file.path).by(Identity::Nobody), Some(file.sign))
     });
     known.chain(by_nobody).collect()
+}
+
+/// Keys on pages that say that nothing is there; returns how many of these were looked at.
+fn error_pages(context: &AuditContext<'_>, findings: &mut Vec<Finding>) -> usize {
+    let mut looked = 0;
+    for service in context.prober.homes().all() {
+        let request = Request::get(service, ABSENT);
+        for (page, other) in context.calibration.pairs(service) {
+            looked += 2;
+            let found = keys_in(&request, page);
+            findings.extend(in_both(found, &keys_in(&request, other)));
+        }
+    }
+    looked
+}
+
+/// Adds what a script loads when it is needed.
+fn add_parts(
+    context: &AuditContext<'_>,
+    script: &Request,
+    answer: &Answer,
+    all: &mut Vec<(Request, Option<files::Sign>)>,
+) {
+    if answer.is_success() && answer.media_type().contains("javascript") {
+        for part in loaded(context.prober, script, answer) {
+            if all.iter().all(|(known, _)| *known != part) {
+                all.push((part, None));
+            }
+        }
+    }
 }
 
 /// What is exposed in an answer, the file and keys in it, and is there again when it is asked for once more.

@@ -87,6 +87,11 @@ async fn tells(
     Ok(false)
 }
 
+/// Whether a finding counts for nothing yet.
+fn is_doubtful(finding: &Finding) -> bool {
+    finding.confidence == Confidence::Tentative
+}
+
 /// What an attack showed.
 enum Shown {
     Nothing,
@@ -104,18 +109,18 @@ impl Attack<'_> {
         if let Some(finding) = self.by_error(&quote, &quotes, &one, &two).await? {
             return Ok(Shown::Found(Box::new(finding)));
         }
-        if let Some(finding) = self.by_condition().await? {
-            return Ok(Shown::Found(Box::new(finding)));
+        let mut found = self.by_condition().await?;
+        if found.is_none() {
+            found = self.by_condition_on_everything().await?;
         }
-        if let Some(finding) = self.by_condition_on_everything().await? {
-            return Ok(Shown::Found(Box::new(finding)));
+        if found.as_ref().is_none_or(is_doubtful) && self.context.config.security.delays {
+            found = delay::attack(self).await?.or(found);
         }
-        if self.context.config.security.delays
-            && let Some(finding) = delay::attack(self).await?
-        {
-            return Ok(Shown::Found(Box::new(finding)));
+        if found.as_ref().is_none_or(is_doubtful) {
+            let told = self.unhandled(&quote, &quotes, &one).await?;
+            found = told.filter(|told| found.is_none() || !is_doubtful(told)).or(found);
         }
-        if let Some(finding) = self.unhandled(&quote, &quotes, &one).await? {
+        if let Some(finding) = found {
             return Ok(Shown::Found(Box::new(finding)));
         }
         let refused = quote.is_refusal() && quotes.is_refusal() && self.baseline.is_taken();
@@ -168,19 +173,22 @@ impl Attack<'_> {
         // Questions that are asked by POST read only.
         let request = &self.operation.request;
         let reads = request.is_safe() || self.operation.source == Source::Service;
+        let mut doubtful = None;
         for boundary in Boundary::of(self.point, reads) {
-            if let Some(finding) = self.by_condition_in(boundary).await? {
-                return Ok(Some(finding));
+            match self.by_condition_in(boundary).await? {
+                Some(finding) if is_doubtful(&finding) => doubtful = doubtful.or(Some(finding)),
+                Some(finding) => return Ok(Some(finding)),
+                None => {}
             }
         }
-        Ok(None)
+        Ok(doubtful)
     }
 
     async fn by_condition_in(&self, boundary: Boundary) -> Result<Option<Finding>, ProbeError> {
         let original = &self.point.original;
         let mut shown = Vec::new();
         let mut telling = Telling::new(self.baseline, original);
-        let mut rounds = 0;
+        let (mut rounds, mut broken) = (0, false);
         loop {
             match telling.rounds() {
                 None => return Ok(None),
@@ -197,10 +205,12 @@ impl Attack<'_> {
             }
             let other = self.ask(&no).await?;
             telling.fails(&other, &no);
-            // An error or a refusal of one of two like texts is no answer of a statement.
-            if other.status >= 500 || other.is_refusal() {
+            // A refusal of one of two like texts is no answer of a statement. An error may be one, of a
+            // service that takes it for granted that there are rows.
+            if other.is_refusal() {
                 return Ok(None);
             }
+            broken |= other.status >= 500;
             // The control: letters that are no condition must not be taken like a true one, or something
             // else than a statement tells the two apart.
             if rounds == 0 && telling.rounds().is_some() {
@@ -213,10 +223,15 @@ impl Attack<'_> {
                 self.shown("control", &yes, &first, ""),
             ];
         }
-        let mut finding = self.finding(Confidence::Confirmed);
+        let (confidence, otherwise) = if broken {
+            (Confidence::Tentative, "a false one with an error, which may have other reasons")
+        } else {
+            (Confidence::Confirmed, "a false one otherwise")
+        };
+        let mut finding = self.finding(confidence);
         finding.evidence = excerpt(&format!(
-            "in {}: a true condition is answered like the plain value, a false one otherwise, \
-             {rounds} times with other numbers; no condition at all is not taken for a true one",
+            "in {}: a true condition is answered like the plain value, {otherwise}, {rounds} times \
+             with other numbers; no condition at all is not taken for a true one",
             boundary.words
         ));
         finding.exchanges = shown;

@@ -23,6 +23,8 @@ const NONE_BY_CHOICE: Boundary = Boundary {
     words: "a number, by choice",
     shape: "(CASE WHEN {condition} THEN {value} ELSE NULL END)",
 };
+const LIST: Boundary =
+    Boundary { words: "a list of numbers in brackets", shape: "{value}) AND ({condition}" };
 const TEXT: Boundary = Boundary { words: "a text", shape: "{value}' AND {condition} AND 'a'='a" };
 const BRACKETS: Boundary =
     Boundary { words: "a text in brackets", shape: "{value}') AND {condition} AND ('a'='a" };
@@ -54,6 +56,9 @@ impl Boundary {
             return vec![NUMBER, if reads { CHOICE } else { NONE_BY_CHOICE }, TEXT, BRACKETS];
         }
         let mut all = vec![TEXT, BRACKETS, QUOTES, PATTERN];
+        if value.split(',').all(|one| !one.is_empty() && one.bytes().all(|b| b.is_ascii_digit())) {
+            all.push(LIST);
+        }
         if column(value).is_some() {
             all.extend([ORDER, TURNED]);
         }
@@ -108,7 +113,7 @@ mod tests {
 
     #[test]
     fn nothing_is_widened_and_nothing_is_cut_off() {
-        for value in ["7", "v", "-name", "DESC", "two words"] {
+        for value in ["7", "1,2,3", "v", "-name", "DESC", "two words"] {
             let point = Point { place: Place::Query(0), name: "q".into(), original: value.into() };
             let all = Boundary::of(&point, true).into_iter().chain(Boundary::of(&point, false));
             for boundary in all {
@@ -124,6 +129,11 @@ mod tests {
         assert!(Boundary::of(&point, true).into_iter().any(elsewhere));
         assert!(!Boundary::of(&point, false).into_iter().any(elsewhere), "another row is hit");
         assert_eq!(TEXT.with("v", &condition(7390, false)), "v' AND 7390=7391 AND 'a'='a");
+        let list = |value: &str| {
+            let point = Point { original: value.into(), ..point.clone() };
+            Boundary::of(&point, true).into_iter().any(|one| one == LIST)
+        };
+        assert!(list("1,2,3") && !list("1,,3") && !list("a,2") && !list(""));
     }
 
     #[test]

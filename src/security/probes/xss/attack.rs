@@ -25,7 +25,9 @@ pub async fn attack(
         let plain = token();
         let request = operation.request.put(point, &plain);
         let control = context.prober.ask(&request).await?;
-        let places = if control.is_active() { standing(&control.body, &plain) } else { Vec::new() };
+        // A page may write it in capitals: names of elements and attributes are the same in either.
+        let body = control.body.to_ascii_lowercase();
+        let places = if control.is_active() { standing(&body, &plain) } else { Vec::new() };
         if places.is_empty() {
             continue;
         }
@@ -91,8 +93,9 @@ impl Attack<'_> {
         finding.title = format!("{words} comes back as part of the page");
         finding.confidence = Confidence::Confirmed;
         finding.evidence = excerpt(&format!(
-            "it stands in {place:?}; {} breaks out of there once the page is parsed, and so does \
-             another one{}",
+            "it stands in {}; {} breaks out of there once the page is parsed, and so does another \
+             one{}",
+            place.words(),
             payload.text,
             if severity == Severity::Medium {
                 "; a content security policy lessens it"
@@ -116,8 +119,7 @@ pub fn breaks_out(payload: &Payload, answer: &Answer) -> bool {
 
 /// A step lower where a policy keeps injected scripts from running.
 pub fn lowered(severity: Severity, answer: &Answer) -> Severity {
-    let policy = answer.all("content-security-policy").join(", ");
-    let policy = crate::security::probes::headers::Policy::parse(&policy);
+    let policy = crate::security::probes::headers::Policy::of(answer);
     if !policy.is_empty() && !policy.allows_inline_scripts() && severity == Severity::High {
         Severity::Medium
     } else {

@@ -28,6 +28,24 @@ pub enum Standing {
     TextOnly(String),
 }
 
+impl Standing {
+    /// Where it is, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Text => "the text of the page".into(),
+            Self::Attribute { handler: true, .. } => "an attribute that is a script".into(),
+            Self::Attribute { link: true, .. } => "an attribute that is a link".into(),
+            Self::Attribute { .. } => "an attribute".into(),
+            Self::Name => "the name of an element or attribute".into(),
+            Self::Script(None) => "a script".into(),
+            Self::Script(Some(quote)) => format!("a script, within {quote}"),
+            Self::Style => "a style sheet".into(),
+            Self::Comment => "a comment".into(),
+            Self::TextOnly(name) => format!("the element {name}"),
+        }
+    }
+}
+
 /// Elements that hold text only.
 const TEXT_ONLY: [&str; 2] = ["title", "textarea"];
 

@@ -252,8 +252,9 @@ impl Attack<'_> {
         finding.title = format!("what {from} keeps comes back as part of the page");
         finding.confidence = Confidence::Confirmed;
         finding.evidence = excerpt(&format!(
-            "what was sent may still be there, nothing says how it is removed; it stood in {place:?}; \
+            "what was sent may still be there, nothing says how it is removed; it stood in {}; \
              {} breaks out of there once the page is parsed, and so does another one",
+            place.words(),
             shown.payload.text
         ));
         let Shown { payload, sent, answer, page } = shown;
