@@ -18,7 +18,7 @@ pub fn answer(bytes: &[u8]) {
     let headers = headers(&answer.head);
     assert_eq!(answer.sets_cookies, headers.contains_key("set-cookie"));
     let mut cookies = Cookies::default();
-    let from = Origin { authority: "example.com:80", is_secure: bytes.len() % 2 == 0 };
+    let from = Origin { authority: "example.com:80", is_secure: bytes.len().is_multiple_of(2) };
     cookies.take_in(&headers, "/a/c", from);
     cookies.add_to(&mut Default::default(), "/a/b");
     for cut in [bytes.len() / 2, bytes.len() - 1] {

@@ -9,18 +9,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::tls;
 
+/// No more than this is read for a reason: an alert is a few bytes, and what goes on for ever has none.
+const MOST_BYTES: usize = 64 * 1024;
+
 /// A stream that is heard out when it cannot be written to any more: where the other side gave a reason, that
 /// is the error. For HTTP/2, which reads nothing more by then; an early answer of HTTP/1.1 would be lost.
 pub(super) struct HeardOut<S> {
     stream: S,
     /// Why it cannot be written to.
     broken: Option<io::Error>,
+    /// Bytes read since then.
+    heard: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> HeardOut<S> {
     /// A stream that can be written to.
     pub(super) const fn new(stream: S) -> Self {
-        Self { stream, broken: None }
+        Self { stream, broken: None, heard: 0 }
     }
 
     fn written<T>(
@@ -43,7 +48,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeardOut<S> {
         loop {
             let mut heard = ReadBuf::new(&mut room);
             match ready!(Pin::new(&mut self.stream).poll_read(context, &mut heard)) {
-                Ok(()) if !heard.filled().is_empty() => {}
+                Ok(()) if !heard.filled().is_empty() && self.heard < MOST_BYTES => {
+                    self.heard += heard.filled().len();
+                }
                 Err(reason) if tls::broke(&reason) => return Poll::Ready(reason),
                 _ => {
                     let broken = self.broken.take();
@@ -148,10 +155,12 @@ mod tests {
             io::Error::new(io::ErrorKind::InvalidData, alert)
         };
         let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+        let without_end = || (0..70).map(|_| Some(Ok(&[0; 1000][..])));
         for (said, is_refusal) in [
             (vec![None, Some(Ok(&b"a ticket"[..])), None, Some(Err(alert()))], true),
             (vec![None, Some(Ok(b"a ticket")), Some(Err(reset()))], false),
             (vec![], false),
+            (without_end().chain([Some(Err(alert()))]).collect(), false),
         ] {
             let mut stream = HeardOut::new(Gone(said.into()));
             let error = stream.write_all(b"hello").await.expect_err("gone");

@@ -198,7 +198,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_a_proxy_refuses_is_told_with_what_to_do() {
-        let cases: &[(&'static [u8], Option<(&str, &str)>, &str)] = &[
+        let cases: [(&[u8], _, _); 9] = [
             (&[5, 255], None, "asks for credentials, and has been given none"),
             (&[5, 2], None, "`connection.proxy_auth` takes user and password"),
             (&[5, 255], ME, "takes neither a user with a password nor nobody"),
@@ -209,7 +209,7 @@ mod tests {
             (b"HTTP/1.1 400", None, "is it an HTTP proxy?"),
             (&[5], None, "it broke off"),
         ];
-        for &(answers, credentials, words) in cases {
+        for (answers, credentials, words) in cases {
             let (_, asked) = asked("x.test:80", answers, credentials).await;
             let told = asked.expect_err(words);
             assert!(told.contains(words) && !told.contains("pw"), "{told}");

@@ -114,7 +114,7 @@ fn a_rate_that_met_a_bad_moment_is_tried_again_before_it_is_told() {
         });
         let (good, above) = (report.sustained.expect("held"), report.not_sustained);
         assert!(good > 38.0 && good <= 45.0, "{bad:?}: {report:#?}");
-        assert!(above.is_some_and(|above| above >= 45.0 && above < 52.0), "{bad:?}: {report:#?}");
+        assert!(above.is_some_and(|above| (45.0..52.0).contains(&above)), "{bad:?}: {report:#?}");
         assert!(seconds < 900, "{bad:?}: {seconds} s");
     }
 }
