@@ -93,7 +93,8 @@ pub struct Seen {
 pub fn java_program(command_line: &str) -> Option<&str> {
     let last = |path: &'_ str| path.rfind('/').map_or(0, |at| at + 1);
     let mut words = command_line.split_whitespace();
-    words.next().filter(|word| &word[last(word)..] == "java")?;
+    // A version manager's java is a script, which a shell runs.
+    words.by_ref().take(2).find(|word| &word[last(word)..] == "java")?;
     while let Some(word) = words.next() {
         match word {
             "-jar" | "-m" | "--module" => return words.next().map(|named| &named[last(named)..]),
@@ -222,6 +223,7 @@ mod tests {
             "java -m org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
             "java org.apache.cassandra.service.CassandraDaemon",
             "java -Dx=1 -jar /opt/zookeeper.jar server",
+            "/bin/sh /root/.shims/java -cp x org.elasticsearch.bootstrap.Elasticsearch",
         ] {
             assert!(runs(line).is_some_and(|why| why.starts_with("it runs ")), "{line}");
         }
