@@ -277,7 +277,7 @@ def stream():
     flow = {"name": "ask", "steps": [{"chat": {"prompt": "hi", "stream": True}}]}
     chat = [{"name": "chat", "flows": [flow]}]
     with Server() as server:
-        # They come 50 ms apart: at once they would ask in step, and wait for one another's parsing.
+        # They come four at a time: all at once they would ask in step, and wait for one another's parsing.
         run = Run(server.port, chat, SECONDS, users=20, service="chat", spawn_rate=20)
         run, truth = run.finish(SECONDS + 40), server.truth()
     streams = run["figures"]["streams"]
