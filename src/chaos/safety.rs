@@ -98,15 +98,33 @@ pub fn java_program(command_line: &str) -> Option<&str> {
     while let Some(word) = words.next() {
         match word {
             "-jar" | "-m" | "--module" => return words.next().map(|named| &named[last(named)..]),
-            "-cp" | "-classpath" | "--class-path" | "-p" | "--module-path" | "--add-modules"
-            | "--add-opens" | "--add-exports" | "--add-reads" => {
+            "-cp"
+            | "-classpath"
+            | "--class-path"
+            | "-p"
+            | "--module-path"
+            | "--add-modules"
+            | "--add-opens"
+            | "--add-exports"
+            | "--add-reads"
+            | "--upgrade-module-path"
+            | "--limit-modules"
+            | "--patch-module"
+            | "--enable-native-access"
+            | "--source" => {
                 words.next();
             }
             _ if word.starts_with(['-', '@']) => {}
+            // Of a value with blanks in it, such as `kill -9 %p`.
+            _ if !may_be_a_class(word) => {}
             _ => return Some(word),
         }
     }
     None
+}
+
+fn may_be_a_class(word: &str) -> bool {
+    word.contains('.') && word.chars().all(|c| c.is_alphanumeric() || "._$/".contains(c))
 }
 
 /// The first sign that a container is protected: of its inspection, what it is seen to do, and the
@@ -223,6 +241,8 @@ mod tests {
             "java -m org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
             "java org.apache.cassandra.service.CassandraDaemon",
             "java -Dx=1 -jar /opt/zookeeper.jar server",
+            "java -XX:OnOutOfMemoryError=kill -9 %p -cp x org.apache.cassandra.service.CassandraDaemon",
+            "java --limit-modules java.base org.apache.cassandra.service.CassandraDaemon",
             "/bin/sh /root/.shims/java -cp x org.elasticsearch.bootstrap.Elasticsearch",
         ] {
             assert!(runs(line).is_some_and(|why| why.starts_with("it runs ")), "{line}");

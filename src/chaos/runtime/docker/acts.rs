@@ -34,7 +34,8 @@ impl DockerRuntime {
         if target.instance.pid.is_none() {
             return Err(RuntimeError::new(format!("{} is not running", target.name)));
         }
-        if *fault == Fault::Kill
+        // Of what may end, or be ended for want of memory.
+        if matches!(fault, Fault::Kill | Fault::Memory { allow_oom: true, .. })
             && let Some(why) = stranding(&self.lodgers_of(target).await?)
         {
             return Err(RuntimeError::new(format!("{}: {why}", target.name)));
