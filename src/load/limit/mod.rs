@@ -177,7 +177,8 @@ impl Search {
     }
 
     fn judge(&mut self, step: &Step) -> Wanted {
-        if let Some(reason) = step.generator_was_the_limit() {
+        let not_sent = step.was_not_sent();
+        if let Some(reason) = not_sent.as_deref().or_else(|| step.generator_was_the_limit()) {
             self.report.invalid = Some(reason.to_owned());
             return Wanted::End;
         }

@@ -10,6 +10,8 @@ use crate::run::event::{IntervalReport, Measurements};
 
 /// More failed or dropped than this share, in percent, is not borne, whatever the thresholds say.
 const FAILED_PERCENT: f64 = 1.0;
+/// With more requests that could not be sent than this share, in percent, it is another rate.
+const UNSENT_PERCENT: f64 = 1.0;
 /// A step with fewer requests says nothing.
 const MIN_REQUESTS: u64 = 20;
 /// How many standard deviations of a count are no chance any more.
@@ -39,6 +41,8 @@ pub struct Step {
     /// Intervals in which the generator was the bottleneck, and how.
     overloaded: u32,
     generator: Option<String>,
+    /// Requests that could not be sent, whoever is to blame.
+    unsent: u64,
 }
 
 /// Why a rate was not borne.
@@ -65,6 +69,7 @@ impl Step {
             intervals: 0,
             overloaded: 0,
             generator: None,
+            unsent: 0,
         }
     }
 
@@ -83,6 +88,7 @@ impl Step {
             self.response.add(self.elapsed.as_secs_f64(), median.as_secs_f64());
         }
         self.measured.add(&second);
+        self.unsent += interval.generator.starved + interval.generator.unsendable;
         self.intervals += 1;
         let limits = interval.generator.bottleneck(&second.response);
         self.overloaded += u32::from(limits.is_some());
@@ -98,6 +104,13 @@ impl Step {
     /// noise; a third of them is a bottleneck.
     pub fn generator_was_the_limit(&self) -> Option<&str> {
         self.generator.as_deref().filter(|_| self.overloaded * 3 > self.intervals)
+    }
+
+    /// Why its rate is not the one that was asked for, where requests could not be sent.
+    pub fn was_not_sent(&self) -> Option<String> {
+        let all = self.unsent + self.measured.requests();
+        (self.unsent as f64 * 100.0 > all as f64 * UNSENT_PERCENT)
+            .then(|| format!("{} of {all} requests could not be sent", self.unsent))
     }
 
     /// Whether too little came to say anything.

@@ -38,7 +38,8 @@ pub(super) async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
     let address = match kind {
         V4 => 4,
         V6 => 16,
-        _ => usize::from(hear::<1>(&mut stream).await?[0]),
+        NAME => usize::from(hear::<1>(&mut stream).await?[0]),
+        other => return Err(format!("it names a kind of address that there is not ({other})")),
     };
     for _ in 0..address + 2 {
         hear::<1>(&mut stream).await?;
@@ -198,7 +199,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_a_proxy_refuses_is_told_with_what_to_do() {
-        let cases: [(&[u8], _, _); 9] = [
+        let cases: [(&[u8], _, _); 10] = [
             (&[5, 255], None, "asks for credentials, and has been given none"),
             (&[5, 2], None, "`connection.proxy_auth` takes user and password"),
             (&[5, 255], ME, "takes neither a user with a password nor nobody"),
@@ -208,6 +209,7 @@ mod tests {
             (&[5, 0, 5, 5, 0, 1], None, "the connection is refused there (code 5)"),
             (b"HTTP/1.1 400", None, "is it an HTTP proxy?"),
             (&[5], None, "it broke off"),
+            (&[5, 0, 5, 0, 0, 9], None, "a kind of address that there is not (9)"),
         ];
         for (answers, credentials, words) in cases {
             let (_, asked) = asked("x.test:80", answers, credentials).await;

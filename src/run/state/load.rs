@@ -65,6 +65,7 @@ pub struct LoadState {
     /// Requests that this machine could not send for want of a descriptor or a port.
     pub starved: u64,
     /// Requests that nobody can send.
+    #[serde(default)]
     pub unsendable: u64,
     /// The brake that stopped the load, if one did.
     pub guard: Option<String>,

@@ -71,6 +71,21 @@ fn a_server_that_answers_in_its_time_whatever_comes_is_held_at_the_largest_rate(
 }
 
 #[test]
+fn a_rate_of_requests_that_could_not_be_sent_is_none_that_is_sustained() {
+    let (report, _) = searched(FindLimit::default(), None, |rate| {
+        let mut second = second(rate, None);
+        let flows = second.iterations.values_mut().next().expect("of one scenario");
+        flows.interrupted = flows.arrived;
+        second.generator.unsendable = flows.arrived;
+        second.generator.in_flight = 0;
+        second
+    });
+    let invalid = report.invalid.expect("nothing was measured");
+    assert!(invalid.contains("could not be sent"), "{invalid}");
+    assert_eq!(report.sustained, None);
+}
+
+#[test]
 fn answers_that_take_longer_than_a_step_do_not_pile_up() {
     let rules = FindLimit { max_rate: 40.0, step: LEAST_STEP, ..FindLimit::default() };
     let kind = Kind { servers: 10_000, capacity: 10_000.0 / 13.0, exponential: false };
