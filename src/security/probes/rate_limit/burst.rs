@@ -302,18 +302,20 @@ fn burst_of<'a>(context: &'a AuditContext<'_>, request: &'a Request) -> Vec<Aske
     (0..REQUESTS).map(ask).collect()
 }
 
-/// How many requests fail that are sent one after the other. Those before the first answer do not count: a
-/// burst may have broken something for a while.
+/// How many requests fail that are sent one after the other. Those before the first answer do not count, where
+/// there is one: a burst may have broken something for a while.
 async fn failures_alone(context: &AuditContext<'_>, request: &Request) -> usize {
-    let (mut failures, mut answered) = (0, false);
+    let (mut failures, mut unheard, mut answered) = (0, 0, false);
+    let until = tokio::time::Instant::now() + LONGEST * 3;
     for _ in 0..ALONE {
-        match context.prober.ask(request).await {
-            Err(ProbeError::Budget) => break,
-            Ok(answer) if answer.status < 500 => answered = true,
-            Ok(_) | Err(ProbeError::Failed(_)) => failures += usize::from(answered),
+        match tokio::time::timeout_at(until, context.prober.ask(request)).await {
+            Err(_) | Ok(Err(ProbeError::Budget)) => break,
+            Ok(Ok(answer)) if answer.status < 500 => answered = true,
+            Ok(_) if answered => failures += 1,
+            Ok(_) => unheard += 1,
         }
     }
-    failures
+    if answered { failures } else { unheard }
 }
 
 /// Seconds, or a date (RFC 9110, 10.2.3).

@@ -9,7 +9,7 @@ use reqwest::Method;
 
 use super::cover;
 use crate::config::{CheckKind, Login};
-use crate::run::event::CheckStatus;
+use crate::run::event::{CheckStatus, Confidence};
 use crate::security::context::AuditContext;
 use crate::security::outcome::Outcome;
 use crate::security::prober::ProbeError;
@@ -80,15 +80,17 @@ async fn each(
         };
         let bypass = burst.bypass(context, request).await;
         *outcome.tested.get_or_insert(0) += 1;
-        if burst.is_undecided() {
-            outcome.status.get_or_insert(CheckStatus::NotTested);
-        }
         seen.push(format!("{place}: {}", burst.words()));
         let (bypass, ended) = match bypass {
             Ok(bypass) => (bypass, Ok(())),
             Err(error) => (None, Err(error)),
         };
-        outcome.findings.extend(judge(*kind, place, &burst, bypass));
+        let findings = judge(*kind, place, &burst, bypass);
+        let is_open = findings.iter().any(|one| one.confidence == Confidence::Tentative);
+        if burst.is_undecided() || is_open {
+            outcome.status.get_or_insert(CheckStatus::NotTested);
+        }
+        outcome.findings.extend(findings);
         ended?;
     }
     Ok(())
